@@ -42,7 +42,7 @@ from banyan_replica.wire import DataItems, encode_message
 from banyan_storage.engine import Item, Table
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_writes import LmdbWriter
-from banyan_storage.views.social.recent import RECENT
+from banyan_storage.views.social.timeline import RECENT
 from bench.growth import PeerStore
 from bench.harness import BenchError, arguments, at_least, finish, median, workplace
 from bench.rig.people import copied, filling, kept, known_account, open_account, post, write_in_turn

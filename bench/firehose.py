@@ -29,7 +29,7 @@ from banyan_node.client.pieces import AsyncPieces
 from banyan_node.client.wire import Address
 from banyan_node.node import Node
 from banyan_web.door_store import DoorStore
-from banyan_web.firehose.packing import dictionaries
+from banyan_web.firehose.forms import dictionaries
 from banyan_web.opening import open_door
 from bench.harness import anon_mb, arguments, at_least, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line

@@ -33,7 +33,7 @@ from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.server.control_client import ControlClient
 from banyan_node.workers import memory
-from banyan_replica.effects import Commit, Send
+from banyan_replica.outbox import Commit, Send
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.sync.serve import log_items
 from banyan_replica.wire import DataItems, Item, RunItem, encode_message, size_of

@@ -27,7 +27,7 @@ from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_node.workers import memory
-from banyan_replica.effects import Commit, Disconnect, Send
+from banyan_replica.outbox import Commit, Disconnect, Send
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage.engine import Engine

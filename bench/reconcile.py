@@ -30,7 +30,6 @@ import numpy as np
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.realm import MAIN
 from banyan_replica.frontier.index import FrontierIndex, name_words
-from banyan_replica.frontier.probes import probes
 from banyan_replica.frontier.sketch import (
     CELLS,
     Numbers,
@@ -46,8 +45,8 @@ from banyan_replica.frontier.sketch import (
     unpack,
     walk,
 )
-from banyan_replica.frontier.table import DEPTH
-from banyan_replica.sync.exchange import answer
+from banyan_replica.frontier.sums import DEPTH
+from banyan_replica.sync.exchange import answer, probes
 from banyan_replica.wire import Sketch, Sums, encode_message
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say
 

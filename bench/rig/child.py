@@ -21,7 +21,7 @@ import trio
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
-from banyan_node.home.log_settings import LogSettings
+from banyan_node.home.sections import LogSettings
 from banyan_node.logging import set_up_logging
 from banyan_node.node import Node
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from banyan_crdt.checkpoint import Checkpoint, standing
 from banyan_crdt.entry import MAX_CONTROL, MAX_CONTROL_BYTES, MORE_REVOKING_BYTES, Entry, check_link, skip_seq
 from banyan_crdt.errors import Reject
-from banyan_crdt.grants import Granted, Grants, LogName
 from banyan_crdt.ids import EntryId, LogId, WriterKey, key_digest
+from banyan_crdt.logs import Granted, Grants, LogName
 from banyan_crdt.ops import (
     CONTROL_OPS,
     Body,

@@ -10,13 +10,25 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, get_args
 
-from banyan_crdt.arguments import Void, array, need, sized, unsigned
 from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import CellKey, Coll, EntryId, PartHash, Ref, WriterKey
-from banyan_crdt.shapes import ONE_OP, plain_body, plain_op
-from banyan_crdt.single import ADD, NO_ELEM, PUT, read_single, write_single
+from banyan_crdt.shapes import (
+    ADD,
+    NO_ELEM,
+    ONE_OP,
+    PUT,
+    Void,
+    array,
+    need,
+    plain_body,
+    plain_op,
+    read_single,
+    sized,
+    unsigned,
+    write_single,
+)
 
 MAX_OPS = 512
 MAX_DEPS = 16

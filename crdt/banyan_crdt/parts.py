@@ -13,8 +13,7 @@ from banyan_crdt.codec import bstr, decode, encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import H, PartHash, domain
 from banyan_crdt.ops import Part
-from banyan_crdt.shapes import between, plain_part
-from banyan_crdt.single import Puts
+from banyan_crdt.shapes import Puts, between, plain_part
 
 _DOMAIN, _SALT = domain("part"), b"s" * 16
 _OPENS, _ = between(encode(plain_part(_SALT, b"")), _SALT)

@@ -49,8 +49,8 @@ from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey, domain
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
+from banyan_crdt.shapes import A_PUT, Puts, puts_in
 from banyan_crdt.signing import Signed, verify
-from banyan_crdt.single import A_PUT, Puts, puts_in
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20

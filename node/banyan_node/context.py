@@ -25,12 +25,12 @@ from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
 from banyan_node.media.decoders import Decoders
-from banyan_node.media.in_use import InUse
+from banyan_node.media.held import InUse
 from banyan_node.own_log import OwnLogs
 from banyan_node.upkeep.finishing import finish
-from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
+from banyan_node.upkeep.tasks import LongWorks
 from banyan_node.workers.verifier import Verifier
 from banyan_reading.kept import Kept
 from banyan_reading.queries import Queries
@@ -103,7 +103,7 @@ class Context:
     around: Surroundings = field(init=False)
     """What the replica asks of this node."""
     to_fold: list[AccountId] = field(default_factory=list)
-    """Accounts of which peers sent long runs, whose views are still to be folded (incoming.py)."""
+    """Accounts of which peers sent long runs, whose views are still to be folded (queues.py)."""
     pushes: bool = True
     """Whether gossip pushes what is written. Without, it is left to reconciliation: a flood would drown what people of
     other nodes say."""

@@ -18,7 +18,7 @@ import structlog
 from structlog.typing import Processor
 
 from banyan_node.harmless import plain
-from banyan_node.home.log_settings import LogSettings
+from banyan_node.home.sections import LogSettings
 from banyan_node.operator_errors import ConfigError
 
 MINUTE_S = 60.0

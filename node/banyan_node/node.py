@@ -31,30 +31,29 @@ from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, erasing, evicting, hosted, interest
-from banyan_node.links import anchors, bans
+from banyan_node.hosting import claims, erasing, hosted, interest
+from banyan_node.links import peerstore
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
 from banyan_node.logging import say_left_out
 from banyan_node.media import following
 from banyan_node.media.fetching import BlobFetcher
-from banyan_node.media.opening import open_media
+from banyan_node.media.serving import open_media
 from banyan_node.metrics import Metrics, figures
 from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
 from banyan_node.server.running import new_token
 from banyan_node.server.servers import Servers
 from banyan_node.surroundings import OfNode
-from banyan_node.upkeep import chores, room, searching, views
-from banyan_node.upkeep.long_works import LongWorks, carry_out
+from banyan_node.upkeep import chores, derived_data, room
 from banyan_node.upkeep.mending import Stopped
-from banyan_node.upkeep.tasks import Tasks, every
+from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every
 from banyan_node.version import program_version
 from banyan_node.workers.jobs import Arrivals
 from banyan_node.workers.published import Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
-from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
+from banyan_replica.outbox import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError
 
 T = TypeVar("T")
@@ -156,7 +155,7 @@ class Node:
                     await self.shutdown.wait()
                     self.backend.end_events()
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
-                        await anchors.remember(self.worker, self.home.peers)
+                        await peerstore.remember(self.worker, self.home.peers)
                     with trio.move_on_after(config.control.grace_seconds + LAST_LOOK_S):
                         await self.servers.ended()  # requests under way are answered
                 finally:
@@ -196,20 +195,20 @@ class Node:
         keep("links", self.links.accept)
         keep("edge events", self._edge_events)
         keep("discovery", self.links.discover)
-        keep("peers.json", partial(anchors.keep, self.worker, self.home.peers))
+        keep("peers.json", partial(peerstore.keep, self.worker, self.home.peers))
         keep("room", watch.run)
         keep("metrics", partial(every, LOOK_S, self._look_around))
         keep("interest", partial(interest.follow, self.worker, self.context))
-        keep("accounts that left", partial(evicting.run, self.worker, self.context))
+        keep("accounts that left", partial(interest.run, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
         keep("erasures", partial(chores.each_minute, self.worker, erasing.step, alone=True))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
-        keep("views", partial(views.build, self.worker, self.context.engine))
+        keep("views", partial(derived_data.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(following.collect, self.worker, self.context))
-        keep("search index", partial(searching.follow, self.worker, self.context))
+        keep("search index", partial(derived_data.follow, self.worker, self.context))
         endpoint = await self.servers.start(
             self.nursery,
             partial(
@@ -226,7 +225,7 @@ class Node:
         for door in self.doors:
             opened = await self.servers.start(self.nursery, partial(door, self), door=True)
             log.info("door open", address=str(opened))
-        before = anchors.read(self.home.peers)
+        before = peerstore.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
             keep("dialling", partial(self.links.keep_dialling, addr))
@@ -342,7 +341,7 @@ class Node:
         return tuple(self.edge.addresses)
 
     async def keep_bans(self) -> None:
-        self.links.refuse(await self.worker.call(bans.lift_due))
+        self.links.refuse(await self.worker.call(peerstore.lift_due))
 
     @property
     def long_works(self) -> LongWorks:

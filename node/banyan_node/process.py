@@ -6,10 +6,14 @@ of a terminal, where the node stops too, or logrotate, which wants a log file op
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 import trio
@@ -22,9 +26,82 @@ from banyan_node.home.settings import Settings
 from banyan_node.logging import reopen_log
 from banyan_node.node import Greet, Node, OpenDoor
 from banyan_node.operator_errors import OperatorError
-from banyan_node.service import Manager, attend
 from banyan_node.workers import memory
 from banyan_storage.errors import StorageError
+
+# What a service manager is told of a node: that it is ready, that it is alive, that it stops (sd_notify(3)).
+#
+# systemd's protocol is one datagram of lines to the socket of NOTIFY_SOCKET. Where there is no such variable nothing is
+# sent. The invariant: READY is sent once links, API and door are served, and WATCHDOG only while the node does its
+# work: the event loop turns, and no single thing has held up the replica's thread for STUCK_S.
+
+STUCK_S = 300.0
+"""A node whose replica has been at one thing for so long is not called alive. The longest calls take a minute."""
+EXTEND_S = 60
+"""How much longer the manager is asked to wait, again and again, while an old store is upgraded or all is committed."""
+BEAT_S = 10.0
+"""Seconds between two words to the manager, at most."""
+_MORE_TIME = f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1_000_000}"
+
+
+class Attended(Protocol):
+    """What is asked of the node. up: it serves. held_up_s: for how long its replica has been at one thing."""
+
+    @property
+    def up(self) -> trio.Event: ...
+    @property
+    def shutdown(self) -> trio.Event: ...
+    @property
+    def held_up_s(self) -> float: ...
+    @property
+    def stands(self) -> str:
+        """One line for people."""
+
+
+class Manager:
+    """The manager of this process, if there is one. watchdog_s: how often it wants to hear of the node; None: never."""
+
+    def __init__(self, env: MutableMapping[str, str] = os.environ, pid: int | None = None) -> None:
+        """Takes its variables out of the environment: processes that the node starts have no say there."""
+        self._where = env.pop("NOTIFY_SOCKET", "")
+        period, whose = env.pop("WATCHDOG_USEC", ""), env.pop("WATCHDOG_PID", "")
+        ours = not whose or whose == str(os.getpid() if pid is None else pid)
+        self.watchdog_s = int(period) / 1e6 if period.isdigit() and int(period) and ours else None
+
+    def __bool__(self) -> bool:
+        return bool(self._where)
+
+    def tell(self, *lines: str) -> None:
+        """Sends lines such as READY=1. A manager that is gone or does not listen is no mistake of the node."""
+        if not self._where:
+            return
+        address = "\0" + self._where[1:] if self._where.startswith("@") else self._where
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+            out.setblocking(False)
+            out.sendto("\n".join(lines).encode(), address)
+
+
+async def attend(manager: Manager, node: Attended) -> None:
+    """Tells the manager about the node, until it is cancelled."""
+    if not manager:
+        return
+    if manager.watchdog_s is not None:
+        faulthandler.enable()  # the manager ends what hangs with SIGABRT: the journal then says where it hung
+    while not node.up.is_set():
+        manager.tell("STATUS=Starting", _MORE_TIME)
+        with trio.move_on_after(BEAT_S):
+            await node.up.wait()
+    manager.tell("READY=1")
+    while not node.shutdown.is_set():
+        alive = manager.watchdog_s is not None and node.held_up_s < STUCK_S
+        manager.tell(f"STATUS={node.stands}", *["WATCHDOG=1"] * alive)
+        with trio.move_on_after(min(BEAT_S, (manager.watchdog_s or BEAT_S) / 2)):
+            await node.shutdown.wait()
+    manager.tell("STOPPING=1", "STATUS=Finishing what is under way")
+    while True:
+        manager.tell(_MORE_TIME)
+        await trio.sleep(BEAT_S)
+
 
 _log = structlog.get_logger("banyan")
 

@@ -8,8 +8,8 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.api.methods import content
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, stated, wishes
-from banyan_node.hosting.wanted import Wanted
+from banyan_node.hosting import erasing, hosted, stated
+from banyan_node.hosting.interest import Wanted
 from banyan_node.links.linking import Links
 from banyan_node.workers.throttle import Throttle
 from banyan_replica.surroundings import Alone, PartItem, Surroundings
@@ -71,7 +71,7 @@ class OfNode(Surroundings):
         stated.met(self._ctx, entry, op, reason)
 
     def statement(self, entry: EntryId, op: int) -> bytes | None:
-        return wishes.says(self._ctx, entry, op)
+        return erasing.says(self._ctx, entry, op)
 
     def answered(self, peer: str, said: Mapping[tuple[EntryId, int], bytes], now: float) -> None:
-        wishes.answered(self._ctx, peer, said, now)
+        erasing.answered(self._ctx, peer, said, now)

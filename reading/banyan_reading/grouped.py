@@ -20,7 +20,7 @@ from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP, WHATS, Group, What, group_digest
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.view_rows import NUMBERED, SLOT
+from banyan_storage.slots import NUMBERED, SLOT
 from banyan_storage.views.social.groups import (
     GROUP_ACTS,
     GROUP_JOIN,

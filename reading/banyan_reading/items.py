@@ -13,9 +13,8 @@ from banyan_crdt.parts import content_of
 from banyan_schema.collection import Collection
 from banyan_storage.engine import ReadTxn, after_prefix
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import time_at
+from banyan_storage.slots import KINDS, SHOWN, SLOT, ms_of, showing, time_at
 from banyan_storage.tables import PARTS
-from banyan_storage.view_rows import KINDS, SHOWN, SLOT, ms_of, showing
 
 ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
 """Place, key, element (None for a register), time of the entry in milliseconds, values of the content's fields."""

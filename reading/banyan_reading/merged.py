@@ -18,7 +18,7 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_reading.timelines import Line, newest, oldest, stops_below
 from banyan_storage.engine import ReadTxn, Table
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 from banyan_storage.views.social.timeline import LINE
 
 MOST = 1_000

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from banyan_crdt.ops import Put, decode_body
-from banyan_crdt.single import is_first_write
+from banyan_crdt.shapes import is_first_write
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import POST
 from banyan_schema.social.post import time_in
 from banyan_storage.records import decode_line
+from banyan_storage.slots import ms_of
 from banyan_storage.tables import ENTRIES, part_place, u48
-from banyan_storage.view_rows import ms_of
 
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:

@@ -23,9 +23,9 @@ from banyan_schema.social.group import GroupAct, GroupJoin
 from banyan_storage.engine import ReadTxn
 from banyan_storage.naming import Days, of_stretch
 from banyan_storage.reader import StoreReader
+from banyan_storage.slots import NUMBERED, NUMBERS
 from banyan_storage.tables import PARTS, part_place
-from banyan_storage.view_rows import NUMBERED, NUMBERS
-from banyan_storage.views.social.moves import BROADCAST, BROADCASTS
+from banyan_storage.views.social.identity import BROADCAST, BROADCASTS
 from banyan_storage.views.social.notices import NOTICE, NOTICES, stretch_of
 
 HOPS = 4

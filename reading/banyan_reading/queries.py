@@ -30,9 +30,7 @@ from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
 from banyan_storage.local_tables import HIDDEN, WITHHELD
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import last, live_in, shown_at, time_at
-from banyan_storage.tables import PARTS, part_place
-from banyan_storage.view_rows import (
+from banyan_storage.slots import (
     ELEMENT,
     NUMBERED,
     NUMBERS,
@@ -41,18 +39,37 @@ from banyan_storage.view_rows import (
     SLOT,
     STAMP,
     TOMBS,
+    last,
+    live_in,
     ms_of,
     read_content,
     register_slot,
     showing,
+    shown_at,
     slot_of,
+    time_at,
 )
-from banyan_storage.views.progress import ViewStanding, cursors, need, standings
-from banyan_storage.views.registry import NAMES, SHOWN_NAME
-from banyan_storage.views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from banyan_storage.views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
-from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES, RELATION
-from banyan_storage.views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS, WITHIN
+from banyan_storage.tables import PARTS, part_place
+from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewStanding, cursors, need, standings
+from banyan_storage.views.social.relations import (
+    BLOCKS,
+    FOLLOW_COUNTS,
+    FOLLOWER_COUNTS,
+    FOLLOWERS,
+    FOLLOWS,
+    MUTES,
+    RELATION,
+)
+from banyan_storage.views.social.responses import (
+    CONVERSATIONS,
+    REACTIONS,
+    REPLIES,
+    REPLY_COUNTS,
+    REPOST_COUNTS,
+    REPOSTS,
+    WITHIN,
+    kinds_of,
+)
 from banyan_storage.views.social.timeline import TIMELINE
 from banyan_storage.views.view import count_of
 
@@ -68,7 +85,7 @@ __all__ = [
 
 @contextmanager
 def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:
-    """Queries of the last commit, for any thread. Hold them briefly. late_ids: see `snapshot` (pending.py)."""
+    """Queries of the last commit, for any thread. Hold them briefly. late_ids: see `snapshot` (transaction.py)."""
     with engine.read() as txn:
         yield Queries(txn, StoreReader(txn, realm, late_ids), lambda: engine.sizes().used)
 

@@ -20,13 +20,18 @@ from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import shown_at, time_at
-from banyan_storage.view_rows import ELEMENT, NUMBERED, NUMBERS, SHOW, ms_of
-from banyan_storage.views.social.quotes import QUOTE_COUNTS, QUOTES
-from banyan_storage.views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS
-from banyan_storage.views.social.shares import SHARES
-from banyan_storage.views.social.thread import REPLIES, REPLY, REPLY_COUNTS
-from banyan_storage.views.social.timeline import LINE
+from banyan_storage.slots import ELEMENT, NUMBERED, NUMBERS, SHOW, ms_of, shown_at, time_at
+from banyan_storage.views.social.responses import (
+    QUOTE_COUNTS,
+    QUOTES,
+    REACTIONS,
+    REPLIES,
+    REPLY,
+    REPLY_COUNTS,
+    REPOST_COUNTS,
+    REPOSTS,
+)
+from banyan_storage.views.social.timeline import LINE, SHARES
 from banyan_storage.views.view import BY, UNIQUE, count_of
 
 TARGET_BYTES = 48

@@ -12,13 +12,13 @@ from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.ids import AccountId
-from banyan_reading import locking
+from banyan_reading import relations
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social.post import OPEN, InteractionPolicy, Who, policy_of
-from banyan_storage.views.social.rules import RULES, VIEW
+from banyan_storage.views.social.responses import RULES, RULES_VIEW
 
 Act: TypeAlias = Literal["answers", "quotes", "reposts"]
 """By the names of the fields of a policy."""
@@ -43,7 +43,7 @@ class Rules:
     @cached_property
     def any(self) -> bool:
         """Whether any post has a rule."""
-        self._q.need(VIEW.name)
+        self._q.need(RULES_VIEW.name)
         return self._q.reader.txn.count(RULES) > 0
 
     def touch(self, view: PostView) -> bool:
@@ -100,7 +100,7 @@ class Rules:
             return False
         pair = who, target.account
         if pair not in self._let:
-            self._let[pair] = locking.follows(self._q, *pair) and not locking.waits(self._q, *pair)
+            self._let[pair] = relations.follows(self._q, *pair) and not relations.waits(self._q, *pair)
         return self._let[pair]
 
     def _of(self, target: Target) -> _Ruled | None:

@@ -15,7 +15,7 @@ from banyan_schema.address import Target
 from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, EventReply, SocialEvent, moment
 from banyan_schema.social.group import group_digest
 from banyan_storage.engine import ReadTxn, after_prefix
-from banyan_storage.view_rows import NUMBERED, NUMBERS
+from banyan_storage.slots import NUMBERED, NUMBERS
 from banyan_storage.views.social.events import (
     EVENT_REPLIES,
     EVENT_REPLY,

@@ -23,7 +23,7 @@ from banyan_schema.social.channel import (
     published_in,
 )
 from banyan_storage.engine import after_prefix
-from banyan_storage.view_rows import NUMBERS, ms_of
+from banyan_storage.slots import NUMBERS, ms_of
 from banyan_storage.views.social.channels import (
     CHANNEL_EPISODES,
     EPISODE_COUNTS,

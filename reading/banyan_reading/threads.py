@@ -17,7 +17,7 @@ from banyan_reading.answers import Above, PostView
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import CURSOR
 from banyan_schema.social import Target
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 
 MAX_ANCESTORS = 64
 _SPOT = Layout("loose 1 | depth 4 | branch 56 | parent 48 | at 56")

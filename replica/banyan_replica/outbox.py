@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import LogId
-from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_replica.gossip.frames import DialPeer, DropPeer, Pushes, SendFrame, encode_frame, is_own
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.session import PeerSession
@@ -27,6 +26,42 @@ from banyan_replica.wire import (
     is_bulk,
     says_nothing_stored,
 )
+
+# The effects of the replica, in order. `Commit` comes before every effect that depends on what it makes durable.
+
+
+class Send(NamedTuple):
+    """One frame for one peer. own: it pushes what this node's people wrote, and goes before others that wait."""
+
+    peer: str
+    data: bytes
+    own: bool = False
+
+
+class Commit(NamedTuple):
+    """Make the store durable before the effects that follow; if that fails, call `commit_failed`."""
+
+
+class Connect(NamedTuple):
+    """Dial the peer at one of these addresses; answer with `peer_up` or `dial_failed`."""
+
+    peer: str
+    addrs: tuple[str, ...]
+
+
+class Disconnect(NamedTuple):
+    peer: str
+    reason: str
+
+
+class Event(NamedTuple):
+    """Information for people and programs."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+Effect: TypeAlias = Send | Commit | Connect | Disconnect | Event
 
 
 class Outbox:

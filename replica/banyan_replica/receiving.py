@@ -20,7 +20,7 @@ from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.witness import Witnesses
+from banyan_replica.peers.statements import Witnesses
 from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync

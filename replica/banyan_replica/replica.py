@@ -18,10 +18,8 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
-from banyan_replica.effects import Commit, Effect
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.kept import Keeper
-from banyan_replica.frontier.saving import Keeping
+from banyan_replica.frontier.saving import Keeper, Keeping
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.pushes import Fetch, joined
 from banyan_replica.gossip.settings import GossipSettings, Rng
@@ -30,15 +28,14 @@ from banyan_replica.intake.author import Author, Sign
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
-from banyan_replica.intake.room import Room
-from banyan_replica.intake.strangers import Strangers
-from banyan_replica.outbox import Outbox
+from banyan_replica.intake.strangers import Room, Strangers
+from banyan_replica.outbox import Commit, Effect, Outbox
 from banyan_replica.peers.ledger import Ledger, charge_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.peers import Peers
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.witness import Witnesses
+from banyan_replica.peers.statements import Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.surroundings import ALONE, Surroundings
 from banyan_replica.sync.parts import MissingParts

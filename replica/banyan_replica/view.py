@@ -9,13 +9,13 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.gossip.gossip import Gossip
-from banyan_replica.gossip.trail import Way
+from banyan_replica.gossip.memory import Way
 from banyan_replica.intake.intake import Intake, NotTaken
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Ledger
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.witness import Witnesses
+from banyan_replica.peers.statements import Witnesses
 from banyan_replica.sync.catchup import WHOLE
 from banyan_replica.sync.sync import Sync
 

@@ -22,6 +22,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from banyan_crdt.cells import Cells
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import CellKey, Coll, Ref, coll
 from banyan_crdt.ops import Add, Count, Del, Op, Put, Text
@@ -188,3 +189,69 @@ def seal(draft: Draft, part_salt: bytes) -> tuple[Op, bytes | None]:
 def undo(collection: Coll, live: Iterable[Ref]) -> Draft:
     """Removes elements of sets: a reaction, a repost, a follow. `live`: the adds to cover, all that are known."""
     return Draft(Del(collection, tuple(live)), None)
+
+
+# Reads the cells of an account as values, with the content that is held.
+#
+# This works for every collection, with or without a view. Views show the same (a test compares). A register shows its
+# last live write. If the content of that write is not held or is not readable, it shows nothing, because an older value
+# would be wrong. An element shows its last live add with content.
+
+ContentOf: TypeAlias = Callable[[Ref], bytes | None]
+"""Operation -> its content without the salt, or None if it is not held."""
+UNREADABLE = "\ufffd"
+"""Shown for a character of a text whose content is not held, or does not have this character."""
+
+
+def registers(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, C]:
+    """What each register of the collection shows, by key. Registers that show nothing are left out."""
+    out: dict[CellKey, C] = {}
+    for (at, key), writes in cells.registers.items():
+        if at == of.id:
+            (_, entry, op), _ = writes[0]
+            raw = content_of(Ref(entry, op))
+            content = None if raw is None else of.decode(raw)
+            if content is not None:
+                out[key] = content
+    return out
+
+
+def elements(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, dict[CellKey, C]]:
+    """What each element of each set of the collection shows, by key and element."""
+    out: dict[CellKey, dict[CellKey, C]] = {}
+    for (at, key), found in cells.sets.items():
+        for elem, adds in found.items() if at == of.id else ():
+            for (_, entry, op), _ in reversed(adds):
+                raw = content_of(Ref(entry, op))
+                content = None if raw is None else of.decode(raw)
+                if content is not None:
+                    out.setdefault(key, {})[elem] = content
+                    break
+    return out
+
+
+def counters(of: Collection[C], cells: Cells) -> dict[CellKey, int]:
+    """The sum of each counter of the collection, by key."""
+    return {key: count for (coll, key), count in cells.counters.items() if coll == of.id}
+
+
+def texts(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, str]:
+    """Each text of the collection, by key. Character i of an insertion is code point i of its content, read as
+    UTF-8."""
+    inserted: dict[Ref, str] = {}
+
+    def character(ref: Ref, offset: int) -> str:
+        if ref not in inserted:
+            inserted[ref] = _utf8(content_of(ref) or b"")
+        return inserted[ref][offset : offset + 1] or UNREADABLE
+
+    return {
+        key: "".join([character(*at) for at in found]) for (coll, key), found in cells.texts.items() if coll == of.id
+    }
+
+
+def _utf8(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -25,7 +26,7 @@ from banyan_sim.forge import Forge, gossip
 REASON = 60
 """Characters of a goodbye that are counted as one reason."""
 NOTHING = "nothing"
-"""The module that attacks nobody."""
+"""Attacks nobody."""
 Work: TypeAlias = Coroutine[Any, Any, None]
 
 
@@ -157,22 +158,29 @@ class Attack(ABC):
         """Attacks until it is cancelled. It may return earlier if nothing is left to do."""
 
 
+def _found(packages: Iterable[ModuleType]) -> dict[str, type[Attack]]:
+    """All attacks by name, which is that of the class: those of the modules here and in other packages."""
+    modules = [
+        importlib.import_module(f"{package.__name__}.{module.name}")
+        for package in (attacks, *packages)
+        for module in pkgutil.iter_modules(package.__path__)
+    ]
+    return {
+        re.sub("(?<!^)(?=[A-Z])", "_", thing.__name__).lower(): thing
+        for module in modules
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, Attack) and thing.__module__ == module.__name__
+    }
+
+
 def names(*packages: ModuleType) -> list[str]:
-    """The names of all attacks: those of their modules, here and in other packages. `nothing` is first, because others
-    are compared with it."""
-    found = [module.name for package in (attacks, *packages) for module in pkgutil.iter_modules(package.__path__)]
-    return sorted(found, key=lambda name: (name != NOTHING, name))
+    """The names of all attacks. `nothing` is first, because others are compared with it."""
+    return sorted(_found(packages), key=lambda name: (name != NOTHING, name))
 
 
 def named(name: str, *packages: ModuleType) -> type[Attack]:
-    """The attack of one module."""
-    package = next(p for p in (*packages, attacks) if name in {m.name for m in pkgutil.iter_modules(p.__path__)})
-    module = importlib.import_module(f"{package.__name__}.{name}")
-    return next(
-        thing
-        for thing in vars(module).values()
-        if isinstance(thing, type) and issubclass(thing, Attack) and thing.__module__ == module.__name__
-    )
+    """Raises KeyError if there is none of that name."""
+    return _found(packages)[name]
 
 
 def only(choice: Sequence[str]) -> list[str]:

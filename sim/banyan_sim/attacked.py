@@ -23,9 +23,8 @@ from banyan_crdt.ids import control_log
 from banyan_replica.peers.limits import Limits
 from banyan_sim.attack import names, only
 from banyan_sim.besieged import ATTACK_S, WRITE_END_S, Besieged, says_complete
-from banyan_sim.chosen import drawn as chosen_by
-from banyan_sim.memo import remembered_signatures
-from banyan_sim.run import no_collection
+from banyan_sim.machine import drawn as chosen_by
+from banyan_sim.run import no_collection, remembered_signatures
 
 BOUND_S = 150.0
 """Every post is to be everywhere so long after it was made. Whoever has only hostile links dials a contact again after

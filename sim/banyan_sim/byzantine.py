@@ -16,11 +16,11 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, key_dige
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
-from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.gossip import frames as gossip
 from banyan_replica.intake.author import Author, EntryDraft, Written, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
+from banyan_replica.sync.exchange import PROBE_BYTES
 from banyan_replica.sync.serve import control_item, run_item
 from banyan_replica.wire import (
     LAST,

@@ -18,14 +18,40 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 
+from nacl.bindings import crypto_sign_open as check
+
+from banyan_crdt import signing
 from banyan_replica.peers.limits import Limits
-from banyan_sim.chosen import drawn, queries
-from banyan_sim.faults import KINDS as FAULTS
-from banyan_sim.faults import draw
-from banyan_sim.kinds import LIARS
-from banyan_sim.machine import Machine
-from banyan_sim.memo import remembered_signatures
-from banyan_sim.world import World
+from banyan_sim.machine import Machine, drawn, queries
+from banyan_sim.world import KINDS as FAULTS
+from banyan_sim.world import LIARS, World, draw
+
+# Signatures checked once in a world, not once at each of its replicas.
+#
+# A check is a pure function of (key, signed bytes, signature). The memo's key is all three, and only checks that passed
+# are remembered, so no replica can accept what it would refuse alone. libsodium's function is replaced while the memo
+# is in use, and restored afterwards.
+
+
+@contextmanager
+def remembered_signatures(on: bool = True) -> Iterator[None]:
+    """The memo. Only one thread may use it."""
+    door = vars(signing)
+    passed: dict[tuple[bytes, bytes], bytes] = {}
+
+    def remembering(signed: bytes, key: bytes) -> bytes:
+        found = passed.get((signed, key))
+        if found is None:
+            found = passed[signed, key] = check(signed, key)
+        return found
+
+    if on:
+        door["crypto_sign_open"] = remembering
+    try:
+        yield
+    finally:
+        door["crypto_sign_open"] = check
+
 
 BOOT_S, WRITE_AT, FAULTS_AT = 3.0, 4.0, 6.0
 

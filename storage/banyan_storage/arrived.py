@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from banyan_storage import tables as t
 from banyan_storage.engine import Item, ReadTxn, WriteTxn
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 
 KEPT, LOOK = 100_000, 16
 _ROW = Layout("time_ms 6 | peer")

@@ -23,16 +23,15 @@ from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
 from banyan_crdt.signing import verify as verify_signature
 from banyan_storage import blob_names
 from banyan_storage import tables as t
+from banyan_storage.blob_names import UNREADABLE, NamedParts
 from banyan_storage.due import astray
 from banyan_storage.engine import Engine
 from banyan_storage.errors import CorruptStore
-from banyan_storage.grant_rows import encode_grants
 from banyan_storage.id_index import indexed
 from banyan_storage.local_state import held
 from banyan_storage.local_tables import LOCAL
-from banyan_storage.named_parts import UNREADABLE, NamedParts
 from banyan_storage.reader import Counts, StoreReader
-from banyan_storage.records import decode_record, record_after
+from banyan_storage.records import decode_record, encode_grants, record_after
 from banyan_storage.soundness import row_bytes
 from banyan_storage.views.proof import Proof
 from banyan_storage.views.registry import GUARDED

@@ -16,7 +16,7 @@ from banyan_storage import blob_names
 from banyan_storage import tables as t
 from banyan_storage.engine import Item
 from banyan_storage.errors import CorruptStore
-from banyan_storage.log_store import LogStore
+from banyan_storage.transaction import LogStore
 from banyan_storage.viewhook import ArrivedPart
 
 

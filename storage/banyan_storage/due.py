@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 
 MAX_KEY = 400
 """The most bytes of a key."""

@@ -3,11 +3,14 @@
 The pending transaction is in lmdb_writes.py, what reads share in lmdb_reads.py.
 """
 
+from __future__ import annotations
+
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,30 @@ from banyan_storage.errors import (
     StoreReadOnly,
     StoreVersion,
 )
-from banyan_storage.lmdb_copying import copy_rows
 from banyan_storage.lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, make_folder, put_data
 from banyan_storage.lmdb_reads import Reader, Snapshot, Txn, explain
 from banyan_storage.lmdb_writes import LmdbWriter
+
+# Copies an LMDB environment row by row, for `LmdbEngine.rewrite`. A copy of its pages would have what was deleted
+# between their rows. The copy is not durable before `lmdb_folder.put_data`.
+
+COPIED = 10_000
+"""Rows of a transaction of the copy."""
+
+
+def copy_rows(env: lmdb.Environment, tables: Mapping[Table, Any], copy: Path, map_size: int) -> None:
+    """Writes what the last commit holds to the new file `copy`. Raises lmdb.Error."""
+    how: dict[str, Any] = {"subdir": False, "lock": False, "sync": False, "mode": 0o600}
+    how |= {"map_size": map_size, "max_dbs": len(tables)}
+    with lmdb.Environment(str(copy), **how) as to, env.begin() as now:
+        for table, rows in tables.items():
+            into = to.open_db(table.name.encode(), dupsort=table.dupsort)
+            with now.cursor(rows) as cursor:
+                found = cursor.iternext(keys=True, values=True)
+                while batch := list(islice(found, COPIED)):
+                    with to.begin(db=into, write=True) as txn, txn.cursor() as end:
+                        end.putmulti(batch, append=not table.dupsort)
+
 
 ADDRESS_SPACE = 1 << 40  # only reserved: it uses no memory and no disk
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots

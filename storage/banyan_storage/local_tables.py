@@ -56,8 +56,8 @@ MET = LocalRows(b"met:", "banyan_replica.sync.replaying", HASH, both(U64, U64))
 """By the id of a peer's store: its last arrival and ours when the frontiers were equal."""
 BANNED = LocalRows(b"banned/", "banyan_replica.replica", TEXT, TEXT)
 """Why a peer is refused."""
-BAN_MADE = LocalRows(b"ban made:", "banyan_node.links.bans", TEXT, U64)
-BAN_ENDS = LocalRows(b"ban ends:", "banyan_node.links.bans", TEXT, U64)
+BAN_MADE = LocalRows(b"ban made:", "banyan_node.links.peerstore", TEXT, U64)
+BAN_ENDS = LocalRows(b"ban ends:", "banyan_node.links.peerstore", TEXT, U64)
 UNTRUSTED_BYTES = LocalRows(b"strangers:", "banyan_replica.intake.strangers", ACCOUNT, U64)
 """What an account that nobody here asked for takes of the disk."""
 UNTRUSTED_TOTAL = LocalValue(b"strangers", "banyan_replica.intake.strangers", U64)
@@ -81,7 +81,7 @@ class NetworkBanRow(NamedTuple):
     until_ms: int | None
 
 
-BANNED_NETWORKS = LocalRows(b"banned network:", "banyan_node.links.bans", TEXT, cbor(NetworkBanRow))
+BANNED_NETWORKS = LocalRows(b"banned network:", "banyan_node.links.peerstore", TEXT, cbor(NetworkBanRow))
 
 # -- accounts hosted here
 
@@ -117,7 +117,7 @@ UNCLAIMED = LocalRows(b"unclaimed:", "banyan_node.hosting.claims", ACCOUNT, MARK
 CLOSED = LocalRows(b"closed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
 AWAITED = LocalRows(b"awaited:", "banyan_node.hosting.interest", ACCOUNT, MARK)
 """It is about to be taken to this node: fetched from peers although nobody here hosts or follows it."""
-DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.dropped", ACCOUNT, MARK)
+DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.interest", ACCOUNT, MARK)
 MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.moving", both(ACCOUNT, HASH), MARK)
 """What was brought beside posts: account, and a hash of what it is."""
 
@@ -184,11 +184,11 @@ class AnswerRow(NamedTuple):
     by: bytes
 
 
-ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.wishes", ACCOUNT, json(Erasure))
-WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.wishes", ACCOUNT, MARK)
-ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.wishes", ENTRY, BYTES)
+ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.erasing", ACCOUNT, json(Erasure))
+WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.erasing", ACCOUNT, MARK)
+ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.erasing", ENTRY, BYTES)
 """The signed statement of this node about a wish, by the `close` that says it."""
-ERASURE_ANSWERS = LocalRows(b"answer on erasure:", "banyan_node.hosting.wishes", both(ACCOUNT, TEXT), cbor(AnswerRow))
+ERASURE_ANSWERS = LocalRows(b"answer on erasure:", "banyan_node.hosting.erasing", both(ACCOUNT, TEXT), cbor(AnswerRow))
 """By account and peer."""
 BLOBS_TO_ERASE = LocalRows(b"blob to erase:", "banyan_node.hosting.erasing", ROOT, MARK)
 TO_REWRITE = LocalValue(b"store to be written anew", "banyan_node.hosting.erasing", MARK)
@@ -218,7 +218,7 @@ class Stated(NamedTuple):
     until_ms: int
 
 
-WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.gone", POST, cbor(Order))
+WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order))
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.copies", both(POST, OP), BYTES)
@@ -356,7 +356,7 @@ REPORTS_BY = LocalRows(b"reports by:", "banyan_node.moderation.reports", both(AC
 REPORTS_TODAY = LocalRows(b"reports today:", "banyan_node.moderation.reports", ACCOUNT, json(tuple[int, int]))
 """A day, and how many the account made on it."""
 MODERATION_TOLD = LocalRows(
-    b"told by moderation:", "banyan_node.moderation.telling", both(ACCOUNT, fixed(8, bytes)), json(ToldNote)
+    b"told by moderation:", "banyan_node.moderation.decisions", both(ACCOUNT, fixed(8, bytes)), json(ToldNote)
 )
 """By account and place among its notifications."""
 

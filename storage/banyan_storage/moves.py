@@ -18,7 +18,7 @@ from itertools import chain
 from banyan_crdt.ids import Head, LogId
 from banyan_storage import tables as t
 from banyan_storage.engine import Item, WriteTxn
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 
 POSITION_KEY, SINCE_KEY, LIST = b"moves", b"moves since", b"moved"
 TOKEN = 16

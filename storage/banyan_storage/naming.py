@@ -17,10 +17,9 @@ from banyan_crdt.ids import AccountId
 from banyan_schema.notices import NOTICES as WHAT
 from banyan_storage.arrived import arrival_of, quiet_at
 from banyan_storage.engine import ReadTxn, after_prefix
+from banyan_storage.slots import NUMBERED, NUMBERS, place_bytes
 from banyan_storage.tables import part_place, u48
-from banyan_storage.view_rows import NUMBERED, NUMBERS, place_bytes
-from banyan_storage.views.progress import cursors, need
-from banyan_storage.views.registry import SHOWN_NAME
+from banyan_storage.views.registry import SHOWN_NAME, cursors, need
 from banyan_storage.views.social.notices import NAMING, NAMINGS, NOTICE, NOTICES, VIEW, stretch_of
 
 READ = 65_536

@@ -22,11 +22,11 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import verify as verify_signature
 from banyan_storage import blob_names
 from banyan_storage import tables as t
+from banyan_storage.blob_names import NamedParts
 from banyan_storage.due import Work, astray, set_due
 from banyan_storage.engine import Engine, Item, Table, WriteTxn
 from banyan_storage.errors import CorruptStore
 from banyan_storage.lmdb_pages import Pages
-from banyan_storage.named_parts import NamedParts
 from banyan_storage.reader import StoreReader
 from banyan_storage.records import decode_record, is_record, record_after, record_id
 from banyan_storage.views.building import counted

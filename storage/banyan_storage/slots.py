@@ -6,14 +6,192 @@ the same time; then their ids decide, not the order of arrival, which differs be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import struct
+from collections import abc
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any, NamedTuple
 
-from banyan_storage.engine import ReadTxn, after_prefix
+from banyan_crdt.ids import CellKey, Coll, Ref
+from banyan_crdt.ops import Add, Put
+from banyan_schema.collection import Collection, Facts, SeedIn
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Content
+from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
-from banyan_storage.tables import part_place
-from banyan_storage.view_rows import CELLS, SHOW, SHOWN, SLOT, STAMP
+from banyan_storage.tables import Layout, part_place
+
+# What a slot shows: a pure function of its live operations and the held content.
+#
+# A slot is one register, or one element of one set. A register shows its last live write (by time, entry id, op index);
+# if that one's content is not held it shows nothing, because an older text would be wrong. An element shows its last
+# live add with held content. The shown write is a row of `SHOWN`, other live operations are rows of `CELLS`. So the
+# usual post, which is written once, has one row in `SHOWN` and none in `CELLS`.
+#
+# A row of `SHOWN` has a place and a seed: the small part of the content from which the rows of other views are made
+# (views/). So these rows can be deleted after the content is gone, and rebuilt without reading it.
+#
+# Rows name operations by place (arrival number and op index, the key of the content), accounts by this store's own
+# four-byte numbers, and posts by account id and key, because a post may be answered before its author is known here.
+# All rows of an account are values of one key, its number, so the number is not repeated.
+
+REGISTER, ELEMENT = b"\x01", b"\x02"
+"""The kind of a slot."""
+
+NUMBERS = Table("account_numbers")
+"""account 32 -> account number 4"""
+NUMBERED = Table("accounts_by_number")
+"""account number 4 -> account 32"""
+CELLS = Table("cells", dupsort=True)
+"""account number 4 -> set of: SLOT.own | STAMP. Live operations that are not shown."""
+TOMBS = Table("tombs", dupsort=True)
+"""account number 4 -> set of: TOMB.cell"""
+COVERS = Table("covers", dupsort=True)
+"""account number 4 -> set of: COVER. Covered operations that were not live at the time."""
+SHOWN = Table("shown", dupsort=True)
+"""account number 4 -> set of: SLOT.own | SHOW"""
+SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
+
+SLOT = Layout(
+    "account 4 | coll 8 | kind 1 | key 16 | element 16", own="coll", of="coll kind", begin="account kind", unique="key"
+)
+"""account: its number. Only a slot of a set has an element. own: all but the account."""
+TARGET = Layout("account 32 | key 16")
+"""A post, by its account itself."""
+TIME = Layout("ms 6 | counter 2")
+TIME_BYTES = TIME.counter.stop
+STAMP = Layout("time 8 | arrival 6 | op 2", place="arrival")
+SHOW = Layout("place 8 | seed")
+TOMB = Layout("account 4 | coll 8 | key 16", cell="coll")
+COVER = Layout("entry 32 | op 2 | cell")
+"""cell: coll 8, covered by a del, or coll 8 | key 16, by a put."""
+KINDS = {"register": REGISTER, "set": ELEMENT}
+"""The kind of the slots of a collection, by how it merges."""
+SMALL, KEPT = 1_024, 8_192
+"""Content of at most so many bytes is kept read, so much of it: the same names and posts are read for many pages."""
+_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + KINDS[of.merge]: of for of in SOCIAL if of.merge in KINDS}
+"""Collection and kind of a slot -> its collection."""
+_SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
+
+ContentOf = Callable[[bytes], bytes | None]
+"""Returns the content at a place, or None if it is not held."""
+
+
+class Showing(NamedTuple):
+    """What one slot shows. `slot`: SLOT. `place`: of the operation. `seed`: see banyan_schema.collection."""
+
+    slot: bytes
+    place: bytes
+    seed: bytes
+
+    @property
+    def account(self) -> bytes:
+        """The account's number, 4 bytes."""
+        return self.slot[SLOT.account]
+
+
+class ShownWrite(NamedTuple):
+    """The write that a slot shows."""
+
+    stamp: bytes
+    seed: bytes
+
+
+def register_slot(account: bytes, coll: Coll, key: CellKey) -> bytes:
+    """The account's number, then the slot."""
+    return account + coll + REGISTER + key
+
+
+def element_slot(account: bytes, coll: Coll, key: CellKey, elem: CellKey) -> bytes:
+    return account + coll + ELEMENT + key + elem
+
+
+def slot_of(account: bytes, op: Put | Add) -> bytes:
+    if isinstance(op, Put):
+        return account + op.coll + REGISTER + op.key
+    return account + op.coll + ELEMENT + op.key + op.elem
+
+
+def size_of(slot: bytes) -> int:
+    """The length of a slot with its account's number. `slot`: begins with it."""
+    last = SLOT.key if slot[SLOT.kind] == REGISTER else SLOT.element
+    return int(last.stop)
+
+
+def showing(account: bytes, row: bytes) -> Showing:
+    """A row of `SHOWN`, of the account with this number."""
+    slot = account + row
+    size = size_of(slot)
+    return Showing(slot[:size], *SHOW.unpack(slot[size:]))
+
+
+def ms_of(time: bytes) -> int:
+    """Milliseconds since 1970: the first six of the eight bytes of a time."""
+    return int.from_bytes(time[TIME.ms], "big")
+
+
+stamp_bytes = struct.Struct(">QQ").pack
+"""(time, n << 16 | op) -> time 8 | place 8."""
+
+
+def place_bytes(n: int, op: int) -> bytes:
+    return (n << 16 | op).to_bytes(8, "big")
+
+
+def ref_bytes(ref: Ref) -> bytes:
+    return ref.entry + ref.op.to_bytes(2, "big")
+
+
+def read_content(slot: bytes, raw: bytes) -> Content | None:
+    """`raw` as content of the slot's schema."""
+    return (_read if len(raw) > SMALL else _read_again)(slot[SLOT.of], raw)
+
+
+def _read(kind: bytes, raw: bytes) -> Content | None:
+    of = _OF_SLOT.get(kind)
+    return None if of is None else of.decode(raw)
+
+
+_read_again = lru_cache(KEPT)(_read)
+
+
+def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWrite | None:
+    """The write that is shown, or None. live: the slot's stamps, the last write last."""
+    for stamp in reversed(live):
+        raw = content_of(stamp[STAMP.place])
+        seed = None if raw is None else seed_of(slot, stamp[STAMP.time], raw)
+        if seed is not None:
+            return ShownWrite(stamp, seed)
+        if slot[SLOT.kind] == REGISTER:
+            return None
+    return None
+
+
+def seeds_of(kind: bytes) -> SeedIn:
+    """What makes the seeds of slots of this collection and kind (9 bytes): `seed_of`, but from the checked bytes of a
+    part."""
+    return _SEED_IN.get(kind, _no_seed)
+
+
+def _no_seed(time: bytes, part: bytes) -> None:
+    return None
+
+
+def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
+    """The part of an operation's content that rows need; None if it is not valid content of the slot's collection.
+
+    time: that of the entry.
+    """
+    of = _OF_SLOT.get(slot[SLOT.of])
+    return None if of is None else of.seed_of(time, raw)
+
+
+def facts_of(slot: bytes, seed: bytes) -> Facts:
+    """The facts of a shown slot for views; none if its collection is unknown."""
+    of = _OF_SLOT.get(slot[SLOT.of])
+    return () if of is None else of.facts(seed)
 
 
 def shown_at(txn: ReadTxn, slot: bytes) -> bytes:
@@ -37,7 +215,7 @@ def stamp_of(reader: StoreReader, place: bytes) -> bytes:
     return time_at(reader, place) + place
 
 
-def in_order(reader: StoreReader, stamps: Collection[bytes]) -> list[bytes]:
+def in_order(reader: StoreReader, stamps: abc.Collection[bytes]) -> list[bytes]:
     """The stamps sorted, the last write last."""
     ordered = sorted(stamps)
     if any(a[STAMP.time] == b[STAMP.time] and a[STAMP.arrival] != b[STAMP.arrival] for a, b in pairwise(ordered)):

@@ -3,7 +3,7 @@
     logs       lid u32                    -> account 32 | writer 32 | log u32         a log's short number, never reused
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
     checkpoints  account 32 | writer 32   -> the checkpoint's bytes                     its head is of log 0
-    accounts   account                    -> grants (grant_rows.py), or empty          those with any log
+    accounts   account                    -> grants (records.py), or empty          those with any log
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
     chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
     loose      lid u32 | seq u48 | id 16  -> n u48 | kind u8 | since u32               held, does not count
@@ -34,13 +34,43 @@ damaged row is found, and read as if it were not there.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, Ref, WriterKey
 from banyan_crdt.ops import Part
 from banyan_storage.engine import Table
-from banyan_storage.layout import Layout
+
+# The layout of a row, written once: its fields are cut out by their names.
+
+
+class Layout:
+    """The fields of a key or a value in their order, as in "time 8 | key 16 | place 8": name and bytes of each. The
+    last one may have no size: it is all that is left. Each is a slice of that name: `row[LINE.place]`.
+
+    `spans`: several fields by one name: the first and the last of them, or the first alone, then up to the end."""
+
+    unpack: Callable[[bytes], tuple[bytes, ...]]
+    """The fields of a row, of two or more."""
+
+    if TYPE_CHECKING:  # a method would make every field slower to find
+
+        def __getattr__(self, field: str) -> slice: ...
+
+    def __init__(self, fields: str, **spans: str) -> None:
+        at, found = 0, dict[str, slice]()
+        for field in fields.split(" | "):
+            name, _, size = field.partition(" ")
+            found[name] = slice(at, at + int(size) if size else None)
+            at += int(size or 0)
+        self.unpack = itemgetter(*found.values())
+        for name, span in spans.items():
+            first, _, last = span.partition(" ")
+            found[name] = slice(found[first].start, found[last].stop if last else None)
+        self.__dict__.update(found)
+
 
 LOGS = Table("logs")
 HEADS = Table("heads")

@@ -16,9 +16,9 @@ from banyan_storage import tables as t
 from banyan_storage.due import Work, set_due
 from banyan_storage.engine import Engine, Item, ReadTxn, WriteTxn
 from banyan_storage.errors import StorageError, StoreVersion
-from banyan_storage.layout import Layout
 from banyan_storage.local_tables import MEND
 from banyan_storage.records import is_record, record_name
+from banyan_storage.tables import Layout
 from banyan_storage.views import journal, touched
 
 Say: TypeAlias = Callable[[str], None]

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.ops import Body, Op
-from banyan_crdt.single import Puts
+from banyan_crdt.shapes import Puts
 from banyan_storage.engine import WriteTxn
 from banyan_storage.reader import StoreReader
 

@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from banyan_cli import errors
-from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
 from banyan_cli.demo.nodes import DemoNode
+from banyan_cli.demo.story import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
 from banyan_cli.demo.view import Screen, frontiers
 from tests.cli.shell import COMMAND, banyan, clean_environment, forked
 

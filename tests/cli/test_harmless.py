@@ -18,7 +18,7 @@ from banyan_crdt.ids import account_from_text, account_to_text
 from banyan_node.edge import EdgeConfig, open_edge
 from banyan_node.harmless import plain, plain_json
 from banyan_node.home.folder import Home
-from banyan_node.home.log_settings import LogSettings
+from banyan_node.home.sections import LogSettings
 from banyan_node.home.settings import load
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append

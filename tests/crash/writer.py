@@ -38,11 +38,11 @@ from banyan_node.home.audit import OPERATOR, AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Cost, Keystore
 from banyan_node.home.settings import parse, set_in_file
-from banyan_node.links import anchors
+from banyan_node.links import peerstore
 from banyan_node.local import open_local, rebuild_local, take_compacted
 from banyan_node.upkeep import mending
 from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_replica.frontier.kept import Size
+from banyan_replica.frontier.saving import Size
 from banyan_storage import id_index
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -206,7 +206,7 @@ def files(home: Path) -> None:
     for k in range(6):
         set_in_file(made.config, "control.port", parse("control.port", str(4_000 + k)))
         say_files(made)
-        anchors.write(made.peers, [anchors.Anchor("peer", (f"/ip4/127.0.0.{k}/tcp/1",))])
+        peerstore.write(made.peers, [peerstore.Anchor("peer", (f"/ip4/127.0.0.{k}/tcp/1",))])
         say_files(made)
         rows = FileKeeper(made.rows).draft([Size(9_000, 10_000), Size(50, 100)])
         for column in (0, 1, 0):

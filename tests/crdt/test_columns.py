@@ -15,7 +15,7 @@ from banyan_crdt.ops import Del, Op, Part, Put, decode_any_body, decode_body, en
 from banyan_crdt.parts import are_parts, make_part, open_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_any_run, encode_steps, skips_below
-from banyan_crdt.single import puts_in
+from banyan_crdt.shapes import puts_in
 from tests.needs import NIGHT, few, numbers
 
 LOG = LogId(AccountId(b"a" * 32), WriterKey(b"w" * 32), 1)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.erasure import DAY_MS, GRACE_MS, MOST_MS, Seen, erasure_dep, look, wish_of
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Close, Recover, encode_ops
+from banyan_crdt.state import DAY_MS, GRACE_MS, MOST_MS, Seen, erasure_dep, look, wish_of
 from tests.crdt.make import TICK, Person, follow
 
 DAY = DAY_MS

@@ -8,14 +8,7 @@ from base64 import urlsafe_b64encode
 import pytest
 
 from banyan_crdt.errors import Malformed
-from banyan_crdt.frontier_cursor import (
-    ID_BYTES,
-    PREFIX,
-    ROW_BYTES,
-    ToldRow,
-    decode_frontier_cursor,
-    encode_frontier_cursor,
-)
+from banyan_crdt.frontier import ID_BYTES, PREFIX, ROW_BYTES, ToldRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, EntryId, H, LogId, WriterKey
 
 LOGS = [LogId(AccountId(H("a", bytes([n]))), WriterKey(H("w", bytes([n]))), n) for n in range(50)]

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import MAX_OPS_BYTES
 from banyan_crdt.errors import BanyanError, Malformed, Oversized, Reject
-from banyan_crdt.grants import Granted
 from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, coll
-from banyan_crdt.logs import VOID, counted_body
+from banyan_crdt.logs import VOID, Granted, counted_body
 from banyan_crdt.ops import Add, Close, Count, Grant, Part, Put, Unknown, decode_any_body, decode_body, encode_ops
 from banyan_crdt.parts import open_part
 from tests.crdt.make import POSTS, START, Person, add, b32, key, make_part

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_crdt import codec, parts, single
+from banyan_crdt import codec, parts, shapes
 from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.ids import CellKey, PartHash, coll
 from banyan_crdt.ops import Add, Op, Part, Put, decode_any_body, encode_ops
@@ -52,8 +52,8 @@ def test_the_search_finds_what_it_is_for() -> None:
 def test_what_stands_around_the_fields_is_what_the_encoder_of_any_operation_writes() -> None:
     key, elem, part = CellKey(b"\1" * 16), CellKey(b"\2" * 16), Part(PartHash(b"\3" * 32), 77)
     samples: tuple[tuple[Op, tuple[bytes, ...], tuple[bytes, ...]], ...] = (
-        (Put(coll("post"), key, (), part), (key, part.hash), single._PUT),
-        (Add(coll("post"), key, elem, part), (key, elem, part.hash), single._ADD),
+        (Put(coll("post"), key, (), part), (key, part.hash), shapes._PUT),
+        (Add(coll("post"), key, elem, part), (key, elem, part.hash), shapes._ADD),
     )
     for op, fields, around in samples:
         many = encode_ops((op, op))  # two, so it is not joined but encoded

@@ -13,19 +13,18 @@ from banyan_cli.errors import BadInput
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.html_text import text_of
 from banyan_crdt.codec import encode
-from banyan_crdt.grants import Grants
 from banyan_crdt.ids import EntryId, WriterKey
+from banyan_crdt.logs import Grants
 from banyan_crdt.realm import TEST
 from banyan_node.api import decode
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import load
-from banyan_node.links import anchors
+from banyan_node.links import peerstore
 from banyan_node.operator_errors import CallError, ConfigError
 from banyan_storage.archive import MAGIC, ArchiveDamaged
 from banyan_storage.errors import CorruptStore
-from banyan_storage.grant_rows import decode_grants, encode_grants
-from banyan_storage.records import AFTER, PREV, decode_record
+from banyan_storage.records import AFTER, PREV, decode_grants, decode_record, encode_grants
 from tests.crdt.make import Person
 from tests.fuzz.targets import found
 
@@ -134,4 +133,4 @@ def test_a_call_with_a_text_that_is_not_utf_8_is_a_bad_request() -> None:
 
 def test_a_list_of_peers_that_is_nested_too_deeply_is_no_list(tmp_path: Path) -> None:
     (tmp_path / "peers.json").write_text("[" * 100_000)
-    assert anchors.read(tmp_path / "peers.json") == []
+    assert peerstore.read(tmp_path / "peers.json") == []

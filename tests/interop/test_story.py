@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from banyan_web.door_logins import set_password
-from banyan_web.mastodon.streaming import endpoints, sockets
+from banyan_web.mastodon.streaming import endpoints
 from tests.interop.by_masto import Masto, library
 from tests.interop.by_mastodon_py import MastodonPy
 from tests.interop.by_toot import Toot, shell
@@ -27,7 +27,7 @@ from tests.web.test_statuses import picture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mastodon.py closes a stream at the next heartbeat."""
     monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
-    monkeypatch.setattr(sockets, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
 
 
 @asynccontextmanager

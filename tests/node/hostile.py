@@ -23,8 +23,8 @@ import httpx
 import msgspec
 
 from banyan_node.api.declare import Method
+from banyan_node.api.dispatch import EVERY
 from banyan_node.api.errors import ALWAYS, OF_THE_SERVER, REFUSALS
-from banyan_node.api.registry import EVERY
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
 from banyan_node.server.running import find_running

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import banyan_node
-from banyan_node.api.registry import EVERY, by_name
+from banyan_node.api.dispatch import EVERY, by_name
 
 GREETING = '''"""Greets."""
 
@@ -38,8 +38,8 @@ CALLS = """
 import json, sys
 from pathlib import Path
 from banyan_node.api import page
-from banyan_node.api.openapi import document
-from banyan_node.api.registry import EVERY
+from banyan_node.api.reference import document
+from banyan_node.api.dispatch import EVERY
 from banyan_node.local import open_local
 from tests.node.real import load_settings, make_home
 

@@ -13,9 +13,9 @@ import pytest
 from banyan_crdt.firehose import RunsVerifier, Told
 from banyan_crdt.ids import account_to_text
 from banyan_node.api import LocalBackend
+from banyan_node.api.dispatch import EVERY
 from banyan_node.api.firehose import Kind
 from banyan_node.api.methods import content, firehose, firehose_runs
-from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import erasing
 from banyan_node.local import open_local

@@ -10,8 +10,7 @@ import trio
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
 from banyan_node.workers.ahead import AHEAD_BYTES, GIVE_WAY_S, NETWORKS, SLICE, THREADS, WORTH, Ahead
-from banyan_replica.intake.prepare import CheckedRun, Prepared, prepare
-from banyan_replica.intake.slices import slices
+from banyan_replica.intake.prepare import CheckedRun, Prepared, prepare, slices
 from banyan_replica.wire import ControlItem, Credit, DataItems, RunItem, encode_message
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import trio
 
-from banyan_node.links import anchors
-from banyan_node.links.anchors import Anchor
+from banyan_node.links import peerstore
+from banyan_node.links.peerstore import Anchor
 from banyan_node.node import Node
 from banyan_replica.gossip.frames import PeerInfo
 from tests.node.real import converged, make_home, make_node, running
@@ -35,7 +35,7 @@ async def test_a_node_that_was_only_dialled_finds_its_callers_after_a_clean_stop
             await linked(a, c.edge.peer_id)
             await neighbours(a, 1)
             await converged([a, c])
-        assert anchors.read(home.peers) == [Anchor(c.edge.peer_id, tuple(c.edge.addresses), True)]
+        assert peerstore.read(home.peers) == [Anchor(c.edge.peer_id, tuple(c.edge.addresses), True)]
         async with running(make_node(home)) as a:
             await linked(a, c.edge.peer_id)
             assert [p["inbound"] for p in await a.backend.call("peers", {})] == [False]
@@ -44,23 +44,23 @@ async def test_a_node_that_was_only_dialled_finds_its_callers_after_a_clean_stop
 async def test_a_node_without_links_keeps_its_anchors_when_it_stops(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     kept = [Anchor("12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV", ("/ip4/127.0.0.1/tcp/9",))]
-    anchors.write(home.peers, kept)
+    peerstore.write(home.peers, kept)
     async with running(make_node(home)):
         pass
-    assert anchors.read(home.peers) == kept
+    assert peerstore.read(home.peers) == kept
 
 
 def test_callers_are_kept_only_if_no_peer_was_chosen(tmp_path: Path) -> None:
     """Otherwise a peer that dials us often decides whom we find again."""
     chosen, caller = PeerInfo("good", ("/ip4/192.0.2.1/tcp/1",)), PeerInfo("bad", ("/ip4/192.0.2.2/tcp/1",))
-    assert anchors.worth_keeping([chosen], [caller]) == [Anchor("good", chosen.addrs)]
-    assert anchors.worth_keeping([], [caller]) == [Anchor("bad", caller.addrs, True)]
+    assert peerstore.worth_keeping([chosen], [caller]) == [Anchor("good", chosen.addrs)]
+    assert peerstore.worth_keeping([], [caller]) == [Anchor("bad", caller.addrs, True)]
 
 
 def test_what_an_older_program_wrote_and_what_is_damaged_is_read(tmp_path: Path) -> None:
     path = tmp_path / "peers.json"
     path.write_text('[{"peer": "a", "addrs": ["/ip4/192.0.2.1/tcp/1"]}]')
-    assert [a.addr for a in anchors.read(path)] == ["/ip4/192.0.2.1/tcp/1/p2p/a"]
+    assert [a.addr for a in peerstore.read(path)] == ["/ip4/192.0.2.1/tcp/1/p2p/a"]
     for broken in ("", "[]", "[1]", "{", '[{"peer": 1}]', '[{"peer": "a", "addrs": []}]'):
         path.write_text(broken)
-        assert anchors.read(path) == []
+        assert peerstore.read(path) == []

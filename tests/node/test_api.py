@@ -22,11 +22,12 @@ from PIL import Image
 
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_crdt.sealing import Opener
-from banyan_node.api import LocalBackend, differing, page
+from banyan_node.api import LocalBackend, reference
 from banyan_node.api.decode import no_such_method, request
+from banyan_node.api.dispatch import EVERY
 from banyan_node.api.events import TOLD, Events
-from banyan_node.api.openapi import document
-from banyan_node.api.registry import EVERY
+from banyan_node.api.methods import comparison
+from banyan_node.api.reference import document
 from banyan_node.context import Context
 from banyan_node.home.folder import find_home
 from banyan_node.home.recovery import carrier_key, first_recovery, first_root, new_words, next_root
@@ -245,7 +246,7 @@ def test_a_recovered_account_whose_keys_have_the_index_of_the_own_one_is_listed_
 
 
 def test_the_reference_has_a_section_for_every_method_and_no_link_leads_nowhere() -> None:
-    text = page.reference()
+    text = reference.reference()
     sections = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     assert {*EVERY} <= {*sections}
     anchors = {section.lower().replace(".", "").replace(" ", "-") for section in sections}
@@ -337,7 +338,7 @@ from msgspec import to_builtins
 from banyan_crdt.realm import REALMS
 from banyan_node.api.apart import StoreReads
 from banyan_node.api.decode import request
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.home.folder import Home
 reads = StoreReads(Home(Path(sys.argv[1])), REALMS[sys.argv[2]], bytes.fromhex(sys.argv[3]))
 for line in sys.stdin:
@@ -468,14 +469,14 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> differing.Facts:
+        def say(c: Context, now: float) -> comparison.Facts:
             (link,) = c.replica.links.values()
             link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
-            return differing.facts(c, link.peer, now)
+            return comparison.facts(c, link.peer, now)
 
         known = await b.worker.call(say)
         with held(b), trio.fail_after(60):
-            (row,) = await b.look(lambda at: differing.differences(at, known))
+            (row,) = await b.look(lambda at: comparison.differences(at, known))
         assert (row.log, row.mine, row.theirs, row.reason) == (7, 0, 3, "not yet granted")
 
 

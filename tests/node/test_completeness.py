@@ -17,7 +17,7 @@ from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, account_from_text, account_to_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node.api import differing
+from banyan_node.api.methods import comparison
 from banyan_node.context import Context
 from banyan_node.links import grounds
 from banyan_node.links.completeness import doubt
@@ -25,7 +25,7 @@ from banyan_node.local import open_local
 from banyan_node.workers.published import here, published
 from banyan_replica.intake.intake import REASONS, NotTaken
 from banyan_replica.peers.named import NamedByOperator
-from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _signed_hash
+from banyan_replica.peers.statements import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _witnessed_hash
 from banyan_replica.sync.notices import Question
 from banyan_replica.view import LinkView
 from banyan_replica.wire import Witness
@@ -113,7 +113,7 @@ async def test_a_node_that_is_to_dial_only_itself_says_so(tmp_path: Path) -> Non
 
 
 def said_by(platform: Signer, time_ms: int) -> Witness:
-    return Witness(platform.key, time_ms, bytes(32), platform.sign(_signed_hash(time_ms, bytes(32))))
+    return Witness(platform.key, time_ms, bytes(32), platform.sign(_witnessed_hash(time_ms, bytes(32))))
 
 
 def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> None:
@@ -294,7 +294,7 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> differing.Facts:
+        def say(c: Context, now: float) -> comparison.Facts:
             (link,) = c.replica.links.values()
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)
@@ -303,12 +303,12 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
                 if held.log:
                     link.told.differences[held] = Head(head.length, None, 0)
             assert len(link.told.differences) > 2
-            known = differing.facts(c, link.peer, now)
+            known = comparison.facts(c, link.peer, now)
             link.told.differences.clear()
             return known
 
         known = await b.worker.call(say)
-        rows = await b.look(lambda at: differing.differences(at, known))
+        rows = await b.look(lambda at: comparison.differences(at, known))
         said = {row.log: (row.reason, row.sentence) for row in rows}
         assert said[7] == (
             "control",

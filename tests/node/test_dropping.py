@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from banyan_crdt.ids import account_from_text, control_log
-from banyan_node.hosting import dropped
+from banyan_node.hosting import interest
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
@@ -98,20 +98,20 @@ def test_a_drop_that_was_broken_off_is_finished_and_what_comes_all_the_same_is_e
 def test_a_large_account_goes_in_steps_and_is_shown_to_nobody_from_the_first_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dropped, "AT_ONCE", 4)
+    monkeypatch.setattr(interest, "AT_ONCE", 4)
     home, left = make_home(tmp_path), list[int]()
     with open_local(home, load_settings(home, **CHOSEN)) as node:
         an = account_from_text(node.call("account.create", name="An")["account"])
         uris = [node.call("post", text=f"of An {n}")["uri"] for n in range(12)]
         node.call("profile.set", fields={"name": "An"})
         DROPPED.put(node.context.store, an, True)
-        assert dropped.begin(node.context, an) == node.context.store.counts().counted
+        assert interest.begin_drop(node.context, an) == node.context.store.counts().counted
         node.context.replica.commit()
     for stop in (0, 1, 3, 99):
         with open_local(home, load_settings(home, **CHOSEN)) as node:
             ctx = node.context
             for _ in range(stop):
-                more = dropped.go_on(ctx, time.time())
+                more = interest.go_on(ctx, time.time())
                 ctx.replica.commit()
                 left.append(ctx.store.counts().entries)
                 with ctx.store.snapshot() as reader:
@@ -123,7 +123,7 @@ def test_a_large_account_goes_in_steps_and_is_shown_to_nobody_from_the_first_on(
             with pytest.raises(CallError):
                 node.call("post.get", uri=uris[0])
             if stop < 99:
-                dropped.go_on(ctx, time.time())
+                interest.go_on(ctx, time.time())
                 ctx.store.rollback()  # a crash costs one step
                 ctx.replica.commit_failed(None)
     assert left == sorted(left, reverse=True)
@@ -134,7 +134,7 @@ def test_a_large_account_goes_in_steps_and_is_shown_to_nobody_from_the_first_on(
 def test_who_is_let_in_again_before_all_is_gone_is_shown_as_far_as_it_is_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dropped, "AT_ONCE", 4)
+    monkeypatch.setattr(interest, "AT_ONCE", 4)
     home = make_home(tmp_path / "a")
     with open_local(home, load_settings(home, **CHOSEN)) as node:
         ctx, said = node.context, node.call("account.create", name="An")["account"]
@@ -142,9 +142,9 @@ def test_who_is_let_in_again_before_all_is_gone_is_shown_as_far_as_it_is_here(
             node.call("post", text=f"of An {n}")
         node.call("archive.export", path=str(tmp_path / "archive"))
         DROPPED.put(ctx.store, account_from_text(said), True)
-        dropped.begin(ctx, account_from_text(said))
+        interest.begin_drop(ctx, account_from_text(said))
         while ctx.store.counts().entries > 9:
-            dropped.go_on(ctx, time.time())
+            interest.go_on(ctx, time.time())
             ctx.replica.commit()
         assert not node.call("feed", account=said)["posts"]
         node.call("store.undrop", account=said)

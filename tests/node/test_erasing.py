@@ -14,7 +14,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.context import TABLES, AtDoor, Context
 from banyan_node.home.folder import Home
 from banyan_node.home.recovery import commitment, new_words
-from banyan_node.hosting import dropped, erasing, hosted
+from banyan_node.hosting import erasing, hosted, interest
 from banyan_node.hosting.writing import append_each
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError, NoNode
@@ -42,7 +42,7 @@ STAYS = {
 async def test_what_is_erased_is_in_no_file_and_what_others_said_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dropped, "AT_ONCE", 8)
+    monkeypatch.setattr(interest, "AT_ONCE", 8)
     home = make_home(tmp_path / "a")
     async with running(make_node(home)) as node:
         call = node.backend.call
@@ -257,7 +257,8 @@ def _erased_by_lives_that_are_killed(folder: Path) -> int:
         ctx, account = node.context, account_from_text(an)
         salt, now = hosted.salt_of(ctx, account), time.time()
         keys = [
-            post_key(salt, n.to_bytes(16, "big"), int(now * 1000)) for n in range((1 + ERASURE_KILLS) * dropped.AT_ONCE)
+            post_key(salt, n.to_bytes(16, "big"), int(now * 1000))
+            for n in range((1 + ERASURE_KILLS) * interest.AT_ONCE)
         ]
         append_each(ctx, account, [[write_post(key, Post(f"{said} {n}"))] for n, key in enumerate(keys)], now)
         ctx.store.commit()

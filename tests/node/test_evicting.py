@@ -13,8 +13,8 @@ import trio
 
 from banyan_crdt.ids import AccountId, LogId, account_from_text
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, evicting, interest
-from banyan_node.hosting.evicting import Evicting
+from banyan_node.hosting import interest
+from banyan_node.hosting.interest import Evicting
 from banyan_node.node import Node
 from banyan_node.upkeep.room import why_full
 from tests.node.real import make_home, make_node, running
@@ -26,8 +26,8 @@ CHOSEN = {"node__role": "hobbyist", "interest__mode": "follows", "storage__stran
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interest, "LOOK_S", 0.2)
-    monkeypatch.setattr(evicting, "LOOK_S", 0.2)
-    monkeypatch.setattr(dropped, "AT_ONCE", 4)
+    monkeypatch.setattr(interest, "LOOK_S", 0.2)
+    monkeypatch.setattr(interest, "AT_ONCE", 4)
 
 
 async def until_told(node: Node, text: str) -> None:
@@ -118,7 +118,7 @@ async def test_with_room_what_is_not_followed_any_more_stays_for_a_day(tmp_path:
         with trio.fail_after(60):
             while not await b.worker.call(lambda c, now: c.replica.strangers.of(account_from_text(busy))):
                 await trio.sleep(0.05)
-        day, clock = evicting.KEPT_S, [1.0]
+        day, clock = interest.KEPT_S, [1.0]
         again = Evicting(lambda: clock[0])  # as after a restart: what left is counted, and known by that
 
         async def steps() -> int:
@@ -142,8 +142,8 @@ async def test_what_was_erased_leaves_room_in_the_store(tmp_path: Path) -> None:
             await node.backend.call("post", {"as": other, "text": f"{n} ".ljust(30_000, "x")})
 
         def erase(c: Context, now: float) -> None:
-            dropped.begin(c, account_from_text(other))
-            while dropped.step(c, account_from_text(other), now):
+            interest.begin_drop(c, account_from_text(other))
+            while interest.drop_step(c, account_from_text(other), now):
                 pass
 
         assert node.context is not None

@@ -21,8 +21,8 @@ import pytest
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
+from banyan_node.api.dispatch import EVERY
 from banyan_node.api.methods import archive
-from banyan_node.api.registry import EVERY
 from banyan_node.exporting import site
 from banyan_node.exporting.sinks import draft_of
 from banyan_node.exporting.streams import CONTEXT

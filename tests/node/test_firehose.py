@@ -16,7 +16,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.firehose import CONTROL, PARTS, PLACE, RUN, FrameReader, RunsVerifier, StreamFrame, ToldEntry, frame
-from banyan_crdt.frontier_cursor import ROW_BYTES, ToldRow, encode_frontier_cursor
+from banyan_crdt.frontier import ROW_BYTES, ToldRow, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.parts import open_part

@@ -19,10 +19,9 @@ from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_replica.frontier import index as frontier_index
 from banyan_replica.frontier import rows as frontier_rows
 from banyan_replica.frontier import saving as frontier_saving
-from banyan_replica.frontier import summed as frontier_summed
+from banyan_replica.frontier import sums as frontier_summed
 from banyan_replica.frontier.index import FrontierIndex, name_words
-from banyan_replica.frontier.kept import Keeper, MemoryDraft, MemoryKeeper, MemoryKept, Size
-from banyan_replica.frontier.saving import Keeping
+from banyan_replica.frontier.saving import Keeper, Keeping, MemoryDraft, MemoryKeeper, MemoryKept, Size
 from banyan_replica.frontier.sketch import key_of, place
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.moves import LIST

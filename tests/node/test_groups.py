@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local

@@ -13,15 +13,15 @@ from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put, Text
 from banyan_node.api import LocalBackend
 from banyan_node.api.declare import named
+from banyan_node.api.dispatch import EVERY
 from banyan_node.api.methods import items
-from banyan_node.api.registry import EVERY
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_schema import registry
 from banyan_schema.collection import Collection, Draft
-from banyan_storage import view_rows
+from banyan_storage import slots
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_api import local
 from tests.schema.poll import COLLECTIONS, POLL, VOTE
@@ -37,9 +37,9 @@ def _polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Acts as if tests/schema/poll.py were in social/; tests/cli/test_items.py really puts it there."""
     monkeypatch.setattr(registry, "SOCIAL", registry.SOCIAL.adding(*COLLECTIONS, VISITS, NOTES))
     for of in COLLECTIONS:
-        slot = of.id + view_rows.KINDS[of.merge]
-        monkeypatch.setitem(view_rows._OF_SLOT, slot, of)
-        monkeypatch.setitem(view_rows._SEED_IN, slot, of.seed_in)
+        slot = of.id + slots.KINDS[of.merge]
+        monkeypatch.setitem(slots._OF_SLOT, slot, of)
+        monkeypatch.setitem(slots._SEED_IN, slot, of.seed_in)
 
 
 class Asked:

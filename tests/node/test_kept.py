@@ -11,7 +11,7 @@ import pytest
 
 from banyan_node.upkeep import rows_file
 from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_replica.frontier.kept import Keeper, MemoryKeeper, Size
+from banyan_replica.frontier.saving import Keeper, MemoryKeeper, Size
 
 Make = Callable[[], Keeper]
 COLUMNS = [b"some bytes" * 1_000, b"", b"x" * 4_096]

@@ -15,7 +15,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.home import recovery
 from banyan_node.home.folder import Home
 from banyan_node.hosting import interest
-from banyan_node.hosting.wanted import Wanted
+from banyan_node.hosting.interest import Wanted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores

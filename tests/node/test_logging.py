@@ -7,7 +7,7 @@ import logging
 import pytest
 import structlog
 
-from banyan_node.home.log_settings import LogSettings
+from banyan_node.home.sections import LogSettings
 from banyan_node.logging import MOST_LINES, say_left_out, set_up_logging
 
 pytestmark = pytest.mark.usefixtures("_logging_as_before")

@@ -24,8 +24,8 @@ from banyan_crdt.blob import CHUNK
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
 from banyan_node.media import looking, picture_child
-from banyan_node.media.blurhash import blurhash
 from banyan_node.media.decoders import Decoders, Program
+from banyan_node.media.picture_child import blurhash
 from banyan_node.operator_errors import CallError
 from tests.node.pictures import PLACE, bomb, film, gif, photo
 from tests.node.real import load_settings, make_home

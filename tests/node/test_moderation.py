@@ -12,7 +12,7 @@ import trio
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_node.moderation import reports, telling
+from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -80,7 +80,7 @@ def test_a_closed_report_is_kept_and_the_oldest_of_very_many_goes(
 ) -> None:
     monkeypatch.setattr(reports, "KEPT", 3)
     monkeypatch.setattr(reports, "OPEN", 2)
-    monkeypatch.setattr(telling, "KEPT", 4)
+    monkeypatch.setattr(decisions, "KEPT", 4)
     with a_node(tmp_path) as (node, who):
         made = []
         for n in range(6):

@@ -11,7 +11,7 @@ import pytest
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
-from banyan_schema.social.moved import move_to
+from banyan_schema.social.identity import move_to
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_groups import App
 

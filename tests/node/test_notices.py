@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running

@@ -13,7 +13,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_reading.noticed import HOPS
-from banyan_schema.social.official import Official, attest
+from banyan_schema.social.identity import Official, attest
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_groups import App
 

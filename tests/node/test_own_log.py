@@ -12,8 +12,7 @@ import trio
 
 from banyan_crdt.ids import account_from_text
 from banyan_node import own_log
-from banyan_node.api.dispatch import if_sure
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY, if_sure
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from banyan_node.api.methods import responses
+from banyan_node.api.methods import posts
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import load_settings, make_home
@@ -53,7 +53,7 @@ def test_who_reacted_is_listed_by_emoji_page_by_page_without_whom_the_reader_blo
     for after in ("zz", "0011"):
         with pytest.raises(CallError, match="no place among responses"):
             app("reactions", uri=uri, after=after)
-    assert responses.MOST == 1_000
+    assert posts.RESPONSES_MOST == 1_000
 
 
 def test_who_reposted_is_listed_page_by_page(app: App) -> None:

@@ -23,7 +23,7 @@ from banyan_node.home.config import StorageSettings
 from banyan_node.links.linking import Links
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import room, views
+from banyan_node.upkeep import derived_data, room
 from banyan_node.upkeep.room import Watch, room_of
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
 from banyan_replica.intake.strangers import ACCOUNT_PART
@@ -340,7 +340,7 @@ async def test_a_node_to_which_nothing_comes_seldom_looks_at_its_disk_and_views(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = Counter[str]()
-    for module, name in ((room, "room_of"), (views, "unbuilt")):
+    for module, name in ((room, "room_of"), (derived_data, "unbuilt")):
         monkeypatch.setattr(module, "LOOK_S", 0.01)
         monkeypatch.setattr(module, name, partial(counted, looks, name, getattr(module, name)))
     async with running(make_node(make_home(tmp_path))) as node:

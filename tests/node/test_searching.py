@@ -18,7 +18,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import searching
+from banyan_node.upkeep import derived_data
 from banyan_storage.views.journal import JOURNAL
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -119,7 +119,7 @@ async def test_a_running_node_finds_what_came_from_a_peer_and_after_a_restart(tm
 async def test_an_index_that_was_lost_is_made_again_and_the_journal_stays_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.upkeep.searching.TRIM_S", 0.0)
+    monkeypatch.setattr("banyan_node.upkeep.derived_data.TRIM_S", 0.0)
     home = make_home(tmp_path / "home")
     async with running(make_node(home)) as node:
         await node.backend.call("account.create", {"name": "An"})
@@ -174,7 +174,7 @@ async def test_the_index_gives_way_to_a_replica_that_works(tmp_path: Path, monke
         for n in range(60):
             backend.call("post", text=f"phở {n}")
     for name, value in (("LOOK_S", 1.0), ("STEP", 1), ("BUSY", 2_000.0)):
-        monkeypatch.setattr(searching, name, value)
+        monkeypatch.setattr(derived_data, name, value)
     async with running(make_node(home)) as node:
         with trio.move_on_after(4):
             while True:

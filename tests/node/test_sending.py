@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan_node.links.sending import HOLD_BYTES, WRITE_BYTES, SendQueue
+from banyan_node.links.queues import HOLD_BYTES, WRITE_BYTES, SendQueue
 from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, Pushes, encode_frame
 from banyan_replica.wire import (
     Answered,

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from banyan_node.service import BEAT_S, STUCK_S, Manager, attend
+from banyan_node.process import BEAT_S, STUCK_S, Manager, attend
 
 
 @dataclass

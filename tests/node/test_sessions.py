@@ -16,10 +16,9 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
-from banyan_replica.peers.ledger import Scale
+from banyan_replica.peers.ledger import Leak, Load, Scale
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.load import Leak, Load
-from banyan_replica.peers.session import PeerSession
+from banyan_replica.peers.session import PeerSession, Told
 from banyan_replica.peers.states import (
     COURSE,
     LIFE,
@@ -32,7 +31,6 @@ from banyan_replica.peers.states import (
     TurnState,
     step,
 )
-from banyan_replica.peers.told import Told
 from banyan_replica.sync.catchup import PeerReader, PeerReading
 from banyan_replica.sync.course import Course
 from banyan_replica.sync.orders import Orders, RangeForPeer, ReplayForPeer
@@ -137,7 +135,7 @@ OTHERS = {
     ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
     ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("upkeep/mending.py", "self._found"),
     ("banyan_sim/network.py", "wire"), ("media/fetching.py", "fetch"), ("media/following.py", "place"),
-    ("importing/json_stream.py", "text"), ("importing/moving.py", "self.totals"), ("importing/twitter.py", "known"),
+    ("importing/streams.py", "text"), ("importing/moving.py", "self.totals"), ("importing/twitter.py", "known"),
 }  # fmt: skip
 """Variables that hold other objects, which have fields of the same names."""
 

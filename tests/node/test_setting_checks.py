@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from banyan_node.home.checks import TEXT_BYTES
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import OPTIONS, lacks, load, parse, set_in_file
+from banyan_node.home.values import TEXT_BYTES
 from banyan_node.operator_errors import ConfigError, ControlError
 from banyan_node.server.http_server import Bind
 from banyan_web.server_rules import ServerRules

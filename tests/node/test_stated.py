@@ -15,7 +15,7 @@ from banyan_node.api.methods.content import _writes
 from banyan_node.home import settings
 from banyan_node.hosting import stated
 from banyan_node.operator_errors import CallError
-from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import post_from_text
 from tests.node.real import make_home, make_node, running
 from tests.node.test_withholding import contents, opened

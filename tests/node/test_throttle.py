@@ -23,7 +23,7 @@ from banyan_crdt.realm import MAIN
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
-from banyan_node.links.incoming import Incoming
+from banyan_node.links.queues import Incoming
 from banyan_node.node import Node
 from banyan_node.workers.ahead import AHEAD_BYTES, SLICE
 from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S

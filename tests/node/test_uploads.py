@@ -16,9 +16,8 @@ import pytest
 
 from banyan_crdt.blob import CHUNK, BlobRoot
 from banyan_node.api import LocalBackend
-from banyan_node.api.dispatch import working
+from banyan_node.api.dispatch import EVERY, working
 from banyan_node.api.methods import media, uploads
-from banyan_node.api.registry import EVERY
 from banyan_node.local import open_local
 from banyan_node.media import keeping
 from banyan_node.operator_errors import CallError

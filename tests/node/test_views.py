@@ -11,7 +11,7 @@ from banyan_crdt.ids import account_to_text
 from banyan_node.context import Context
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import views
+from banyan_node.upkeep import derived_data
 from banyan_node.workers.worker import Worker
 from banyan_schema import registry
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -27,13 +27,13 @@ from tests.storage.test_views_upgraded import ACCOUNTS
 @pytest.fixture
 def held_up(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
     """Delays the building of views until it is set."""
-    gate, build = trio.Event(), views.build
+    gate, build = trio.Event(), derived_data.build
 
     async def later(worker: Worker[Context], engine: LmdbEngine) -> None:
         await gate.wait()
         await build(worker, engine)
 
-    monkeypatch.setattr(views, "build", later)
+    monkeypatch.setattr(derived_data, "build", later)
     return gate
 
 

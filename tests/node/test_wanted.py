@@ -13,8 +13,8 @@ from banyan_crdt.ops import Add, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import Context
-from banyan_node.hosting.wanted import NUMBERS_S, Wanted
-from banyan_reading.followed import is_followed, numbers_of
+from banyan_node.hosting.interest import NUMBERS_S, Wanted
+from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun, check_items
 from banyan_replica.wire import Item
 from banyan_schema.social import relate

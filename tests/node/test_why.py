@@ -11,7 +11,7 @@ import trio
 from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.signing import verify
 from banyan_node.api import LocalBackend
-from banyan_node.hosting.ranking import Candidate, catch_up
+from banyan_node.hosting.home import Candidate, catch_up
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running

@@ -28,7 +28,7 @@ from banyan_node.local import open_local
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
-from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, read_withheld, sign_withheld
 from banyan_schema.social import POST, Post, post_from_text, write_post
 from banyan_storage.due import Work
 from tests.forking import Code

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from banyan_crdt.errors import Refused
-from banyan_node.links.incoming import FOLD_BYTES
+from banyan_node.links.queues import FOLD_BYTES
 from banyan_node.server.running import find_running
 from banyan_node.workers import inbox, memory, worker
 from banyan_node.workers.turns import Whose

@@ -20,7 +20,7 @@ from banyan_node.context import Context
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
-from banyan_node.upkeep import views
+from banyan_node.upkeep import derived_data
 from banyan_node.upkeep.finishing import finish
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
@@ -51,13 +51,13 @@ async def built(node: Node, names: set[str]) -> None:
 
 async def asked(home: Home, poll: Target) -> dict[str, Any]:
     """The poll as a running node answers it, before and after the view is built, and after it is built again."""
-    gate, build = trio.Event(), views.build
+    gate, build = trio.Event(), derived_data.build
 
     async def later(worker: Worker[Context], engine: LmdbEngine) -> None:
         await gate.wait()
         await build(worker, engine)
 
-    views.build = later
+    derived_data.build = later
     async with running(make_node(home)) as node:
         assert node.context is not None
         engine = node.context.engine

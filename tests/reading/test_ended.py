@@ -7,8 +7,8 @@ import random
 import pytest
 
 from banyan_crdt.realm import TEST
-from banyan_reading.ended import all_notices
 from banyan_reading.noticed import Noticed
+from banyan_reading.polls import all_notices
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import Poll, Post, Target, delete_post, react, write_post, write_vote
 from tests.needs import numbers

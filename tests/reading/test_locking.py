@@ -9,11 +9,11 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
-from banyan_reading import locking
+from banyan_reading import relations
 from banyan_reading.queries import queries
 from banyan_schema.collection import undo
 from banyan_schema.social import FOLLOW, relate, set_profile
-from banyan_schema.social.locked import ANSWERS, FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
+from banyan_schema.social.relation import ANSWERS, FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "chi", "dung")
@@ -60,18 +60,18 @@ def test_followers_are_as_a_plain_fold_says(seed: int) -> None:
                 following = {one for one, other in follows if other == account}
                 said = {one: answer for (by, one), (answer, _) in answers.items() if by == account}
                 in_fact = {one for one in following if not is_locked or said.get(one) == "accept"}
-                assert locking.is_locked(ask, account) == is_locked
-                found = list(locking.followers(ask, account))
+                assert relations.is_locked(ask, account) == is_locked
+                found = list(relations.followers(ask, account))
                 assert len(found) == len(set(found))
                 assert set(found) == in_fact
-                assert locking.count(ask, account) == len(in_fact)
-                waiting = {one for one, waits in locking.requests(ask, account) if waits}
+                assert relations.count(ask, account) == len(in_fact)
+                waiting = {one for one, waits in relations.requests(ask, account) if waits}
                 assert waiting == ({one for one in following if one not in said} if is_locked else set())
                 for n in range(len(found)):
-                    assert list(locking.followers(ask, account, found[n])) == found[n + 1 :]
+                    assert list(relations.followers(ask, account, found[n])) == found[n + 1 :]
                 mine = [other for one, other in follows if one == account]
-                let = [other for other in mine if account in set(locking.followers(ask, other))]
-                assert locking.followed(ask, account, mine) == let
+                let = [other for other in mine if account in set(relations.followers(ask, other))]
+                assert relations.followed(ask, account, mine) == let
     agrees(store, engine, people.values())
 
 
@@ -84,11 +84,11 @@ def test_of_two_cells_that_say_whether_an_account_is_locked_the_later_one_counts
         an.write([draft._replace(op=draft.op._replace(key=CellKey(key.ljust(16))))])
     an.send(store)
     with queries(engine, TEST) as ask:
-        assert not locking.is_locked(ask, an.id)
+        assert not relations.is_locked(ask, an.id)
 
 
 def test_what_is_not_counted_to_its_end_is_the_most_that_there_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locking, "COUNTED", 1)
+    monkeypatch.setattr(relations, "COUNTED", 1)
     (store, engine), an = social_store(), Person("an")
     an.write([set_profile(an.salt, "locked", "yes")])
     for n, name in enumerate(("bình", "chi", "dung")):
@@ -99,7 +99,7 @@ def test_what_is_not_counted_to_its_end_is_the_most_that_there_can_be(monkeypatc
             other.send(store)
     an.send(store)
     with queries(engine, TEST) as ask:
-        assert locking.count(ask, an.id) == 2
+        assert relations.count(ask, an.id) == 2
 
 
 def test_an_answer_in_an_odd_cell_is_an_answer() -> None:
@@ -112,5 +112,5 @@ def test_an_answer_in_an_odd_cell_is_an_answer() -> None:
     for person in (an, binh):
         person.send(store)
     with queries(engine, TEST) as ask:
-        assert list(locking.followers(ask, an.id)) == [binh.id]
-        assert not locking.waits(ask, binh.id, an.id)
+        assert list(relations.followers(ask, an.id)) == [binh.id]
+        assert not relations.waits(ask, binh.id, an.id)

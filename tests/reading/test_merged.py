@@ -17,7 +17,7 @@ from banyan_reading.queries import Queries, queries
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
-from banyan_storage.view_rows import NUMBERS
+from banyan_storage.slots import NUMBERS
 from banyan_storage.views import touched
 from tests.needs import numbers
 from tests.storage.social_accounts import Person, social_store

@@ -10,11 +10,11 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
-from banyan_reading.ended import all_notices
-from banyan_reading.moving import also_was, moved_to
+from banyan_reading.identity import also_was, moved_to
+from banyan_reading.polls import all_notices
 from banyan_reading.queries import queries
 from banyan_schema.collection import undo
-from banyan_schema.social.moved import MOVED_FROM, MOVED_TO, move_to, moved_from
+from banyan_schema.social.identity import MOVED_FROM, MOVED_TO, move_to, moved_from
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "chi", "dung")

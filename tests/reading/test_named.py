@@ -9,11 +9,11 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
-from banyan_reading.named import claimants, handle_of
+from banyan_reading.identity import claimants, handle_of
 from banyan_reading.queries import queries
 from banyan_schema.collection import undo
 from banyan_schema.social import set_profile
-from banyan_schema.social.handle import HANDLE, Confirmed, confirm_handle
+from banyan_schema.social.identity import HANDLE, Confirmed, confirm_handle
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "lotus", "lúa")

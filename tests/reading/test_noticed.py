@@ -11,8 +11,8 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
-from banyan_reading.ended import all_notices
 from banyan_reading.noticed import Noticed
+from banyan_reading.polls import all_notices
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import (
     FOLLOW,
@@ -27,7 +27,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.moved import move_to
+from banyan_schema.social.identity import move_to
 from banyan_storage import naming
 from banyan_storage.views.social.notices import STRETCH
 from tests.storage.social_accounts import Person, social_store

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from release.relaxed import relax
+from release.wheelhouse import relax
 
 METADATA = """Metadata-Version: 2.4
 Name: figs

@@ -14,9 +14,9 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
-from banyan_replica.effects import Commit, Disconnect, Event, Send
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.outbox import Commit, Disconnect, Event, Send
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.surroundings import Alone, PartItem

@@ -10,7 +10,7 @@ import pytest
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.told import Told
+from banyan_replica.peers.session import Told
 from banyan_replica.sync.owed import Later, Pace
 from banyan_replica.wire import (
     CANNOT,

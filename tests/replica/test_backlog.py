@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from banyan_crdt.ids import EntryId
-from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.peers.backlog import FRAME_OVERHEAD, RELAYED, Backlog, Lane, Waiting
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
+from banyan_replica.sync.exchange import PROBE_BYTES
 from banyan_replica.wire import MAX_FRAME, Bye, DataItems, GossipFrame, Root, Sketch, WantParts, encode_message
 from tests.crdt.make import Person
 from tests.replica.helpers import control_item, plain_hello

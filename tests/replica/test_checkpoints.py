@@ -505,7 +505,7 @@ def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
 
 
 def test_of_more_logs_than_fit_a_checkpoint_pins_those_that_grew_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_replica.intake.checkpoint_content.MAX_PINS", 2)
+    monkeypatch.setattr("banyan_replica.intake.own.MAX_PINS", 2)
     an = Person(within=("phone",))
     w = World("a")
     knows(w, "a", an)

@@ -11,7 +11,7 @@ from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_replica.frontier import index as frontier_index
-from banyan_replica.frontier import summed as frontier_summed
+from banyan_replica.frontier import sums as frontier_summed
 from banyan_replica.frontier.index import FrontierIndex, name_words
 from banyan_replica.frontier.sketch import Numbers, add_one, decode, empty, key_of, place, submod
 

@@ -29,7 +29,7 @@ from banyan_replica.gossip.frames import (
     is_own,
 )
 from banyan_replica.gossip.gossip import Gossip
-from banyan_replica.gossip.news import LATELY_S, News
+from banyan_replica.gossip.memory import LATELY_S, News
 from banyan_replica.gossip.plumtree import STALE
 from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.gossip.settings import GossipSettings

@@ -12,9 +12,8 @@ import pytest
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
-from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log, key_digest
-from banyan_crdt.logs import within_limits
+from banyan_crdt.logs import Granted, within_limits
 from banyan_crdt.ops import Grant, Init, Op, Pin, Put, Slot
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import (

@@ -13,7 +13,7 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip import frames
 from banyan_replica.gossip.settings import GossipSettings
-from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_replica.wire import Content, DataItems, GossipFrame, Parts, RunItem, WantParts, encode_item
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, control_item, draft, phone_of

@@ -22,8 +22,7 @@ from banyan_replica.intake.prepare import prepare
 from banyan_replica.peers.flow import FIRST_ROOM, OVERSHOOT, WINDOW
 from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.withholding import Withheld, sign_withheld
-from banyan_replica.peers.witness import STALE_MS, _signed_hash
+from banyan_replica.peers.statements import STALE_MS, Withheld, _witnessed_hash, sign_withheld
 from banyan_replica.replica import Replica
 from banyan_replica.wire import (
     LAST,
@@ -577,7 +576,7 @@ def test_a_platforms_word_goes_round_and_tells_how_fresh_a_node_is() -> None:
 
 def witness(name: str, time_ms: int, root: bytes = bytes(32)) -> Witness:
     signer = Signer(TEST, b32(name))
-    return Witness(signer.key, time_ms, root, signer.sign(_signed_hash(time_ms, root)))
+    return Witness(signer.key, time_ms, root, signer.sign(_witnessed_hash(time_ms, root)))
 
 
 def test_a_forged_witness_is_charged_one_from_the_future_or_long_ago_is_dropped() -> None:

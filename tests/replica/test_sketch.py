@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from banyan_replica.frontier import probes
 from banyan_replica.frontier.sketch import (
     CELLS,
     Numbers,
@@ -32,6 +31,7 @@ from banyan_replica.frontier.sketch import (
     weight,
     weights,
 )
+from banyan_replica.sync import exchange
 
 numbers = st.integers(0, P - 1) | st.sampled_from([0, 1, 2, P - 1, P - 2, 1 << 60, (1 << 31) - 1, 1 << 31])
 items = st.dictionaries(numbers, st.integers(1, P - 1), max_size=60)
@@ -238,25 +238,25 @@ def test_two_places_ground_to_be_one_come_out_as_one_item() -> None:
 def test_four_bits_a_cell_tell_how_many_cells_are_needed() -> None:
     rng = random.Random(2)
     here = sketch(drawn(rng, 500))
-    assert probes.estimate(here, probes.probes(here)) == 0.0
+    assert exchange.estimate(here, exchange.probes(here)) == 0.0
     for d in (1, 10, 100, 1_000):
         guesses = []
         for _ in range(9):
             there = here.copy()
             more = drawn(rng, d)
             add(there, array(list(more)), array(list(more.values())))
-            guesses.append(probes.estimate(here, probes.probes(there)))
+            guesses.append(exchange.estimate(here, exchange.probes(there)))
         assert 0.6 * d < sorted(guesses)[4] < 1.6 * d
 
 
 def test_as_many_cells_as_decode_are_sent_and_none_for_more_than_a_table_holds() -> None:
-    assert probes.cells_for(0) == 1
-    assert probes.cells_for(1) == 3
-    assert 137 < probes.cells_for(100) < 200
-    assert probes.cells_for(4_000) == CELLS
-    assert probes.cells_for(20_000) == 0
+    assert exchange.cells_for(0) == 1
+    assert exchange.cells_for(1) == 3
+    assert 137 < exchange.cells_for(100) < 200
+    assert exchange.cells_for(4_000) == CELLS
+    assert exchange.cells_for(20_000) == 0
     with pytest.raises(ValueError, match="this one 3"):
-        probes.estimate(empty(), b"abc")
+        exchange.estimate(empty(), b"abc")
 
 
 def test_a_fingerprint_is_the_first_sixteen_bytes_in_two_words_below_p() -> None:

@@ -10,8 +10,7 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_replica.gossip.frames import Push, Pushes, decode_frame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
-from banyan_replica.intake.prepare import LARGE, CheckedRun, Prepared, prepare
-from banyan_replica.intake.slices import slices
+from banyan_replica.intake.prepare import LARGE, CheckedRun, Prepared, prepare, slices
 from banyan_replica.wire import Credit, DataItems, GossipFrame, Message, encode_item, encode_message, size_of
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item

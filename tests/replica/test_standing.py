@@ -8,9 +8,9 @@ import pytest
 
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Grant
-from banyan_replica.frontier import probes
 from banyan_replica.frontier.sketch import CELLS, Numbers, P, add_one, decode, empty, submod
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.sync import exchange
 from banyan_replica.sync.refused import Refused
 from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, Standing
 from banyan_replica.wire import Heads, SketchCells, SketchNames, decode_message
@@ -130,7 +130,7 @@ def test_many_logs_that_one_node_refuses_cost_little_and_make_no_post_late(
     monkeypatch: pytest.MonkeyPatch, by_sums: bool
 ) -> None:
     if by_sums:
-        monkeypatch.setattr(probes, "MOST", 100)
+        monkeypatch.setattr(exchange, "MOST", 100)
     stuck = measure(250, 12)
     assert stuck.late < 20
     assert stuck.minutes[0] < 10 * stuck.wrote, "told and asked for twice"
@@ -162,7 +162,7 @@ def test_a_link_that_ends_again_and_again_costs_no_more() -> None:
 
 @pytest.mark.usefixtures("told")
 def test_much_news_beside_what_stands_comes_though_the_purse_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "MOST", 100)
+    monkeypatch.setattr(exchange, "MOST", 100)
     there = settled()
     assert all(link.course.stuck.spent(there.w.now) for link in links(there))
     people = [there.w.person("a", f"{k}") for k in range(100)]

@@ -20,10 +20,10 @@ from banyan_reading.queries import queries
 from banyan_reading.search.following import Follower
 from banyan_reading.search.index import Document, Index, used
 from banyan_reading.search.words import exact, fold, words_of
-from banyan_replica.effects import Commit
 from banyan_replica.intake.prepare import CheckedRun, check_items
 from banyan_replica.intake.prices import cost, cost_of_content
 from banyan_replica.intake.strangers import ACCOUNT_PART
+from banyan_replica.outbox import Commit
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost

@@ -28,8 +28,7 @@ from banyan_crdt.ids import CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Text, Tomb
 from banyan_crdt.parts import open_part
 from banyan_schema.address import Target
-from banyan_schema.collection import MAX_SEED, Collection, Draft, seal
-from banyan_schema.reading import elements, registers
+from banyan_schema.collection import MAX_SEED, Collection, Draft, elements, registers, seal
 from tests.crdt.make import START, Person, bodies, follow, signer
 from tests.needs import few
 

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId
-from banyan_schema.social.handle import COLLECTION, MAX_HANDLE, Confirmed, confirm_handle, handle_key, is_handle
+from banyan_schema.social.identity import (
+    HANDLE_COLLECTION,
+    MAX_HANDLE,
+    Confirmed,
+    confirm_handle,
+    handle_key,
+    is_handle,
+)
 from banyan_schema.social.profile import COLLECTION as PROFILES
 from banyan_schema.social.profile import ProfileField
 from tests.schema.laws import accounts, cell_of, element_of, keeps_the_laws, read_alike
@@ -31,7 +38,9 @@ BAD = (
 
 
 def test_a_confirmation_keeps_the_laws() -> None:
-    keeps_the_laws(COLLECTION, st.builds(Confirmed, st.sampled_from(GOOD), accounts), lambda s: confirm_handle(SALT, s))
+    keeps_the_laws(
+        HANDLE_COLLECTION, st.builds(Confirmed, st.sampled_from(GOOD), accounts), lambda s: confirm_handle(SALT, s)
+    )
 
 
 @pytest.mark.parametrize("handle", GOOD)
@@ -47,10 +56,10 @@ def test_what_is_a_handle_is_one_in_a_profile_too(handle: str) -> None:
 def test_what_is_no_handle_is_neither_written_nor_read_and_claims_nothing(handle: str) -> None:
     assert not is_handle(handle)
     with pytest.raises(ValueError, match=r"has the form of lan@vn.example|200 is the most"):
-        COLLECTION.encode(Confirmed(handle, AN))
+        HANDLE_COLLECTION.encode(Confirmed(handle, AN))
     raw = encode([handle.encode(), AN])
-    assert COLLECTION.decode(raw) is None
-    read_alike(COLLECTION, raw)
+    assert HANDLE_COLLECTION.decode(raw) is None
+    read_alike(HANDLE_COLLECTION, raw)
     assert PROFILES.seed_of(bytes(8), PROFILES.encode(ProfileField("handle", handle))) == b""
 
 

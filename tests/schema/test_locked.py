@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId
-from banyan_schema.social.locked import ANSWERS, COLLECTION, FollowAnswer, answer_follow
 from banyan_schema.social.profile import COLLECTION as PROFILES
 from banyan_schema.social.profile import ProfileField
+from banyan_schema.social.relation import ANSWERS, FOLLOW_ANSWER_COLLECTION, FollowAnswer, answer_follow
 from tests.schema.laws import accounts, cell_of, element_of, keeps_the_laws
 
 SALT = b"s" * 32
@@ -16,7 +16,7 @@ SALT = b"s" * 32
 
 def test_an_answer_to_a_follow_keeps_the_laws() -> None:
     answers = st.builds(FollowAnswer, accounts, st.sampled_from(ANSWERS))
-    keeps_the_laws(COLLECTION, answers, lambda said: answer_follow(SALT, said))
+    keeps_the_laws(FOLLOW_ANSWER_COLLECTION, answers, lambda said: answer_follow(SALT, said))
 
 
 def test_another_answer_is_the_same_element() -> None:

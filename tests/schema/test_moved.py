@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId
-from banyan_schema.social.moved import COLLECTIONS, MovedFrom, MovedTo, move_to, moved_from
+from banyan_schema.social.identity import MOVE_COLLECTIONS, MovedFrom, MovedTo, move_to, moved_from
 from tests.schema.laws import accounts, cell_of, element_of, keeps_the_laws
 
 SALT = b"s" * 32
-TO, FROM = COLLECTIONS
+TO, FROM = MOVE_COLLECTIONS
 
 
 def test_where_an_account_goes_keeps_the_laws() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.address import Target
-from banyan_schema.social.official import COLLECTION, Official, attest
+from banyan_schema.social.identity import OFFICIAL_COLLECTION, Official, attest
 from banyan_schema.social.post import COLLECTION as POSTS
 from banyan_schema.social.post import InteractionPolicy, Post, ReplyTo
 from tests.schema.laws import accounts, cell_of, element_of, keeps_the_laws, texts
@@ -19,7 +19,7 @@ CLOSED = InteractionPolicy("nobody", "nobody", "nobody")
 
 
 def test_what_a_platform_says_keeps_the_laws() -> None:
-    keeps_the_laws(COLLECTION, st.builds(Official, accounts, texts), lambda said: attest(SALT, said))
+    keeps_the_laws(OFFICIAL_COLLECTION, st.builds(Official, accounts, texts), lambda said: attest(SALT, said))
 
 
 def test_another_title_is_the_same_element() -> None:

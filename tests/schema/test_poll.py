@@ -20,12 +20,11 @@ from banyan_reading.threads import below
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, undo
+from banyan_schema.collection import Collection, Draft, elements, registers, undo
 from banyan_schema.fields import number, text
-from banyan_schema.reading import elements, registers
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, write_post
-from banyan_storage.folded import folded
+from banyan_storage.reader import folded
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, phone_of
 from tests.schema.laws import keeps_the_laws, texts

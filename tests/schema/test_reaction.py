@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.social import Reaction, Target, react
-from banyan_schema.social.reaction import COLLECTION
+from banyan_schema.social.response import REACTION_COLLECTION
 from tests.schema.laws import cell_of, element_of, keeps_the_laws
 
 SALT = b"s" * 16
@@ -14,7 +14,7 @@ THERE = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
 
 def test_a_reaction_keeps_the_laws() -> None:
     reactions = st.builds(Reaction, st.just(THERE), st.sampled_from(["❤", "👍🏽", "x" * 23, "x" * 24, "x" * 64, ""]))
-    keeps_the_laws(COLLECTION, reactions, lambda said: react(SALT, said.target, said.emoji))
+    keeps_the_laws(REACTION_COLLECTION, reactions, lambda said: react(SALT, said.target, said.emoji))
 
 
 def test_emojis_that_look_the_same_are_one_element() -> None:

@@ -10,13 +10,12 @@ from banyan_crdt.cells import fold
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Count, Del, Op, Position, Put, Text, TextDel, Tomb, decode_body
 from banyan_crdt.parts import content_of
-from banyan_schema.collection import Collection, Draft
-from banyan_schema.reading import UNREADABLE, counters, elements, registers, texts
+from banyan_schema.collection import UNREADABLE, Collection, Draft, counters, elements, registers, texts
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, encode_post, write_post
 from banyan_schema.social.post import COLLECTION as POSTS
+from banyan_storage.slots import NUMBERS, REGISTER, SHOWN
 from banyan_storage.tables import PARTS
-from banyan_storage.view_rows import NUMBERS, REGISTER, SHOWN
 from tests.crdt.make import START, key
 from tests.needs import numbers
 from tests.schema.laws import Said

@@ -19,13 +19,11 @@ from banyan_schema.social import RELATIONS, Poll, Post, ProfileField, Reaction, 
 from banyan_schema.social.channel import Channel, Episode, Playlist, Subscription
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent
 from banyan_schema.social.group import Group, GroupAct, GroupJoin
-from banyan_schema.social.handle import Confirmed
-from banyan_schema.social.hidden import Hidden
-from banyan_schema.social.locked import FollowAnswer
-from banyan_schema.social.moved import MovedFrom, MovedTo
-from banyan_schema.social.official import Official
-from banyan_schema.social.pinned import Pinned
+from banyan_schema.social.identity import Confirmed, MovedFrom, MovedTo, Official
 from banyan_schema.social.post import InteractionPolicy
+from banyan_schema.social.profile import Pinned
+from banyan_schema.social.relation import FollowAnswer
+from banyan_schema.social.response import Hidden
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {

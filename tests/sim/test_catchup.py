@@ -18,11 +18,9 @@ from banyan_replica.replica import Replica
 from banyan_replica.wire import ControlItem, DataItems, RunItem, Scan, decode_message
 from banyan_schema import social
 from banyan_sim.byzantine import Liar
-from banyan_sim.kinds import LIARS
 from banyan_sim.machine import Machine
-from banyan_sim.memo import remembered_signatures
-from banyan_sim.run import agreed
-from banyan_sim.world import World
+from banyan_sim.run import agreed, remembered_signatures
+from banyan_sim.world import LIARS, World
 from tests.needs import NIGHT
 
 SLOW = Limits(outbox=6 << 10, credit=1, piece=3 << 10, stall_s=4.0)

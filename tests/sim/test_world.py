@@ -16,12 +16,10 @@ from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_schema import social
-from banyan_sim.faults import KINDS as FAULTS
-from banyan_sim.faults import Fault
-from banyan_sim.kinds import LIARS
 from banyan_sim.machine import EPOCH, Machine
 from banyan_sim.run import Result, agreed, run_world, to_json
-from banyan_sim.world import World
+from banyan_sim.world import KINDS as FAULTS
+from banyan_sim.world import LIARS, Fault, World
 from tests.needs import NIGHT
 
 FEW = 10 if NIGHT else 7

@@ -13,12 +13,11 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.state import counted_entries
-from banyan_reading.ended import all_notices
+from banyan_reading.polls import Tally, all_notices, tally
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import quote_count, quoting
 from banyan_reading.threads import below
 from banyan_reading.timelines import Line, by_time
-from banyan_reading.voting import Tally, tally
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import (
@@ -36,7 +35,7 @@ from banyan_schema.social import (
 )
 from banyan_schema.social.post import ANSWER, OPENING
 from banyan_schema.social.vote import ballot_of, vote_key
-from banyan_storage.views.social.recent import RECENT
+from banyan_storage.views.social.timeline import RECENT
 
 Key = tuple[int, bytes, int]
 """(time, entry id, op index): the order of writes."""

@@ -16,9 +16,9 @@ from banyan_crdt.signing import Signer
 from banyan_schema.social import Draft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
 from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.slots import CELLS, NUMBERS, SHOWN, Showing, element_slot, register_slot, shown, stamp_bytes
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import CELLS, NUMBERS, SHOWN, Showing, element_slot, register_slot, shown, stamp_bytes
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.registry import ROW_TABLES, rows_of
 from banyan_storage.views.view import Row

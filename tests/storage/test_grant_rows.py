@@ -10,14 +10,14 @@ import pytest
 
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.grants import Granted, Grants
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, WriterKey
+from banyan_crdt.logs import Granted, Grants
 from banyan_crdt.ops import Grant, Kept
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.errors import CorruptStore
-from banyan_storage.grant_rows import decode_grants, encode_grants
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.records import decode_grants, encode_grants
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from tests.model.concrete import REALM, concrete

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 
 ROOT = Path(__file__).parents[2]
 ROWS = {"body", "cursor", "edge", "key", "line", "name", "note", "noted", "place", "raw", "row", "seed", "shown"}
@@ -44,7 +44,7 @@ def test_rows_are_cut_by_names() -> None:
     for room in ("storage", "reading", "node", "web"):
         for path in (ROOT / room).glob("banyan_*/**/*.py"):
             found[room] += len([*cut_by_number(path.read_text())])
-    assert found <= ALLOWED, "declare a Layout beside the table (storage/banyan_storage/layout.py)"
+    assert found <= ALLOWED, "declare a Layout beside the table (storage/banyan_storage/tables.py)"
 
 
 def test_the_search_finds_what_it_is_for() -> None:

@@ -13,13 +13,13 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
-from banyan_crdt.single import puts_in
+from banyan_crdt.shapes import puts_in
 from banyan_reading.queries import queries
 from banyan_schema.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.slots import COVERS, REGISTER, seed_of, seeds_of
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import COVERS, REGISTER, seed_of, seeds_of
 from banyan_storage.viewhook import ArrivedPart
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.social.relations import FOLLOWS

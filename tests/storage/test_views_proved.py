@@ -9,7 +9,7 @@ import pytest
 
 from banyan_storage.check import StoreProblem, verify, verify_views
 from banyan_storage.engine import Item, Table
-from banyan_storage.view_rows import COVERS, NUMBERED
+from banyan_storage.slots import COVERS, NUMBERED
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES, tables_of
 from tests.needs import few

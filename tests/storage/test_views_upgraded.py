@@ -17,8 +17,7 @@ from banyan_storage.store import Store
 from banyan_storage.upgrade import upgrade
 from banyan_storage.views import SocialViews
 from banyan_storage.views.building import step
-from banyan_storage.views.progress import standings
-from banyan_storage.views.registry import NAMES, VERSIONS, version_of
+from banyan_storage.views.registry import NAMES, VERSIONS, standings, version_of
 from tests.crdt.make import Person
 from tests.storage.dumb_views import fold_all, same
 from tests.storage.old.load import FIVE, load

@@ -9,9 +9,8 @@ from nacl import bindings
 
 from banyan_crdt.codec import MAX_DEPTH, encode
 from banyan_crdt.errors import BadSignature
-from banyan_crdt.grants import Granted
 from banyan_crdt.ids import EntryId, WriterKey
-from banyan_crdt.logs import within_limits
+from banyan_crdt.logs import Granted, within_limits
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import verify
 from tests.crdt.make import b32, signer

@@ -28,7 +28,7 @@ from banyan_crdt.firehose import (
     UNPROVED,
     frame,
 )
-from banyan_crdt.frontier_cursor import PREFIX, ToldRow, encode_frontier_cursor, log_name48
+from banyan_crdt.frontier import PREFIX, ToldRow, encode_frontier_cursor, log_name48
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Op, Put, Text, Tomb, decode_body
 from banyan_crdt.parts import content_of, make_part
@@ -42,7 +42,7 @@ from banyan_schema.collection import Draft, undo
 from banyan_schema.social import Post, react, relate, set_profile, write_post
 from banyan_schema.social.post import POST
 from banyan_schema.social.relation import FOLLOW
-from banyan_web.firehose.packing import dictionaries, pack
+from banyan_web.firehose.forms import dictionaries, pack
 from tests.crdt.make import Person, b32, follow, run_bytes, signer
 from tests.replica.helpers import NOW_MS
 from tests.storage.social_accounts import social_store

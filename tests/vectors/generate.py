@@ -16,7 +16,6 @@ from banyan_crdt import ops as o
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header, skip_seq
-from banyan_crdt.erasure import erasure_dep
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import (
     AccountId,
@@ -31,12 +30,12 @@ from banyan_crdt.ids import (
     key_digest,
 )
 from banyan_crdt.realm import REALMS, TEST
-from banyan_crdt.state import account_state
+from banyan_crdt.state import account_state, erasure_dep
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
-from banyan_replica.frontier.probes import PLACES, PROBE_BYTES, cells_for, probes
 from banyan_replica.gossip import frames as g
-from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, sign_withheld
+from banyan_replica.sync.exchange import PLACES, PROBE_BYTES, cells_for, probes
 from banyan_replica.wire import (
     ABILITIES,
     BUSY,

@@ -16,7 +16,7 @@ from banyan_crdt.run import decode_run
 from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
-from banyan_replica.frontier.table import FrontierTable
+from banyan_replica.frontier.sums import FrontierTable
 from banyan_storage.archive import ArchiveDamaged, export_archive, read_archive
 from tests.crdt.make import Person, run_bytes, signer
 from tests.replica.helpers import NOW_MS, World, new_ingest

@@ -28,13 +28,11 @@ from banyan_schema.social.channel import (
 )
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Group, GroupAct, GroupJoin, Kind, act, group_digest, join, write_group
-from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
-from banyan_schema.social.hidden import Hidden, hide
-from banyan_schema.social.locked import FollowAnswer, answer_follow
-from banyan_schema.social.moved import move_to, moved_from
-from banyan_schema.social.official import Official, attest
+from banyan_schema.social.identity import HANDLE_FIELD, Confirmed, Official, attest, confirm_handle, move_to, moved_from
 from banyan_schema.social.post import InteractionPolicy, Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
+from banyan_schema.social.relation import FollowAnswer, answer_follow
+from banyan_schema.social.response import Hidden, hide
 from tests.crdt.make import b32
 from tests.storage.social_accounts import Person, social_store
 from tests.vectors.pages import block as lines_of

@@ -13,11 +13,11 @@ from backports.zstd import ZstdError
 
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.firehose import END, FRONTIER, FrameReader, RunsVerifier, Told
-from banyan_crdt.frontier_cursor import ToldRow, decode_frontier_cursor, encode_frontier_cursor
+from banyan_crdt.frontier import ToldRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
 from banyan_crdt.realm import TEST
 from banyan_node.client.follower import Follower, Unpacking
-from banyan_web.firehose.packing import dictionaries
+from banyan_web.firehose.forms import dictionaries
 
 V = json.loads((Path(__file__).parent / "firehose.json").read_text("utf-8"))
 x = bytes.fromhex

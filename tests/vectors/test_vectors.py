@@ -13,7 +13,6 @@ from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
 from banyan_crdt.codec import decode
 from banyan_crdt.control import control_op, resolve_control
 from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
-from banyan_crdt.erasure import wish_of
 from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Reject
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import (
@@ -35,10 +34,10 @@ from banyan_crdt.realm import REALMS, TEST, Realm
 from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
 from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer, verify
-from banyan_crdt.state import account_state
+from banyan_crdt.state import account_state, wish_of
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
-from banyan_replica.frontier.probes import PLACES, cells_for, estimate
+from banyan_replica.sync.exchange import PLACES, cells_for, estimate
 from banyan_replica.wire import TABLE, decode_message, encode_message, opens_as, says_nothing_stored
 from banyan_replica.wire.blobs import NotHere, decode_chunk_answer, decode_list_answer, decode_question
 from banyan_schema.privately import text_of

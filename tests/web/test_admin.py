@@ -76,7 +76,7 @@ async def test_peers_are_dialled_dropped_and_banned_with_reasons_and_ends(tmp_pa
 
 
 async def test_a_ban_that_ended_is_lifted(tmp_path: Path) -> None:
-    from banyan_node.links import bans
+    from banyan_node.links import peerstore
 
     async with open_node(tmp_path) as door:
         await door.person("An")
@@ -84,9 +84,9 @@ async def test_a_ban_that_ended_is_lifted(tmp_path: Path) -> None:
         await client.post("/v1/admin/bans", peer=PEER, days=1)
         await client.post("/v1/admin/bans", network="192.0.2.0/24", days=1)
         day = 86_400.0
-        await door.node.worker.call(lambda c, now: bans.lift_due(c, now + day - 60))
+        await door.node.worker.call(lambda c, now: peerstore.lift_due(c, now + day - 60))
         assert len((await client.get("/v1/admin/bans"))["peers"]) == 1
-        assert await door.node.worker.call(lambda c, now: bans.lift_due(c, now + day + 60)) == set()
+        assert await door.node.worker.call(lambda c, now: peerstore.lift_due(c, now + day + 60)) == set()
         assert await client.get("/v1/admin/bans") == {"peers": [], "networks": []}
 
 

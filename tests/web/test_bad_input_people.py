@@ -9,11 +9,22 @@ from typing import Any
 
 from banyan_web.app import EVERY
 from banyan_web.endpoint import Endpoint
-from banyan_web.mastodon import accounts, filters, grouped, lists, markers, notices, off, own_account, search, ties
+from banyan_web.mastodon import accounts, discovery, filters, instance, notification_endpoints, own_account, ties
 from tests.needs import numbers
 from tests.web.door import open_node
 
-MODULES = (accounts, filters, grouped, lists, markers, notices, off, own_account, search, ties)
+MODULES = (
+    accounts,
+    filters,
+    notification_endpoints,
+    accounts,
+    notification_endpoints,
+    notification_endpoints,
+    instance,
+    own_account,
+    discovery,
+    ties,
+)
 NAMES = [
     "acct",
     "avatar",

@@ -22,8 +22,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from banyan_node.server.http_connections import PATIENCE, Patience, let_in
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_node.server.web_sockets import MESSAGE_BYTES
-from banyan_web.workers import held
-from banyan_web.workers.serving import DoorServer
+from banyan_web.workers import uvicorn_server
+from banyan_web.workers.uvicorn_server import DoorServer
 from tests.web.oddities import ODDITIES
 
 QUICK = Patience(0.4, 0.4)
@@ -147,7 +147,7 @@ def by_node(talk: Callable[[Dial], None], patience: Patience = PATIENCE, most: i
 
 @pytest.fixture(params=[by_worker, by_node])
 def serve(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    monkeypatch.setattr(held, "LOOK_S", 0.05)
+    monkeypatch.setattr(uvicorn_server, "LOOK_S", 0.05)
     found: Serve = request.param
     return found
 

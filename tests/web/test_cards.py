@@ -17,7 +17,7 @@ import pytest
 import trio
 from PIL import Image
 
-from banyan_node.home.http_settings import HttpSettings
+from banyan_node.home.sections import HttpSettings
 from banyan_node.media.page_child import said
 from banyan_web.mastodon.cards import link_cards, page_fetching
 from banyan_web.mastodon.streaming import endpoints

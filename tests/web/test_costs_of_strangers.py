@@ -24,10 +24,10 @@ from banyan_storage import lmdb_reads
 from banyan_web import archives
 from banyan_web.app import EVERY, FREE, SOCKETS
 from banyan_web.bounds import BEGUN_US, STREAMS, Bounds
+from banyan_web.counting import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.door_logins import Person, open_session
 from banyan_web.mastodon.ids import account_id, status_id
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.workers.frames import MICROSECONDS, Frame, Frames, Kind, frame_of
 from banyan_web.workers.node_end import NodeEnd
 from tests.web.door import Door, open_node

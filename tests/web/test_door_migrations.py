@@ -17,7 +17,7 @@ from banyan_web.door_migrations import MIGRATIONS
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.mastodon import defaults
-from banyan_web.mastodon.cards import card_store
+from banyan_web.mastodon.cards import link_cards
 from banyan_web.mastodon.push import subscriptions
 from banyan_web.mastodon.remembered import INTERRUPTED, posting, upload
 from banyan_web.platform import webhooks
@@ -111,7 +111,7 @@ def test_a_file_of_the_first_version_keeps_tokens_logins_uploads_and_subscriptio
         ("00aa", " lotus", "https://lotus/hook", "cursor1")
     ]
     assert [(one.name, one.cursor) for one in Consumers(door).of(AN)] == [("reader", f"b1.{'0' * 32}.7")]
-    card = card_store.card(door, "https://example.org/")
+    card = link_cards.card(door, "https://example.org/")
     assert card is not None
     assert card.said == {"title": "Một trang"}
     door.close()

@@ -12,8 +12,8 @@ import trio
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon.streaming import people, sockets
-from banyan_web.mastodon.streaming.people import Listener
+from banyan_web.mastodon.streaming import endpoints, listeners
+from banyan_web.mastodon.streaming.listeners import Listener
 from banyan_web.refusals import Refused
 from tests.web.door import Door, open_node
 from tests.web.test_streaming import socket_of
@@ -91,8 +91,8 @@ async def test_an_edit_takes_a_post_out_of_streams_and_into_them(tmp_path: Path)
 
 
 async def test_filters_that_a_heartbeat_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "FRESH_S", 0.0)
-    monkeypatch.setattr(sockets, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(listeners, "FRESH_S", 0.0)
+    monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.05)
     async with open_node(tmp_path) as door:
         an, client = await door.person("an")
         async with socket_of(door, client.token or "") as socket:

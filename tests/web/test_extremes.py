@@ -17,7 +17,7 @@ from banyan_crdt.codec import Value, decode, encode
 from banyan_crdt.ids import AccountId, CellKey, account_from_text
 from banyan_crdt.ops import Put
 from banyan_node.api import LocalBackend
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.hosting.writing import append_each
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError, NoNode

@@ -19,7 +19,7 @@ from banyan_crdt.firehose import END, FrameReader, RunsVerifier, ToldEntry
 from banyan_node.client import AsyncClient, Place, v1
 from banyan_node.client.follower import Unpacking
 from banyan_node.operator_errors import CallError
-from banyan_web.firehose import asking, endpoints, packing
+from banyan_web.firehose import asking, endpoints, forms
 from tests.js.test_client import CLIENT, needs_node
 from tests.web.door import Client, Door, open_node
 from tests.web.test_firehose import NOTES, whole, write
@@ -65,7 +65,7 @@ async def test_a_compressed_stream_tells_the_same_with_and_without_a_dictionary(
         await client.get("/v1/firehose", 400, compress="gzip")
         await client.get("/v1/firehose", 400, compress=known["hash"], format="cbor")
         await door.client().get("/v1/firehose/dictionaries/0", 404)
-        assert len(packing.pack(b"x" * 1000, None)) < 40
+        assert len(forms.pack(b"x" * 1000, None)) < 40
 
 
 async def test_a_client_that_accepts_zstd_decodes_the_stream_by_itself(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_each_piece_of_an_encoded_stream_can_be_read_when_it_comes() -> No
             yield text.encode()
 
     decoder = zstandard.ZstdDecompressor().decompressobj()
-    first, rest = packing.encoded(b"first", pieces())
+    first, rest = forms.encoded(b"first", pieces())
     async with aclosing(rest):
         assert decoder.decompress(first) == b"first"
         for text in TEXTS:
@@ -249,10 +249,10 @@ async def test_a_websocket_tells_the_same_and_takes_confirmations(tmp_path: Path
         an, client = await door.person("an")
         await write(door, TEXTS[:5])
         plain = await whole(client)
-        (hash,) = [one.hash for one in packing.dictionaries().values() if one.of == "ndjson"]
+        (hash,) = [one.hash for one in forms.dictionaries().values() if one.of == "ndjson"]
         lines = b""
         async with socket(client, f"since=begin&follow=0&compress={hash}") as line:
-            unpacking = Unpacking(packing.dictionaries()[hash].raw)
+            unpacking = Unpacking(forms.dictionaries()[hash].raw)
             async for message in messages(line):
                 lines += unpacking.feed(message)
         assert events(lines) == plain

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.api.dispatch import EVERY
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_node.api.registry import EVERY
 from banyan_node.client.follower import Unpacking
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError

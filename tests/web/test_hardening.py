@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from banyan_web import bodies
+from banyan_web import params
 from banyan_web.app import EVERY, DoorApp
 from banyan_web.bounds import Bounds, OwnCounts
 from banyan_web.door_store import SCOPES, DoorStore
@@ -270,7 +270,7 @@ async def test_a_person_who_opens_a_page_is_refused_with_a_page(tmp_path: Path) 
 
 
 async def test_a_slow_body_is_given_up_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_S", 0.3)
+    monkeypatch.setattr(params, "BODY_S", 0.3)
     async with open_node(tmp_path) as at:
         head = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
         found = await trio.to_thread.run_sync(_raw, at.url, head)

@@ -13,10 +13,10 @@ import pytest
 import trio
 from PIL import Image
 
-from banyan_web.page import texts
-from banyan_web.page.static_files import tree
-from banyan_web.page.visitor import local
+from banyan_web.page import formats
+from banyan_web.page.rendering import tree
 from banyan_web.page.words import WORDS, language_of
+from banyan_web.sessions import local
 from tests.web.browser import logged_in
 from tests.web.door import Client, Door, open_node
 
@@ -55,12 +55,12 @@ async def test_pages_are_read_without_scripts(tmp_path: Path) -> None:
         assert 'href="/tags/c%C3%A2y"' in public
         assert 'href="https://example.org/a?b=1" rel="nofollow' in public
         assert re.search(r"<summary[^>]*>.*cẩn thận", public)
-        page = await html(anybody, texts.account_path(an))
+        page = await html(anybody, formats.account_path(an))
         assert "phở &amp; &lt;b&gt;bún&lt;/b&gt;" in page
         assert ("Huế" in page, page.count("Pinned"), "3 posts" in page) == (True, 1, True)
         assert await html(anybody, f"/@{an}") != ""
         assert await html(anybody, "/@Bình") != ""
-        thread = await html(anybody, texts.post_path(first))
+        thread = await html(anybody, formats.post_path(first))
         assert ("answers An" in thread, "🌳" in thread) == (True, True)
         with trio.fail_after(60):
             while (await call(door, "search", question="thật"))["behind"]:
@@ -72,7 +72,7 @@ async def test_pages_are_read_without_scripts(tmp_path: Path) -> None:
         assert (page.count("Content warning:"), " checked" in page) == (1, False)
         assert "sự thật" in await html(anybody, "/search?q=thật")
         assert "What the node says" not in await html(anybody, "/search?q=thật")
-        assert "&lt;i&gt;" in await html(anybody, "/groups" + texts.post_path(group).replace("@", ""))
+        assert "&lt;i&gt;" in await html(anybody, "/groups" + formats.post_path(group).replace("@", ""))
         for path in ("/about", "/network", "/live", "/login", "/search"):
             assert len(await html(anybody, path)) < 20_000
         for path in ("/@nobody", f"/@{an}/{'0' * 32}", "/groups/x/y", f"/p/{an}/{'1' * 32}x"):
@@ -215,11 +215,11 @@ def test_both_languages_say_everything() -> None:
 
 def test_a_text_is_shown_letter_by_letter() -> None:
     said = 'a <b> & "c" https://x.example/?q=<y>. #thẻ #12 &#x27; ﷐ \x00 e\u0301 javascript:alert(1)'
-    shown = str(texts.linked(said))
+    shown = str(formats.linked(said))
     plain = re.sub(r"<[^>]*>", "", shown)
 
-    assert unescape(plain) == texts.readable(said)
+    assert unescape(plain) == formats.readable(said)
     assert re.findall(r'href="([^"]*)"', shown) == ["https://x.example/?q=", "/tags/th%E1%BA%BB"]
-    assert texts.colour_of("LEHV6nWB2yk8pyo0adR*.7kCMdnj") != "#808080"
-    assert [texts.colour_of(bad) for bad in (None, "", "short", "L ~~~ ~~")] == ["#808080"] * 4
-    assert texts.safe_site("javascript:alert(1)") is None
+    assert formats.colour_of("LEHV6nWB2yk8pyo0adR*.7kCMdnj") != "#808080"
+    assert [formats.colour_of(bad) for bad in (None, "", "short", "L ~~~ ~~")] == ["#808080"] * 4
+    assert formats.safe_site("javascript:alert(1)") is None

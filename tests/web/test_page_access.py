@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page
 
-from banyan_web.page.texts import account_path, post_path
+from banyan_web.page.formats import account_path, post_path
 from tests.needs import ROOT, skipped_without
 from tests.web.browser import checked, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node

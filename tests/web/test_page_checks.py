@@ -20,11 +20,11 @@ from banyan_web.endpoint import DoorContext, Firehose, ServerInfo
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.crypto import PushIdentity
 from banyan_web.mastodon.push.sending import Pushes
-from banyan_web.mastodon.push.vapid import PushIdentity
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outward import Outside
-from banyan_web.page.texts import account_path
+from banyan_web.page.formats import account_path
 from tests.web.browser import broken, checked, in_browser, needs_chromium
 from tests.web.door import Door, open_node
 from tests.web.test_page import call

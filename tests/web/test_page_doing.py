@@ -13,7 +13,7 @@ import httpx
 import trio
 from PIL import Image
 
-from banyan_web.page.texts import account_path, post_path
+from banyan_web.page.formats import account_path, post_path
 from tests.web.browser import logged_in
 from tests.web.door import Door, open_node
 from tests.web.test_page import call, csrf_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
-from banyan_web.page.texts import account_path, post_path
+from banyan_web.page.formats import account_path, post_path
 from tests.needs import NIGHT
 from tests.web.browser import broken, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node

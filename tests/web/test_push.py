@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from mastodon.errors import MastodonAPIError, MastodonNotFoundError
 
 from banyan_web.mastodon.push import sending
-from banyan_web.mastodon.push.encryption import MOST, AppKeys, encrypt, encrypt_old, from_64, point_of, url64
-from banyan_web.mastodon.push.vapid import PushIdentity
+from banyan_web.mastodon.push.crypto import MOST, AppKeys, PushIdentity, encrypt, encrypt_old, from_64, point_of, url64
 from banyan_web.outward import Outside
 from tests.web.door import Door, open_node
 from tests.web.library import Person, person

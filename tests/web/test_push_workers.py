@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from banyan_node.home.settings import set_in_file
 from banyan_node.local import open_local
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon.push.encryption import point_of, url64
+from banyan_web.mastodon.push.crypto import point_of, url64
 from tests.node.real import load_settings, make_home
 from tests.web.test_platform_kill import Life
 from tests.web.test_platform_webhooks import Backend

@@ -18,9 +18,9 @@ from trio_websocket import open_websocket_url
 
 from banyan_web import door_logins, open_streams
 from banyan_web.app import EVERY, SOCKETS
-from banyan_web.firehose import sockets as firehose_sockets
+from banyan_web.firehose import endpoints as firehose_sockets
+from banyan_web.mastodon.streaming import endpoints
 from banyan_web.mastodon.streaming import endpoints as streaming
-from banyan_web.mastodon.streaming import sockets
 from banyan_web.open_streams import OpenStreams
 from banyan_web.platform import deliveries
 from tests.web.door import Door, open_node
@@ -44,7 +44,7 @@ OF_TOKENS: list[tuple[str, str, dict[str, str]]] = [
     ("POST", "/v1/firehose", {}),
     ("POST", "/v1/operations", {}),
     ("POST", "/v1/accounts/bulk", {}),
-    (SOCKET, sockets.SOCKET.path, {"stream": "public"}),
+    (SOCKET, endpoints.SOCKET.path, {"stream": "public"}),
     (SOCKET, firehose_sockets.SOCKET.path, {}),
     (SOCKET, firehose_sockets.SOCKET.path, {"format": "cbor"}),
 ]

@@ -17,12 +17,12 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_
 
 from banyan_crdt.ids import CellKey, account_from_text
 from banyan_node.hosting.writing import append
-from banyan_node.links.incoming import Incoming
+from banyan_node.links.queues import Incoming
 from banyan_replica.intake import ingest
 from banyan_schema.social import Post, write_post
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import thing_id
-from banyan_web.mastodon.streaming import endpoints, hub, sockets
+from banyan_web.mastodon.streaming import endpoints, hub
 from tests.node.real import converged
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import open_lines
@@ -34,7 +34,7 @@ FRAME_TEXT, FRAME_CLOSE, PING = 0x81, 0x88, b"\x89\0"
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mastodon.py closes a stream at the next heartbeat."""
     monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
-    monkeypatch.setattr(sockets, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
 
 
 class Heard(mastodon.StreamListener):

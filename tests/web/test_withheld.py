@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from banyan_web.page.texts import post_path
+from banyan_web.page.formats import post_path
 from tests.web.door import open_node
 from tests.web.test_platform import platform
 

@@ -22,10 +22,10 @@ from starlette.websockets import WebSocket
 
 from banyan_node.server.http_connections import PATIENCE, Patience, let_in
 from banyan_web.bounds import Bounds
-from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
-from banyan_web.workers import held, serving
+from banyan_web.counting import KEY_BYTES, SharedCounts, shared_memory
+from banyan_web.workers import uvicorn_server
 from banyan_web.workers.frames import Frame, Frames, Kind, frame
-from banyan_web.workers.serving import DoorServer, WorkerShare
+from banyan_web.workers.uvicorn_server import DoorServer, WorkerShare
 
 QUICK = Patience(0.4, 0.4)
 Ask = Callable[[], "Client"]
@@ -135,7 +135,7 @@ class Unread(asyncio.Transport):
 
 def test_who_reads_nothing_while_an_answer_lasts_is_cut_however_little_waits() -> None:
     times = iter((0.0, 1.0, 11.0, 11.5))
-    lines = held.HeldLines(9, Patience(10.0, 10.0), clock=lambda: next(times))
+    lines = uvicorn_server.HeldLines(9, Patience(10.0, 10.0), clock=lambda: next(times))
     one = lines.accepted()
     one.head_since, one.transport = None, Unread()
     gone = []
@@ -179,7 +179,7 @@ def test_a_connection_is_left_to_a_worker_that_has_fewer_and_taken_if_it_does_no
     async def leaves(client: Ask, server: DoorServer) -> None:
         first = client()
         assert await first.ask(GET, b"GET 0"), "it has none either"
-        monkeypatch.setattr(serving, "GIVE_WAY_S", 3_600.0)
+        monkeypatch.setattr(uvicorn_server, "GIVE_WAY_S", 3_600.0)
         await asyncio.sleep(0.1)
         second = client()
         await second.say(GET)
@@ -197,7 +197,7 @@ def test_a_connection_is_left_to_a_worker_that_has_fewer_and_taken_if_it_does_no
 def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop(let_through: bool, monkeypatch: Any) -> None:
     """let_through: the library gets it, and breaks over it, on the event loop that workers have."""
     if let_through:
-        monkeypatch.setattr(serving, "wants_socket", lambda method, headers: "upgrade" in str(headers))
+        monkeypatch.setattr(uvicorn_server, "wants_socket", lambda method, headers: "upgrade" in str(headers))
     answers = list[bytes]()
 
     async def do(client: Ask, server: DoorServer) -> None:
@@ -219,7 +219,7 @@ def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop(let_th
 
 COUNTING = """
 import sys
-from banyan_web.shared_counts import SharedCounts
+from banyan_web.counting import SharedCounts
 counts = SharedCounts(int(sys.argv[1]), bytes(16))
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
 for _ in range(3_000):

@@ -21,48 +21,40 @@ from starlette.routing import BaseRoute, Match, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
-from banyan_web import wellknown
-from banyan_web.admin import ending, judging, keeping
-from banyan_web.admin import network as admin_network
-from banyan_web.admin import people as admin_people
-from banyan_web.bodies import asked_of, params_of
+from banyan_web import archives, wellknown
+from banyan_web.admin import hosted_accounts, judging, node
+from banyan_web.admin import hosted_accounts as admin_people
+from banyan_web.admin import node as admin_network
 from banyan_web.counting import Meter, counted, is_anonymous
 from banyan_web.describing import describing
 from banyan_web.door_store import Token, is_full
 from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, demand
 from banyan_web.firehose import endpoints as firehose
-from banyan_web.firehose import sockets as firehose_sockets
+from banyan_web.firehose import endpoints as firehose_sockets
 from banyan_web.mastodon import (
     accounts,
     apps,
+    discovery,
     filters,
-    grouped,
     instance,
-    lists,
-    markers,
     marking,
     media,
-    notices,
-    off,
+    notification_endpoints,
     own_account,
     reports,
-    scheduled,
-    search,
     statuses,
     tags,
     ties,
     timelines,
-    trending,
 )
-from banyan_web.mastodon.cards import endpoints as cards
+from banyan_web.mastodon import statuses as cards
 from banyan_web.mastodon.push import endpoints as push
+from banyan_web.mastodon.streaming import endpoints
 from banyan_web.mastodon.streaming import endpoints as streaming
-from banyan_web.mastodon.streaming import sockets
-from banyan_web.oauth import authorize, login, tokens
+from banyan_web.oauth import grants, login
 from banyan_web.oauth.forms import page, paragraph
 from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
 from banyan_web.page import (
-    archive,
     channels,
     events,
     groups,
@@ -71,14 +63,15 @@ from banyan_web.page import (
     network,
     own,
     people,
+    rendering,
     settings,
-    static_files,
     writing,
 )
 from banyan_web.page import marking as page_marking
-from banyan_web.page import notices as page_notices
+from banyan_web.page import people as page_notices
 from banyan_web.page import reading as pages
-from banyan_web.platform import hosting, operations, proofs, reading, users, webhooks
+from banyan_web.params import asked_of, params_of
+from banyan_web.platform import hosting, operations, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 from banyan_web.sessions import is_person
 from banyan_web.sockets import SocketEndpoint, SocketPlace
@@ -87,31 +80,31 @@ EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
     admin_network.ENDPOINTS,
     admin_people.ENDPOINTS,
-    ending.ENDPOINTS,
+    hosted_accounts.ENDPOINTS,
     apps.ENDPOINTS,
-    archive.ENDPOINTS,
-    authorize.ENDPOINTS,
+    archives.ENDPOINTS,
+    grants.ENDPOINTS,
     cards.ENDPOINTS,
     channels.ENDPOINTS,
     events.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
-    grouped.ENDPOINTS,
+    notification_endpoints.ENDPOINTS,
     groups.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
     judging.ENDPOINTS,
-    keeping.ENDPOINTS,
-    lists.ENDPOINTS,
+    node.ENDPOINTS,
+    accounts.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
-    markers.ENDPOINTS,
+    notification_endpoints.ENDPOINTS,
     marking.ENDPOINTS,
     media.ENDPOINTS,
     moderation.ENDPOINTS,
     network.ENDPOINTS,
-    notices.ENDPOINTS,
-    off.ENDPOINTS,
+    notification_endpoints.ENDPOINTS,
+    instance.ENDPOINTS,
     operations.ENDPOINTS,
     own.ENDPOINTS,
     own_account.ENDPOINTS,
@@ -119,27 +112,27 @@ EVERY: Sequence[Endpoints] = (
     page_notices.ENDPOINTS,
     pages.ENDPOINTS,
     people.ENDPOINTS,
-    proofs.ENDPOINTS,
+    reading.ENDPOINTS,
     push.ENDPOINTS,
     reading.ENDPOINTS,
     reports.ENDPOINTS,
-    scheduled.ENDPOINTS,
-    search.ENDPOINTS,
+    statuses.ENDPOINTS,
+    discovery.ENDPOINTS,
     settings.ENDPOINTS,
-    static_files.ENDPOINTS,
+    rendering.ENDPOINTS,
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,
     tags.ENDPOINTS,
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
-    tokens.ENDPOINTS,
-    users.ENDPOINTS,
-    trending.ENDPOINTS,
+    grants.ENDPOINTS,
+    hosting.ENDPOINTS,
+    discovery.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
-SOCKETS: Sequence[SocketEndpoint] = (sockets.SOCKET, firehose_sockets.SOCKET)
+SOCKETS: Sequence[SocketEndpoint] = (endpoints.SOCKET, firehose_sockets.SOCKET)
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 FREE = ("/static/", "/health")

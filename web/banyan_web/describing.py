@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.errors import REFUSALS, by_status
-from banyan_node.api.openapi import Schemas, bearer, openapi, operation, parameter
+from banyan_node.api.reference import Schemas, bearer, openapi, operation, parameter
 from banyan_node.idempotency import MAX_KEY
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, Shape

@@ -19,7 +19,7 @@ from nacl.secret import SecretBox
 from banyan_node.idempotency import MAX_KEY, Key, key_of
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, DoorContext
-from banyan_web.platform.acting import whose
+from banyan_web.platform.requests import whose
 from banyan_web.refusals import Refused, of_call
 
 

@@ -17,12 +17,12 @@ from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.crypto import PUSH
 from banyan_web.mastodon.push.sending import send_pushes
-from banyan_web.mastodon.push.vapid import PUSH
 from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.platform.deliveries import deliver
 from banyan_web.server_rules import ServerRules
-from banyan_web.streaming import LAST_LINES_S
 from banyan_web.wiring import web_of
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from banyan_node.home.checks import lacks_file, read_text, why_no_text
-from banyan_node.home.http_settings import HttpSettings
+from banyan_node.home.sections import HttpSettings
+from banyan_node.home.values import lacks_file, read_text, why_no_text
 from banyan_node.operator_errors import ConfigError
 
 

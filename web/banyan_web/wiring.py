@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from banyan_node.home.http_settings import HttpSettings
+from banyan_node.home.sections import HttpSettings
 from banyan_web.bounds import Bounds
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
@@ -12,8 +12,8 @@ from banyan_web.endpoint import Backend, DoorContext, Firehose, ServerInfo
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.crypto import PushIdentity
 from banyan_web.mastodon.push.sending import Pushes
-from banyan_web.mastodon.push.vapid import PushIdentity
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outward import Outside
 from banyan_web.server_rules import ServerRules
@@ -32,7 +32,7 @@ def web_of(
     push_key: bytes,
 ) -> DoorContext:
     """url: where the door listens, by which clients know it if no setting says otherwise. push_key: see
-    mastodon/push/vapid.py."""
+    mastodon/push/crypto.py."""
     known = http.url or url
     info = ServerInfo(
         http.domain or urlsplit(known).netloc, http.title, http.description, http.email, rules, http.browser_accounts

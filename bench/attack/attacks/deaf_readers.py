@@ -3,7 +3,7 @@ from __future__ import annotations
 import trio
 
 from banyan_sim.attack import Attack, Victim
-from banyan_sim.attacks.want_parts import shelve
+from banyan_sim.attacks.questions import shelve
 from bench.attack.strangers import Strangers
 
 TIMES = 7

@@ -11,7 +11,7 @@ import typer
 from banyan_cli import completing, refs, session
 from banyan_cli.commands.social import By, Undo, Uri
 from banyan_cli.errors import BadInput
-from banyan_cli.putting import put
+from banyan_cli.session import put
 from banyan_schema import dates
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 from banyan_cli import refs, session
 from banyan_cli.commands.social import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
 from banyan_cli.errors import BadInput
-from banyan_cli.putting import put_all
+from banyan_cli.session import put_all
 from banyan_node.harmless import plain
 from banyan_schema import dates
 
@@ -127,14 +127,14 @@ def _when(text: str) -> int:
 def _show(console: Console, rows: list[Any]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show import media
+    from banyan_cli.show import feed
     from banyan_cli.show.feed import text_of
 
     for row in rows:
         due = "" if row["due"] is None else f"  {dates.moment(row['due'], None):%Y-%m-%d %H:%M}"
         console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
         for item in row["media"]:
-            console.print(Text.assemble("  ", media.line(item)))
+            console.print(Text.assemble("  ", feed.media_line(item)))
         if row["refused"]:
             console.print(Text(f"  It is not published as it is: {plain(row['refused'])}", "yellow"))
         if row["lacking"]:

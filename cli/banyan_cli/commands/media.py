@@ -12,7 +12,7 @@ import typer
 from banyan_cli import session
 from banyan_cli.commands.social import Undo
 from banyan_cli.errors import BadInput, Failed
-from banyan_cli.putting import put
+from banyan_cli.session import put
 from banyan_cli.show.words import size
 from banyan_node.harmless import plain
 
@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 @_media.command("add")
 def add(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE", help="To be posted later.")]) -> None:
     """Put a file here, to be posted within a day by a program. `banyan post --media FILE` does both."""
-    from banyan_cli.show import media as shown
+    from banyan_cli.show import feed as shown
 
     s = session.of(ctx)
     found = put(s, file)
@@ -43,7 +43,7 @@ def add(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE", 
 @_media.command("list")
 def listed(ctx: typer.Context) -> None:
     """The pictures and films that are here."""
-    from banyan_cli.show import media as shown
+    from banyan_cli.show import feed as shown
 
     s, rows, after = session.of(ctx), list[dict[str, Any]](), None
     while True:
@@ -61,7 +61,7 @@ def listed(ctx: typer.Context) -> None:
 @_media.command("show")
 def show(ctx: typer.Context, blob: Blob) -> None:
     """What is known of one: type, size, how much of it is here, what names it."""
-    from banyan_cli.show import media as shown
+    from banyan_cli.show import feed as shown
     from banyan_cli.show.tables import facts
 
     s = session.of(ctx)

@@ -168,13 +168,12 @@ def _move(
     uris: Callable[[str, str], None] = lambda item, uri: None,
 ) -> None:
     """Reads an archive twice: to know it, and to send it. uris: told id and address of what is here."""
-    from banyan_cli.importing.archives import open_archive
+    from banyan_cli.importing.archives import no_such_files, open_archive, service_of
     from banyan_cli.importing.attached import Attached, copies
     from banyan_cli.importing.moving import Move, survey
     from banyan_cli.importing.people import People, Report, read_people
-    from banyan_cli.importing.recognise import no_such_files, service_of
     from banyan_cli.progress import bar, waiting
-    from banyan_cli.show.moving import moved
+    from banyan_cli.show.tables import moved
 
     s = session.of(ctx)
     began = time.monotonic()

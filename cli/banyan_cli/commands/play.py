@@ -37,7 +37,7 @@ def demo(
 
 
 def _show_demo(console: Console, value: dict[str, Any]) -> None:
-    from banyan_cli.demo.cast import NAMES
+    from banyan_cli.demo.story import NAMES
 
     agreed = "All four nodes agree" if value["converged"] else "The four nodes do NOT agree"
     console.print(f"{agreed}: {value['entries']:,} entries after {value['seconds']} s.")

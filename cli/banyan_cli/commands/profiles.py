@@ -9,7 +9,7 @@ import typer
 from banyan_cli import completing, refs, session
 from banyan_cli.commands import handles
 from banyan_cli.errors import BadInput
-from banyan_cli.putting import put
+from banyan_cli.session import put
 from banyan_node.harmless import plain
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _answer(s: session.Session, account: str | None) -> None:
 def _show(console: Console, value: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show import media
+    from banyan_cli.show import feed
     from banyan_cli.show.words import count, name_of
 
     console.print(Text(name_of(value["account"], value["name"]), "bold"))
@@ -119,7 +119,7 @@ def _show(console: Console, value: dict[str, Any]) -> None:
             console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
     for name in PICTURES:
         if picture := value["pictures"].get(name):
-            console.print(Text.assemble((f"{name}: ", "dim"), media.line(picture)))
+            console.print(Text.assemble((f"{name}: ", "dim"), feed.media_line(picture)))
     said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
     console.print(Text(" · ".join(said), "dim"))
     for row in value["pinned"]:

@@ -139,7 +139,7 @@ def why(
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
 ) -> None:
     """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
-    from banyan_cli.show.why import why as show
+    from banyan_cli.show.feed import why as show
 
     s = session.of(ctx)
     s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))

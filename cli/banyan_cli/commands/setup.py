@@ -89,8 +89,7 @@ def init(
 
 def _make_by_asking(s: session.Session) -> None:
     """Raises typer.Abort."""
-    from banyan_cli.making import make_node
-    from banyan_cli.wizard import ask_first_questions
+    from banyan_cli.making import ask_first_questions, make_node
     from banyan_node.home.keystore import passphrase_from
     from banyan_node.home.recovery import commitment
 

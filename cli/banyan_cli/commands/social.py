@@ -10,7 +10,7 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.errors import BadInput
-from banyan_cli.putting import put_all
+from banyan_cli.session import put_all
 
 By = Annotated[
     str | None,

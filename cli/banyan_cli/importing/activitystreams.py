@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.archives import Archive, packed_in
 from banyan_cli.importing.html_text import text_of
-from banyan_cli.importing.json_stream import Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
     MOST_ID,
@@ -34,7 +33,7 @@ from banyan_cli.importing.moved import (
     plain,
     texts,
 )
-from banyan_cli.importing.recognise import packed_in
+from banyan_cli.importing.streams import Broken, items
 
 SERVICE = "activitypub"
 """Ids of notes are addresses, so all servers that speak ActivityPub are one service."""

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from banyan_cli.importing import facebook_albums as albums
-from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.facebook_texts import Where, where_of, words_of
-from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
     Attachment,
@@ -36,7 +35,7 @@ from banyan_cli.importing.moved import (
     plain,
     seconds_ms,
 )
-from banyan_cli.importing.recognise import no_such_files
+from banyan_cli.importing.streams import MOST_ITEM, Broken, items
 
 SERVICE = "facebook"
 COMMENTS = "comments on posts (add --comments to bring them as posts)"

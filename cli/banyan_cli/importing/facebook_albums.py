@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from banyan_cli.importing.facebook_texts import words_of
-from banyan_cli.importing.json_stream import Broken
 from banyan_cli.importing.moved import BROKEN, MOST_ID, Attachment, Audience, Item, Left, dicts, plain, seconds_ms
+from banyan_cli.importing.streams import Broken
 
 FILES = re.compile(r"(?:^|/)(?:album/\d+|(?:your_)?uncategorized_photos|your_photos|(?:your_)?videos)\.json$")
 LISTS = ("photos", "photos_v2", "other_photos_v2", "videos_v2", "videos")

@@ -9,7 +9,7 @@ from typing import Any
 
 from emoji import purely_emoji
 
-from banyan_cli.importing import csv_rows
+from banyan_cli.importing import streams
 from banyan_cli.importing.activitystreams import (
     LIKE,
     SERVICE,
@@ -19,10 +19,9 @@ from banyan_cli.importing.activitystreams import (
     id_of,
     notes,
 )
-from banyan_cli.importing.archives import Archive
-from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
+from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Left, Reading, Tie, TieKind, line, plain
-from banyan_cli.importing.recognise import no_such_files
+from banyan_cli.importing.streams import MOST_ITEM, Broken, items
 
 FILES = ("actor.json", "outbox.json", "likes.json", "bookmarks.json")
 PEOPLE: dict[str, TieKind] = {
@@ -61,19 +60,19 @@ def reading(archive: Archive) -> Reading:
             yield from _posts(archive, name, "bookmark")
         for end, kind in PEOPLE.items():
             for name in archive.wanted(end):
-                for where, row in csv_rows.rows(archive, name):
+                for where, row in streams.rows(archive, name):
                     if isinstance(row, Left):
                         yield row
                     elif who := _handle(row[0], host):
                         yield Tie(kind, (who,), place=where)
         for name in archive.wanted(LISTS):
-            for where, row in csv_rows.rows(archive, name):
+            for where, row in streams.rows(archive, name):
                 if isinstance(row, Left):
                     yield row
                 elif len(row) > 1 and line(row[0]) and (who := _handle(row[1], host)):
                     yield Tie("member", (who,), title=line(row[0]), place=where)
         for name in archive.wanted(BOOKMARKS):
-            for where, row in csv_rows.rows(archive, name):
+            for where, row in streams.rows(archive, name):
                 if isinstance(row, Left):
                     yield row
                 elif row[0].startswith("http"):

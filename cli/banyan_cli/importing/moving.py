@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from banyan_cli.importing import portraits
+from banyan_cli.importing import pictures
 from banyan_cli.importing.attached import Attached
 from banyan_cli.importing.moved import Item, Left, ProfileLine, ProfilePicture, Reading, Tie
 from banyan_cli.importing.people import People, Report
@@ -205,7 +205,7 @@ class Move:
         if self._portraits is None:
             self.totals.portraits["left_out"] += len(faces)
             return
-        self.totals.entries += portraits.bring(
+        self.totals.entries += pictures.bring_portraits(
             self._backend, self._portraits, faces, without, self._who, self._dry, advance
         )
 

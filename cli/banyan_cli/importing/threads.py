@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing import csv_rows
+from banyan_cli.importing import streams
 from banyan_cli.importing.archives import Archive
 from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Item, Left, Reading, any_ms, line, plain
 
@@ -35,7 +35,7 @@ def reading(archive: Archive, columns: PostColumns, service: str | None = None) 
         raise BadInput(f"{archive.label} has {len(archive.files)} files; name one CSV file.")
     (name,) = archive.files
     delimiter = "\t" if name.lower().endswith(".tsv") else ","
-    first = next((row for _, row in csv_rows.rows(archive, name, delimiter)), None)
+    first = next((row for _, row in streams.rows(archive, name, delimiter)), None)
     if first is None or isinstance(first, Left):
         raise BadInput(f"{archive.label} is no CSV file; its first line should name the columns.")
     there = [unicodedata.normalize("NFC", column.strip()) for column in first]
@@ -44,7 +44,7 @@ def reading(archive: Archive, columns: PostColumns, service: str | None = None) 
             raise BadInput(f"{archive.label} has no column '{wanted}'; it has {', '.join(map(repr, there))}.")
 
     def read() -> Iterator[Found]:
-        for where, row in csv_rows.named(archive, name, delimiter):
+        for where, row in streams.named(archive, name, delimiter):
             if isinstance(row, Left):
                 yield row
             else:

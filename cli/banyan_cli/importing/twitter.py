@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.html_text import unescaped
-from banyan_cli.importing.json_stream import Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
     PRIVATE,
@@ -35,7 +34,7 @@ from banyan_cli.importing.moved import (
     ms,
     plain,
 )
-from banyan_cli.importing.recognise import no_such_files
+from banyan_cli.importing.streams import Broken, items
 
 SERVICE = "twitter"
 LIKE = "❤️"

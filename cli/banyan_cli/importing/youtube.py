@@ -13,8 +13,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from banyan_cli.importing import csv_rows
-from banyan_cli.importing.archives import Archive
+from banyan_cli.importing import streams
+from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.moved import (
     BROKEN,
     PRIVATE,
@@ -29,7 +29,6 @@ from banyan_cli.importing.moved import (
     line,
     plain,
 )
-from banyan_cli.importing.recognise import no_such_files
 
 SERVICE = "youtube"
 PLAYLISTS, CHATS = "videos on playlists", "messages in live chats"
@@ -62,7 +61,7 @@ def reading(archive: Archive) -> Reading:
         for name in sorted(archive.files):
             columns: list[str] | None = None
             comments = _OF_COMMENTS.search(unicodedata.normalize("NFC", name)) is not None
-            for where, row in csv_rows.rows(archive, name):
+            for where, row in streams.rows(archive, name):
                 if isinstance(row, Left):
                     yield row
                 elif columns is None:

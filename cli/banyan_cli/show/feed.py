@@ -18,15 +18,82 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.show import media
-from banyan_cli.show.words import ago, count, name_of, span
+from banyan_cli.show.words import ago, count, name_of, size, span
 from banyan_node.harmless import plain
+from banyan_schema.dates import second
+
+# Pictures and films in a terminal: a line for each. Descriptions are other people's: they pass `plain`.
+
+Row = dict[str, Any]
+SHORT = 12
+"""Digits of a blob that are shown."""
+
+
+def media_line(item: Row) -> Text:
+    """One item under a post: what it is, what it shows, and whether it is here."""
+    said = unicodedata.normalize("NFC", item["description"] or "")
+    text = Text.assemble(("▣ ", "cyan"), about(item))
+    if said.strip():
+        text.append(f"  {plain(' '.join(said.split()))}")
+    text.append(f"  {item['blob'][:SHORT]}", "dim")
+    if not item["here"]:
+        text.append("  not here: `banyan media fetch`", "dim italic")
+    return text
+
+
+def about(item: Row) -> str:
+    """`picture, 960 x 1280, 516.8 kB`."""
+    kind = plain(item["type"] or "of an unknown type")
+    family = {"image": "picture", "video": "film", "audio": "sound"}.get(kind.partition("/")[0])
+    word = "captions" if kind == "text/vtt" else f"{family} ({kind.partition('/')[2]})" if family else kind
+    parts = [word]
+    if item.get("width") and item.get("height"):
+        parts.append(f"{item['width']:,} x {item['height']:,}")
+    if item.get("duration_ms"):
+        parts.append(_length(item["duration_ms"]))
+    if item.get("size"):
+        parts.append(size(item["size"]))
+    return ", ".join(parts)
+
+
+def _length(ms: int) -> str:
+    seconds = ms // 1000
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
+def rows(console: Console, found: list[Row], total: int) -> None:
+    """A table of what is here."""
+    from banyan_cli.show.tables import table
+
+    made = table("blob", "type", "size#", "here", "")
+    for row in found:
+        why = "pinned" if row["pinned"] else "" if row["named"] else "nothing names it"
+        here = "yes" if row["whole"] else "in part"
+        made.add_row(
+            row["blob"][:SHORT],
+            plain(row["type"] or ("preview" if row["named"] else "?")),
+            size(row["size"]),
+            here,
+            why,
+        )
+    console.print(made)
+    console.print(f"{count(len(found), 'blob')}, {size(total)}.")
+
+
+def facts_of(found: Row) -> Row:
+    """What `show` says of one."""
+    names = [*found["posts"], *(f"{of['account']} ({of['field']})" for of in found["profiles"])]
+    apart = ("posts", "profiles", "wanted_ms", "whole", "held", "size")
+    value = {name: fact for name, fact in found.items() if name not in apart and fact is not None}
+    held = "all of it" if found["whole"] else f"{size(found['held'])}"
+    value |= {"size": "unknown" if found["size"] is None else size(found["size"]), "here": held}
+    return value | {"named by": ", ".join(names) or "nothing"}
+
 
 NAME_CELLS = 28
 MAX_INDENT = 8
 """Levels; a deeper answer stays at this one, so that its text keeps room."""
-
-Row = dict[str, Any]
 
 
 def feed(now_ms: int) -> Callable[[Console, list[Row]], None]:
@@ -85,7 +152,7 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
         lines.append(Text(f"in {plain(row['group']['name']) or refs.short(row['group']['uri'])}", "dim"))
     lines.append(words(row, marked))
     if not hides(row, marked):
-        lines += [media.line(item) for item in row.get("media", ())]
+        lines += [media_line(item) for item in row.get("media", ())]
     if row.get("quote"):
         lines.append(_quote(row["quote"]))
     if row.get("poll"):
@@ -197,3 +264,57 @@ class _Guided:
             yield rails
             yield from line
             yield Segment.line()
+
+
+# Why one sees a post, as lines for people.
+
+KEY_DIGITS = 16
+"""Of keys and entries so many digits are shown; `--json` has all."""
+
+
+def why(now_ms: int) -> Callable[[Console, dict[str, Any]], None]:
+    """Shows the answer of `why`."""
+
+    def show(console: Console, value: dict[str, Any]) -> None:
+        for name, said in _lines(value, now_ms):
+            console.print(Text.assemble((f"{name:<12}", "dim"), said))
+
+    return show
+
+
+def _lines(value: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
+    device = "this node" if value["here"] else f"the device {value['writer'][:KEY_DIGITS]}"
+    granted = f", granted by {value['granted'][:KEY_DIGITS]} of the account's control log" if value["granted"] else ""
+    lines = [
+        ("signed by", f"{name_of(value['account'], value['name'])}, with {device}{granted}"),
+        ("written", f"{_when(value['time_ms'], now_ms)} by the author's clock"),
+        ("came here", _came(value, now_ms)),
+        ("stands at", f"entry {value['seq']} of log {value['log']}: {value['entry'][:KEY_DIGITS]}"),
+        ("proof", _proof(value["proof"])),
+    ]
+    for version in value["versions"][:-1]:
+        said = "(not held any more)" if version["text"] is None else text_of(version["text"])
+        lines.append(("said before", f"{said}  ({_when(version['time_ms'], now_ms)})"))
+    holders = value["holders"]
+    has = sum(one["holds"] == "yes" for one in holders)
+    lines.append(("held by", f"{has} of {count(len(holders), 'linked peer')}, as far as they told"))
+    return lines
+
+
+def _when(time_ms: int, now_ms: int) -> str:
+    return f"{second(time_ms)} UTC ({ago(time_ms, now_ms)})"
+
+
+def _came(value: dict[str, Any], now_ms: int) -> str:
+    if value["arrived_ms"] is None:
+        return "not known any more"
+    whence = f"from {value['from_peer']}" if value["from_peer"] else "written or imported here"
+    return f"{_when(value['arrived_ms'], now_ms)}, {whence}"
+
+
+def _proof(proof: dict[str, Any] | None) -> str:
+    if proof is None:
+        return "the signature is not here yet"
+    run = "itself" if proof["entries"] == 1 else f"a run of {proof['entries']} entries from it to entry {proof['seq']}"
+    verdict = "verified now" if proof["valid"] else "DOES NOT VERIFY"
+    return f"the signature {proof['signature'][:KEY_DIGITS]}… covers {run}: {verdict}"

@@ -2,7 +2,7 @@
 
 A module of `methods/` makes one `Declared` and decorates its functions with it. Request and answer are the types in the
 function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks requests,
-openapi.py and page.py describe them.
+reference.py and page.py describe them.
 
     read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other. Also in a
             process beside the node that has the store open for reading (apart.py), unless it is declared otherwise
@@ -30,8 +30,8 @@ from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.media.decoders import Decoders
-from banyan_node.media.in_use import InUse
-from banyan_node.upkeep.long_works import LongWorks
+from banyan_node.media.held import InUse
+from banyan_node.upkeep.tasks import LongWorks
 from banyan_node.workers.published import Here, Published
 from banyan_reading.kept import Keeping
 from banyan_reading.queries import Queries

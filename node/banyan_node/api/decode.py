@@ -52,7 +52,7 @@ def why_of(params: Mapping[str, Any]) -> str | None:
 
 def no_such_method(name: str, known: Mapping[str, Any]) -> CallError:
     near = get_close_matches(name, known, 1)
-    listed = "`python -m banyan_node.api.page` and GET /openapi.json list them."
+    listed = "`python -m banyan_node.api.reference` and GET /openapi.json list them."
     meant = f"; did you mean '{near[0]}'?" if near else f"; {listed}"
     return CallError("no_such_method", f"There is no method '{name[:_SHOWN]}'{meant}", 404)
 

@@ -10,9 +10,12 @@ command line opened. Answers are JSON values, the same in all three cases.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,12 +25,11 @@ import trio
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node import idempotency
-from banyan_node.api import decode
+from banyan_node.api import decode, methods
 from banyan_node.api.cost import timed
 from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working, named
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
-from banyan_node.api.registry import EVERY
 from banyan_node.api.texts import root_of
 from banyan_node.context import Context
 from banyan_node.home.audit import AT_REST, OPERATOR, Actor, AuditLog
@@ -42,11 +44,32 @@ from banyan_node.workers.ahead import GivingWay
 from banyan_node.workers.beside import Beside, Waiting
 from banyan_node.workers.published import Here, Published, here, published
 from banyan_reading.queries import queries
-from banyan_replica.effects import Commit
 from banyan_replica.intake.future import FUTURE_MS
+from banyan_replica.outbox import Commit
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
+
+# All methods: those of the folder methods/, where they are found, in the order of their names.
+
+
+def by_name(found: Iterable[Method]) -> dict[str, Method]:
+    """In the order of their names. Raises ValueError where two have the same."""
+    known = sorted(found, key=lambda method: method.name)
+    for one, other in pairwise(known):
+        if one.name == other.name:
+            raise ValueError(f"two methods have the name '{one.name}': rename one")
+    return {method.name: method for method in known}
+
+
+def _found() -> dict[str, Method]:
+    """The methods of the modules of methods/."""
+    modules = [import_module(f"{methods.__name__}.{module.name}") for module in iter_modules(methods.__path__)]
+    return by_name(method for module in modules for method in module.METHODS)
+
+
+EVERY = _found()
+
 
 T = TypeVar("T")
 QUICK, SLOW = 1, 2

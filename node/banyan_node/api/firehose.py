@@ -38,8 +38,8 @@ from banyan_node.api.texts import (
     writer_hex,
 )
 from banyan_node.hosting.hosted import is_hosted
-from banyan_reading.given_out import GivenOut
 from banyan_reading.queries import Queries
+from banyan_reading.visibility import GivenOut
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST

@@ -17,7 +17,7 @@ from banyan_node.api.methods.reading import PostRow, PostRows, Reposter, face_of
 from banyan_node.api.texts import did
 from banyan_node.hosting.visibility import Visibility
 from banyan_reading.answers import Reposted
-from banyan_reading.faces import Face
+from banyan_reading.profiles import Face
 from banyan_reading.queries import PostView
 from banyan_reading.timelines import POSTS, Line, as_reposted
 from banyan_schema.social import Post, Target

@@ -12,7 +12,7 @@ from threading import Lock
 
 from cachetools import LRUCache, cached
 
-from banyan_crdt.frontier_cursor import ID_BYTES, ROW_BYTES, FrontierCursor, ToldRow, decode_frontier_cursor
+from banyan_crdt.frontier import ID_BYTES, ROW_BYTES, FrontierCursor, ToldRow, decode_frontier_cursor
 from banyan_crdt.ids import LogId, is_checkpoint
 from banyan_storage.reader import StoreReader
 

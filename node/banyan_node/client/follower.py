@@ -16,7 +16,7 @@ import msgspec
 from backports.zstd import ZstdDecompressor, ZstdDict
 
 from banyan_node.api.firehose import FirehoseEvent, Kind
-from banyan_node.client.types import FirehoseNote
+from banyan_node.client.v1 import FirehoseNote
 from banyan_node.client.wire import JSON
 from banyan_node.operator_errors import CallError
 

@@ -23,8 +23,7 @@ from banyan_node.api.firehose import FirehoseEvent
 from banyan_node.client import v1
 from banyan_node.client.follower import AGAIN, FRONTIER_S, Follower, Place, Unpacking
 from banyan_node.client.pieces import BROKEN, AsyncPieces
-from banyan_node.client.types import ConsumerRow, OpenedAccount, OperationRow
-from banyan_node.client.v1 import Call, refused
+from banyan_node.client.v1 import Call, ConsumerRow, OpenedAccount, OperationRow, refused
 from banyan_node.client.wire import STREAM_SECONDS, Address, Answer, AsyncLine, Line, is_late, is_refused
 from banyan_node.operator_errors import CallError
 

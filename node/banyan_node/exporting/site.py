@@ -19,8 +19,7 @@ from typing import IO, NamedTuple
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
-from banyan_node.exporting.pictures import file_of, write_medium
-from banyan_node.exporting.sinks import FolderSink
+from banyan_node.exporting.sinks import FolderSink, file_of, write_medium
 from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.moments import edited_ms
 from banyan_reading.queries import Queries

@@ -24,15 +24,14 @@ from typing import Any
 from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
-from banyan_node.exporting.pictures import file_of, write_medium
-from banyan_node.exporting.sinks import Sink
+from banyan_node.exporting.sinks import Sink, file_of, write_medium
 from banyan_reading.answers import PostView
-from banyan_reading.pins import pinned
+from banyan_reading.profiles import pinned
 from banyan_reading.queries import Queries
 from banyan_schema.dates import iso
 from banyan_schema.media import Media
 from banyan_schema.social import Target
-from banyan_schema.social.reaction import COLLECTION as REACTIONS
+from banyan_schema.social.response import REACTION_COLLECTION as REACTIONS
 from banyan_storage.blobs import BlobStore
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"

@@ -22,7 +22,7 @@ class Disagreement(NamedTuple):
 
 
 def disagreements(config: Config) -> Iterator[Disagreement]:
-    """All that is wrong between settings. Each value is allowed by itself (checks.py)."""
+    """All that is wrong between settings. Each value is allowed by itself (values.py)."""
     limits, discovery, network = config.limits, config.discovery, config.network
     if limits.peers < discovery.active_view:
         yield Disagreement(

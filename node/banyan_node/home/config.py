@@ -7,20 +7,73 @@ The `Meta` of each field holds the bounds that are enforced, a `title` where the
 is allowed, and the `description` that `banyan config show` prints.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from banyan_node.home.addresses import AnnouncedMultiaddr, Cidr, ListenMultiaddr, PeerMultiaddr
-from banyan_node.home.checks import PathCheck, lacks_folder, why_no_socket
-from banyan_node.home.http_settings import HttpSettings
-from banyan_node.home.log_settings import LogSettings
-from banyan_node.home.media_settings import MediaSettings
-from banyan_node.home.sizes import SIZE
+from banyan_node.home.sections import HttpSettings, LogSettings
+from banyan_node.home.values import (
+    SIZE,
+    AnnouncedMultiaddr,
+    Cidr,
+    ListenMultiaddr,
+    PathCheck,
+    PeerMultiaddr,
+    lacks_folder,
+    why_no_socket,
+)
 from banyan_node.links.slots import SlotSettings
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
+
+# The settings of pictures and films.
+
+
+class MediaSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pictures and films: how much of the disk they take, and which are fetched."""
+
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 50,
+            title=f"{SIZE}; 0: no limit",
+            description="What pictures and films may take. Beyond it, those of accounts that nobody here hosts or "
+            "follows are removed, the least recently wanted first",
+        ),
+    ] = 20_000_000_000
+    fetch_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 34,
+            title=f"{SIZE}; 0: none",
+            description="Pictures up to this size are fetched by themselves, for posts of accounts that somebody here "
+            "follows, and so are all previews; what is larger is fetched when it is asked for",
+        ),
+    ] = 8_000_000
+    picture_side: Annotated[
+        int,
+        Meta(
+            ge=400,
+            le=8_192,
+            description="The longer side of a posted picture, pixels; a larger one is made smaller before it is posted",
+        ),
+    ] = 1_280
+    strangers_rate: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 40,
+            title=f"{SIZE}; 0: nothing",
+            description="Bytes a second of pictures and films that peers get together which nobody named; named peers "
+            "have no limit",
+        ),
+    ] = 20_000_000
+
 
 GOSSIP, REPLICA, SLOTS = GossipSettings(), Limits(), SlotSettings()
 """The defaults of the replica and of the slots. A setting that overrides one of their fields takes its default from it

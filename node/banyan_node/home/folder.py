@@ -64,7 +64,7 @@ class Home(NamedTuple):
 
     @property
     def search(self) -> Path:
-        """The index of what posts say, which is made from the store (upkeep/searching.py)."""
+        """The index of what posts say, which is made from the store (upkeep/derived_data.py)."""
         return self.path / "search.db"
 
     @property
@@ -128,7 +128,7 @@ class Home(NamedTuple):
 
     @property
     def peers(self) -> Path:
-        """Peers to dial at the next start (anchors.py)."""
+        """Peers to dial at the next start (peerstore.py)."""
         return self.path / "peers.json"
 
     def prepare(self) -> None:

@@ -18,10 +18,9 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 import msgspec
 
 from banyan_node.home.agreement import Disagreement, disagreements
-from banyan_node.home.checks import Check, PathCheck
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
-from banyan_node.home.sizes import SIZE, size_of_text
+from banyan_node.home.values import SIZE, Check, PathCheck, size_of_text
 from banyan_node.operator_errors import ConfigError
 
 E = TypeVar("E")

@@ -25,7 +25,7 @@ from banyan_crdt.ids import AccountId, EntryId, account_to_text, key_digest
 from banyan_node.context import Context, Search
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.home.recovery import first_digests
-from banyan_node.hosting import hosted, wishes
+from banyan_node.hosting import erasing, hosted
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import CLOSED, OWN_NAMED, RESTORING, UNCLAIMED, UNNAMED, WRONG_PAPER
 
@@ -90,7 +90,7 @@ def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
     """Whether a user took the account elsewhere, or it is erased here. The own account never leaves: who cut it off is
     a thief."""
     control = hosted.control_of(ctx, account)
-    if wishes.is_begun(ctx.store, account, control):
+    if erasing.is_begun(ctx.store, account, control):
         return True
     if index == hosted.OWN_INDEX or ctx.device.key not in control.cuts:
         return False

@@ -17,9 +17,9 @@ from banyan_crdt.ids import AccountId, CellKey, EntryId
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.visibility import why_gone
 from banyan_node.hosting.writing import append
-from banyan_node.media.drafted import Drafted, drafted_of
+from banyan_node.media.naming import Drafted, drafted_of
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView
 from banyan_reading.grouped import group_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
-from banyan_node.hosting.gone import not_shown
+from banyan_node.hosting.visibility import not_shown
 from banyan_node.operator_errors import CallError
 from banyan_reading.grouped import GroupView, group_of
 from banyan_reading.queries import Queries

@@ -10,16 +10,16 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.visibility import Visibility
-from banyan_reading import locking
+from banyan_reading import relations
 from banyan_reading.kept import Keeping
 from banyan_reading.merged import Merges, Since
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, Line
-from banyan_storage.view_rows import NUMBERS
+from banyan_storage.slots import NUMBERS
 
 Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[Line]]
 """(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""
@@ -96,10 +96,64 @@ def _followed(
     elif lacking and (came := _numbers(q, lacking)):
         numbers, lacking = numbers | came, [a for a in lacking if a not in came]
     asked = [a for a in numbers if a != own and (a not in before.numbers or numbers[a] in touched)]
-    let_in = set(locking.followed(q, own, asked))
+    let_in = set(relations.followed(q, own, asked))
     waits = {a for a in before.waits if a in numbers} - {*asked} | {a for a in asked if a not in let_in}
     return _Followed(before.position, follows, numbers, waits, lacking)
 
 
 def _numbers(q: Queries, accounts: Collection[AccountId]) -> dict[AccountId, bytes]:
     return {AccountId(a): number for a, number in q.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))}
+
+
+# The orders in which a home timeline can be read. Each is a small function with a name, which the reader chooses, and
+# says of each post why it stands where it stands.
+#
+# An order is a function of what everybody can see and of whom the reader follows. Nothing is learned about the reader.
+
+Rank = Literal["newest", "catch_up"]
+RANKS: tuple[Rank, ...] = get_args(Rank)
+A_REPOST, A_REPLY, A_REACTION = 3, 2, 1
+"""What a repost, a reply and a reaction of somebody whom the reader follows count in `catch_up`."""
+
+
+class Candidate(NamedTuple):
+    """A post of a home timeline. time_ms: when it was written, or reposted by one that the reader follows. reposts,
+    replies, reactions: of how many accounts that the reader follows."""
+
+    time_ms: int
+    reposts: int = 0
+    replies: int = 0
+    reactions: int = 0
+
+
+class Placed(NamedTuple):
+    """score: the higher, the earlier; those with the same score are newest first. why: a sentence without a full
+    stop."""
+
+    score: int
+    why: str
+
+
+def newest(candidate: Candidate) -> Placed:
+    """The newest first."""
+    return Placed(0, "newest first")
+
+
+def catch_up(candidate: Candidate) -> Placed:
+    """First what those whom the reader follows reposted, answered and reacted to most."""
+    score = A_REPOST * candidate.reposts + A_REPLY * candidate.replies + A_REACTION * candidate.reactions
+    said = [
+        f"{n} {one if n == 1 else several}"
+        for n, one, several in (
+            (candidate.reposts, "repost", "reposts"),
+            (candidate.replies, "answer", "answers"),
+            (candidate.reactions, "reaction", "reactions"),
+        )
+        if n
+    ]
+    if not said:
+        return Placed(0, "nothing of those whom you follow, so by time")
+    return Placed(score, f"{', '.join(said)} of those whom you follow")
+
+
+ORDERS: Mapping[Rank, Callable[[Candidate], Placed]] = {"newest": newest, "catch_up": catch_up}

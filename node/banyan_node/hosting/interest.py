@@ -23,6 +23,27 @@ from banyan_storage.views import touched
 if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
 
+
+import time
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+
+from banyan_crdt.control import resolve_control
+from banyan_crdt.ids import Head, LogId, account_to_text, control_log, is_checkpoint, is_control
+from banyan_crdt.logs import NOTHING
+from banyan_node.moderation import copies
+from banyan_replica.intake.prices import ENTRY_PRICE, OP_PRICE, PART_PRICE
+
+if TYPE_CHECKING:
+    from banyan_node.workers.worker import Worker
+
+
+from banyan_node.hosting import hosted
+from banyan_reading.relations import is_followed, numbers_of
+
 LOOK_S = 5.0
 """Seconds between two looks whom the accounts here follow."""
 FAR_LOOKS = 12
@@ -103,3 +124,232 @@ class Interest:
         if far:
             self._later = set()
         return self._reach.update(sorted(roots), again, q.follows)
+
+
+# Accounts that the operator dropped: what was held of them is gone from this node, and they are not fetched again. What
+# is held of an account goes in steps, since one transaction of 100,000 entries would hold the store for half a minute;
+# whoever erases an account does it by `begin` and `step`.
+#
+# This is policy and not state: it says which accounts a node holds, which a node of chosen accounts (`interest.mode`
+# follows) may decide as it likes. Its neighbours are told that it holds the account no longer, so nobody compares it
+# with this node and the frontiers that are compared stay honest. A node that holds all accounts cannot say "all but
+# these".
+
+AT_ONCE = 128
+"""Entries that go in one step, or a run more, and rows of views: some tens of milliseconds."""
+DROP, ERASE = b"1", b"2"
+"""Why an account leaves: all of it, its control log last; or all but that, as erasing.py does."""
+Look: TypeAlias = Callable[[Sequence[int]], None]
+
+
+def begin_drop(ctx: Context, account: AccountId, why: bytes = DROP) -> int:
+    """Erases what is held of the account from now on, in steps, also after a crash; readers are shown nothing of it.
+    Returns how many entries counted. Content that was withheld or erased stays noted as such, in case the account comes
+    back."""
+    ctx.replica.ingest.flush()
+    if account not in ctx.store.leaving():
+        ctx.store.note_act("dropped", account)
+        ctx.store.set_leaving(account, why)
+    return sum(head.length for log, head in ctx.store.heads(account).items() if not is_checkpoint(log))
+
+
+def drop_step(ctx: Context, account: AccountId, now: float, why: bytes = DROP, look: Look = lambda ns: None) -> bool:
+    """One step of what `begin` began for this reason, of some tens of milliseconds. It ends with logs that are whole up
+    to their heads. look: gets the arrivals of entries before they go. Returns whether more is left."""
+    leaving = ctx.store.leaving().get(account)
+    if leaving != why:
+        return leaving is not None
+    store, left = ctx.store, AT_ONCE
+    if store.unshow(account, AT_ONCE):
+        return True
+    ctx.replica.ingest.flush()
+    heads = store.heads(account)
+    for log in sorted(heads.keys() | store.loose_logs(account)):
+        if not log.log:
+            continue
+        left -= store.drop_end(log, left, look)
+        _moved(ctx, log, heads.get(log, NOTHING))
+        if left <= 0:
+            ctx.replica.ingest.forget()
+            return True
+    for log in sorted((log for log in heads if not log.log), key=is_control) if why == DROP else ():
+        if is_checkpoint(log):
+            store.drop_checkpoint(log)
+        else:
+            store.put_control(account, resolve_control([]), (), ctx.replica.wall_ms(now) // 1000)
+        _moved(ctx, log, heads[log])
+    copies.drop(store, account)
+    store.rebuild_views(account, ())
+    store.forget(account)
+    store.set_leaving(account, None)
+    ctx.replica.strangers.release(account)
+    ctx.replica.ingest.forget()
+    return False
+
+
+def _moved(ctx: Context, log: LogId, old: Head) -> None:
+    if (new := ctx.store.head(log)) != old:
+        ctx.replica.ingest.moved(log, old, new)
+
+
+def stay(ctx: Context, account: AccountId, now: float) -> None:
+    """The account is held again before all of it was erased. What is left of it is shown, and what is not is a
+    difference to peers."""
+    ctx.store.set_leaving(account, None)
+    ctx.replica.ingest.flush()
+    if ctx.replica.ingest.control_of(account) is not None:
+        ctx.replica.ingest.slow.recount(account, set(), ctx.replica.wall_ms(now) // 1000, rebuild=True)
+
+
+def is_wanted(ctx: Context, account: AccountId) -> bool:
+    """Whether the account is held, by what people here follow and what was dropped."""
+    wanted = ctx.replica.room.interesting(account) or ctx.around.is_wanted(account)
+    return wanted and not DROPPED.has(ctx.store, account)
+
+
+def go_on(ctx: Context, now: float) -> bool:
+    """A step of what a drop or a crash left to be erased, and of what came of a dropped account all the same. Returns
+    whether more is left."""
+    for account in [account for account, why in ctx.store.leaving().items() if why == DROP]:
+        if is_wanted(ctx, account):
+            stay(ctx, account, now)
+        else:
+            drop_step(ctx, account, now)
+        return True
+    for account in DROPPED.keys(ctx.store):
+        if ctx.store.head(control_log(account)) != NOTHING and account not in ctx.store.leaving():
+            begin_drop(ctx, account)
+            return drop_step(ctx, account, now)
+    return False
+
+
+# Erases what peers brought of accounts that a node of chosen accounts (`interest.mode` follows) holds no longer. People
+# here stopped following them, or somebody whom they follow did. So the room that they took comes back.
+#
+# While there is room they stay for KEPT_S: who stopped following may think again, and a thief of a device may stop
+# following everybody. When room ends all of them go, one after the other, so that other work comes between.
+#
+# An account that leaves the chosen ones counts as a stranger's from then on, and what is counted is noted in the store.
+# So it is known after a restart what is to be erased; and what was imported from an archive stays. Who names an account
+# of this node is held further (sync/notices.py), as a stranger.
+
+log = structlog.get_logger("banyan")
+EVICTION_LOOK_S = 2.0
+"""Seconds between two looks whether something is to be erased."""
+PAUSE = 1.0
+"""The pause after a step, relative to the time that it took."""
+KEPT_S = 86_400.0
+"""Seconds for which they stay while there is room."""
+EVICTED_AT_ONCE = 1_000
+"""Accounts that leave and are counted in one step."""
+
+
+async def run(worker: Worker[Context], context: Context) -> None:
+    """For as long as the node runs."""
+    evicting = Evicting()
+    while context.settings.config.interest.mode == "follows":
+        await trio.sleep(EVICTION_LOOK_S)
+        while await worker.call(evicting.step):
+            await trio.sleep(evicting.took_s * PAUSE)
+
+
+class Evicting:
+    """On the replica's thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._interest: AbstractSet[AccountId] = frozenset()
+        self._chosen: AbstractSet[AccountId] = frozenset()
+        """Of those that are held, those of the last look that are not held only because they name an account here."""
+        self._leaving = list[AccountId]()
+        """Those that left and are not counted yet."""
+        self._outside: dict[AccountId, float] = {}
+        """Those that are counted and not held any longer, and since when."""
+        self.took_s = 0.0
+        """How long the last step took, seconds."""
+
+    def step(self, ctx: Context, now: float) -> bool:
+        """Counts some accounts that left, or erases some of one. Returns whether there is more to do now."""
+        began, room = self._clock(), ctx.replica.room
+        if room.interest is None:  # all, or not known while the node is being restored
+            return False
+        if room.interest is not self._interest:
+            chosen = room.chosen
+            self._leaving += (self._interest - room.interest) | (self._chosen - chosen)
+            self._interest, self._chosen = room.interest, chosen
+            self._look(ctx)
+        for account in self._leaving[:EVICTED_AT_ONCE]:
+            self._count(ctx, account)
+        if self._leaving:
+            ctx.replica.strangers.note()
+        del self._leaving[:EVICTED_AT_ONCE]
+        if room.full or ctx.replica.strangers.full:
+            self._outside = dict.fromkeys(self._outside, began - KEPT_S)
+        due = [account for account, since in self._outside.items() if began - since >= KEPT_S]
+        if due and not self._leaving:
+            self._erase(ctx, due[0], now)
+        self.took_s = self._clock() - began
+        return any(account in self._outside for account in due) or bool(self._leaving)
+
+    def _look(self, ctx: Context) -> None:
+        """Which counted accounts are held no longer."""
+        before, now = self._outside, self._clock()
+        counted = (account for account, _ in ctx.replica.strangers.accounts())
+        self._outside = {account: before.get(account, now) for account in counted if self._is_outside(ctx, account)}
+
+    def _is_outside(self, ctx: Context, account: AccountId) -> bool:
+        return not is_wanted(ctx, account)
+
+    def _count(self, ctx: Context, account: AccountId) -> None:
+        """Counts an account that left, at the least that its entries cost."""
+        heads = ctx.store.heads(account)  # of no account that is not held, of which there are many, is anything cached
+        if control_log(account) not in heads or ctx.around.is_wanted(account):
+            return
+        entries = sum(head.length for log, head in heads.items() if not is_checkpoint(log))
+        if not ctx.replica.strangers.of(account):
+            ctx.replica.strangers.took(control_log(account), entries * (ENTRY_PRICE + OP_PRICE + PART_PRICE), new=True)
+        if self._is_outside(ctx, account):
+            self._outside.setdefault(account, self._clock())
+
+    def _erase(self, ctx: Context, account: AccountId, now: float) -> None:
+        """One step of it."""
+        if not self._is_outside(ctx, account):
+            del self._outside[account]
+            return
+        if account not in ctx.store.leaving():
+            entries = begin_drop(ctx, account)
+            log.info(
+                "erasing an account that nobody here follows any more",
+                account=account_to_text(account),
+                entries=entries,
+            )
+        if not drop_step(ctx, account, now):
+            del self._outside[account]
+
+
+# Whether somebody here hosts or follows an account.
+
+NUMBERS_S = 5.0
+"""How long the numbers of the accounts that are hosted here are kept: another one, or one that says its first words, is
+among the followers so much later."""
+
+
+class Wanted:
+    """Asked on the store's thread, for every account that strangers name."""
+
+    def __init__(self, ctx: Context, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ctx, self._clock = ctx, clock
+        self._numbers = list[bytes]()
+        self._until = clock()
+
+    def __call__(self, account: AccountId) -> bool:
+        """While the views are built, nobody is known to follow anybody."""
+        if hosted.is_hosted(self._ctx.store, account) or AWAITED.has(self._ctx.store, account):
+            return True
+        txn, now = self._ctx.engine.write(), self._clock()
+        if now >= self._until:
+            self._numbers, self._until = numbers_of(txn, hosted.ids(self._ctx)), now + NUMBERS_S
+        try:
+            return is_followed(txn, account, self._numbers)
+        except ViewBuilding:
+            return False

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from banyan_crdt.entry import MAX_PART_BYTES
-from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, CellKey, Ref, WriterKey
+from banyan_crdt.logs import Grants
 from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.sealing import NONCE_BYTES, SECRET_BYTES, Opener, wrap
 from banyan_node.context import Context
@@ -22,7 +22,7 @@ from banyan_schema.collection import Draft, undo
 from banyan_schema.privately import Mute, said
 from banyan_schema.social import MUTE
 from banyan_schema.social.private import PRIVATE, Wrapped, hand_over, private_key, say_privately
-from banyan_storage.view_rows import SLOT
+from banyan_storage.slots import SLOT
 
 AN_ENTRY, A_THING = 100, 32
 """Things that one entry says at most, and bytes that each takes beside its content."""

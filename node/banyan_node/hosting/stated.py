@@ -17,7 +17,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, Ref, WriterKey
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
-from banyan_replica.peers.withholding import Withheld, read_withheld
+from banyan_replica.peers.statements import Withheld, read_withheld
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target
 from banyan_storage.local_tables import HEARSAY, STATED, STATED_CONTENT, Stated

@@ -15,8 +15,7 @@ from banyan_crdt.sealing import Opener
 from banyan_reading.queries import Queries
 from banyan_schema.privately import Said, said
 from banyan_schema.social.private import KEYRING, PRIVATE, Sealed, Wrapped, read_privately
-from banyan_storage.slots import in_order, stamp_of
-from banyan_storage.view_rows import SLOT, STAMP
+from banyan_storage.slots import SLOT, STAMP, in_order, stamp_of
 
 C = TypeVar("C")
 KEPT = 50_000

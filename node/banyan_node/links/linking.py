@@ -19,10 +19,9 @@ from banyan_crdt.realm import REALMS
 from banyan_node.context import Context
 from banyan_node.edge import TWIN, Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
-from banyan_node.links.bans import Network, is_within
-from banyan_node.links.incoming import Incoming
+from banyan_node.links.peerstore import Network, is_within
+from banyan_node.links.queues import HOLD_BYTES, Incoming, SendQueue
 from banyan_node.links.reaching import why_unreachable
-from banyan_node.links.sending import HOLD_BYTES, SendQueue
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead
 from banyan_node.workers.turns import Whose

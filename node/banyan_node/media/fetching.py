@@ -20,10 +20,9 @@ from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
 from banyan_node.media import keeping
-from banyan_node.media.drafted import drafted
 from banyan_node.media.held import unknown
 from banyan_node.media.lines import BlobPeers, LineClosed
-from banyan_node.media.naming import naming
+from banyan_node.media.naming import drafted, naming
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries

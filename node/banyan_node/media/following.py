@@ -21,13 +21,12 @@ from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media import keeping
-from banyan_node.media.drafted import drafted
 from banyan_node.media.fetching import BlobFetcher
-from banyan_node.media.naming import SaidThere, said_at
+from banyan_node.media.naming import SaidThere, drafted, said_at
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
-from banyan_reading.followed import is_followed, numbers_of
 from banyan_reading.queries import Queries, queries
+from banyan_reading.relations import is_followed, numbers_of
 from banyan_schema.social import PROFILE
 from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Protocol
+
+from msgspec import DecodeError, Struct, json
 
 from banyan_crdt.blob import BlobRoot
 from banyan_node.operator_errors import CallError
@@ -43,3 +49,77 @@ def read_part(at: HasBlobs, root: BlobRoot, offset: int, length: int) -> bytes:
     if held.wanted_s < now_s - WANTED_S:
         at.blobs.want(root, now_s)
     return data
+
+
+# What is known of a blob that was put here, until a post says it: noted beside the blob.
+
+
+class About(Struct, frozen=True):
+    """type: a media type. width, height: pixels, as it is shown. preview: the root of a smaller picture, in
+    hexadecimal. note: what the person who posts it should know, or null."""
+
+    type: str
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    blurhash: str | None = None
+    preview: str | None = None
+    note: str | None = None
+
+
+def about_bytes(about: About) -> bytes:
+    return json.encode(about)
+
+
+def about_of(blobs: BlobStore, root: BlobRoot) -> About | None:
+    """None of a blob that came from a peer: its posts say it."""
+    raw = blobs.about(root)
+    try:
+        return None if raw is None else json.decode(raw, type=About)
+    except DecodeError:
+        return None
+
+
+# Which uploads something is done with at this moment.
+
+
+class InUse:
+    """Chunks of an upload may come at once; a blob is made of it, or it is dropped, alone. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._alone = set[BlobRoot]()
+        self._beside = Counter[BlobRoot]()
+
+    @contextmanager
+    def alone(self, root: BlobRoot) -> Iterator[None]:
+        """Raises CallError if anything else is done with the upload."""
+        with self._lock:
+            if root in self._alone or self._beside[root]:
+                raise _busy(root)
+            self._alone.add(root)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._alone.discard(root)
+
+    @contextmanager
+    def beside(self, root: BlobRoot) -> Iterator[None]:
+        """Raises CallError while somebody has the upload alone."""
+        with self._lock:
+            if root in self._alone:
+                raise _busy(root)
+            self._beside[root] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._beside[root] -= 1
+                if not self._beside[root]:
+                    del self._beside[root]
+
+
+def _busy(root: BlobRoot) -> CallError:
+    says = f"Something else is being done with the upload {root.hex()[:16]}...: wait for its answer."
+    return CallError("refused", says, 409)

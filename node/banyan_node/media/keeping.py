@@ -21,16 +21,15 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_node.context import Context
-from banyan_node.hosting import wanted
-from banyan_node.media.drafted import is_in_draft
+from banyan_node.hosting import interest
+from banyan_node.media.naming import is_in_draft
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.room import said
 from banyan_reading.queries import Queries
 from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, places
 from banyan_storage.blobs import BlobStore, HeldBlob
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import SHOW, slot_of
+from banyan_storage.slots import SHOW, shown_at, slot_of
 
 GRACE_S = 86_400
 AT_ONCE = 200
@@ -122,7 +121,7 @@ def why_full(c: Context, size: int) -> str | None:
 
 def _evictable(c: Context, now: float) -> Iterator[HeldBlob]:
     """What may go for something else, in this order."""
-    txn, here = c.engine.write(), wanted.Wanted(c)
+    txn, here = c.engine.write(), interest.Wanted(c)
     for one in c.blobs.all():
         if one.pinned or is_in_draft(txn, one.root):
             continue

@@ -17,8 +17,8 @@ from typing import IO, NamedTuple
 import filetype
 from msgspec import DecodeError, Struct, json
 
-from banyan_node.media.about import About
 from banyan_node.media.decoders import Decoders, Program
+from banyan_node.media.held import About
 from banyan_node.operator_errors import CallError
 
 HEAD = 8_192

@@ -15,7 +15,11 @@ import trio
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
-from banyan_node.media.drafted import root_for
+from banyan_node.edge import BLOB_PROTOCOL, BlobLines, Edge
+from banyan_node.media.fetching import BlobFetcher
+from banyan_node.media.naming import root_for
+from banyan_node.workers.worker import Worker
+from banyan_replica.peers.ledger import Charge, Offence
 from banyan_replica.wire.blobs import (
     BlobQuestion,
     decode_question,
@@ -108,3 +112,19 @@ class BlobServer:
                 self._known.clear()
             self._known[key] = found, now
         return found
+
+
+# Opens what a running node does with blobs.
+
+
+async def open_media(context: Context, worker: Worker[Context], edge: Edge, nursery: trio.Nursery) -> BlobFetcher:
+    """Removes what a crash left, gives blobs to linked peers, and returns what fetches those of peers."""
+
+    def lied(peer: str, sentence: str) -> None:
+        worker.post(lambda c, now: c.replica.peers.accuse(peer, Charge(Offence.WRONG, sentence), now))
+
+    for blobs in (context.blobs, context.uploads):
+        await trio.to_thread.run_sync(blobs.tidy)
+    lines = BlobLines(lambda peer: edge.open_stream(peer, BLOB_PROTOCOL), lambda: list(edge.links), nursery)
+    edge.blobs = BlobServer(context, edge.door.slots.is_named, lied).answer
+    return BlobFetcher(context, worker, lines, lied, nursery)

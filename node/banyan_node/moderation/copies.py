@@ -21,8 +21,8 @@ from banyan_node.home.keystore import Keys
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import Target
 from banyan_storage.local_tables import MEDIA_TO_UNPIN, PINNED_MEDIA, PLAIN_CONTENT, SEALED_CONTENT
+from banyan_storage.slots import ref_bytes
 from banyan_storage.store import Store
-from banyan_storage.view_rows import ref_bytes
 
 
 def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> None:

@@ -4,6 +4,7 @@ the audit log is not."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from banyan_crdt.ids import AccountId, account_from_text
@@ -14,13 +15,16 @@ from banyan_storage.local_tables import (
     HIDDEN,
     LABELLED,
     LIMITED,
+    MODERATION_TOLD,
     SUSPENDED,
     DecisionNote,
     Holds,
+    ToldNote,
     Verdict,
 )
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
+from banyan_storage.tables import part_key
 
 OF_POSTS: frozenset[Verdict] = frozenset({"label", "hide", "withhold"})
 OF_ACCOUNTS: frozenset[Verdict] = frozenset({"limit", "suspend"})
@@ -59,3 +63,36 @@ def about(reader: StoreReader, account: AccountId, after: int | None) -> Iterato
 def put(store: Store, decision: DecisionNote) -> None:
     DECISIONS.put(store, decision.id, decision)
     DECISIONS_ABOUT.put(store, (account_from_text(decision.account), decision.id), True)
+
+
+# What moderation tells accounts of this node: a report to its moderators, a decision to the author, the outcome to who
+# reported.
+#
+# It is local: no entry says it. Each has a place among the notifications of the account, behind what arrived at the
+# node before it, where no operation is: an entry has at most 512 operations, and these places begin at OWN_PLACES.
+
+OWN_PLACES, MOST_PLACES = 0x8000, 0xFFFF
+KEPT = 200
+"""Of one account; the oldest go."""
+
+
+def tell(store: Store, account: AccountId, told: ToldNote) -> None:
+    at = OWN_PLACES
+    while at < MOST_PLACES and MODERATION_TOLD.has(store, (account, part_key(store.last_arrival, at))):
+        at += 1
+    MODERATION_TOLD.put(store, (account, part_key(store.last_arrival, at)), told)
+    kept = [*islice(MODERATION_TOLD.keys(store, account), 2 * KEPT)]
+    for key in kept[: max(0, len(kept) - KEPT)]:
+        MODERATION_TOLD.put(store, key, None)
+
+
+def forget(store: Store, account: AccountId) -> None:
+    for key in [*MODERATION_TOLD.keys(store, account)]:
+        MODERATION_TOLD.put(store, key, None)
+
+
+def told(reader: StoreReader, account: AccountId, before: bytes | None) -> Iterator[tuple[bytes, ToldNote]]:
+    """(place, what), the newest first."""
+    for (_, place), one in reversed([*MODERATION_TOLD.rows(reader, account)]):
+        if before is None or place < before:
+            yield place, one

@@ -34,13 +34,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from banyan_node.api.openapi import document
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
+from banyan_node.api.reference import document
 from banyan_node.idempotency import MAX_KEY, Key, key_of
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import BlobFiles, until_gone
 from banyan_node.server.http_connections import let_in
-from banyan_node.server.no_http import nested
+from banyan_node.server.http_protocol import nested
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WITHOUT_TOKEN = frozenset({"/healthz", "/readyz"})

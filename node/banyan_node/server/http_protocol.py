@@ -11,8 +11,8 @@ The differences from anycorn's own server, and why:
 - Bytes after the last request of a connection are dropped. h11 takes them for an error of the client, and would answer
   400 instead of the request's own answer, although the request was carried out.
 - What is refused before an application sees it, and with which status, is decided by `HttpConversation`, for workers
-  of the door too (web/banyan_web/workers/serving.py): a request with both a length and chunks, for example, because a
-  program in between may have used the other one.
+  of the door too (web/banyan_web/workers/uvicorn_server.py): a request with both a length and chunks, for example,
+  because a program in between may have used the other one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 import h11
+import msgspec
 import trio
 from anycorn.config import Config
 from anycorn.events import Event
@@ -36,8 +37,41 @@ from anycorn.utils import InvalidRequestPathError, decode_asgi_path
 from anycorn.worker_context import WorkerContext
 from starlette.types import ASGIApp
 
-from banyan_node.server import no_http
 from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, Socket, wants_socket
+
+# What is said to a client whose bytes are no request that is understood here, before any application sees them.
+
+CODE = "bad_http"
+SENTENCES: Mapping[int, str] = {
+    400: "This is no HTTP request that can be read in one way only.",
+    431: "The head of this request is longer than is taken here.",
+    501: "This transfer coding is not known here; send the body's length, or chunks.",
+    505: "Version 1.1 of HTTP is spoken here.",
+}
+"""By status; another one is said as 400."""
+RefusalBody = Callable[[str, str], bytes]
+"""Makes the body of a refusal from its code and its sentence."""
+
+
+def nested(code: str, message: str, more: Mapping[str, Any] | None = None) -> bytes:
+    """As the control API says it."""
+    return msgspec.json.encode({"error": {"code": code, "message": message, **(more or {})}})
+
+
+def flat(code: str, message: str) -> bytes:
+    """As the door says it."""
+    return msgspec.json.encode({"error": message, "code": code})
+
+
+def said(status: int, body: RefusalBody) -> bytes:
+    return body(CODE, SENTENCES.get(status, SENTENCES[400]))
+
+
+def headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    """Those of the answer, after which the connection ends."""
+    kind = (b"content-type", b"application/json")
+    return [kind, (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+
 
 PIECES = 10
 """The most pieces of a body that wait for the application; meanwhile the connection is not read."""
@@ -52,7 +86,7 @@ class ServerSettings(Config):
 
     sockets: whether WebSockets are taken. body: makes what is said to who speaks no HTTP."""
 
-    def __init__(self, sockets: bool = False, body: no_http.Body = no_http.nested) -> None:
+    def __init__(self, sockets: bool = False, body: RefusalBody = nested) -> None:
         super().__init__()
         self.sockets, self.body = sockets, body
         self.websocket_max_message_size = MESSAGE_BYTES
@@ -253,9 +287,9 @@ class Http(H11Protocol):
         """`HttpConversation` did; anycorn's own would begin HTTP/2."""
 
     async def _send_error_response(self, status_code: int) -> None:
-        body = no_http.said(status_code, self._body)
-        headers = [*no_http.headers(body), *self.config.response_headers("h11")]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        body = said(status_code, self._body)
+        fields = [*headers(body), *self.config.response_headers("h11")]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=fields))
         await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
 

@@ -17,11 +17,11 @@ import structlog
 import trio
 from starlette.types import ASGIApp
 
-from banyan_node.home.checks import NO_SOCKET, why_no_bind
 from banyan_node.home.config import ControlSettings
 from banyan_node.home.folder import Home
+from banyan_node.home.values import NO_SOCKET, why_no_bind
 from banyan_node.operator_errors import ControlError, PortBusy
-from banyan_node.server import no_http
+from banyan_node.server import http_protocol
 from banyan_node.server.http_connections import PATIENCE, Connections, Patience
 from banyan_node.server.http_protocol import ServerSettings
 from banyan_node.server.running import Announcement, Endpoint
@@ -78,7 +78,7 @@ async def serve_app(
     PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = Connections(app(endpoint.url), connections, patience, ServerSettings(sockets, no_http.flat))
+    served = Connections(app(endpoint.url), connections, patience, ServerSettings(sockets, http_protocol.flat))
     try:
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
     finally:

@@ -33,7 +33,7 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, encode_ops, pa
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
-from banyan_node.hosting import claims, drafts, dropped, hosted, private, wishes
+from banyan_node.hosting import claims, drafts, erasing, hosted, interest, private
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import trusted_clock
@@ -46,8 +46,8 @@ from banyan_storage.due import CELL, REPLACED, Work
 from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError, ViewBuilding
 from banyan_storage.local_tables import ACCOUNTS_SCANNED, CHORES_READ, NAMES_RECLAIMED
+from banyan_storage.slots import ref_bytes
 from banyan_storage.tables import ref_of
-from banyan_storage.view_rows import ref_bytes
 from banyan_storage.views.large_accounts import waits
 
 log = structlog.get_logger("banyan")
@@ -170,7 +170,7 @@ def follow(ctx: Context, now: float) -> bool:
     claims.take(ctx, {row.log.account for row in rows if not row.log.log})
     for row in rows:
         if not row.log.log:
-            wishes.heard(ctx, row.log.account, row.record, now_ms)
+            erasing.heard(ctx, row.log.account, row.record, now_ms)
     for account in {row.log.account for row in rows if not row.log.log}:
         control = ctx.replica.ingest.control_of(account) if hosted.is_hosted(ctx.store, account) else None
         if control is not None and control.closed:
@@ -207,7 +207,7 @@ def _scan(ctx: Context, fresh: bool) -> bool:
 def bring_back(ctx: Context, now: float) -> Done:
     """Finds accounts of restored keys among the arrivals and names them. Returns how many were found. Also goes on
     with the erasing of dropped accounts."""
-    more = dropped.go_on(ctx, now) | follow(ctx, now)
+    more = interest.go_on(ctx, now) | follow(ctx, now)
     named = claims.give_names(ctx)
     found, ctx.claims.found = ctx.claims.found, 0
     return Done(found, more or named > 0 or (claims.restoring(ctx) and not claims.settle(ctx, now)))

@@ -9,7 +9,7 @@ from banyan_storage.engine import Engine
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say
 from banyan_storage.views import building, large_accounts
-from banyan_storage.views.progress import ViewStanding, standings
+from banyan_storage.views.registry import ViewStanding, standings
 
 SAY_S = 10.0
 """Seconds between two progress messages."""
@@ -41,7 +41,7 @@ def finish(
         return
     after, steps, more = time.monotonic() + 1.0, 0, True
     while more and not stopped():
-        more, steps = store.fold_again(building.STEP), steps + 1
+        more, steps = store.fold_again(building.BUILD_STEP), steps + 1
         more = building.step(engine.write(), store) or more
         if steps % COMMIT_STEPS and more:
             continue

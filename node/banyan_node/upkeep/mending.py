@@ -29,8 +29,8 @@ from banyan_schema import dates
 from banyan_storage import tables
 from banyan_storage.check import bad_parts
 from banyan_storage.errors import DiskFailed
-from banyan_storage.grant_rows import encode_grants
 from banyan_storage.local_tables import FRONTIER, MEND
+from banyan_storage.records import encode_grants
 from banyan_storage.soundness import JudgedLog, Verify, judge, sound_chain
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from banyan_replica.frontier.kept import Bytes, Size
+from banyan_replica.frontier.saving import Bytes, Size
 from banyan_storage.lmdb_folder import sync_folder
 
 log = structlog.get_logger("banyan")

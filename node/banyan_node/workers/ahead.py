@@ -4,8 +4,8 @@ A frame of bulk is decoded, hashed and verified without the store (prepare.py). 
 the disk or judges earlier frames, two threads prepare waiting ones: one decodes while the signatures of the other's
 frame are checked in separate processes (checking.py). If the replica gets to a frame first, it prepares it itself.
 
-While own people work it does not prepare a stranger's: the frame comes to it prepared, in slices (slices.py), and calls
-go between them.
+While own people work it does not prepare a stranger's: the frame comes to it prepared, in slices (prepare.py), and
+calls go between them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import trio
 
 from banyan_crdt.realm import Realm
 from banyan_node.workers.checking import Checking
-from banyan_replica.intake.prepare import Prepared, prepare
-from banyan_replica.intake.slices import slices
+from banyan_replica.intake.prepare import Prepared, prepare, slices
 from banyan_replica.wire import is_bulk
 
 WORTH = 32 << 10

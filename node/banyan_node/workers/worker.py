@@ -23,7 +23,7 @@ from banyan_node.workers.jobs import NODE, Answer, Arrivals, Job, answered, toge
 from banyan_node.workers.published import Answered
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Whose
-from banyan_replica.effects import Commit, Effect, Send
+from banyan_replica.outbox import Commit, Effect, Send
 from banyan_replica.peers.backlog import Lane
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.replica import Replica

@@ -17,8 +17,8 @@ from banyan_schema.social import POST, Post, Target
 from banyan_schema.social.post import tag_fold
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import CorruptStore
-from banyan_storage.layout import Layout
-from banyan_storage.view_rows import NUMBERED
+from banyan_storage.slots import NUMBERED
+from banyan_storage.tables import Layout
 from banyan_storage.views import journal
 from banyan_storage.views.social.timeline import LINE, TIMELINE
 

@@ -28,8 +28,8 @@ import apsw
 from apsw import sqlite_extra
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.places import APART
 from banyan_reading.search.words import Question, Term
+from banyan_reading.timelines import APART
 from banyan_schema.social import Target
 from banyan_storage.errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 

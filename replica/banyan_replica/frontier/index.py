@@ -17,17 +17,15 @@ from typing import Protocol
 
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, Head, LogId
-from banyan_replica.frontier.kept import KeptRows
 from banyan_replica.frontier.rows import (
     Rows,
     id_words,
     name_of,
     name_words,
 )
-from banyan_replica.frontier.saving import About, Keeping, Saving, about_of, due, due_at_end, open_rows
+from banyan_replica.frontier.saving import About, Keeping, KeptRows, Saving, about_of, due, due_at_end, open_rows
 from banyan_replica.frontier.sketch import empty, key_of, place
-from banyan_replica.frontier.summed import Summed, is_head, packed
-from banyan_replica.frontier.table import FrontierTable, Range
+from banyan_replica.frontier.sums import FrontierTable, Range, Summed, is_head, packed
 from banyan_storage.local_tables import FRONTIER
 
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]

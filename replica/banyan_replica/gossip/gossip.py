@@ -27,9 +27,9 @@ from banyan_replica.gossip.frames import (
     SendFrame,
 )
 from banyan_replica.gossip.membership import Membership
+from banyan_replica.gossip.memory import Spread
 from banyan_replica.gossip.plumtree import Plumtree
 from banyan_replica.gossip.settings import GossipSettings, Rng
-from banyan_replica.gossip.trail import Spread
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
 
 

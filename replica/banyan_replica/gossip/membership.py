@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container
 
-from banyan_replica.gossip.drawing import pick
 from banyan_replica.gossip.frames import (
     DialPeer,
     DropPeer,
@@ -33,11 +32,10 @@ from banyan_replica.gossip.frames import (
     Shuffled,
 )
 from banyan_replica.gossip.groups import LOCAL, group_of
-from banyan_replica.gossip.news import News
-from banyan_replica.gossip.passive import PassiveView
+from banyan_replica.gossip.memory import News
+from banyan_replica.gossip.passive import PassiveView, Shuffles, pick
 from banyan_replica.gossip.records import Conn, Dial, Neighbours
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
-from banyan_replica.gossip.shuffles import Shuffles
 from banyan_replica.peers.ledger import Ledger
 
 NEVER = float("inf")

@@ -5,7 +5,12 @@ Invariant: an id is marked seen only when its message was accepted, published or
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from banyan_replica.gossip.frames import PeerId
 
 
 class Seen:
@@ -81,3 +86,93 @@ class Recent:
             out.append(mid)
         out.reverse()
         return out
+
+
+# Which neighbour was sent which of the last messages, and when: for people who watch the network.
+#
+# Nothing is decided by it. It holds the last KEPT messages that were new here, so a flood shows its own end.
+
+KEPT = 24
+Way: TypeAlias = Literal["sent", "announced", "has"]
+"""A neighbour was sent the message; was told that it is here; or showed that it has it."""
+
+
+class Step(NamedTuple):
+    """at: seconds."""
+
+    way: Way
+    at: float
+
+
+@dataclass(slots=True)
+class Spread:
+    """One message. at: when it was new here, seconds. source: the peer that brought it; empty: it is our own."""
+
+    mid: bytes
+    at: float
+    source: PeerId
+    steps: dict[PeerId, Step] = field(default_factory=dict)
+
+
+class Trail:
+    """The oldest message is first."""
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, Spread] = {}
+
+    def began(self, mid: bytes, source: PeerId, now: float) -> None:
+        """The message is new here."""
+        self._held[mid] = Spread(mid, now, source)
+        if len(self._held) > KEPT:
+            del self._held[next(iter(self._held))]
+
+    def went(self, peer: PeerId, mids: Iterable[bytes], way: Way, now: float) -> None:
+        """The first of each neighbour stands, but for an announcement, which is less than the others."""
+        for mid in mids:
+            spread = self._held.get(mid)
+            if spread is not None and peer != spread.source:
+                before = spread.steps.get(peer)
+                if before is None or (before.way == "announced" != way):
+                    spread.steps[peer] = Step(way, now)
+
+    def drop(self, mids: Iterable[bytes]) -> None:
+        """They were rolled back."""
+        for mid in mids:
+            self._held.pop(mid, None)
+
+    def spreads(self) -> tuple[Spread, ...]:
+        """Copies."""
+        return tuple(Spread(one.mid, one.at, one.source, dict(one.steps)) for one in self._held.values())
+
+
+# Who brings what is new here: by that a node notices that its neighbours keep something from it.
+
+LATELY_S = 60.0
+"""What came within the last minute or two counts, seconds."""
+
+
+class News:
+    """How many items that were new here each linked peer brought lately."""
+
+    def __init__(self) -> None:
+        self._now, self._before = Counter[PeerId](), Counter[PeerId]()
+        self._since = 0.0
+
+    def brought(self, peer: PeerId, now: float) -> None:
+        self._move_on(now)
+        self._now[peer] += 1
+
+    def forget(self, peer: PeerId) -> None:
+        """Its link ended."""
+        del self._now[peer], self._before[peer]
+
+    def of(self, peers: Iterable[PeerId], now: float) -> int:
+        """What these brought together."""
+        self._move_on(now)
+        return sum(self._now[peer] + self._before[peer] for peer in peers)
+
+    def _move_on(self, now: float) -> None:
+        if now - self._since < LATELY_S:
+            return
+        self._before = self._now if now - self._since < 2 * LATELY_S else Counter()
+        self._now, self._since = Counter(), now

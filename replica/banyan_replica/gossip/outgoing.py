@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
+from banyan_replica.gossip.memory import Trail
 from banyan_replica.gossip.records import Counters, TreeLink
 from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_IHAVES, GossipSettings
-from banyan_replica.gossip.trail import Trail
 
 NEVER = float("inf")
 

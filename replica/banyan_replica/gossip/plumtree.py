@@ -15,11 +15,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes
-from banyan_replica.gossip.memory import Recent, Seen
+from banyan_replica.gossip.memory import Recent, Seen, Trail
 from banyan_replica.gossip.outgoing import Outgoing
 from banyan_replica.gossip.records import PATIENCE, Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
-from banyan_replica.gossip.trail import Trail
 
 NEVER = float("inf")
 MAX_VERSIONS = 4  # different payloads under one id that may be judged at once

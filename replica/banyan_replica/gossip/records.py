@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
 from banyan_replica.gossip.settings import MAX_ITEMS
-from banyan_replica.peers.load import Leak
+from banyan_replica.peers.ledger import Leak
 
 PATIENCE = 4
 """How often debts of a peer are extended while frames of it wait here unread: it may have sent what it owes."""

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.logs import Grants
 from banyan_storage.reader import NO_LOGS
 from banyan_storage.store import Store
 

@@ -16,7 +16,6 @@ from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
-from banyan_crdt.grants import Granted
 from banyan_crdt.ids import (
     AccountId,
     EntryId,
@@ -29,7 +28,7 @@ from banyan_crdt.ids import (
     control_log,
     key_digest,
 )
-from banyan_crdt.logs import granted_valid
+from banyan_crdt.logs import Granted, granted_valid
 from banyan_crdt.ops import (
     Add,
     ControlOp,
@@ -47,10 +46,9 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
-from banyan_replica.intake.checkpoint_content import checkpoint_content
 from banyan_replica.intake.future import checkpoints_allowed, is_future
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.own import own_tips, wrote_control
+from banyan_replica.intake.own import checkpoint_content, own_tips, wrote_control
 from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content

@@ -19,10 +19,9 @@ from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import control_head
 from banyan_replica.intake.accounts import Accounts
-from banyan_replica.intake.appending import of_account
+from banyan_replica.intake.appends import Together, of_account
 from banyan_replica.intake.counting import Counting, Moved
 from banyan_replica.intake.future import checkpoints_allowed, is_future
-from banyan_replica.intake.together import Together
 from banyan_replica.wire import Content
 from banyan_storage.store import Store
 

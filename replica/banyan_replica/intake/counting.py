@@ -18,9 +18,8 @@ from typing import TypeAlias
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
-from banyan_crdt.grants import Granted, Grants
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_control
-from banyan_crdt.logs import NOTHING, Counted, count_log, must_hold
+from banyan_crdt.logs import NOTHING, Counted, Granted, Grants, count_log, must_hold
 from banyan_crdt.ops import Body, Kept, Pin, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of

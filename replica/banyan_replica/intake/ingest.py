@@ -21,20 +21,18 @@ from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry, Header
 from banyan_crdt.errors import Malformed, NotYet
-from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, is_checkpoint
-from banyan_crdt.logs import granted_valid, within_limits
+from banyan_crdt.logs import Granted, granted_valid, within_limits
 from banyan_crdt.ops import Kept, Pin, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
 from banyan_replica.intake.accounts import Accounts, Known
-from banyan_replica.intake.appending import loose_parts, of_plain, of_run
+from banyan_replica.intake.appends import Together, loose_parts, of_plain, of_run
 from banyan_replica.intake.control_logs import ControlLogs
 from banyan_replica.intake.counting import Counting, LoosePart, Moved, parts_size
 from banyan_replica.intake.future import is_future
 from banyan_replica.intake.joints import check_joint, check_place, first_fresh, shown_below
-from banyan_replica.intake.together import Together
 from banyan_replica.surroundings import ALONE, PartItem, Surroundings
 from banyan_replica.wire import Content, pieces
 from banyan_storage.due import Work

@@ -22,7 +22,7 @@ from banyan_replica.frontier.index import by_account
 from banyan_replica.frontier.sketch import key_of
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedRun, named
-from banyan_replica.intake.room import Room
+from banyan_replica.intake.strangers import Room
 from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession

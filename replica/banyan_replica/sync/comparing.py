@@ -24,15 +24,14 @@ import numpy as np
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import Head, LogId, is_checkpoint
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.probes import PROBE_BYTES, probes
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, submod
-from banyan_replica.frontier.table import FrontierTable
+from banyan_replica.frontier.sums import FrontierTable
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
-from banyan_replica.sync.exchange import Build, Exchange, answer, unpacked
+from banyan_replica.sync.exchange import PROBE_BYTES, Build, Exchange, answer, probes, unpacked
 from banyan_replica.wire import AS_IF, BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 

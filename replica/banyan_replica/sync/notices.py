@@ -23,8 +23,8 @@ from typing import Protocol
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.strangers import HEARD_PART
+from banyan_replica.peers.ledger import Leak
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.load import Leak
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.asking import Asking

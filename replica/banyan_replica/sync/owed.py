@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
-from banyan_replica.peers.load import Leak
+from banyan_replica.peers.ledger import Leak
 from banyan_replica.sync.catchup import Span, covers
 from banyan_replica.wire import Scan, Scanned
 

@@ -20,7 +20,7 @@ from banyan_crdt.ids import AccountId, EntryId
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.withholding import read_withheld
+from banyan_replica.peers.statements import read_withheld
 from banyan_replica.surroundings import Surroundings
 from banyan_replica.wire import Parts, WantParts
 from banyan_storage.reader import Lack

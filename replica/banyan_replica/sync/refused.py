@@ -20,7 +20,7 @@ import numpy as np
 from banyan_crdt.ids import Head, LogId
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add, add_one, empty, place, submod, weight
-from banyan_replica.frontier.summed import is_head
+from banyan_replica.frontier.sums import is_head
 
 
 class Refused:

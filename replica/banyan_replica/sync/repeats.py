@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.sketch import Key
-from banyan_replica.peers.load import Leak
+from banyan_replica.peers.ledger import Leak
 from banyan_replica.sync.owed import OwedLogs
 from banyan_replica.sync.refused import Refused
 

@@ -26,7 +26,7 @@ from itertools import islice
 import numpy as np
 
 from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, P, add, add_one, decode, empty, submod
-from banyan_replica.peers.load import Leak
+from banyan_replica.peers.ledger import Leak
 from banyan_replica.wire import Heads, Message, SketchCells, SketchNames, Sums
 
 COMPARED = 100_000

@@ -20,10 +20,10 @@ from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.table import DEPTH
+from banyan_replica.frontier.sums import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.room import Room
+from banyan_replica.intake.strangers import Room
 from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.surroundings import Surroundings

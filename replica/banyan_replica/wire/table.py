@@ -58,7 +58,7 @@ from banyan_replica.wire.messages import (
 )
 
 PROBES = 88
-"""The bytes of probes in the first question (frontier/probes.py has the same number)."""
+"""The bytes of probes in the first question (sync/exchange.py has the same number)."""
 CELL, PLACE = 23, 8
 """The bytes of a cell and of a place."""
 

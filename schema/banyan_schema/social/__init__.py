@@ -1,4 +1,5 @@
-"""The social collections, one file each. registry.py finds every file with a tuple `COLLECTIONS`; there is no list.
+"""The social collections, of a kind together. registry.py finds every file with a tuple `COLLECTIONS`; there is no
+list.
 
 Code that writes or reads social content imports from here."""
 
@@ -23,9 +24,8 @@ from banyan_schema.social.post import (
     write_post,
 )
 from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE, PROFILE, ProfileField, set_profile
-from banyan_schema.social.reaction import MAX_EMOJI, REACTION, Reaction, react
 from banyan_schema.social.relation import BLOCK, FOLLOW, MUTE, RELATIONS, Relate, Relation, relate
-from banyan_schema.social.repost import REPOST, Repost, repost
+from banyan_schema.social.response import MAX_EMOJI, REACTION, REPOST, Reaction, Repost, react, repost
 from banyan_schema.social.vote import VOTE, Vote, write_vote
 
 __all__ = [

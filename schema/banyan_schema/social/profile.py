@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from banyan_crdt.ids import Ref
-from banyan_crdt.ops import Put
+from banyan_crdt.ids import CellKey, Ref
+from banyan_crdt.ops import Add, Put
 from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, cell_key
-from banyan_schema.fields import normal, text
+from banyan_schema.fields import KEY, normal, text
 from banyan_schema.layout import Layout
 from banyan_schema.media import MEDIA, Media, blobs_of
-from banyan_schema.social.handle import HANDLE_FIELD, handle_key, is_handle
+from banyan_schema.social.identity import HANDLE_FIELD, handle_key, is_handle
 
 MAX_FIELD = 64
 MAX_VALUE = 4_096
@@ -103,7 +103,6 @@ COLLECTION = Collection(
 """It tells views only that an account is locked, and which handle it claims: a profile is read from its slots, where
 the avatar is in the seed, because each page of posts shows many."""
 PROFILE = COLLECTION.id
-COLLECTIONS = (COLLECTION,)
 
 
 def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (), media: Media | None = None) -> Draft:
@@ -113,3 +112,35 @@ def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (
     normal(f"the profile field '{field}'", value, MAX_VALUE)  # its error names the field
     op = Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None)
     return Draft(op, LAYOUT.encode(ProfileField(field, value, media)))
+
+
+# A post that an account pins to its profile: an element of its one set of these.
+#
+# | op | cell | element | content |
+# |---|---|---|---|
+# | add | one for the account | the post | [key] |
+#
+# Only a post of the account itself can be named. It is shown while the post is.
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The post `key` of the same account."""
+
+    key: CellKey
+
+
+PINNED_LAYOUT = Layout(Pinned, lambda said: (said.key,), (KEY,))
+PINNED_COLLECTION = Collection("pinned", "set", PINNED_LAYOUT)
+"""It tells views nothing: a profile reads it from its slots."""
+PINNED = PINNED_COLLECTION.id
+PINNED_COLLECTIONS = (PINNED_COLLECTION,)
+
+
+def pin(salt: bytes, key: CellKey) -> Draft:
+    """Pins a post. `salt`: the account's, 32 bytes. Take it back with `undo`."""
+    op = Add(PINNED, cell_key(salt, b"pinned"), cell_key(salt, b"pinned", key), None)
+    return Draft(op, PINNED_LAYOUT.encode(Pinned(key)))
+
+
+COLLECTIONS = (COLLECTION, *PINNED_COLLECTIONS)

@@ -1,1 +1,1 @@
-"""One module per attack that consists of messages. Its name is the attack's name; nothing else names it."""
+"""Attacks of messages, by what they go for. The class's name is the attack's name; nothing else names it."""

@@ -48,3 +48,46 @@ class Recount(Attack):
                 account.control(Drop(account.device.key, 1 + n // (PINS + 1)))
             await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
             await strangers.sleep(EVERY_S)
+
+
+class PinnedForks(Attack):
+    about = "logs of 276,480 entries, each forked at its end, then control entries that each pin a place in all of them"
+    spreads = True
+
+    async def run(self, strangers: Strangers, victim: Victim) -> None:
+        stranger = await strangers.meet()
+        account, logs = await tiny_entries(strangers, stranger, forked=True)
+        for n in range(CONTROL):
+            pin_all(account, logs, 2 + n % (len(logs[0].ids) - 1))
+            await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
+            await strangers.sleep(EVERY_S)
+
+
+DEPTH, EACH = 1_000, 20
+"""Entries of a log, and forks in one frame."""
+
+
+class Forks(Attack):
+    about = "logs that fork at every place, from the last entry down, so that each fork has the log counted again"
+    spreads = True
+
+    async def run(self, strangers: Strangers, victim: Victim) -> None:
+        depth, each = strangers.few(DEPTH), strangers.few(EACH)
+
+        async def fork(n: int) -> None:
+            stranger = await strangers.meet()
+            while stranger.alive:
+                account = strangers.forge.account()
+                log = account.log(1)
+                log.write(count=depth)
+                await stranger.throw(pushes(pushed(account.item(), account.mid)), pushes(log.push(0, depth)))
+                for top in range(depth - 1, each, -each):
+                    twins = []
+                    for seq in range(top, top - each, -1):
+                        twin = log.fork(seq)
+                        twin.write()
+                        twins.append(twin.push(seq, seq + 1))
+                    await stranger.throw(pushes(*twins))
+                    await strangers.sleep(0)
+
+        await strangers.each(fork, 2)

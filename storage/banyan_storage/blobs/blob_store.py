@@ -23,6 +23,7 @@ from banyan_storage.blobs.files import (
     BlobPaths,
     DamagedBlob,
     HeldBlob,
+    PartialBlob,
     hash_in,
     list_bytes,
     list_size,
@@ -31,7 +32,6 @@ from banyan_storage.blobs.files import (
     write_all,
     write_durably,
 )
-from banyan_storage.blobs.partial import PartialBlob
 from banyan_storage.lmdb_folder import make_folder, sync_folder
 
 _ROOT_DIGITS = 64

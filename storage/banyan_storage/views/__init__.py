@@ -6,7 +6,7 @@ view.py        what a view is                     changes.py    writes changed r
 hooks.py       what the store calls               folding.py    from operations to what is shown
 building.py    rebuilds views step by step, beside other writes
 whole_slots.py slots of which more than one operation is looked at
-refolding.py   folds an account again from its log
+building.py   folds an account again from its log
 large_accounts.py  the same for large accounts and long runs, in steps
 proof.py       compares every row with the log
 progress.py    how much of each view is built

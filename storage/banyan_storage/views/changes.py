@@ -10,10 +10,9 @@ from typing import TypeAlias
 from banyan_schema.social import POST
 from banyan_storage.blob_names import look_again
 from banyan_storage.engine import Item, Table, WriteTxn
-from banyan_storage.view_rows import NUMBERED, REGISTER, SHOWN, Showing
+from banyan_storage.slots import NUMBERED, REGISTER, SHOWN, Showing
 from banyan_storage.views import journal, touched
-from banyan_storage.views.progress import is_built
-from banyan_storage.views.registry import OPENINGS, VIEWS, rows_of
+from banyan_storage.views.registry import OPENINGS, VIEWS, is_built, rows_of
 from banyan_storage.views.social.timeline import LINE, TIMELINE
 from banyan_storage.views.view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
 

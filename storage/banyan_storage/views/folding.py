@@ -23,12 +23,12 @@ from banyan_crdt.columns import Entries
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref, Time
 from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
-from banyan_crdt.single import Puts
+from banyan_crdt.shapes import Puts
 from banyan_schema.social import POST
 from banyan_storage import tables as t
 from banyan_storage.engine import Item, Table, WriteTxn, after_prefix
 from banyan_storage.reader import StoreReader
-from banyan_storage.view_rows import (
+from banyan_storage.slots import (
     CELLS,
     COVER,
     COVERS,

@@ -12,11 +12,11 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb
 from banyan_storage.engine import WriteTxn
 from banyan_storage.reader import StoreReader
-from banyan_storage.view_rows import NUMBERS, TOMBS, place_bytes, slot_of
+from banyan_storage.slots import NUMBERS, TOMBS, place_bytes, slot_of
 from banyan_storage.viewhook import Append, ArrivedPart, CountedEntry, Wanting
 from banyan_storage.views import building, journal, large_accounts
 from banyan_storage.views.folding import Fold, clear, fold_account, numbers_of
-from banyan_storage.views.progress import cursors, is_folded
+from banyan_storage.views.registry import cursors, is_folded
 from banyan_storage.views.whole_slots import Slots
 
 

@@ -12,8 +12,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from banyan_storage.engine import ReadTxn, Table, WriteTxn
-from banyan_storage.layout import Layout
-from banyan_storage.tables import guard, guarded, number, u16, u48, u64
+from banyan_storage.tables import Layout, guard, guarded, number, u16, u48, u64
 from banyan_storage.views.view import OpeningPost
 
 JOURNAL = Table("changed_posts")

@@ -18,22 +18,21 @@ from typing import NamedTuple
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BanyanError
-from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.logs import Grants
 from banyan_crdt.ops import Body, Tomb
 from banyan_crdt.shapes import ops_in
 from banyan_crdt.state import counted_entries
 from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
 from banyan_storage.errors import CorruptStore
-from banyan_storage.layout import Layout
 from banyan_storage.reader import StoreReader
-from banyan_storage.view_rows import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
+from banyan_storage.slots import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
+from banyan_storage.tables import Layout
 from banyan_storage.viewhook import Append, CountedEntry, Wanting
 from banyan_storage.views.changes import Changes
 from banyan_storage.views.folding import Fold, fold_account
-from banyan_storage.views.progress import cursors
-from banyan_storage.views.registry import AGAIN
+from banyan_storage.views.registry import AGAIN, cursors
 
 CLEARED, FOLDED, WANTED, RUN = b"\0", b"\1", b"\2", b"\3"
 """What is done to an account: its rows are cleared, or it is folded, or only its content is asked for, because all

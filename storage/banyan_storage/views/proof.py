@@ -23,7 +23,7 @@ from banyan_crdt.parts import content_of
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.reader import StoreReader
-from banyan_storage.view_rows import (
+from banyan_storage.slots import (
     CELLS,
     COVERS,
     NUMBERED,
@@ -43,8 +43,7 @@ from banyan_storage.view_rows import (
 )
 from banyan_storage.views.building import counted
 from banyan_storage.views.large_accounts import waiting
-from banyan_storage.views.progress import cursors
-from banyan_storage.views.registry import SHOWN_NAME, VIEWS, rows_of
+from banyan_storage.views.registry import SHOWN_NAME, VIEWS, cursors, rows_of
 from banyan_storage.views.view import Counter, Row, View, count_of, count_value
 
 _Row = TypeVar("_Row", bytes, Showing)

@@ -1,25 +1,26 @@
 """All views: those of the folder social/, where they are found, in the order of their names.
 
 The store knows a view by its name, so views do not depend on each other. `SHOWN_NAME` is the view that all others are
-made from: for each slot, which operation shows, and the seed of its content (view_rows.py). It is folded from the log.
+made from: for each slot, which operation shows, and the seed of its content (slots.py). It is folded from the log.
 Its version is computed from the collections: a new collection, a new field or another seed rebuilds everything from the
 log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, NamedTuple
 
+from banyan_crdt.ids import AccountId
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
-from banyan_storage.engine import Table
-from banyan_storage.layout import Layout
-from banyan_storage.tables import ACTS, ARRIVED, STORE_TABLES
-from banyan_storage.view_rows import SHOWN_TABLES, SLOT, Showing, facts_of
+from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.slots import SHOWN_TABLES, SLOT, Showing, facts_of
+from banyan_storage.tables import ACTS, ARRIVED, STORE_TABLES, Layout
 from banyan_storage.views import social
 from banyan_storage.views.journal import JOURNAL
 from banyan_storage.views.touched import TOUCHED
@@ -53,8 +54,8 @@ def checked(views: Iterable[View]) -> tuple[View, ...]:
 
 def _found() -> tuple[View, ...]:
     """The views of the modules of social/."""
-    names = sorted(module.name for module in iter_modules(social.__path__))
-    return checked(import_module(f"{social.__name__}.{name}").VIEW for name in names)
+    modules = [import_module(f"{social.__name__}.{module.name}") for module in iter_modules(social.__path__)]
+    return checked(view for module in modules for view in vars(module).values() if isinstance(view, View))
 
 
 VIEWS = _found()
@@ -100,3 +101,61 @@ def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> lis
         if listening is not None and (takes is None or takes(listening[0])):
             found.append(listening[1](number, key, unique, place))
     return found
+
+
+# How much of each view is there: all of it, or the part up to a cursor (building.py).
+
+CURSOR = Layout("account 32 | own")
+"""own: of the last slot."""
+WHOLE = b"\xff" * 64
+"""The rest of a cursor at the end of its account, after all slots."""
+
+
+class ViewStanding(NamedTuple):
+    """A view: its version, and how much of it is built, from 0 to 1; 1: all of it."""
+
+    name: str
+    version: int
+    done: float
+
+
+def cursors(txn: ReadTxn) -> Mapping[str, bytes]:
+    """The cursors of the views that are being built, by name. Usually there are none."""
+    if not txn.count(BUILDING):
+        return {}
+    return {name.decode(): value[BUILDING_ROW.cursor] for name, value in txn.scan(BUILDING)}
+
+
+def done_of(cursor: bytes) -> float:
+    """How much is built, from 0 to 1. Account ids are hashes, so the cursor's place among all ids tells it."""
+    return int.from_bytes(cursor.ljust(8, b"\0")[:8], "big") / (1 << 64)
+
+
+def standings(txn: ReadTxn) -> list[ViewStanding]:
+    """Every view."""
+    at = cursors(txn)
+    return [ViewStanding(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
+
+
+def need(at: Mapping[str, bytes], *names: str) -> None:
+    """Raises ViewBuilding if one of these views is being built."""
+    for name in names:
+        if name in at:
+            raise ViewBuilding(name, done_of(at[name]))
+
+
+def is_folded(at: Mapping[str, bytes], account: AccountId) -> bool:
+    """Whether what the account shows must be updated now. If False, the builder reads the account later."""
+    cursor = at.get(SHOWN_NAME)
+    return cursor is None or account <= cursor[CURSOR.account]
+
+
+def is_built(at: Mapping[str, bytes], name: str, account: bytes, slot: bytes) -> bool:
+    """The same for the rows that a view makes of a slot. `slot` begins with the account's number."""
+    cursor = at.get(name)
+    return cursor is None or account + slot[SLOT.own] <= cursor
+
+
+def folded(at: Mapping[str, bytes], accounts: Iterable[AccountId]) -> set[AccountId]:
+    """Those of the accounts for which `is_folded` is true."""
+    return {account for account in accounts if is_folded(at, account)}

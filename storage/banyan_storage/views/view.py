@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from banyan_storage.engine import Item, Table
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 
 Row = tuple[Table, bytes, bytes]
 """(table, key, value)."""

@@ -12,8 +12,23 @@ from banyan_crdt.parts import content_of
 from banyan_storage import tables as t
 from banyan_storage.engine import WriteTxn, after_prefix
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import cells_at, in_order, shown_at, stamp_of
-from banyan_storage.view_rows import CELLS, KINDS, SHOW, SHOWN, SLOT, STAMP, TOMB, TOMBS, Showing, shown, size_of
+from banyan_storage.slots import (
+    CELLS,
+    KINDS,
+    SHOW,
+    SHOWN,
+    SLOT,
+    STAMP,
+    TOMB,
+    TOMBS,
+    Showing,
+    cells_at,
+    in_order,
+    shown,
+    shown_at,
+    size_of,
+    stamp_of,
+)
 from banyan_storage.views.changes import Changes
 
 _apart = itemgetter(SLOT.account, SLOT.own)

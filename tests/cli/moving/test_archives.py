@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing import archives, json_stream
+from banyan_cli.importing import archives, streams
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.json_stream import REST, Broken, items
+from banyan_cli.importing.streams import REST, Broken, items
 from tests.cli.moving import made
 from tests.cli.shell import banyan
 
@@ -210,8 +210,8 @@ def test_broken_json_gives_what_is_whole_and_then_why(raw: bytes, whole: list[An
 
 
 def test_an_item_that_never_ends_is_given_up_before_memory_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "MOST_ITEM", 1 << 20)
-    monkeypatch.setattr(json_stream, "MOST_PASSED", 4 << 20)
+    monkeypatch.setattr(streams, "MOST_ITEM", 1 << 20)
+    monkeypatch.setattr(streams, "MOST_PASSED", 4 << 20)
     read = 0
 
     class Endless:
@@ -236,8 +236,8 @@ def test_an_item_that_never_ends_is_given_up_before_memory_is_gone(monkeypatch: 
 def test_an_item_that_is_too_large_is_named_and_those_behind_it_come(
     monkeypatch: pytest.MonkeyPatch, large: Any, step: int
 ) -> None:
-    monkeypatch.setattr(json_stream, "MOST_ITEM", 256)
-    monkeypatch.setattr(json_stream, "_CHUNK", 64)
+    monkeypatch.setattr(streams, "MOST_ITEM", 256)
+    monkeypatch.setattr(streams, "_CHUNK", 64)
     too_large = Broken("it has an item of more than 0 MiB")
     assert streamed(made.dumped([1, large, {"id": 2}, large]), step=step) == [1, too_large, {"id": 2}, too_large]
     around = {"other": large, "items": [large, 3], "after": 1}

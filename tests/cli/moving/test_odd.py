@@ -17,7 +17,7 @@ from banyan_cli.importing.moved import Reading
 from banyan_cli.importing.moving import Move, survey
 from banyan_cli.importing.people import People, Report
 from banyan_node.api.decode import request
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.operator_errors import CallError
 from tests.cli.moving import made
 from tests.needs import few, numbers

@@ -19,10 +19,9 @@ import pytest
 from PIL import Image
 
 from banyan_cli.errors import Failed
-from banyan_cli.importing.ahead import AHEAD, PutAhead
 from banyan_cli.importing.archives import Archive, open_archive
 from banyan_cli.importing.attached import PREFIX, Attached, copies
-from banyan_cli.importing.pictures import MANY, MISSING, MOST_OF_A_POST, REFUSED
+from banyan_cli.importing.pictures import AHEAD, MANY, MISSING, MOST_OF_A_POST, REFUSED, PutAhead
 from banyan_node.operator_errors import CallError
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan, node_up
@@ -354,7 +353,7 @@ def test_what_is_wrong_with_a_picture_is_said_when_it_is_its_turn(tmp_path: Path
 def test_behind_a_large_film_nothing_is_copied_before_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_cli.importing.ahead.AHEAD_BYTES", 3)
+    monkeypatch.setattr("banyan_cli.importing.pictures.AHEAD_BYTES", 3)
     slow = Slow()
     with ahead(tmp_path, slow, {"a": b"a", "film": b"film", "b": b"b"}) as put:
         for name in ("a", "film", "b"):

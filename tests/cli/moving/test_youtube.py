@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from banyan_cli.importing import csv_rows, youtube
+from banyan_cli.importing import streams, youtube
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.json_stream import REST
 from banyan_cli.importing.moved import BROKEN, PRIVATE, Found, Item, Left, ProfileLine, Tie
+from banyan_cli.importing.streams import REST
 from tests.cli.moving import made
 from tests.cli.shell import banyan
 
@@ -94,7 +94,7 @@ def test_comments_that_are_not_understood_are_named(tmp_path: Path) -> None:
 
 
 def test_a_table_that_cannot_be_read_to_its_end_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_rows, "MOST_FIELD", 100)
+    monkeypatch.setattr(streams, "MOST_FIELD", 100)
     rows = [(ME, WHEN, "0", f"{FIRST}{n}", "", made.VIDEO, "x" * 101 if n == 1 else "hay") for n in range(3)]
     path = tmp_path / "comments.csv"
     path.write_bytes(made.table(HEAD, *rows))

@@ -22,7 +22,7 @@ from banyan_crdt.firehose import (
     RunsVerifier,
     frame,
 )
-from banyan_crdt.frontier_cursor import ID_BYTES, ToldRow, decode_frontier_cursor, encode_frontier_cursor
+from banyan_crdt.frontier import ID_BYTES, ToldRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import EntryId, H, LogId, PartHash, account_from_text, account_to_text
 from banyan_crdt.ops import Part, decode_any_body, decode_body, encode_ops
 from banyan_crdt.parts import content_of, make_part, open_part
@@ -180,11 +180,11 @@ _REJECTED = (Reject,)
 TARGETS = (
     Target("crdt.codec", _codec, (Malformed,), lambda: _controls() + _runs()[:2], ("banyan_crdt.codec",), share=20),
     Target(
-        "crdt.run", _run, _REJECTED, _runs, ("banyan_crdt.run", "banyan_crdt.columns", "banyan_crdt.single"), share=40
+        "crdt.run", _run, _REJECTED, _runs, ("banyan_crdt.run", "banyan_crdt.columns", "banyan_crdt.shapes"), share=40
     ),
     Target("crdt.header", _header, (Reject, NotYet), _headers, ("banyan_crdt.entry",), share=15),
     Target("crdt.control", _control, (Reject, NotYet), _controls, ("banyan_crdt.entry", "banyan_crdt.ops"), share=15),
-    Target("crdt.ops", _ops, _REJECTED, _bodies, ("banyan_crdt.ops", "banyan_crdt.single"), share=30),
+    Target("crdt.ops", _ops, _REJECTED, _bodies, ("banyan_crdt.ops", "banyan_crdt.shapes"), share=30),
     Target(
         "crdt.part",
         _part,
@@ -194,7 +194,7 @@ TARGETS = (
         share=10,
     ),
     Target("crdt.checkpoint", _checkpoint, _REJECTED, _checkpoints, ("banyan_crdt.checkpoint",), share=15),
-    Target("crdt.cursor", _cursor, (Malformed,), _cursors, ("banyan_crdt.frontier_cursor",), text, share=5),
+    Target("crdt.cursor", _cursor, (Malformed,), _cursors, ("banyan_crdt.frontier",), text, share=5),
     Target("crdt.firehose", _firehose, (Reject, NotYet), _streams, ("banyan_crdt.firehose",), share=10),
     Target(
         "crdt.account",

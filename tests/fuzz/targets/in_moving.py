@@ -11,9 +11,9 @@ from banyan_cli.errors import BadInput
 from banyan_cli.importing import activitystreams, facebook, twitter, youtube
 from banyan_cli.importing.archives import Archive, open_archive
 from banyan_cli.importing.html_text import text_of
-from banyan_cli.importing.json_stream import REST, Broken, items
 from banyan_cli.importing.moved import Item, Reading
 from banyan_cli.importing.moving import survey
+from banyan_cli.importing.streams import REST, Broken, items
 from banyan_node.hosting.moving import MOST_TEXT, split, unfit
 from tests.cli.moving import made
 from tests.fuzz.mutate import json_value, text

@@ -20,7 +20,7 @@ from banyan_cli.errors import BadInput
 from banyan_cli.importing.comments import CommentColumns, survey
 from banyan_cli.importing.edges import read_edges
 from banyan_node.api import decode
-from banyan_node.api.registry import EVERY
+from banyan_node.api.dispatch import EVERY
 from banyan_node.edge import DialFailed
 from banyan_node.edge.addresses import host_of, split
 from banyan_node.home.config import Config
@@ -28,7 +28,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.settings import load, set_in_file
 from banyan_node.home.words import Paper, read, spell
 from banyan_node.idempotency import Key
-from banyan_node.links import anchors
+from banyan_node.links import peerstore
 from banyan_node.operator_errors import BadBackup, CallError, ConfigError
 from banyan_node.server.control import control_app
 from banyan_node.server.http_protocol import Http, ServerContext, ServerSettings, Tasks
@@ -199,7 +199,7 @@ def _papers() -> list[bytes]:
 
 
 def _anchors(raw: bytes) -> None:
-    for anchor in anchors.read(written("peers.json", raw)):
+    for anchor in peerstore.read(written("peers.json", raw)):
         assert anchor.addr
 
 
@@ -248,7 +248,7 @@ TARGETS = (
         _anchors,
         (),
         lambda: [b'[{"peer": "x", "addrs": ["/ip4/1.2.3.4/tcp/1"], "called": true}]'],
-        ("banyan_node.links.anchors",),
+        ("banyan_node.links.peerstore",),
         json_value,
         share=5,
     ),

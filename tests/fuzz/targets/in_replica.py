@@ -17,7 +17,7 @@ from banyan_replica.frontier import sketch
 from banyan_replica.gossip.frames import Delivery, Pushes, decode_frame, encode_frame
 from banyan_replica.gossip.pushes import opened, opens_as_own
 from banyan_replica.intake.prepare import check_items, named, prepare
-from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, read_withheld, sign_withheld
 from banyan_replica.wire import (
     VERSION,
     ControlItem,
@@ -203,7 +203,7 @@ TARGETS = (
         share=40,
     ),
     Target(
-        "replica.withheld", _withheld, (Reject, NotYet), _statements, ("banyan_replica.peers.withholding",), share=10
+        "replica.withheld", _withheld, (Reject, NotYet), _statements, ("banyan_replica.peers.statements",), share=10
     ),
     Target(
         "replica.cells",

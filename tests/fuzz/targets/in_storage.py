@@ -8,13 +8,20 @@ from io import BytesIO
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import resolve_control
 from banyan_crdt.errors import Malformed
-from banyan_crdt.grants import Grants
 from banyan_crdt.ids import EntryId, LogId
+from banyan_crdt.logs import Grants
 from banyan_crdt.realm import TEST
 from banyan_storage.archive import MAGIC, ControlFrame, EndFrame, PartsFrame, RunFrame, read_archive
 from banyan_storage.errors import CorruptStore, StorageError
-from banyan_storage.grant_rows import decode_grants, encode_grants
-from banyan_storage.records import decode_line, decode_record, encode_record, record_after, record_name
+from banyan_storage.records import (
+    decode_grants,
+    decode_line,
+    decode_record,
+    encode_grants,
+    encode_record,
+    record_after,
+    record_name,
+)
 from tests.crdt.make import Person
 from tests.fuzz.mutate import raw_bytes
 from tests.fuzz.target import Target
@@ -95,5 +102,5 @@ def _rows() -> list[bytes]:
 TARGETS = (
     Target("storage.archive", _archive, (StorageError,), _archives, ("banyan_storage.archive",), share=20),
     Target("storage.record", _record, (CorruptStore,), _records, ("banyan_storage.records",), raw_bytes, share=10),
-    Target("storage.grants", _grants, (CorruptStore,), _rows, ("banyan_storage.grant_rows",), raw_bytes, share=10),
+    Target("storage.grants", _grants, (CorruptStore,), _rows, ("banyan_storage.records",), raw_bytes, share=10),
 )

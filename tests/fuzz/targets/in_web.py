@@ -10,8 +10,8 @@ from banyan_node.media.page_child import ADDRESS, JOINERS, said
 from banyan_web.bounds import Bounds
 from banyan_web.mastodon.apps import redirects_in
 from banyan_web.mastodon.cards.page_fetching import absolute
-from banyan_web.oauth.authorize import SHOWN, sent_back
 from banyan_web.oauth.forms import page
+from banyan_web.oauth.grants import SHOWN, sent_back
 from banyan_web.params import DEEP, nested
 from banyan_web.refusals import Refused
 from banyan_web.sessions import own_path

@@ -13,7 +13,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import CellKey, EntryId, LogId
 from banyan_crdt.ops import Put, encode_ops
 from banyan_crdt.run import encode_run
-from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import POST, Post, encode_post
 from tests.crdt.make import START, TICK, Person, add, b32, follow, make_part, run_bytes, signer
 

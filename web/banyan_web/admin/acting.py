@@ -15,7 +15,7 @@ from banyan_node.api.declare import Request
 from banyan_node.home.audit import Actor
 from banyan_storage.errors import StorageError
 from banyan_web.endpoint import Ask, DoorContext
-from banyan_web.platform.acting import only
+from banyan_web.platform.requests import only
 from banyan_web.refusals import Refused
 
 ADMIN = "admin"

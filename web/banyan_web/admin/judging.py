@@ -17,11 +17,11 @@ from banyan_node.api.methods.decisions import (
 )
 from banyan_node.api.methods.reports import ReportRow, ReportRows, ReportsRequest
 from banyan_web.admin.acting import ADMIN, BODY, actor, queried
-from banyan_web.admin.keeping import numbered
+from banyan_web.admin.node import numbered
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.keyed import once
 from banyan_web.params import text
-from banyan_web.platform.acting import only, shaped
+from banyan_web.platform.requests import only, shaped
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()

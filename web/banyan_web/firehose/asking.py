@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 import anyio
 from starlette.requests import HTTPConnection
 
-from banyan_crdt.frontier_cursor import PREFIX
+from banyan_crdt.frontier import PREFIX
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.consumers import TooMany, owner_of
 from banyan_web.firehose.following import Elsewhere, FirehoseFilter, follow
-from banyan_web.firehose.forms import Form, Frames, Lines, ServerSentEvents
-from banyan_web.firehose.packing import ZSTD, dictionaries, packed
+from banyan_web.firehose.forms import ZSTD, Form, Frames, Lines, ServerSentEvents, dictionaries, packed
 from banyan_web.firehose.tail import RUNS, place_of
 from banyan_web.open_streams import Ending, says_its_end
 from banyan_web.params import boolean, text, texts, whole

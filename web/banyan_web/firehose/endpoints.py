@@ -10,22 +10,24 @@ import anyio
 import msgspec
 from msgspec import Meta
 from starlette.responses import Response
+from starlette.websockets import WebSocketDisconnect
 
 from banyan_node.api.declare import NoResult
 from banyan_node.api.firehose import FirehoseEvent
 from banyan_node.api.methods.firehose import FirehoseFrontier
-from banyan_node.client.types import ConsumerRow, ConsumerRows, FirehoseDictionaries, FirehoseNote
+from banyan_node.client.v1 import ConsumerRow, ConsumerRows, FirehoseDictionaries, FirehoseNote
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import BODY_S
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape, demand
-from banyan_web.firehose.asking import FORMATS, LONGEST_S, SCOPE, name_of, opened, refused
+from banyan_web.firehose.asking import FORMATS, LONGEST_S, SCOPE, Opened, name_of, opened, refused
 from banyan_web.firehose.consumers import Consumer, owner_of
-from banyan_web.firehose.packing import ZSTD, accepts_zstd, dictionaries, encoded
-from banyan_web.params import boolean, text, texts
-from banyan_web.platform.acting import only
+from banyan_web.firehose.forms import ZSTD, accepts_zstd, dictionaries, encoded
+from banyan_web.open_streams import REVOKED, LiveAnswer
+from banyan_web.params import boolean, nested, text, texts
+from banyan_web.platform.requests import only
 from banyan_web.refusals import Refused
-from banyan_web.streaming import LiveAnswer
+from banyan_web.sockets import Connection, SocketEndpoint
 
 ENDPOINTS = Endpoints()
 CURSOR = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}(\.[0-9]{1,6})?(-[0-9]{1,15})?")
@@ -240,3 +242,69 @@ def _there(found: Consumer | None) -> Consumer:
 
 def _row(one: Consumer) -> dict[str, Any]:
     return {"name": one.name, "cursor": one.cursor, "updated_ms": one.updated * 1000}
+
+
+# The firehose over WebSocket: the same parameters and the same pieces as over HTTP, one message each.
+#
+# JSON that is not compressed comes in text messages of one or more lines, all else in binary ones: whole frames of
+# CBOR, or a frame of zstd. A consumer confirms on the same connection: `{"ack": CURSOR}`, answered with a line of kind
+# `ack` once it is on the disk. The handshake counts as a request, and so does each confirmation, as over HTTP.
+
+DONE = 1000
+"""The code with which a stream ends that told its last line (RFC 6455, 7.4.1)."""
+
+
+async def _serve(web: DoorContext, to: Connection) -> None:
+    params = nested(to.socket.query_params.multi_items())
+    stream = await opened(web, demand(to.token, SCOPE), params, to.socket)
+    try:
+        await to.accept()
+        async with anyio.create_task_group() as tasks:
+            lock = anyio.Lock()
+            tasks.start_soon(to.meter.beside, _listen, web, to, params.get("consumer"), lock, tasks.cancel_scope)
+            await _tell(to, stream, lock)
+            tasks.cancel_scope.cancel()
+        await to.socket.close(REVOKED if stream.ending.revoked else DONE)
+    except* (WebSocketDisconnect, RuntimeError):
+        pass  # the client has left
+    finally:
+        await stream.pieces.aclose()
+
+
+SOCKET = SocketEndpoint("/v1/firehose", False, _serve)
+
+
+async def _listen(web: DoorContext, to: Connection, consumer: Any, lock: anyio.Lock, scope: anyio.CancelScope) -> None:
+    """Until the client leaves."""
+    while True:
+        try:
+            said = await to.socket.receive_text()
+        except (WebSocketDisconnect, KeyError):  # a message of bytes has no text
+            scope.cancel()
+            return
+        try:
+            to.count()
+            value = msgspec.json.decode(said)
+            cursor = value.get("ack") if isinstance(value, dict) else None
+            if not isinstance(cursor, str) or consumer is None:
+                raise Refused(422, 'Say {"ack": CURSOR}, on a stream that was opened with `consumer`.')
+            row = await confirmed(web, to.token, name_of(consumer), cursor, False)
+            answer = {"kind": "ack", **row}
+        except (msgspec.DecodeError, RecursionError):
+            answer = {"kind": "refused", "error": "A message is a JSON object.", "status": 400}
+        except Refused as why:
+            answer = {"kind": "refused", "error": why.message, "status": why.status}
+        async with lock:
+            await to.say(answer)
+
+
+async def _tell(to: Connection, stream: Opened, lock: anyio.Lock) -> None:
+    """Until the stream ends. The next piece is made when this one was taken."""
+    piece: bytes | None = stream.first
+    while piece is not None:
+        async with lock:
+            if stream.is_text:
+                await to.socket.send_text(piece.decode())
+            else:
+                await to.socket.send_bytes(piece)
+        piece = await anext(stream.pieces, None)

@@ -13,7 +13,7 @@ from banyan_web.bounds import APPS_ADDRESS, APPS_S
 from banyan_web.door_apps import App
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.push.sending import Pushes
-from banyan_web.oauth.authorize import SHOWN
+from banyan_web.oauth.grants import SHOWN
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
 from banyan_web.scopes import scopes_in

@@ -7,12 +7,12 @@ characters is that of characters of four bytes: whatever fits is taken.
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from banyan_node.api.methods.social import LONGEST_POLL_MS
 from banyan_node.media.limits import MAX_PIXELS
 from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
-from banyan_reading.pins import SHOWN
+from banyan_reading.profiles import MOST_PINS
 from banyan_schema.dates import iso
 from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
@@ -177,7 +177,7 @@ def _configuration() -> dict[str, Any]:
     return {
         "accounts": {
             "max_featured_tags": FEATURED,
-            "max_pinned_statuses": SHOWN,
+            "max_pinned_statuses": MOST_PINS,
             "max_display_name_length": MAX_VALUE // _WIDE,
             "max_note_length": MAX_VALUE // _WIDE,
             "profile_field_name_limit": MAX_FIELD // _WIDE,
@@ -215,3 +215,57 @@ async def _contact(web: DoorContext) -> dict[str, Any] | None:
         return await account(web, own)
     except Refused:
         return None
+
+
+# What this network has no word for, answered as Mastodon does when a feature is off: an empty list, or a refusal that
+# says why.
+
+
+class Off(NamedTuple):
+    """why: a refusal; None: `empty` is answered. status: of the refusal."""
+
+    verb: str
+    path: str
+    scope: str | None
+    why: str | None = None
+    status: int = 422
+    empty: Any = ()
+
+
+_COLLECTIONS = "This network has no collections: make a list."
+_NONE: dict[str, list[Any]] = {"collections": []}
+_ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
+_DOMAINS = "This network has no domains to block: block or mute accounts."
+EVERY = (
+    Off("GET", "/api/v1/domain_blocks", "read:blocks"),
+    Off("POST", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
+    Off("DELETE", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
+    Off("GET", "/api/v1/accounts/{id}/endorsements", None),
+    Off("GET", "/api/v1/accounts/{id}/identity_proofs", None),
+    Off("GET", "/api/v1/endorsements", "read:accounts"),
+    Off("POST", "/api/v1/accounts/{id}/pin", "write:accounts", _ENDORSED),
+    Off("POST", "/api/v1/accounts/{id}/unpin", "write:accounts", _ENDORSED),
+    Off("POST", "/api/v1/accounts/{id}/endorse", "write:accounts", _ENDORSED),
+    Off("POST", "/api/v1/accounts/{id}/unendorse", "write:accounts", _ENDORSED),
+    Off("GET", "/api/v1/accounts/{id}/collections", None, empty=_NONE),
+    Off("GET", "/api/v1/accounts/{id}/in_collections", None, empty=_NONE),
+    Off("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
+    Off("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
+    Off("GET", "/api/v1/collections/{id}", None, "Record not found", 404),
+    Off("GET", "/api/v1/conversations", "read:statuses"),
+    Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
+    Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
+)
+
+
+def _declare(one: Off) -> None:
+    async def answer(web: DoorContext, ask: Ask) -> Any:
+        if one.why is not None:
+            raise Refused(one.status, one.why)
+        return one.empty
+
+    ENDPOINTS.add(one.verb, one.path, one.scope)(answer)
+
+
+for _one in EVERY:
+    _declare(_one)

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, DoorContext
-from banyan_web.mastodon import moderated, reports
+from banyan_web.mastodon import reports
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
-from banyan_web.mastodon.ids import did_of
-from banyan_web.mastodon.notice_ids import LARGEST, PLACE_BYTES, notice_id, place_of
+from banyan_web.mastodon.ids import LARGEST, PLACE_BYTES, did_of, notice_id, place_of
 from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text, texts
 from banyan_web.refusals import Refused
@@ -90,14 +89,14 @@ def wanted(ask: Ask, page: int = PAGE, most: int = MOST) -> Wanted:
         upward,
         number(ask.params, "limit", page, most),
         did_of(text(ask.params, "account_id")) if ask.params.get("account_id") else None,
-        frozenset(t for t in moderated.TYPES.values() if (not given or t in given) and t not in without),
+        frozenset(t for t in reports.TYPES.values() if (not given or t in given) and t not in without),
     )
 
 
 async def told(web: DoorContext, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
     """Notifications, the newest first, and the id behind which the next page begins; None on the last one."""
     found, more = await _of_the_network(web, reader, what)
-    own = [_own(row, reader) for row in await moderated.tells(web, reader, what.own, what.newest, what.oldest)]
+    own = [_own(row, reader) for row in await reports.tells(web, reader, what.own, what.newest, what.oldest)]
     own = [one for one in own if (more is None or one.id > more) and what.of in (None, one.by)]
     if not own:
         return found, more
@@ -108,7 +107,7 @@ async def told(web: DoorContext, reader: str, what: Wanted) -> tuple[list[Told],
 
 def _own(row: Mapping[str, Any], reader: str) -> Told:
     by = row["report"]["by"]["account"] if row["report"] else reader
-    return Told(notice_id(row["at"]), moderated.TYPES[row["what"]], row["time_ms"], by, None, None, row["unread"], row)
+    return Told(notice_id(row["at"]), reports.TYPES[row["what"]], row["time_ms"], by, None, None, row["unread"], row)
 
 
 async def _of_the_network(web: DoorContext, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
@@ -135,7 +134,7 @@ async def _of_the_network(web: DoorContext, reader: str, what: Wanted) -> tuple[
 
 async def one_of(web: DoorContext, reader: str, id_: str) -> Told:
     """Raises Refused."""
-    row = await moderated.tell_at(web, reader, place_of(id_))
+    row = await reports.tell_at(web, reader, place_of(id_))
     if row is not None:
         return _own(row, reader)
     place = int(place_of(id_), 16)

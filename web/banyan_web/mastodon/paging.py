@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from banyan_node.api.methods.reading import PostRow
-from banyan_reading.places import place_ms
+from banyan_reading.timelines import place_ms
 from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.mastodon.ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text

@@ -9,7 +9,7 @@ from typing import Any
 from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities import accounts
-from banyan_web.mastodon.entities.relationships import relationship
+from banyan_web.mastodon.entities.accounts import relationship
 from banyan_web.mastodon.ids import account_id, did_of
 from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text, texts, truthy

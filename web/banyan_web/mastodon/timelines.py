@@ -11,11 +11,10 @@ from banyan_node.api.methods.feeds import Feed as NodeFeed
 from banyan_node.api.methods.reading import PostRow
 from banyan_node.api.methods.searching import MOST as MOST_FOUND
 from banyan_node.api.methods.searching import MOST_TAGS
-from banyan_reading.places import found_below, found_ms, place_ms
+from banyan_reading.timelines import found_below, found_ms, place_ms
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.mastodon.entities.bodies import answer_of, bodies
-from banyan_web.mastodon.entities.statuses import row_of, rows_of, statuses, uri_of
+from banyan_web.mastodon.entities.statuses import answer_of, bodies, row_of, rows_of, statuses, uri_of
 from banyan_web.mastodon.ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
 from banyan_web.mastodon.tags import followed

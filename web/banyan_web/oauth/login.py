@@ -18,8 +18,7 @@ from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMP
 from banyan_web.door_logins import Person
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.oauth.forms import button, field, form, page, paragraph, username
-from banyan_web.oauth.words import WORDS, language
+from banyan_web.oauth.forms import WORDS, button, field, form, language, page, paragraph, username
 from banyan_web.refusals import Refused
 from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, sent, visit
 

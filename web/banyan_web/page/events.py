@@ -8,14 +8,12 @@ from starlette.responses import Response
 
 from banyan_schema.dates import icalendar
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.page.formats import from_input, post_path, readable, thing_in
 from banyan_web.page.forms import form, saying, sure
-from banyan_web.page.naming import thing_in
 from banyan_web.page.rendering import as_page, reader, render
-from banyan_web.page.texts import post_path, readable
-from banyan_web.page.times import from_input
-from banyan_web.page.visitor import Visitor
 from banyan_web.params import text
 from banyan_web.refusals import Refused
+from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
 A_PAGE, COMING = 20, 60

@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.rendering import as_page, reader
-from banyan_web.page.visitor import Visitor, local, writing
 from banyan_web.params import texts
 from banyan_web.refusals import Refused
+from banyan_web.sessions import Visitor, local, writing
 
 CHUNK = 262_144
 """Bytes of a chunk of an upload."""

@@ -7,15 +7,14 @@ from typing import Any
 from starlette.responses import Response
 
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.page.composing import blank
+from banyan_web.page.formats import did_of, post_path, readable, thing_in
 from banyan_web.page.forms import back, form, undone
-from banyan_web.page.naming import did_of, thing_in
 from banyan_web.page.rendering import as_page, language, reader, render
-from banyan_web.page.texts import post_path, readable
-from banyan_web.page.visitor import Visitor
 from banyan_web.page.words import WORDS
+from banyan_web.page.writing import blank
 from banyan_web.params import text
 from banyan_web.refusals import Refused
+from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
 A_PAGE, MEMBERS, EVENTS = 20, 60, 5

@@ -7,9 +7,9 @@ from typing import Any
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.statuses import FAVOURITE
 from banyan_web.page.forms import back, form, undone
-from banyan_web.page.visitor import Visitor
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
+from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
 HEARTS = (FAVOURITE, f"{FAVOURITE}\ufe0f")

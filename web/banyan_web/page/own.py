@@ -14,8 +14,8 @@ from mnemonic import Mnemonic
 from starlette.responses import Response
 
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.page.formats import account_path
 from banyan_web.page.rendering import as_page, reader, render
-from banyan_web.page.texts import account_path
 from banyan_web.params import text
 from banyan_web.refusals import Refused
 from banyan_web.sessions import from_here

@@ -12,17 +12,15 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.page.composing import blank
+from banyan_web.page.formats import did_of, post_path, readable, tail, thing_in, uri_in
 from banyan_web.page.forms import somebody
-from banyan_web.page.naming import did_of, thing_in, uri_in
 from banyan_web.page.people import cards
 from banyan_web.page.rendering import THEMES, as_page, language, reader, render
-from banyan_web.page.texts import post_path, readable, tail
-from banyan_web.page.visitor import Visitor, keep, local
 from banyan_web.page.words import LANGUAGES, WORDS
-from banyan_web.page.writing import answer_form
+from banyan_web.page.writing import answer_form, blank
 from banyan_web.params import text
 from banyan_web.refusals import Refused
+from banyan_web.sessions import Visitor, keep, local
 
 ENDPOINTS = Endpoints()
 A_PAGE, ANSWERS, A_FEW = 20, 60, 6

@@ -11,9 +11,9 @@ from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import SPOKEN_FOR
 from banyan_web.page.forms import back, files_of, form, put, somebody
 from banyan_web.page.rendering import as_page, render
-from banyan_web.page.visitor import Visitor
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
+from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
 FIELDS = 4

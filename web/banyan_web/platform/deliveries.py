@@ -24,7 +24,7 @@ from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import place_of
 from banyan_web.outward import Unreachable
-from banyan_web.platform.acting import owner_name
+from banyan_web.platform.requests import owner_name
 from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose, stands
 
 TOGETHER = 100

@@ -20,11 +20,10 @@ from banyan_node.api.declare import Method
 from banyan_node.api.errors import line_status
 from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.api.texts import Own
-from banyan_node.client.types import OperationRow
+from banyan_node.client.v1 import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.keyed import given_key
-from banyan_web.platform.acting import acting, own_name, whose
 from banyan_web.platform.lines import (
     Conversation,
     Line,
@@ -33,6 +32,7 @@ from banyan_web.platform.lines import (
     objects_of,
     refused_line,
 )
+from banyan_web.platform.requests import acting, own_name, whose
 from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()

@@ -7,6 +7,7 @@ client that names it in If-None-Match gets 304 as long as the answer would be th
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from hashlib import sha256
 from typing import Annotated, Any, NamedTuple
 
@@ -17,8 +18,9 @@ from starlette.responses import Response
 from banyan_node.api.declare import Method
 from banyan_node.api.decode import takes
 from banyan_node.api.dispatch import method_of
+from banyan_web.archives import FileAnswer, archive_of
 from banyan_web.endpoint import Ask, Do, DoorContext, Endpoints, Shape
-from banyan_web.platform.acting import only, reading
+from banyan_web.platform.requests import is_platform, only, reading
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -146,3 +148,35 @@ def _shape(read: Read) -> Shape:
 
 for _read in READS:
     ENDPOINTS.get(_read.path, READ, _shape(_read))(_endpoint(_read))
+
+
+# What others check without trusting this node: the proof of a post, and the archive of an account.
+
+_RAW = {"content-type": "application/octet-stream", "vary": "authorization"}
+
+
+_PROOF = Shape(gives="application/octet-stream", tagged=True)
+_ARCHIVE = Shape(gives="application/octet-stream")
+
+
+@ENDPOINTS.get("/v1/posts/{account}/{key}/proof", READ, _PROOF)
+async def proof(web: DoorContext, ask: Ask) -> Response:
+    """What proves a post, in the frames of an archive: its author's control log, and the signed run with it."""
+    only(ask.params)
+    await reading(web, ask)
+    found = await web.call("post.proof", uri=f"{ask.path['account']}/{ask.path['key']}")
+    tag = f'"{found["entry"][:32]}"'
+    headers = _RAW | {"etag": tag, "cache-control": "private, no-cache"}
+    if has(ask, tag):
+        return Response(None, 304, headers)
+    return Response(b64decode(found["archive"]), 200, headers)
+
+
+@ENDPOINTS.get("/v1/accounts/{account}/archive", READ, _ARCHIVE)
+async def archive(web: DoorContext, ask: Ask) -> Response:
+    """The archive of an account: all its entries and their content. Another node imports it. One of more than 64 MiB is
+    for its account and for a platform."""
+    only(ask.params)
+    who, account = await reading(web, ask), ask.path["account"]
+    file, over = await archive_of(web, ask, account, whole=is_platform(ask.token) or who == account)
+    return FileAnswer(file, over, _RAW | {"cache-control": "no-store"})

@@ -19,7 +19,7 @@ from anyio import to_thread
 from msgspec import Meta
 
 from banyan_node.api.declare import NoResult, Request
-from banyan_node.client.types import Webhook, Webhooks
+from banyan_node.client.v1 import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import RULES, ActKind, of_kind
 from banyan_web.door_store import DoorStore
@@ -27,7 +27,7 @@ from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.firehose.following import SEALED, without_reason
 from banyan_web.keyed import Seal, keep, key_for
 from banyan_web.outward import Unreachable
-from banyan_web.platform.acting import HOST, is_platform, only, shaped, whose
+from banyan_web.platform.requests import HOST, is_platform, only, shaped, whose
 from banyan_web.refusals import Refused, of_call
 
 ENDPOINTS = Endpoints()

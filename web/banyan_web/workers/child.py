@@ -25,21 +25,20 @@ from banyan_node.home.folder import Home
 from banyan_node.logging import set_up_logging
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
+from banyan_web.counting import SharedCounts
 from banyan_web.door_files import DoorFiles, folder_of, remove
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.platform.deliveries import deliver
 from banyan_web.server_rules import ServerRules
-from banyan_web.shared_counts import SharedCounts
-from banyan_web.streaming import LAST_LINES_S
 from banyan_web.wiring import web_of
-from banyan_web.workers.backend import WorkerBackend
 from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
-from banyan_web.workers.line import NodeLine
-from banyan_web.workers.serving import DoorServer, WorkerShare
+from banyan_web.workers.line import NodeLine, WorkerBackend
+from banyan_web.workers.uvicorn_server import DoorServer, WorkerShare
 
 GONE_S = 0.2
 """How long a worker whose node is gone goes on with what it can read in the store itself."""

@@ -26,8 +26,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from banyan_node.home.audit import Actor
-from banyan_node.home.http_settings import HttpSettings
-from banyan_node.home.log_settings import LogSettings
+from banyan_node.home.sections import HttpSettings, LogSettings
 from banyan_node.idempotency import Key
 
 WINDOW = 256
@@ -71,7 +70,7 @@ class Frame(NamedTuple):
 
 class WorkerOpening(msgspec.Struct, frozen=True):
     """What a worker must know. opening_key: of the node's device; it opens, and cannot sign. push_key: the secret of
-    push messages (mastodon/push/vapid.py). url: of the door. listener, counts: descriptors. counts_key: 16 random
+    push messages (mastodon/push/crypto.py). url: of the door. listener, counts: descriptors. counts_key: 16 random
     bytes. number: which of `workers` it is, from 0."""
 
     home: str

@@ -30,11 +30,11 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
 from banyan_node.server.http_server import Bind, endpoint_of, listen
 from banyan_node.server.running import Endpoint
+from banyan_web.counting import KEY_BYTES, shared_memory
 from banyan_web.door_files import folder_of, remove
-from banyan_web.mastodon.push.vapid import PUSH
+from banyan_web.mastodon.push.crypto import PUSH
+from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.server_rules import ServerRules
-from banyan_web.shared_counts import KEY_BYTES, shared_memory
-from banyan_web.streaming import LAST_LINES_S
 from banyan_web.workers.frames import SILENT_S, Kind, WorkerDoes, WorkerOpening, frame_of
 from banyan_web.workers.node_end import NodeEnd
 

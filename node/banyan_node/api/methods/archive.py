@@ -23,7 +23,7 @@ from banyan_node.api.texts import Did, DigestHex, did, digest_hex
 from banyan_node.context import Context
 from banyan_node.exporting.sinks import draft_of, new_folder, remove_draft, resumed_file
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep.long_works import Step
+from banyan_node.upkeep.tasks import Step
 from banyan_replica.surroundings import PartItem
 from banyan_storage import check, tables
 from banyan_storage.archive import (

@@ -35,10 +35,10 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
-from banyan_node.hosting.gone import not_shown
+from banyan_node.hosting.visibility import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
-from banyan_reading import locking
+from banyan_reading import relations
 from banyan_reading.queries import Queries
 from banyan_reading.scheduled import (
     CURSOR_BYTES,
@@ -264,7 +264,7 @@ def _of(
         accounts = [hosted.account_of(at, ask.account)]
     else:
         own = reader or hosted.my_account(at)
-        accounts = list(chain((own,), locking.followed(q, own, q.follows(own))))
+        accounts = list(chain((own,), relations.followed(q, own, q.follows(own))))
     return ((view.cursor, view) for view in of_accounts(q, accounts, after))
 
 

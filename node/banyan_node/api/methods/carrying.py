@@ -16,8 +16,8 @@ from msgspec import Meta
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, control_log
+from banyan_crdt.logs import Grants
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api.declare import CommitView, Declared, Request, Response

@@ -31,7 +31,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import not_shown
+from banyan_node.hosting.visibility import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError

@@ -25,7 +25,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import stated
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
-from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work

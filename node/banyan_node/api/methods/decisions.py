@@ -27,7 +27,7 @@ from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.moderation import decisions, reports, telling
+from banyan_node.moderation import decisions, reports
 from banyan_node.moderation.decisions import HOLDS, OF_POSTS, Kind
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
@@ -293,12 +293,12 @@ def _tell(
 ) -> None:
     """Tells the author what was done, and those who reported what came of it, if they are hosted here."""
     if made.verdict not in ("nothing", "pass_on") and hosted.is_hosted(ctx.store, account):
-        telling.tell(ctx.store, account, local.ToldNote("decision", made.id, at_ms))
+        decisions.tell(ctx.store, account, local.ToldNote("decision", made.id, at_ms))
     if report is None:
         return
     for who in report.reporters:
         if hosted.is_hosted(ctx.store, account_from_text(who)):
-            telling.tell(ctx.store, account_from_text(who), local.ToldNote("outcome", report.id, at_ms))
+            decisions.tell(ctx.store, account_from_text(who), local.ToldNote("outcome", report.id, at_ms))
 
 
 @METHODS.write("decision.undo", "not_found", "refused", audited=True)

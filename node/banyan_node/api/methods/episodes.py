@@ -34,8 +34,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import not_shown, why_gone
-from banyan_node.hosting.visibility import Visibility
+from banyan_node.hosting.visibility import Visibility, not_shown, why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries

@@ -17,7 +17,7 @@ from banyan_node.exporting.site import write_site
 from banyan_node.exporting.streams import write_streams
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_reading.given_out import GivenOut
+from banyan_reading.visibility import GivenOut
 from banyan_storage.archive import export_account
 
 METHODS = Declared()

@@ -14,7 +14,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.events import cursor_of
 from banyan_node.api.kept_rows import KeptRows
-from banyan_node.api.methods.markers import home_read
+from banyan_node.api.methods.notices import home_read
 from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, now_ms, reader_of, visibility_of
 from banyan_node.api.texts import (
     EventCursor,
@@ -29,21 +29,19 @@ from banyan_node.api.texts import (
     place_of,
     target_of,
 )
-from banyan_node.hosting import home, hosted, ranking
-from banyan_node.hosting.home import Lines
-from banyan_node.hosting.ranking import Rank
+from banyan_node.hosting import home, hosted
+from banyan_node.hosting.home import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import Reposted
-from banyan_reading.places import cursor_ms
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import numbers_of, quoting, responses
-from banyan_reading.timelines import Line, by_time
+from banyan_reading.timelines import Line, by_time, cursor_ms
 from banyan_reading.visibility import Place, PlaceKind, in_langs
 from banyan_schema.privately import AccountList
 from banyan_schema.social import Target
 from banyan_schema.social.post import ANSWER, OPENING, tag_fold
-from banyan_storage.views.social.recent import RECENT
+from banyan_storage.views.social.timeline import RECENT
 
 METHODS = Declared()
 MOST = 1_000
@@ -119,7 +117,7 @@ class _Shown:
     def __init__(self, view: PostView) -> None:
         self.view = view
         self.reposted: list[Reposted] = []
-        self.placed = ranking.Placed(0, "")
+        self.placed = home.Placed(0, "")
 
     @property
     def place_ms(self) -> int:
@@ -153,7 +151,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
             if after is not None:
                 page, further, before = page[::-1], before, None
             for one in page:
-                one.placed = ranking.newest(ranking.Candidate(one.place_ms))
+                one.placed = home.newest(home.Candidate(one.place_ms))
         else:
             page, before = _ranked(at, ask, visibility, lines, rows), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
@@ -269,7 +267,7 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
     known = numbers_of(q, [a for a in q.follows(reader) if visibility.sees(a)])
     for one in page:
         found = responses(q, one.view.target, known)
-        one.placed = ranking.ORDERS[ask.rank](ranking.Candidate(one.place_ms, *found))
+        one.placed = home.ORDERS[ask.rank](home.Candidate(one.place_ms, *found))
     page.sort(key=lambda one: (one.placed.score, one.place_ms), reverse=True)
     return page[: ask.limit]
 

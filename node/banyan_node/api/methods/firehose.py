@@ -16,7 +16,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.errors import Malformed
-from banyan_crdt.frontier_cursor import PREFIX, encode_frontier_cursor
+from banyan_crdt.frontier import PREFIX, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, LogId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.firehose import ArrivalPlace, EventsOf, FirehoseEvent, cursor_text, store_name
@@ -24,8 +24,8 @@ from banyan_node.api.seen import FAR, Seen, remembered, told_until
 from banyan_node.api.texts import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_reading import named
-from banyan_reading.verified import verified
+from banyan_reading import identity
+from banyan_reading.identity import verified
 from banyan_schema.registry import SOCIAL
 from banyan_storage import acts
 from banyan_storage.acts import Act
@@ -246,7 +246,7 @@ class Wanted:
     def _confirmed(self, account: AccountId) -> bool:
         if self._platforms is None:
             return True
-        handle = named.handle_of(self._at.queries(), account)
+        handle = identity.handle_of(self._at.queries(), account)
         return handle is not None and not self._platforms.isdisjoint(handle.platforms)
 
     def _labelled(self, account: AccountId) -> bool:

@@ -37,8 +37,8 @@ from banyan_node.api.methods.firehose import (
 from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.api.texts import AccountRef, Did, FirehoseCursor
 from banyan_node.hosting import hosted
-from banyan_reading.given_out import GivenOut
 from banyan_reading.queries import Queries
+from banyan_reading.visibility import GivenOut
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage import acts

@@ -21,7 +21,7 @@ from banyan_node.api.methods.relations import why_apart
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.packing import packed
+from banyan_node.hosting.writing import packed
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import (
     MAX_TEXT,

@@ -35,11 +35,10 @@ from banyan_node.hosting.writing import append, append_each
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import ShownItem
 from banyan_schema import registry
-from banyan_schema.collection import Collection, Draft, cell_key, undo
+from banyan_schema.collection import Collection, Draft, cell_key, counters, texts, undo
 from banyan_schema.layout import Layout
-from banyan_schema.reading import counters, texts
 from banyan_schema.social import post_key
-from banyan_storage.folded import folded
+from banyan_storage.reader import folded
 
 METHODS = Declared()
 MOST = 1_000

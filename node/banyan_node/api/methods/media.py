@@ -14,12 +14,10 @@ from banyan_node.api.methods.uploads import uploaded
 from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, did, root_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.media.about import About, about_of
-from banyan_node.media.drafted import drafted, is_in_draft
-from banyan_node.media.held import read_part, unknown, whole
+from banyan_node.media.held import About, about_of, read_part, unknown, whole
+from banyan_node.media.intake import put_file
 from banyan_node.media.keeping import accounts
-from banyan_node.media.naming import naming
-from banyan_node.media.putting import put_file
+from banyan_node.media.naming import drafted, is_in_draft, naming
 from banyan_node.operator_errors import CallError
 from banyan_storage.blob_names import is_named, roots_from
 from banyan_storage.blobs import HeldBlob

@@ -47,7 +47,7 @@ from banyan_schema.social.group import (
     join,
     write_group,
 )
-from banyan_storage.view_rows import TARGET
+from banyan_storage.slots import TARGET
 
 METHODS = Declared()
 OPS = 128

@@ -9,13 +9,13 @@ from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.methods.decisions import DecisionAboutMe, about_me
-from banyan_node.api.methods.markers import read_until
+from banyan_node.api.methods.notices import read_until
 from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.methods.reports import MyReport, ReportRow, my_report, report_row
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, NoticeCursor, Own, did, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.moderation import decisions, reports, telling
+from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError
 from banyan_storage.local_tables import MODERATORS
 from banyan_storage.naming import PLACE_BYTES
@@ -36,7 +36,7 @@ class AmIRequest(Request, frozen=True, forbid_unknown_fields=True):
 class TellsRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
     before: Annotated[str | None, Meta(title="a place among notifications", description="`at` of a row.")] = None
-    limit: Annotated[int, Meta(ge=1, le=telling.KEPT)] = 40
+    limit: Annotated[int, Meta(ge=1, le=decisions.KEPT)] = 40
 
 
 class ModeratorNamed(Response, frozen=True):
@@ -121,7 +121,7 @@ def told(at: CommitView, ask: TellsRequest) -> TellRows:
     mine = MODERATORS.has(at.store, account)
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
     rows = list[TellRow]()
-    for where, one in islice(telling.told(at.store, account, place), ask.limit):
+    for where, one in islice(decisions.told(at.store, account, place), ask.limit):
         report = reports.find(at.store, one.number) if one.what == "report" and mine else None
         made = decisions.find(at.store, one.number) if one.what == "decision" else None
         rows.append(

@@ -26,9 +26,9 @@ from banyan_node.api.texts import AccountRef, Own, PostUri, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.moving import Moved, Words, described, list_id, moved_key, posts_of, shorten, split, unfit
-from banyan_node.hosting.packing import packed
+from banyan_node.hosting.writing import packed
 from banyan_node.media.following import look_again_at
-from banyan_node.media.posting import item_of
+from banyan_node.media.intake import item_of
 from banyan_node.operator_errors import CallError
 from banyan_reading.moments import edited_ms
 from banyan_reading.queries import PostView, Queries

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_network
 from typing import Annotated
 
 import trio
 from msgspec import Meta, convert, structs
 
-from banyan_node.api import differing
 from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
-from banyan_node.api.methods import node_state
+from banyan_node.api.methods import comparison, node_state
+from banyan_node.api.texts import Milliseconds
 from banyan_node.context import Context
-from banyan_node.home.peers import is_peer_id, why_no_address
-from banyan_node.links import bans
+from banyan_node.home.values import is_peer_id, why_no_address
+from banyan_node.links import peerstore
+from banyan_node.links.peerstore import NetworkBan
 from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
@@ -101,7 +103,7 @@ async def ban(shell: Shell, ask: PeerBanRequest) -> Peer:
     def do(c: Context, now: float) -> None:
         since = c.replica.wall_ms(now)
         c.replica.peers.ban(peer, ask.reason.strip() or "by this node's operator", now)
-        bans.note_peer(c, peer, since, since + ask.days * DAY_MS if ask.days else None)
+        peerstore.note_peer(c, peer, since, since + ask.days * DAY_MS if ask.days else None)
 
     await shell.worker.call(do)
     return Peer(peer)
@@ -114,19 +116,19 @@ async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
 
     def do(c: Context, now: float) -> None:
         c.replica.peers.pardon(peer)
-        bans.note_peer(c, peer, None, None)
+        peerstore.note_peer(c, peer, None, None)
 
     await shell.worker.call(do)
     return Peer(peer)
 
 
 @METHODS.node("diff", "read", "no_peer")
-async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
+async def diff(shell: Shell, ask: DiffRequest) -> list[comparison.Difference]:
     """Compares with a peer now, and lists what differs and why."""
-    whole = await shell.worker.call(lambda c, now: differing.compare_with(c, ask.peer, now))
+    whole = await shell.worker.call(lambda c, now: comparison.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
-    known = await shell.worker.call(lambda c, now: differing.facts(c, whole, now))
-    return await shell.look(lambda at: differing.differences(at, known))
+    known = await shell.worker.call(lambda c, now: comparison.facts(c, whole, now))
+    return await shell.look(lambda at: comparison.differences(at, known))
 
 
 @node_state.METHODS.on_node("id")
@@ -147,3 +149,126 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     }
     throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
     return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)
+
+
+# Whom this node refuses: peers and networks, why, and until when.
+
+Network = Annotated[
+    str,
+    Meta(
+        title="a network",
+        description="Such as 192.0.2.0/24 or 2001:db8::/48.",
+        pattern="^[0-9a-fA-F:.]+(/[0-9]{1,3})?$",
+    ),
+]
+Reason = Annotated[str, Meta(max_length=200)]
+Days = Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is ended.")]
+
+
+class BanNetwork(Request, frozen=True, forbid_unknown_fields=True):
+    network: Network
+    reason: Reason = ""
+    days: Days = 0
+
+
+class UnbanNetwork(Request, frozen=True, forbid_unknown_fields=True):
+    network: Network
+
+
+class PeerDropRequest(Request, frozen=True, forbid_unknown_fields=True):
+    peer: PeerId
+
+
+class PeerBanned(Response, frozen=True):
+    """by_operator: whether somebody made it; else the peer lied, and the ban ends by itself. since_ms: null if it is
+    not known."""
+
+    peer: PeerId
+    reason: str
+    by_operator: bool
+    since_ms: Milliseconds | None
+    until_ms: Milliseconds | None
+
+
+class NetworkBanned(Response, frozen=True):
+    network: str
+    reason: str
+    since_ms: Milliseconds
+    until_ms: Milliseconds | None
+
+
+class Bans(Response, frozen=True):
+    """until_ms: null if it ends only when somebody ends it."""
+
+    peers: list[PeerBanned]
+    networks: list[NetworkBanned]
+
+
+class DroppedPeer(Response, frozen=True):
+    """linked: whether there was a link."""
+
+    peer: PeerId
+    linked: bool
+
+
+@METHODS.node("bans", "read")
+async def listing(shell: Shell, ask: Nothing) -> Bans:
+    """Whom this node refuses."""
+
+    seen = shell.seen.bans
+    ends = await shell.look(lambda at: {ban.peer: peerstore.of_peer(at.store, ban.peer) for ban in seen})
+    networks = await shell.look(lambda at: [*peerstore.networks(at.store)])
+    peers = []
+    for ban in seen:
+        since, until = ends[ban.peer]
+        by_itself = since is None and ban.until * 1000 < shell.started * 1000 + 9 * 365 * DAY_MS
+        shown = int(ban.until * 1000) if by_itself else until
+        peers.append(PeerBanned(ban.peer, ban.reason, not by_itself, since, shown))
+    return Bans(peers, [NetworkBanned(str(ban.network), *ban[1:]) for ban in networks])
+
+
+@METHODS.node("networks.ban", "write", audited=True)
+async def ban_network(shell: Shell, ask: BanNetwork) -> NetworkBanned:
+    """Refuses all peers of a network, and hangs up on those that are linked. `network.deny` does so from a start on."""
+    network = _network(ask.network)
+
+    def do(c: Context, now: float) -> NetworkBan:
+        since = c.replica.wall_ms(now)
+        made = NetworkBan(network, ask.reason.strip(), since, since + ask.days * DAY_MS if ask.days else None)
+        peerstore.note_network(c, network, made)
+        return made
+
+    made = await shell.worker.call(do)
+    await shell.keep_bans()
+    return NetworkBanned(str(network), *made[1:])
+
+
+@METHODS.node("networks.pardon", "write", "not_found", audited=True)
+async def pardon_network(shell: Shell, ask: UnbanNetwork) -> NetworkBanned:
+    """Ends the ban of a network."""
+    network = _network(ask.network)
+
+    def do(c: Context, now: float) -> NetworkBan | None:
+        made = next((ban for ban in peerstore.networks(c.store) if ban.network == network), None)
+        peerstore.note_network(c, network, None)
+        return made
+
+    made = await shell.worker.call(do)
+    if made is None:
+        raise CallError("not_found", f"{network} is not banned; `bans` lists the networks that are.", 404)
+    await shell.keep_bans()
+    return NetworkBanned(str(network), *made[1:])
+
+
+def _network(text: str) -> peerstore.Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise CallError("bad_request", f"'{text[:60]}' is no network: one is 192.0.2.0/24, or 2001:db8::/32.") from None
+
+
+@METHODS.node("peers.drop", "write", audited=True)
+async def drop(shell: Shell, ask: PeerDropRequest) -> DroppedPeer:
+    """Hangs up on a peer, and dials it no more as a contact. It may come again; `peers.ban` refuses it."""
+    peer = whole_peer(ask.peer)
+    return DroppedPeer(peer, shell.links.drop(peer))

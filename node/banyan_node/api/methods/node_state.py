@@ -14,7 +14,7 @@ from banyan_node.links import completeness
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
 from banyan_node.version import program_version
-from banyan_reading.named import platform_of
+from banyan_reading.identity import platform_of
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.view import LinkView
 from banyan_storage.errors import ViewBuilding

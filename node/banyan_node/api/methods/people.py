@@ -15,13 +15,12 @@ from banyan_node.api.methods.reading import Named, name_of, now_ms, reader_of, v
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_reading.followed import following, numbers_of, relates
-from banyan_reading.locking import answered, waits
 from banyan_reading.queries import Queries
+from banyan_reading.relations import answered, following, numbers_of, relates, waits
 from banyan_schema.privately import FollowWish, Mute, Note
 from banyan_schema.social.post import tag_fold
 from banyan_storage.local_tables import LIMITED
-from banyan_storage.view_rows import NUMBERED
+from banyan_storage.slots import NUMBERED
 
 METHODS = Declared()
 NAMED = 5

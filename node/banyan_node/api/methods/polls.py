@@ -15,8 +15,8 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading.polls import tally, vote_of
 from banyan_reading.queries import Queries
-from banyan_reading.voting import tally, vote_of
 from banyan_schema.social import VOTE, Poll, Target, undo, write_vote
 from banyan_schema.social.post import MAX_OPTIONS
 from banyan_schema.social.vote import vote_key

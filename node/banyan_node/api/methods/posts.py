@@ -3,13 +3,58 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
+from typing import Annotated, Literal
 
+from msgspec import Meta
+
+from banyan_crdt.blob import BlobRoot
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import PostRow, PostRows, reader_of, visibility_of
+from banyan_node.api.kept_rows import KeptRows
+from banyan_node.api.methods.reading import (
+    CURSOR_BYTES,
+    LOOKED,
+    Named,
+    PostRow,
+    PostRows,
+    name_of,
+    reader_of,
+    visibility_of,
+)
 from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import EntryHex, PostRef, PostUri, Reader, entry_hex, target_of, uri
+from banyan_node.api.texts import (
+    AccountRef,
+    BlobRef,
+    EntryHex,
+    FeedCursor,
+    Own,
+    PostRef,
+    PostUri,
+    Reader,
+    ResponsePlace,
+    did,
+    entry_hex,
+    feed_cursor,
+    place_of,
+    response_place,
+    root_of,
+    target_of,
+    uri,
+)
+from banyan_node.hosting import hosted
+from banyan_node.media.held import about_of
+from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import PostView, Reposted
+from banyan_reading.responding import NUMBER_BYTES, reacted, reposted, reposted_at
+from banyan_reading.timelines import CURSOR
+from banyan_reading.visibility import FilterContext, Place
+from banyan_schema.address import short
+from banyan_schema.media import Media
+from banyan_schema.social import Target
+from banyan_schema.social.response import REACTION_COLLECTION as REACTIONS
 from banyan_storage.archive import export_proof
 
 METHODS = Declared()
@@ -61,3 +106,231 @@ def proof(at: CommitView, ask: ProofRequest) -> PostProof:
     if not export_proof(at.store, *place, shown.op, out):
         raise CallError("not_found", f"The signature of {ask.uri} is not held here yet.", 404)
     return PostProof(uri(target), entry_hex(shown.entry), b64encode(out.getvalue()).decode())
+
+
+# What programs that show pages of posts ask for: posts by their addresses, what somebody favoured, and files.
+
+MOST = 400
+"""Posts of one question."""
+NAMED = 200
+"""Things that name a blob, which are looked at to see whether one of them is shown."""
+
+
+class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """where: only the filters of the reader that count there warn; null: all of them. tag: at home, because the reader
+    follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides.
+    reposter: as this account reposted them, which `refused` is of then, too. as: the account that reads."""
+
+    uris: Annotated[list[PostRef], Meta(max_length=MOST)]
+    where: FilterContext | Literal["tag"] | None = None
+    seen: bool = False
+    reposter: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+    by: Reader = None
+
+
+class FavouritesRequest(Request, frozen=True, forbid_unknown_fields=True):
+    by: Own = None
+    before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
+
+
+class ShownBlobRequest(Request, frozen=True, forbid_unknown_fields=True):
+    blob: BlobRef
+
+
+class Posts(Response, frozen=True):
+    """In the order of the addresses; null for what is not shown here."""
+
+    posts: list[PostRow | None]
+
+
+class Favourites(Response, frozen=True):
+    """before: give it to get the next page; null on the last one."""
+
+    posts: list[PostRow]
+    before: FeedCursor | None
+
+
+class ShownBlob(Response, frozen=True):
+    """type: null if nothing here says it, as of previews that came from peers. whole: whether all bytes are here."""
+
+    type: str | None
+    size: int | None
+    whole: bool
+
+
+@METHODS.read("posts.get", "refused")
+def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
+    """Posts by their addresses."""
+    visibility = visibility_of(at, reader_of(at, ask.by), Place(ask.where or "elsewhere"))
+    rows, found = KeptRows(at, visibility), list[PostView | None]()
+    reposter = None if ask.reposter is None else hosted.account_of(at, ask.reposter)
+    for one in ask.uris:
+        view = rows.post(target_of(one))
+        if view is not None and reposter is not None:
+            view = replace(view, reposted=Reposted(reposter, 0))
+        shown = view is not None and (not ask.seen or visibility.shows(view))
+        found.append(view if shown else None)
+    made = iter(rows.rows([(view, ()) for view in found if view is not None]))
+    return Posts([None if view is None else next(made) for view in found])
+
+
+@METHODS.read("favourites", "refused", slow=True)
+def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
+    """The posts to which an account reacted, the latest reaction first."""
+    q, reader = at.queries(), hosted.account_of(at, ask.by)
+    latest = dict[Target, int]()
+    for item in q.items(reader, REACTIONS):
+        target = Target(*item.values[:2])
+        latest[target] = max(latest.get(target, 0), item.time_ms)
+    places = sorted(((ms << 16).to_bytes(8, "big") + target.raw for target, ms in latest.items()), reverse=True)
+    before = place_of(ask.before, CURSOR_BYTES, "among favourites")
+    rows, page, last = PostRows(q, at.blobs, visibility_of(at, reader)), list[PostRow](), None
+    for place in places:
+        if before is not None and place >= before:
+            continue
+        if len(page) == ask.limit:
+            return Favourites(page, last)
+        last = feed_cursor(place)
+        row = rows.of(Target.of(place[CURSOR.target]))
+        if row is not None:
+            page.append(row)
+    return Favourites(page, None)
+
+
+@METHODS.read("media.shown", "not_found")
+def media_shown(at: CommitView, ask: ShownBlobRequest) -> ShownBlob:
+    """A blob that a post or a profile names which is shown: what may be given to anybody."""
+    root = root_of(ask.blob)
+    item = next(_shown_items(at, root), None)
+    if item is None:
+        raise CallError("not_found", "No post and no profile that is shown here names this blob.", 404)
+    held, about = at.blobs.find(root), about_of(at.blobs, root)
+    kind = item.type if item.blob == root else about.type if about else None
+    size = held.size if held is not None else item.size if item.blob == root else None
+    return ShownBlob(kind, size, held is not None and held.whole)
+
+
+def _shown_items(at: CommitView, root: BlobRoot) -> Iterator[Media]:
+    q = at.queries()
+    for one in naming(at.store, root, NAMED):
+        items: tuple[Media, ...] = ()
+        if one.post is not None:
+            view = q.post(one.post)
+            items = () if view is None else view.post.media
+        elif one.field is not None:
+            picture = q.profile(one.account).pictures.get(one.field)
+            items = () if picture is None else (picture,)
+        yield from (item for item in items if root in (item.blob, item.preview))
+
+
+# Who reacted to a post, and who reposted it.
+
+RESPONSES_MOST = 1_000
+"""The most rows of a page."""
+After = Annotated[str | None, Meta(title="a place among responses", description="`after` of the page before.")]
+
+
+class RepostersRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads. every: also those that it does not see, or that are limited here."""
+
+    uri: PostRef
+    every: bool = False
+    by: Reader = None
+    after: After = None
+    limit: Annotated[int, Meta(ge=1, le=RESPONSES_MOST)] = 100
+
+
+class ReactionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """emoji: only those who reacted with it. as: the account that reads."""
+
+    uri: PostRef
+    emoji: Annotated[str, Meta(max_length=100)] | None = None
+    by: Reader = None
+    after: After = None
+    limit: Annotated[int, Meta(ge=1, le=RESPONSES_MOST)] = 100
+
+
+class FindRepost(Request, frozen=True, forbid_unknown_fields=True):
+    """account: who reposted. time_ms: when. short: the first 16 bytes of the SHA-256 of account and key of the post."""
+
+    account: AccountRef
+    time_ms: Annotated[int, Meta(ge=0, lt=1 << 48, description="Milliseconds since 1970.")]
+    short: Annotated[str, Meta(title="a post in short", description="32 digits.", pattern="^[0-9a-f]{32}$")]
+
+
+class Reacted(Named, frozen=True):
+    emoji: str
+
+
+class Reactions(Response, frozen=True):
+    """By emoji, then in the order in which this node met the accounts, without those that the reader does not see.
+    after: give it to get the next page; null on the last one. A page can be short or empty, and have one behind it."""
+
+    reactions: list[Reacted]
+    after: ResponsePlace | None
+
+
+class Reposters(Response, frozen=True):
+    """The same of those who reposted."""
+
+    accounts: list[Named]
+    after: ResponsePlace | None
+
+
+class FoundRepost(Response, frozen=True):
+    """uri: of the post; null: there is no such repost here."""
+
+    uri: PostUri | None
+
+
+@METHODS.read("reactions", "refused")
+def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
+    """Who reacted to a post, and with what."""
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
+    page, last, more = list[Reacted](), None, None
+    found = reacted(q, target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
+    for n, (cursor, account, emoji) in enumerate(found):
+        if len(page) == ask.limit or n == LOOKED * ask.limit:
+            more = last
+            break
+        last = response_place(cursor)
+        if visibility.sees(account):
+            page.append(Reacted(did(account), name_of(q, account), emoji))
+    return Reactions(page, more)
+
+
+@METHODS.read("reposts", "refused")
+def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
+    """Who reposted a post."""
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
+    page, last, more = list[Named](), None, None
+    target = target_of(ask.uri)
+    for n, (cursor, account) in enumerate(reposted(q, target, _place(ask.after))):
+        if len(page) == ask.limit or n == LOOKED * ask.limit:
+            more = last
+            break
+        last = response_place(cursor)
+        refused = visibility.rules.refuses("reposts", account, [target])
+        if not refused and (ask.every or visibility.sees(account)):
+            page.append(Named(did(account), name_of(q, account)))
+    return Reposters(page, more)
+
+
+@METHODS.read("repost.find", "refused")
+def find_repost(at: CommitView, ask: FindRepost) -> FoundRepost:
+    """Which post an account reposted at a time, for programs that keep a repost under a short name."""
+    wanted = bytes.fromhex(ask.short)
+    found = reposted_at(at.queries(), hosted.account_of(at, ask.account), ask.time_ms)
+    return FoundRepost(next((uri(target) for target in found if short(target) == wanted), None))
+
+
+def _place(given: str | None) -> bytes:
+    """Raises CallError."""
+    try:
+        place = bytes.fromhex(given or "")
+    except ValueError:
+        place = b"?"
+    if given and len(place) < NUMBER_BYTES:
+        raise CallError("bad_request", f"'{given[:60]}' is no place among responses: give `after` of the page before.")
+    return place

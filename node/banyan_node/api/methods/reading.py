@@ -25,15 +25,15 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.visibility import Visibility, read_viewer
-from banyan_reading import faces, locking, moving, named, pins
+from banyan_reading import identity, profiles, relations
 from banyan_reading.answers import Reposted
-from banyan_reading.faces import Face
 from banyan_reading.grouped import group_of
+from banyan_reading.identity import verified
 from banyan_reading.moments import written_ms
+from banyan_reading.profiles import Face
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import PostCounts, counts_of, reacted_by, reposted_by
 from banyan_reading.rules import Act, Rules
-from banyan_reading.verified import verified
 from banyan_reading.visibility import Place, Refusal
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
@@ -197,7 +197,7 @@ class PostRow(Response, frozen=True):
 def face_of(q: Queries, account: AccountId) -> Face:
     """Name and picture of an account. Nothing also while the view is being built: a list without names is useful."""
     try:
-        return faces.face_of(q, account)
+        return profiles.face_of(q, account)
     except ViewBuilding:
         return Face("", None)
 
@@ -231,7 +231,7 @@ def shown_media(blobs: BlobStore, item: Media) -> MediaShownRow:
 
 def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
     """The handle that an account claims, and who confirms it."""
-    found = named.handle_of(q, account)
+    found = identity.handle_of(q, account)
     if found is None:
         return None
     return HandleOf(found.handle, [Named(did(a), name_of(q, a)) for a in found.platforms])
@@ -242,24 +242,24 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
     found = q.profile(account)
-    following, to = q.follows(account, limit=FOLLOWING_SHOWN), moving.moved_to(q, account)
+    following, to = q.follows(account, limit=FOLLOWING_SHOWN), identity.moved_to(q, account)
     return Profile(
         account=did(account),
         name=found.texts.get("name", ""),
         fields=found.texts,
         pictures={name: shown_media(at.blobs, picture) for name, picture in found.pictures.items()},
         follows=q.follow_count(account),
-        followers=locking.count(q, account),
+        followers=relations.count(q, account),
         posts=q.post_count(account),
         following=[Named(did(a), name_of(q, a)) for a in following],
         handle=handle_of(q, account),
         moved_to=None if to is None else Named(did(to), name_of(q, to)),
-        also_was=[Named(did(a), name_of(q, a)) for a in moving.also_was(q, account)],
+        also_was=[Named(did(a), name_of(q, a)) for a in identity.also_was(q, account)],
         official=[
             OfficialAs(Named(did(one.platform), name_of(q, one.platform)), one.title)
             for one in verified(q, account, trusted_by(at))
         ],
-        pinned=[*map(PostRows(q, at.blobs).row, pins.pinned(q, account))],
+        pinned=[*map(PostRows(q, at.blobs).row, profiles.pinned(q, account))],
     )
 
 
@@ -360,7 +360,7 @@ class PostRows:
         target, answered = view.target, view.post.reply
         own = target.account == self._reader
         if own and self._pinned is None:
-            self._pinned = {view.target for view in pins.pinned(self._q, target.account)}
+            self._pinned = {view.target for view in profiles.pinned(self._q, target.account)}
         return Mine(
             reactions=reacted_by(self._q, target, self._reader, reactions) if reactions else [],
             reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from banyan_crdt.ids import AccountId, account_to_text
-from banyan_crdt.ops import Add
-from banyan_node.api.declare import Declared, Request, Response
-from banyan_node.api.methods.social import Undo, add_or_undo
-from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, did, entry_hex
+from banyan_crdt.ops import Add, Put
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import LOOKED, Named, name_of, reader_of, visibility_of
+from banyan_node.api.methods.social import Undo, WrittenEntry, add_or_undo
+from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, Reader, did, entry_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.writing import append, append_each
 from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
-from banyan_reading import locking
-from banyan_reading.followed import relates
+from banyan_reading import relations
+from banyan_reading.relations import relates
+from banyan_schema.collection import Draft, undo
 from banyan_schema.privately import Mute
-from banyan_schema.social import Draft, Relation, relate, undo
+from banyan_schema.social import Relation, relate, set_profile
+from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
+from banyan_schema.social.relation import FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
 from banyan_storage.local_tables import DROPPED
 
 METHODS = Declared()
@@ -70,7 +78,7 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
         raise CallError("refused", why, 403)
     said = _relate(ctx, ask, now, "follow", "follow", False)
     look_again_at(ctx, other)
-    waits = locking.waits(ctx.queries(), account, other)
+    waits = relations.waits(ctx.queries(), account, other)
     return Related(said.entry, said.account, waits, DROPPED.has(ctx.store, other))
 
 
@@ -125,3 +133,157 @@ def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
     else:
         drafts = private.drafts(ctx, account, [wanted], now)
     return Related(entry_hex(append(ctx, account, drafts, now)), did(other))
+
+
+# Followers, and locked accounts, whose followers ask first.
+
+MOST = 1_000
+"""The most followers of a page."""
+ACCEPTED, OPS = 10_000, 128
+"""The most followers that are accepted when an account is locked, and the most of one entry."""
+
+
+class RequestsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: who is asked; default: the account that reads. as: the account that reads."""
+
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+    by: Reader = None
+    after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
+
+
+class FollowersRequest(RequestsRequest, frozen=True, forbid_unknown_fields=True):
+    """account: whose followers, or who follows; default: the account that reads. as: the account that reads. mutual:
+    only those where each follows the other."""
+
+    mutual: bool = False
+
+
+class LockRequest(Request, frozen=True, forbid_unknown_fields=True):
+    undo: Undo = False
+    by: Own = None
+
+
+class FollowerRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: the follower."""
+
+    account: AccountRef
+    undo: Undo = False
+    by: Own = None
+
+
+class Followers(Response, frozen=True):
+    """In the order in which this node met them; of `following` by id. after: give it to get the next page; null on the
+    last page. A page can be short or empty, and have one behind it."""
+
+    accounts: list[Named]
+    after: Did | None
+
+
+class Locked(WrittenEntry, frozen=True):
+    """accepted: how many present followers the account accepts in the same call."""
+
+    accepted: int
+
+
+def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = False) -> Followers:
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
+    account = hosted.account_of(at, ask.account or ask.by)
+    after = hosted.account_of(at, ask.after) if ask.after else None
+    locked = relations.is_locked(q, account)
+    page, last, more = list[Named](), None, None
+    for n, (one, waits) in enumerate(relations.requests(q, account, after)):
+        if len(page) == ask.limit or n == LOOKED * ask.limit:
+            more = last
+            break
+        last = did(one)
+        accepted = not locked or relations.answered(q, account, "accept", one)
+        wanted = (waits if waiting else accepted) and (not mutual or relates(at.store.txn, account, "follow", one))
+        if visibility.sees(one) and wanted:
+            page.append(Named(last, name_of(q, one)))
+    return Followers(page, more)
+
+
+@METHODS.read("followers", "refused")
+def listing(at: CommitView, ask: FollowersRequest) -> Followers:
+    """Who follows an account; of a locked one, whom it accepted."""
+    return _page(at, ask, False, ask.mutual)
+
+
+@METHODS.read("following", "refused")
+def following(at: CommitView, ask: FollowersRequest) -> Followers:
+    """Whom an account follows, by id, those included that are locked and have not accepted it."""
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
+    account = hosted.account_of(at, ask.account or ask.by)
+    after = hosted.account_of(at, ask.after) if ask.after else None
+    found = q.follows(account, after, ask.limit + 1)
+    page = [
+        Named(did(one), name_of(q, one))
+        for one in found[: ask.limit]
+        if visibility.sees(one) and (not ask.mutual or relates(at.store.txn, one, "follow", account))
+    ]
+    return Followers(page, did(found[ask.limit - 1]) if len(found) > ask.limit else None)
+
+
+@METHODS.read("follow.requests", "refused")
+def requests(at: CommitView, ask: RequestsRequest) -> Followers:
+    """Who asks to follow a locked account, and was neither accepted nor refused."""
+    return _page(at, ask, True)
+
+
+@METHODS.write("lock", "not_found", "refused")
+def lock(ctx: Context, ask: LockRequest, now: float) -> Locked:
+    """Locks an account: whoever follows it from now on only asks to, until it accepts. Present followers stay: the
+    account accepts them in the same call. `undo` unlocks it: who asked follows it then. What it says stays public."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    salt, accepting = hosted.salt_of(ctx, account), list[Draft]()
+    if not ask.undo and not relations.is_locked(q, account):
+        if (many := q.follower_count(account)) > ACCEPTED:
+            says = f"The account has {many:,} followers; of at most {ACCEPTED:,} it can accept each one."
+            raise CallError("refused", says, 409)
+        blocked = {*q.blocks(account)}
+        for one in relations.followers(q, account):
+            if one not in blocked and not relations.answered(q, account, "accept", one):
+                accepting.append(answer_follow(salt, FollowAnswer(one, "accept")))
+    value = "" if ask.undo else LOCKED_VALUE
+    op = set_profile(salt, LOCKED, value).op
+    assert isinstance(op, Put)
+    field = set_profile(salt, LOCKED, value, q.live(account, op))
+    chunks = [accepting[at : at + OPS] for at in range(0, len(accepting), OPS)]
+    entry = append_each(ctx, account, [*chunks, [field]], now)
+    return Locked(entry_hex(entry), len(accepting))
+
+
+@METHODS.write("follow.accept", "not_found", "refused")
+def accept(ctx: Context, ask: FollowerRequest, now: float) -> WrittenEntry:
+    """Accepts a follower of a locked account; `undo` ends that. Refused with 403 where one of the two blocks the
+    other."""
+    account = hosted.account_of(ctx, ask.by)
+    if not ask.undo and (why := why_apart(ctx, account, hosted.account_of(ctx, ask.account))) is not None:
+        raise CallError("refused", why, 403)
+    return _answer(ctx, ask, now, "accept")
+
+
+@METHODS.write("follow.refuse", "not_found", "refused")
+def refuse(ctx: Context, ask: FollowerRequest, now: float) -> WrittenEntry:
+    """Takes a wish to follow off the list. The other one is not told."""
+    return _answer(ctx, ask, now, "refuse")
+
+
+def _answer(ctx: Context, ask: FollowerRequest, now: float, answer: Answer) -> WrittenEntry:
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    follower: AccountId = hosted.account_of(ctx, ask.account)
+    draft = answer_follow(hosted.salt_of(ctx, account), FollowAnswer(follower, answer))
+    assert isinstance(draft.op, Add)
+    live = q.live(account, draft.op)
+    if ask.undo:
+        if not live or not relations.answered(q, account, answer, follower):
+            raise CallError("not_found", f"There is nothing to undo by follow.{answer}.", 404)
+        return WrittenEntry(entry_hex(append(ctx, account, [undo(FOLLOW_ANSWER, live)], now)))
+    if not relations.is_locked(q, account):
+        who = account_to_text(account)
+        raise CallError("refused", f"{who} is not locked: whoever follows it does. `lock` changes that.", 409)
+    if live and relations.answered(q, account, answer, follower):
+        return WrittenEntry(entry_hex(live[-1].entry))
+    before = [undo(FOLLOW_ANSWER, live)] if live else []
+    return WrittenEntry(entry_hex(append(ctx, account, [*before, draft], now)))

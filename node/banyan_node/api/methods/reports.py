@@ -21,8 +21,8 @@ from banyan_node.api.methods.reading import HandleOf, Named, PostRow, PostRows, 
 from banyan_node.api.texts import AccountRef, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import why_gone
-from banyan_node.moderation import decisions, reports, telling
+from banyan_node.hosting.visibility import why_gone
+from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target
@@ -192,7 +192,7 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     if same is None:
         for moderator in [*MODERATORS.keys(ctx.store)]:
             if moderator != account:
-                telling.tell(ctx.store, moderator, ToldNote("report", made.id, at_ms))
+                decisions.tell(ctx.store, moderator, ToldNote("report", made.id, at_ms))
     return _mine(q, made, by)
 
 

@@ -34,13 +34,13 @@ from banyan_node.api.texts import (
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.drafts import why_refused
-from banyan_node.hosting.gone import Gone, why_gone
+from banyan_node.hosting.visibility import Gone, why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
-from banyan_node.media.posting import item_of
+from banyan_node.media.intake import item_of
 from banyan_node.operator_errors import CallError
 from banyan_reading.grouped import group_of
-from banyan_reading.pins import SHOWN, pinned
+from banyan_reading.profiles import MOST_PINS, pinned
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.rules import Rules
 from banyan_schema.media import Media
@@ -61,7 +61,6 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.pinned import pin
 from banyan_schema.social.post import (
     MAX_MEDIA,
     MAX_MENTIONS,
@@ -70,6 +69,7 @@ from banyan_schema.social.post import (
     OPEN,
     Urgency,
 )
+from banyan_schema.social.profile import pin
 from banyan_storage.views.large_accounts import has_steps
 
 METHODS = Declared()
@@ -416,6 +416,6 @@ def pinning(ctx: Context, ask: PinPostRequest, now: float) -> WrittenEntry:
     if target.account != account:
         raise CallError("refused", "Only posts of one's own are pinned to a profile.", 403)
     draft, there = pin(hosted.salt_of(ctx, account), target.key), pinned(ctx.queries(), account)
-    if not ask.undo and len(there) >= SHOWN and all(view.target != target for view in there):
-        raise CallError("refused", f"{SHOWN} posts are pinned, and no more are shown: take one off first.", 409)
+    if not ask.undo and len(there) >= MOST_PINS and all(view.target != target for view in there):
+        raise CallError("refused", f"{MOST_PINS} posts are pinned, and no more are shown: take one off first.", 409)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))

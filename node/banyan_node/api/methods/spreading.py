@@ -15,7 +15,7 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, EntryHex, Milliseconds, PostUri, did, entry_hex, uri
 from banyan_node.hosting import hosted
 from banyan_reading.queries import Queries
-from banyan_replica.gossip.trail import Way
+from banyan_replica.gossip.memory import Way
 from banyan_replica.view import SpreadView
 from banyan_schema.social import POST, Target
 from banyan_storage.arrived import origins

@@ -31,15 +31,14 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import Gone, why_gone
-from banyan_node.hosting.visibility import Visibility
+from banyan_node.hosting.visibility import Gone, Visibility, why_gone
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.threads import CURSOR_BYTES, Answer, above, below
 from banyan_reading.visibility import Place, Reason
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
-from banyan_schema.social.hidden import Hidden, hide
+from banyan_schema.social.response import Hidden, hide
 from banyan_storage.blobs import BlobStore
 
 METHODS = Declared()

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.filters import FilterRow, filters
-from banyan_node.api.methods.markers import CLEARED, furthest, newest_heard, place_said
+from banyan_node.api.methods.notices import CLEARED, furthest, newest_heard, place_said
 from banyan_node.api.methods.private import OneReader, Undo, opened, say
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
@@ -32,7 +32,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.visibility import read_viewer
 from banyan_node.operator_errors import CallError
-from banyan_reading import locking
+from banyan_reading import relations
 from banyan_schema.privately import Dismissed, FollowedTag, FollowWish, Marker, QuietThread
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
@@ -171,7 +171,7 @@ def viewer(at: CommitView, ask: OneReader) -> ViewerShown:
     account, q = hosted.account_of(at, ask.by), at.queries()
     held, follows = opened(at, account), q.follows(account)
     wants = read_viewer(q, account, held)
-    apart = sorted({*follows} - {*locking.followed(q, account, follows)} | {*wants.apart})
+    apart = sorted({*follows} - {*relations.followed(q, account, follows)} | {*wants.apart})
     return ViewerShown(
         blocks=[did(one) for one in sorted(wants.blocks)],
         mutes=[MutedUntil(did(one), until) for one, until in sorted(wants.mutes.items())],

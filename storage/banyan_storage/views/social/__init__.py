@@ -1,1 +1,1 @@
-"""Views of what people say, one file a view. A file with a `VIEW` is found by registry.py; no list names it."""
+"""Views of what people say, by what they are about. registry.py finds every `View` in a file; no list names it."""

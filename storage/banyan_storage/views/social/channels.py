@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from banyan_storage.engine import Table
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 from banyan_storage.views.view import Counter, Row, View, by_account, by_target
 
 CHANNEL_EPISODES = Table("channel_episodes")

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from banyan_schema.notices import UNTOLD
 from banyan_storage.engine import Table
-from banyan_storage.layout import Layout
-from banyan_storage.tables import part_place
+from banyan_storage.tables import Layout, part_place
 from banyan_storage.views.view import Row, View
 
 NOTICES = Table("notices", dupsort=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from banyan_schema.social.post import OPENING
 from banyan_storage.engine import Item, Table
-from banyan_storage.layout import Layout
+from banyan_storage.tables import Layout
 from banyan_storage.views.view import OpeningPost, Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
@@ -14,12 +15,49 @@ LINE = Layout("time 8 | key 16 | place 8", rest="key")
 """key: of the post."""
 
 
-def _row(account: bytes, time: bytes, post: bytes, place: bytes) -> Row:
+def _timeline_row(account: bytes, time: bytes, post: bytes, place: bytes) -> Row:
     return TIMELINE, account, time + post + place
 
 
-def _openings(posts: Iterable[OpeningPost]) -> list[Item]:
+def _timeline_openings(posts: Iterable[OpeningPost]) -> list[Item]:
     return [(account, time + post + place) for account, time, post, place in posts]
 
 
-VIEW = View("timeline", 1, (TIMELINE,), {"timeline": _row}, {TIMELINE: 0}, openings=_openings)
+TIMELINE_VIEW = View(
+    "timeline", 1, (TIMELINE,), {"timeline": _timeline_row}, {TIMELINE: 0}, openings=_timeline_openings
+)
+
+
+# The posts of all accounts by time, so that a page of everybody's costs the same however many accounts there are.
+#
+# Openings and answers are apart: most public timelines have no answers, and would have to read past them.
+
+RECENT = Table("recent")
+"""kind 1 | BY_TIME, with the place -> nothing. kind: OPENING or ANSWER of
+banyan_schema.social.post"""
+
+
+def _recent_row(account: bytes, key: bytes, post: bytes, place: bytes) -> Row:
+    return RECENT, key + account + post + place, b""
+
+
+def _recent_openings(posts: Iterable[OpeningPost]) -> list[Item]:
+    return [(OPENING + time + account + post + place, b"") for account, time, post, place in posts]
+
+
+RECENT_VIEW = View("recent", 1, (RECENT,), {"recent": _recent_row}, {RECENT: 9}, openings=_recent_openings)
+
+
+# The reposts of an account by time, for its own page and for the home timelines of its followers.
+
+SHARES = Table("shares", dupsort=True)
+"""account number 4 -> set of: LINE, as in the table of posts; its key is the element of the repost"""
+
+_UNIQUE = Layout("key 16 | element 16")
+
+
+def _share_row(account: bytes, time: bytes, cell_and_element: bytes, place: bytes) -> Row:
+    return SHARES, account, time + cell_and_element[_UNIQUE.element] + place
+
+
+SHARES_VIEW = View("shares", 1, (SHARES,), {"shares": _share_row}, {SHARES: 0})

@@ -14,21 +14,80 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 from anyio import to_thread
 from cachetools import TTLCache
 
+from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon.cards import card_store
-from banyan_web.mastodon.cards.card_store import KeptCard
 from banyan_web.mastodon.cards.page_fetching import absolute, fetched
 from banyan_web.mastodon.entities.accounts import profiles
 from banyan_web.mastodon.html import first_link
 from banyan_web.outward import Outside, Unreachable
 from banyan_web.refusals import Refused
+
+# The cards that are kept, in the door's file, by the address of the page; and the addresses that gave none.
+#
+# They are a cache: what is old or too much goes, and is fetched again when somebody sees the link.
+
+KEPT_S, FAILED_S = 14 * DAY_S, DAY_S
+"""How long a card is shown, and how long an address that gave none is not asked again."""
+MOST, PICTURE_BYTES = 5_000, 64 << 20
+"""Addresses, and bytes of all pictures."""
+
+
+class KeptCard(NamedTuple):
+    """said: fields of the PreviewCard entity, without addresses of this server; None: there is no card. picture: the
+    name of its picture, and type of it."""
+
+    said: dict[str, Any] | None
+    picture: str | None
+    kind: str | None
+    kept: int
+
+    @property
+    def fresh(self) -> bool:
+        return time.time() - self.kept < (FAILED_S if self.said is None else KEPT_S)
+
+
+def card(door: DoorStore, url: str) -> KeptCard | None:
+    with door.reading() as db:
+        what = "select said, picture, kind, kept from cards where url = ?"
+        row = next(iter(db.execute(what, (url,))), None)
+    if row is None:
+        return None
+    return KeptCard(None if row[0] is None else msgspec.json.decode(row[0]), *row[1:])
+
+
+def keep(door: DoorStore, url: str, said: dict[str, Any] | None, raw: bytes | None, kind: str | None) -> KeptCard:
+    """raw, kind: of its picture, if it has one."""
+    now = int(time.time())
+    name = None if raw is None else sha256(raw).hexdigest()[:32]
+    text = None if said is None else msgspec.json.encode(said).decode()
+    with door.writing() as db:
+        door.end_terms("cards")
+        db.execute("insert or replace into cards values (?, ?, ?, ?, ?, ?)", (url, text, name, kind, raw, now))
+        size = "sum(length(coalesce(raw, x''))) over (order by kept desc, url)"
+        place = "row_number() over (order by kept desc, url)"
+        db.execute(
+            f"delete from cards where url in (select url from (select url, {size} as size, {place} as place from cards)"
+            " where size > ? or place > ?)",
+            (PICTURE_BYTES, MOST),
+        )
+    return KeptCard(said, name, kind, now)
+
+
+def picture(door: DoorStore, name: str) -> tuple[str, bytes] | None:
+    """Type and bytes."""
+    with door.reading() as db:
+        row = next(iter(db.execute("select kind, raw from cards where picture = ? limit 1", (name,))), None)
+    return None if row is None else (row[0], bytes(row[1]))
+
 
 Changed = Callable[[DoorContext, str], Awaitable[None]]
 Cards = Literal["off", "own", "read"]
@@ -92,7 +151,7 @@ class LinkCards:
     def _known(self, web: DoorContext, url: str) -> KeptCard | None:
         found = self._held.get(url)
         if found is None:
-            found = card_store.card(web.door, url)
+            found = card(web.door, url)
             if found is not None:
                 self._held[url] = found
         return found
@@ -146,7 +205,7 @@ class LinkCards:
             await anyio.sleep(random.uniform(0, within))
             await anyio.sleep(self._turn(urlsplit(url).netloc))
             async with slots:
-                held = card_store.card(web.door, url)
+                held = card(web.door, url)
                 if held is None or not held.fresh:  # else another process of the door asked meanwhile
                     held = await self._fetch(web, url)
                 self._held[url] = held
@@ -174,7 +233,7 @@ class LinkCards:
         except Unreachable:
             found = None
         said, raw, kind = (None, None, None) if found is None else found
-        return await to_thread.run_sync(card_store.keep, web.door, url, said, raw, kind)
+        return await to_thread.run_sync(keep, web.door, url, said, raw, kind)
 
 
 def link_of(text: str) -> str:

@@ -9,7 +9,7 @@ from anyio import to_thread
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.noticing import SHOWN_AS
 from banyan_web.mastodon.push import subscriptions
-from banyan_web.mastodon.push.encryption import AUTH_BYTES, AppKeys, from_64, is_point
+from banyan_web.mastodon.push.crypto import AUTH_BYTES, AppKeys, from_64, is_point
 from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.push.subscriptions import POLICIES, PushSubscription, Wish
 from banyan_web.mastodon.streaming.endpoints import raw_token

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon.push.encryption import AppKeys
+from banyan_web.mastodon.push.crypto import AppKeys
 
 MOST = 50
 """Subscriptions of one account: beyond it, the oldest goes."""

@@ -25,24 +25,27 @@ from cachetools import FIFOCache
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_reading.places import place_ms
+from banyan_reading.timelines import place_ms
 from banyan_reading.visibility import Place
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import Tail, TailEvent
 from banyan_web.mastodon.ids import repost_id, status_id
-from banyan_web.mastodon.moderated import is_limited
-from banyan_web.mastodon.streaming import shown
+from banyan_web.mastodon.reports import is_limited
+from banyan_web.mastodon.streaming import listeners
 from banyan_web.mastodon.streaming.app_streams import (
+    OF_PERSON,
     QUEUED,
+    WITHOUT_POSTS,
     AppStream,
     Candidate,
     Message,
     PostState,
+    StreamName,
     eyes_of,
     facts_of,
+    public_channels,
 )
-from banyan_web.mastodon.streaming.channels import OF_PERSON, WITHOUT_POSTS, StreamName, public_channels
-from banyan_web.mastodon.streaming.people import LETTING, MOVING, Listener
+from banyan_web.mastodon.streaming.listeners import LETTING, MOVING, Listener
 from banyan_web.refusals import BUILDING, Refused
 
 REMEMBERED = 50_000
@@ -241,7 +244,7 @@ class Hub:
         author, uri, content = account_from_text(event["account"]), event["uri"], event.get("content") or {}
         new, by, before, id_ = event["kind"] == "create", list[AccountId](), None, ""
         if not new:
-            row = await shown.plain(web, uri)
+            row = await listeners.plain(web, uri)
             content, id_ = _content(row), status_id(uri, row["time_ms"])
             if self._people:
                 found = (await web.call("reposts", uri=uri, limit=REPOSTERS, every=True))["accounts"]
@@ -252,8 +255,8 @@ class Hub:
             was = content | await _replaced(web, uri, event.get("entry"))
             before = self._state(author, was, frozenset(public_channels(was, event["hosted"])), by)
         quoted = (content.get("quote") or "").partition("/")[0]
-        people = await shown.current(web, filter(None, (event["account"], quoted))) if now.to else {}
-        make = partial(shown.status, web, uri, people)
+        people = await listeners.current(web, filter(None, (event["account"], quoted))) if now.to else {}
+        make = partial(listeners.status, web, uri, people)
         made = await self._give(web, now, make, before, id_, new and not quoted, quoted)
         if made is not None:
             self._ids[uri] = made["id"], public
@@ -263,7 +266,7 @@ class Hub:
         if not self._streams:
             return
         with suppress(Refused):
-            row = await shown.plain(web, uri)
+            row = await listeners.plain(web, uri)
             hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
             await self._said(web, {"account": row["account"], "uri": uri, "hosted": hosted, "kind": "update"})
 
@@ -282,7 +285,7 @@ class Hub:
         whoever reposted one, all who follow them may have it."""
         for post in posts:
             try:
-                await shown.plain(web, post["uri"])
+                await listeners.plain(web, post["uri"])
             except Refused:
                 time_ms = _ms_in_key(post["uri"]) if post["time_ms"] is None else post["time_ms"]
                 id_, _ = self._ids.pop(post["uri"], (status_id(post["uri"], time_ms), None))
@@ -299,17 +302,17 @@ class Hub:
         author = account_from_text(event["content"]["account"])
         to = self._candidates(author, account_from_text(by))
         if to:
-            row = await shown.plain(web, uri, by)
+            row = await listeners.plain(web, uri, by)
             facts = replace(facts_of(author, _content(row)), refused=row["refused"])
             now, reposted = PostState(facts, to), {"account": by, "time_ms": at}
-            people = await shown.current(web, (event["content"]["account"], by))
-            await self._give(web, now, partial(shown.status, web, uri, people, reposted=reposted))
+            people = await listeners.current(web, (event["content"]["account"], by))
+            await self._give(web, now, partial(listeners.status, web, uri, people, reposted=reposted))
 
     async def _give(
         self,
         web: DoorContext,
         now: PostState,
-        make: Callable[[shown.Eyes], Any],
+        make: Callable[[listeners.Eyes], Any],
         before: PostState | None = None,
         id_: str = "",
         new: bool = False,
@@ -317,7 +320,7 @@ class Hub:
     ) -> dict[str, Any] | None:
         """Makes what is needed, once for all who see it alike. before: of an edit, with the id of the post. new: nobody
         but the author can have marked it yet. quoted: whose words are in it, too. Raises Refused if nobody sees it."""
-        made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
+        made: dict[listeners.Eyes, tuple[dict[str, Any], str] | None] = {}
         author, to = account_to_text(now.facts.author), [*now.to, *(before.to if before else ())]
         names = {author, *(account_to_text(one.by) for one in to if one.by is not None)} if to else ()
         limited, now_ms = (
@@ -364,7 +367,7 @@ class Hub:
 
     async def _heard(self, web: DoorContext, person: Listener) -> None:
         rows = await person.news(web)
-        for entity in await shown.notifications(web, rows, person.did) if rows else ():
+        for entity in await listeners.notifications(web, rows, person.did) if rows else ():
             payload = msgspec.json.encode(entity).decode()
             for channel in (_USER, StreamName("user:notification")):
                 for stream in self._of(channel):

@@ -1,0 +1,231 @@
+"""Ending an account with all that this node holds of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, structs
+
+from banyan_crdt.errors import Refused
+from banyan_crdt.ids import AccountId, EntryId, account_to_text
+from banyan_crdt.ops import Close
+from banyan_crdt.state import erasure_dep, wish_of
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
+from banyan_node.api.methods import keys
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, WriterHex, did, writer_hex
+from banyan_node.context import Context
+from banyan_node.home.keystore import ROOT_SLOT
+from banyan_node.hosting import erasing, hosted, interest
+from banyan_node.operator_errors import CallError
+from banyan_storage.due import Work
+from banyan_storage.local_tables import DROPPED, ERASURES, Erasure, Word
+from banyan_storage.reader import StoreReader
+
+METHODS = Declared()
+
+
+class EraseRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """confirm: the name under which the account is hosted here, or its DID, typed again. reason: why, such as the
+    request of its owner. days: within how many days all is gone here; it begins a day before that."""
+
+    account: AccountRef
+    confirm: str
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    days: Annotated[int, Meta(ge=0, le=erasing.MOST_DAYS)] = 0
+
+
+class ErasureOf(Request, frozen=True, forbid_unknown_fields=True):
+    account: AccountRef
+
+
+class PeerAnswer(Response, frozen=True):
+    """What a peer does about it, by what it said last, at `at_ms`. state: erased; waits, until `until_ms`; shown, to
+    its operator; unknown: it said nothing, as one that does not have the account, or runs an older program. by: the key
+    that signed the answer."""
+
+    peer: str
+    state: Word
+    until_ms: Milliseconds | None
+    at_ms: Milliseconds
+    by: WriterHex | None
+
+
+class ErasureReceipt(Response, frozen=True):
+    """reason: empty, if the account's control log asks for it and nobody here did. at_ms: when it was asked for, or
+    seen here. until_ms: by when all is gone here; of what the control log asks for, when it may go. erased_ms: when it
+    was gone from every file of this node; null: not yet. state: waits, erased, or shown to the operator, who decides.
+    peers: what other nodes answered to this one, where it was asked for."""
+
+    account: Did
+    reason: str
+    at_ms: Milliseconds
+    until_ms: Milliseconds
+    erased_ms: Milliseconds | None
+    state: Word
+    peers: list[PeerAnswer]
+
+
+class Erasures(Response, frozen=True):
+    erasures: list[ErasureReceipt]
+
+
+@METHODS.write("account.erase", "not_found", "refused", audited=True, final=True)
+def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
+    """Closes a hosted account, unless it is closed, and erases all that this node holds of it but its control log.
+    Until the erasing begins, the recovery key undoes both (`account.recover`), and a second call replaces the reason
+    and the term. Once it has begun, a call changes nothing and answers how far it is."""
+    account = hosted.account_of(ctx, ask.account)
+    home, known = hosted.hosted(ctx, account), ERASURES.get(ctx.store, account)
+    if known is not None and erasing.is_begun(ctx.store, account, hosted.control_of(ctx, account)):
+        hosted.end(ctx, account)
+        return _receipt(ctx.store, account, known)
+    if home is None:
+        raise CallError("refused", f"{account_to_text(account)} is not hosted here; `banyan store drop` drops it.", 409)
+    if account == hosted.me(ctx):
+        raise CallError("refused", "This is the node's own account: close it, and delete the home.", 409)
+    keys.demand_name(home, ask.confirm)
+    control, now_ms = hosted.control_of(ctx, account), ctx.replica.wall_ms(now)
+    if control.frozen:
+        raise CallError("refused", "The account is frozen: a key of a higher slot has to decide first.", 409)
+    wish = wish_of(control)
+    entry = None if wish is None else wish.entry
+    try:
+        entry = _close(ctx, account, erasure_dep(erasing.begins(ask.days, now_ms)), now)
+    except (CallError, Refused):
+        if not control.closed:
+            raise
+    return _receipt(ctx.store, account, erasing.plan(ctx, account, ask.reason, ask.days, now_ms, entry))
+
+
+def _close(ctx: Context, account: AccountId, wish: EntryId | None, now: float) -> EntryId:
+    """Closes the account, also once more, with a wish or to take one back."""
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    deps = () if wish is None else (wish,)
+    entry = ctx.replica.author.control(account, root, Close(), ctx.replica.wall_ms(now), deps=deps)
+    ctx.replica.writes.publish_control(account, now)
+    return entry.id
+
+
+@METHODS.write("account.unerase", "not_found", "refused", audited=True)
+def take_back(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
+    """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed,
+    until its recovery key undoes that."""
+    account, known = _known(ctx, ask)
+    if not known.here:
+        raise CallError("refused", "It was not asked for here: its root key takes it back.", 409)
+    if ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None:
+        raise CallError("refused", "It is erased here already.", 409)
+    if known.entry:
+        _close(ctx, account, None, now)
+    erasing.take_back(ctx, account)
+    return _receipt(ctx.store, account, known)
+
+
+@METHODS.write("store.erase", "not_found", "refused", audited=True)
+def obey(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
+    """Obeys an account that asks by its control log to be erased: it goes from this node's files when 30 days are over
+    in which whoever was robbed can undo it."""
+    account, known = _known(ctx, ask)
+    if hosted.is_hosted(ctx.store, account):
+        raise CallError("refused", "This account is hosted here: `banyan account erase` erases it.", 409)
+    if known.word == "shown":
+        now_ms = ctx.replica.wall_ms(now)
+        ctx.store.set_due(Work.ERASE_ACCOUNT, account, now_ms)  # it is looked again, and waits
+        known = erasing.put(ctx, account, structs.replace(known, obeyed=True), now_ms)
+    return _receipt(ctx.store, account, known)
+
+
+@METHODS.read("store.erasures", slow=True)
+def listing(at: CommitView, ask: Nothing) -> Erasures:
+    """The accounts that are to be erased or were: asked for here, or by the account itself, wherever it is hosted."""
+    return Erasures([_receipt(at.store, account, one) for account, one in ERASURES.rows(at.store)])
+
+
+@METHODS.read("account.erasure", "not_found", "refused")
+def receipt(at: CommitView, ask: ErasureOf) -> ErasureReceipt:
+    """How far the erasing of an account is, here and at peers."""
+    return _receipt(at.store, *_known(at, ask))
+
+
+def _known(at: Context | CommitView, ask: ErasureOf) -> tuple[AccountId, Erasure]:
+    account = hosted.account_of(at, ask.account)
+    found = ERASURES.get(at.store, account)
+    if found is None:
+        raise CallError("not_found", f"No erasing of {account_to_text(account)} was asked for here.", 404)
+    return account, found
+
+
+def _receipt(reader: StoreReader, account: AccountId, made: Erasure) -> ErasureReceipt:
+    peers = [
+        PeerAnswer(one.peer, one.word, one.until_ms, one.at_ms, None if one.by is None else writer_hex(one.by))
+        for one in erasing.answers(reader, account)
+    ]
+    return ErasureReceipt(did(account), made.reason, made.at_ms, made.until_ms, made.erased_ms, made.word, peers)
+
+
+# Dropping whole accounts from this node, and taking them again.
+
+
+class DropAccountRequest(Request, frozen=True, forbid_unknown_fields=True):
+    account: AccountRef
+
+
+class DroppedAnswer(Response, frozen=True):
+    """entries: how many were held and counted."""
+
+    account: Did
+    entries: int
+
+
+class UndroppedAnswer(Response, frozen=True):
+    account: Did
+
+
+class DroppedAccounts(Response, frozen=True):
+    accounts: list[Did]
+
+
+@METHODS.write("store.drop", "refused", "not_found", alone=True, audited=True)
+def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
+    """Erases an account from this node, which does not fetch it again. Readers are shown nothing of it any more; a
+    large one is erased in steps after the answer. Other nodes decide for themselves."""
+    account = hosted.account_of(ctx, ask.account)
+    if ctx.settings.config.interest.mode == "all":
+        raise CallError(
+            "refused",
+            "This node holds all accounts (interest.mode) and cannot tell its neighbours that it lacks one, so they "
+            "would offer it for ever. Drop it on a node of chosen accounts, or withhold its posts (`store withhold`).",
+            409,
+        )
+    if hosted.is_hosted(ctx.store, account):
+        raise CallError(
+            "refused", "This node signs for that account; `banyan account close` ends it for everybody.", 409
+        )
+    DROPPED.put(ctx.store, account, True)
+    ctx.replica.commit()
+    interest.hold(ctx, now)
+    entries = interest.begin_drop(ctx, account)
+    interest.drop_step(ctx, account, now)
+    return DroppedAnswer(did(account), entries)
+
+
+@METHODS.write("store.undrop", "not_found", alone=True, audited=True)
+def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer:
+    """Lets a dropped account in again. It is fetched if somebody here follows it closely enough."""
+    account = hosted.account_of(ctx, ask.account)
+    if not DROPPED.has(ctx.store, account):
+        raise CallError(
+            "not_found", "That account is not dropped here; `banyan store dropped` lists those that are.", 404
+        )
+    DROPPED.put(ctx.store, account, None)
+    ctx.replica.commit()
+    interest.hold(ctx, now)
+    if account in ctx.store.leaving() and interest.is_wanted(ctx, account):
+        interest.stay(ctx, account, now)
+    return UndroppedAnswer(did(account))
+
+
+@METHODS.read("store.dropped", slow=True)
+def listed(at: CommitView, ask: Nothing) -> DroppedAccounts:
+    """The accounts that were dropped from this node."""
+    return DroppedAccounts([did(account) for account in DROPPED.keys(at.store)])

@@ -1,0 +1,218 @@
+"""Totals: digests that show whether two nodes hold the same, and the size of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+from banyan_crdt.ids import EntryId, Head, LogId, is_checkpoint, is_control
+from banyan_node.api.declare import CommitView, Declared, Looking, Nothing, Request, Response
+from banyan_node.api.methods.reading import name_of
+from banyan_node.api.texts import Did, DigestHex, WriterHex, did, digest_hex, writer_hex
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.links import completeness
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake.intake import NotTaken
+from banyan_replica.peers.statements import read_withheld
+from banyan_replica.view import LinkView, ReplicaView
+
+METHODS = Declared()
+
+
+class DigestRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: only of this one."""
+
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+
+
+class Digest(Response, frozen=True):
+    """digest: of all logs. views: of all that is shown, with content."""
+
+    digest: DigestHex
+    views: DigestHex
+    entries: int
+    lacking_parts: int
+
+
+class GraphFiguresRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """digest: also that of all logs, which takes a second for every some 50,000 accounts."""
+
+    digest: bool = False
+
+
+class GraphFigures(Response, frozen=True):
+    """digest: null unless it was asked for."""
+
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    reactions: int
+    reposts: int
+    entries: int
+    bytes: int
+    digest: DigestHex | None
+
+
+class GraphSize(Response, frozen=True):
+    """hosted: accounts whose keys this node holds. accounts, posts: of all that are held here. nodes: linked peers."""
+
+    hosted: int
+    accounts: int
+    posts: int
+    nodes: int
+
+
+@METHODS.read("digest", slow=True)
+def digest(at: CommitView, ask: DigestRequest) -> Digest:
+    """Two digests, which are equal on nodes that hold the same: of all, or of one account."""
+    q, store = at.queries(), at.store
+    if ask.account is not None:
+        account = hosted.account_of(at, ask.account)
+        heads, shown = store.account_digest(account), q.views_digest(account)
+        entries = sum(head.length for log, head in store.heads(account).items() if not is_checkpoint(log))
+        return Digest(digest_hex(heads), digest_hex(shown), entries, q.lacking_parts())
+    return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
+
+
+@METHODS.read("graph.stats", slow=True)
+def graph_stats(at: CommitView, ask: GraphFiguresRequest) -> GraphFigures:
+    """The size of the graph that is held here."""
+    s = at.queries().graph_stats(ask.digest)
+    return GraphFigures(
+        accounts=s.accounts,
+        follows=s.follows,
+        posts=s.posts,
+        replies=s.replies,
+        reactions=s.reactions,
+        reposts=s.reposts,
+        entries=s.entries,
+        bytes=s.stored_bytes,
+        digest=None if s.digest is None else digest_hex(s.digest),
+    )
+
+
+@METHODS.look("graph.size")
+def graph_size(at: Looking, ask: Nothing) -> GraphSize:
+    """A few numbers that cost nothing, for pages that everybody may ask for."""
+    linked = sum(link.greeted for link in at.seen.links)
+    return GraphSize(hosted.count(at), at.store.counts().accounts, at.queries().post_count(None), linked)
+
+
+# What differs from a peer, log by log, and why.
+
+
+class Difference(Response, frozen=True):
+    """mine, theirs: counted entries of the log here and at the peer."""
+
+    account: Did
+    name: str
+    writer: WriterHex
+    log: int
+    mine: int
+    theirs: int
+    reason: str
+    sentence: str
+
+
+class Facts(NamedTuple):
+    """What the replica's thread knows of a peer: its claims about logs that differ, those that were refused among them,
+    why items of it were not accepted yet, and the last reasons for missing content."""
+
+    differences: Mapping[LogId, Head]
+    notes: Mapping[LogId, NotTaken]
+    withheld: Mapping[tuple[EntryId, int], bytes]
+
+
+def link_of(view: ReplicaView, peer: str) -> LinkView:
+    """A linked peer by its id, or a unique start or end of it. Raises CallError."""
+    found = [link for link in view.links if link.peer.startswith(peer) or link.peer.endswith(peer)]
+    if len(found) != 1 or not peer:
+        linked = ", ".join(sorted(link.peer for link in view.links)) or "nobody"
+        raise CallError("no_peer", f"No one peer is called '{peer[:60]}'; linked are: {linked}.", 404)
+    return found[0]
+
+
+def compare_with(ctx: Context, peer: str, now: float) -> str:
+    """Starts a comparison by sketch, also of what stands. Quick; runs on the replica's thread."""
+    link = link_of(ctx.replica.status.view(now), peer)
+    ctx.replica.peers.compare(link.peer, now)
+    return link.peer
+
+
+def facts(ctx: Context, peer: str, now: float) -> Facts:
+    """Collects the facts. Quick; runs on the replica's thread. Other threads interpret them."""
+    view = ctx.replica.status.view(now)
+    link = link_of(view, peer)
+    notes = {log: note for (who, log), note in view.notes.items() if who == link.peer}
+    return Facts(link.differences, notes, ctx.replica.peers.withheld())
+
+
+def differences(at: Looking, known: Facts) -> list[Difference]:
+    q = at.queries()
+    rows: list[Difference] = []
+
+    def row(log: LogId, mine: int, theirs: int, reason: str, sentence: str) -> None:
+        name, writer = name_of(q, log.account), writer_hex(log.writer)
+        rows.append(Difference(did(log.account), name, writer, log.log, mine, theirs, reason, sentence))
+
+    for log, theirs in known.differences.items():
+        mine = at.store.head(log)
+        reached = theirs.id is None and mine.length == theirs.length  # a sketch only names the length
+        if mine != theirs and not reached:
+            row(log, mine.length, theirs.length, *_why(at, known, log, mine, theirs))
+    for (entry, op), why in known.withheld.items():
+        where = at.store.place(entry)
+        if where is None:
+            continue
+        log, seq = where
+        said = read_withheld(at.here.realm, why, entry, op).sentence if why else "withheld without a statement"
+        row(log, seq, seq, "withheld", f"the content of operation {op} of entry {seq} is {said}")
+    return rows
+
+
+_NOTED = {
+    "account": "not yet known",
+    "grant": "not yet granted",
+    "future": "from the future",
+    "limit": "over its limit",
+    "until": "over its limit",
+    "cut": "cut",
+    "gap": "behind",
+    "control": "not yet known",
+    "version": "newer version",
+    "full": "no room here",
+    "busy": "behind",
+    "branch": "behind",
+}
+
+
+def _why(at: Looking, known: Facts, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
+    """A word and a sentence for one difference."""
+    rights, note = at.store.grants(log.account), known.notes.get(log)
+    if mine.flag or theirs.flag:
+        word = "frozen" if is_control(log) else "forked"
+        who = "here" if mine.flag else "at the peer"
+        return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
+    if log.log and rights is not None and log.writer in rights.cuts:
+        return "cut", f"its writer was cut off; {mine.length} entries count here"
+    if (blamed := completeness.control_blame(at, known.differences, log, mine, theirs)) is not None:
+        return blamed
+    if note is not None:
+        return _NOTED[note.reason], note.sentence
+    if log.log and rights is not None and rights.grant_of(log.writer, log.log) is None:
+        return "not yet granted", "the account's control log that is held here grants no such log"
+    if is_checkpoint(log):
+        newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
+        return ("behind" if newer else "ahead"), f"checkpoint {mine.length} is held here, {theirs.length} at the peer"
+    if theirs.length > mine.length:
+        return "behind", f"the peer has {completeness.entries(theirs.length - mine.length)} more"
+    if theirs.length < mine.length:
+        wrong = at.seen.wrong_clock
+        return "ahead", f"the peer lacks {completeness.entries(mine.length - theirs.length)}" + (
+            f": {wrong}" if wrong else ""
+        )
+    return "diverged", f"both have {mine.length} entries and another last one"

@@ -1,0 +1,199 @@
+"""Long work of this node: what runs and how far it is, beginning it in the background, and cancelling it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response, Shell
+from banyan_node.api.methods.decisions import Number
+from banyan_node.api.texts import Milliseconds
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import trusted_clock
+from banyan_node.upkeep.tasks import LongWork
+from banyan_storage.lmdb_folder import make_folder
+from banyan_storage.views.building import begin
+from banyan_storage.views.registry import NAMES, ViewStanding, standings
+
+METHODS = Declared()
+Does = Literal["verify", "rebuild", "export", "import", "compact"]
+FileName = Annotated[
+    str,
+    Meta(
+        title="a file's name",
+        description="In the folder `archives` of the home: letters, digits, `.`, `_` and `-`.",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$",
+    ),
+]
+_METHODS = {
+    "verify": "store.verify",
+    "rebuild": "store.rebuild",
+    "export": "archive.export",
+    "import": "archive.import",
+    "compact": "store.compact",
+}
+
+
+class BeginWorkRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """do: verify, all that is held; rebuild, a view or all; export, all that is held into an archive `name`; import,
+    the archive `name`; compact, a copy of the store into the folder `name`. view: to rebuild; default: all."""
+
+    do: Does
+    name: FileName | None = None
+    view: str | None = None
+
+
+class CancelRequest(Request, frozen=True, forbid_unknown_fields=True):
+    id: Number
+
+
+class WorkRow(Response, frozen=True):
+    """do: a method. about: a file or a view. done, of: how far it is, in what it counts: accounts of an export or of
+    verifying, bytes of an import, percent of a view; of: null where it is not known. why: of a failure, or that it was
+    cancelled. stoppable: whether it can be cancelled. id: null for views, which are built again after a restart too."""
+
+    id: Number | None
+    do: str
+    about: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    began_ms: Milliseconds | None
+    ended_ms: Milliseconds | None
+    done: int
+    of: int | None
+    why: str | None
+    stoppable: bool
+
+
+class Works(Response, frozen=True):
+    """What runs, and the last 50 that ended, the newest first. failing: background tasks that failed lately, each with
+    why."""
+
+    works: list[WorkRow]
+    failing: dict[str, str]
+
+
+@METHODS.node("works", "read")
+async def listing(shell: Shell, ask: Nothing) -> Works:
+    """Long work: what runs, how far it is, and what ended lately."""
+    views = await shell.look(lambda at: [view for view in at.queries().standings() if view.done < 1])
+    building = [
+        WorkRow(None, "store.rebuild", view.name, "running", None, None, int(view.done * 100), 100, None, False)
+        for view in views
+    ]
+    return Works([*building, *map(_row, shell.long_works.rows())], shell.tasks.failing())
+
+
+def _row(one: LongWork) -> WorkRow:
+    left = (one.began_ms, one.ended_ms, one.done, one.of, one.why, one.stoppable)
+    return WorkRow(one.id, one.do, one.about, one.stage, *left)
+
+
+@METHODS.node("works.begin", "write", "refused", audited=True)
+async def begin_work(shell: Shell, ask: BeginWorkRequest) -> WorkRow:
+    """Begins long work in the background. Its files are in the folder `archives` of the home, and nowhere else."""
+    method, params = _METHODS[ask.do], dict[str, str]()
+    if ask.do in ("export", "import", "compact"):
+        if ask.name is None:
+            raise CallError("bad_request", f"works.begin needs 'name', the name of the file to {ask.do}.")
+        make_folder(shell.home.archives)
+        params["path"] = str(shell.home.archives / ask.name)
+    elif ask.view is not None and ask.do == "rebuild":
+        params["view"] = ask.view
+    if any(one.do == method and one.ended_ms is None for one in shell.long_works.rows()):
+        raise CallError("refused", f"{method} runs already; `works` says how far it is.", 409)
+    number = shell.begin(method, params, ask.name or ask.view or "")
+    return next(_row(one) for one in shell.long_works.rows() if one.id == number)
+
+
+@METHODS.node("works.cancel", "write", "not_found", "refused", audited=True)
+async def cancel(shell: Shell, ask: CancelRequest) -> WorkRow:
+    """Asks that work stops. It does so where it next says how far it is; what an import took in stays."""
+    found = shell.long_works.stop(ask.id)
+    if found is None:
+        raise CallError("not_found", f"There is no work {ask.id}; `works` lists it.", 404)
+    if found.ended_ms is not None or not found.stoppable:
+        why = "has ended" if found.ended_ms is not None else "cannot be stopped half way"
+        raise CallError("refused", f"{found.do} {why}.", 409)
+    return _row(found)
+
+
+# What the operator decides where a clock was wrong: that it is right now, and that this node begins another log.
+
+
+class Trusted(Response, frozen=True):
+    """doubted: what was doubted until now; null: nothing was."""
+
+    doubted: str | None
+
+
+class LogBegun(Response, frozen=True):
+    """log: the number of the log that this node writes from now on, in every account. before: of the one so far."""
+
+    log: int
+    before: int
+
+
+@METHODS.write("clock.trust", audited=True)
+def trust(ctx: Context, ask: Nothing, now: float) -> Trusted:
+    """Says that this machine's clock is right although it jumped: what has lasted for its 30 days may be forgotten."""
+    before = trusted_clock.doubted(ctx.store)
+    trusted_clock.trust(ctx, trusted_clock.moment(ctx.replica.wall_ms(now)))
+    return Trusted(before)
+
+
+@METHODS.write("log.begin", alone=True, audited=True)
+def begin_log(ctx: Context, ask: Nothing, now: float) -> LogBegun:
+    """Begins another log for all that this node writes, because the present one ends in the future: the clock was ahead
+    when it was written."""
+    before = ctx.logs.number
+    ctx.logs.begin()
+    return LogBegun(ctx.logs.number, before)
+
+
+# Views: their progress, and rebuilding them.
+
+
+class RebuildRequest(Request, frozen=True, forbid_unknown_fields=True):
+    view: Annotated[str | None, Meta(title="a view", description="Its name; left out: all.")] = None
+
+
+class ViewRow(Response, frozen=True):
+    view: str
+    version: int
+    built: bool
+    percent: int
+
+
+class ViewRows(Response, frozen=True):
+    views: list[ViewRow]
+
+
+class Rebuilding(Response, frozen=True):
+    """rebuilding: the views that are being rebuilt; these may be more than were asked for."""
+
+    rebuilding: list[str]
+    views: list[ViewRow]
+
+
+@METHODS.write("store.rebuild", audited=True)
+def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
+    """Rebuilds one view, or all, from the log; the node does it in the background."""
+    view = ask.view
+    if view is not None and view not in NAMES:
+        raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
+    ctx.store.changes += 1
+    begun = begin(ctx.engine.write(), NAMES if view is None else [view])
+    return Rebuilding(list(begun), _rows(standings(ctx.engine.write())))
+
+
+@METHODS.read("store.views")
+def views(at: CommitView, ask: Nothing) -> ViewRows:
+    """Each view, and how much of it is built."""
+    return ViewRows(_rows(at.queries().standings()))
+
+
+def _rows(found: Iterable[ViewStanding]) -> list[ViewRow]:
+    return [ViewRow(v.name, v.version, v.done == 1, int(v.done * 100)) for v in found]

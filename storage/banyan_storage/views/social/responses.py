@@ -1,0 +1,115 @@
+"""Who reacted to a post and with what, who reposted it, and how many of each."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.tables import Layout
+from banyan_storage.views.view import BY, Counter, Row, View, by_account, by_target, count_of
+
+REACTIONS = Table("reactions")
+"""target 48 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
+REACTION_COUNTS = Table("reaction_counts")
+"""target 48 | length 1 | emoji -> u32: accounts"""
+REPOSTS = Table("reposts")
+"""target 48 | account number 4 | cell key and element 32 -> nothing"""
+REPOST_COUNTS = Table("repost_counts")
+"""target 48 -> u32: accounts"""
+REACTION = Layout("target 48 | length 1 | emoji")
+"""Where a reaction, or its count, begins."""
+KINDS = 200
+"""So many kinds of reactions of one post are read, the shortest first: anybody can invent any number."""
+USUAL = ("❤", "❤️", *"👍👎😂🤣😮😢😡🙏🔥🎉👏💯😍🤔✅👀💔🌳")
+"""These are read in any case."""
+_and_account = itemgetter(slice(0, BY.stop))
+
+
+def _target_and_emoji(key: bytes) -> bytes:
+    return key[: REACTION.emoji.start + key[REACTION.length][0]]
+
+
+REACTIONS_VIEW = View(
+    "reactions",
+    2,
+    (REACTIONS, REPOSTS),
+    {"reactions": by_target(REACTIONS), "reposts": by_target(REPOSTS)},
+    {REACTIONS: BY.start, REPOSTS: BY.start},
+    (
+        Counter(REACTIONS, REACTION_COUNTS, _target_and_emoji, _and_account),
+        Counter(REPOSTS, REPOST_COUNTS, itemgetter(REACTION.target), _and_account),
+    ),
+)
+
+
+def kinds_of(txn: ReadTxn, target: bytes) -> dict[str, int]:
+    """How many accounts reacted to a post, 48 bytes, by emoji: KINDS of them, and the usual ones."""
+    rows = list(txn.prefix(REACTION_COUNTS, target, limit=KINDS))
+    if len(rows) == KINDS:
+        rows += txn.get_many(
+            REACTION_COUNTS, sorted(target + bytes((len(raw),)) + raw for raw in map(str.encode, USUAL))
+        )
+    return {key[REACTION.emoji].decode(): count_of(count) for key, count in rows}
+
+
+# The posts that quote a post, by time, and their number.
+
+QUOTES = Table("quotes")
+"""quoted 48 | BY_TIME, with the place -> nothing"""
+QUOTE_COUNTS = Table("quote_counts")
+"""quoted 48 -> u32"""
+_QUOTE = Layout("quoted 48 | by_time")
+
+
+def _quote_row(account: bytes, quoted_and_time: bytes, post: bytes, place: bytes) -> Row:
+    return QUOTES, quoted_and_time + account + post + place, b""
+
+
+_COUNTER = Counter(QUOTES, QUOTE_COUNTS, itemgetter(_QUOTE.quoted))
+QUOTES_VIEW = View("quotes", 1, (QUOTES,), {"quotes": _quote_row}, {QUOTES: 56}, (_COUNTER,))
+
+
+# Who may answer, quote and repost a post, where not everybody may, and what its author hid below it.
+
+RULES = Table("rules")
+"""account number 4 | post key 16 -> policy 1 (banyan_schema.social.post), or
+account number 4 | post key 16 | hidden post 48 | cell key and element 32 -> nothing"""
+
+
+def _policy(account: bytes, policy: bytes, post: bytes, place: bytes) -> Row:
+    return RULES, account + post, policy
+
+
+RULES_VIEW = View("rules", 1, (RULES,), {"policies": _policy, "hidden": by_account(RULES)}, {RULES: 0})
+
+
+# The posts that answer a post, and their number; and the answers of a conversation that answer another answer, which
+# are found there if that one is deleted.
+
+REPLIES = Table("replies")
+"""parent 48 | BY_TIME -> place 8"""
+REPLY_COUNTS = Table("reply_counts")
+"""parent 48 -> u32"""
+CONVERSATIONS = Table("conversations")
+"""conversation 8 | BY_TIME -> WITHIN. Conversation: see `banyan_schema.address`"""
+REPLY = Layout("parent 48 | time 8 | account 4 | key 16")
+WITHIN = Layout("place 8 | parent 48")
+_WHERE = Layout("begin 16 | parent 48")
+
+
+def _reply_row(account: bytes, parent_and_time: bytes, post: bytes, place: bytes) -> Row:
+    return REPLIES, parent_and_time + account + post, place
+
+
+def _within(account: bytes, where_and_parent: bytes, post: bytes, place: bytes) -> Row:
+    return CONVERSATIONS, where_and_parent[_WHERE.begin] + account + post, place + where_and_parent[_WHERE.parent]
+
+
+THREAD_VIEW = View(
+    "thread",
+    4,
+    (REPLIES, CONVERSATIONS),
+    {"replies": _reply_row, "conversations": _within},
+    {REPLIES: 56, CONVERSATIONS: 16},
+    (Counter(REPLIES, REPLY_COUNTS, itemgetter(REPLY.parent)),),
+)

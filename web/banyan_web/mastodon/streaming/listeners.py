@@ -1,0 +1,212 @@
+"""What must be known of an account while an app of it listens: whose posts it wants, and whose it does not see."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import anyio
+
+from banyan_crdt.ids import AccountId, account_from_text
+from banyan_reading.visibility import FilterContext, ListRule, Viewer, word_filters
+from banyan_schema.privately import Filter, FollowWish
+from banyan_schema.social.post import tag_fold
+from banyan_web.endpoint import DoorContext
+from banyan_web.mastodon import noticing
+from banyan_web.mastodon.entities.accounts import accounts
+from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmarked
+from banyan_web.mastodon.ids import thing_of
+from banyan_web.refusals import Refused
+
+# The entities that streams carry: those of the rest of the API.
+
+
+class Eyes(NamedTuple):
+    """Who sees it. reader: None: anybody. where: whose filters there warn. unmarked: it is one of many people, none of
+    whom can have done anything with the post yet."""
+
+    reader: str | None = None
+    where: FilterContext | None = None
+    unmarked: bool = False
+
+
+async def status(
+    web: DoorContext, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it
+    is not shown in timelines."""
+    row = await row_of(web, uri, eyes.reader, eyes.where)
+    if row["refused"] is not None:
+        raise Refused(404, GONE)
+    if reposted is not None:
+        row["reposted"] = [reposted]
+    found = (await statuses(web, [row], eyes.reader, people))[0]
+    return unmarked(found) if eyes.unmarked else found
+
+
+async def current(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account entities whose counts have what happened. Pages show the same from now on. Raises Refused."""
+    found = await accounts(web, dids)
+    for did, entity in found.items():
+        web.caches.put_person(did, entity)
+    return found
+
+
+async def plain(web: DoorContext, uri: str, reposter: str | None = None) -> dict[str, Any]:
+    """The post as the node has it. Raises Refused if it is not shown."""
+    return await row_of(web, uri, None, reposter=reposter)
+
+
+async def notifications(web: DoorContext, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
+    """What the reader hears of, without that for which apps have no word. Raises Refused."""
+    found = [noticing.told_of(row) for row in rows if row["kind"] in noticing.SHOWN_AS]
+    known = await noticing.entities(web, reader, found)
+    return [noticing.notification(one, known) for one in noticing.shown_of(found, known)]
+
+
+FRESH_S = 600.0
+"""After so long it is read again."""
+MOVING = frozenset({"follow", "block", "mute", "private", "keyring"})
+"""Collections that change it, if it writes them."""
+LETTING = "follow.answer"
+"""The collection that changes it, if it is named there."""
+
+
+class Listener:
+    """One account, shared by all streams of it. viewer: what it wants to see. home: the accounts whose posts may be in
+    its home timeline. tags: that it follows, folded. filters: as the node has them. unseen: those whom it does not see.
+    unheard: until when, in milliseconds, it did not see others. heard: the place of the newest notification that it was
+    told, or that was there before."""
+
+    def __init__(self, did: str) -> None:
+        self.did = did
+        self.streams = 0
+        self.viewer = Viewer(account_from_text(did))
+        self.home: frozenset[AccountId] = frozenset()
+        self.tags: frozenset[str] = frozenset()
+        self.filters: list[Mapping[str, Any]] = []
+        self.unseen: frozenset[AccountId] = frozenset()
+        self.unheard: dict[AccountId, int] = {}
+        self.heard = ""
+        self.stale = True
+        self._until_ms = math.inf
+        """When the next of its mutes ends."""
+        self._read = 0.0
+        self._event: Mapping[str, Any] | None = None
+        """By which it changed, and is not read yet."""
+        self._turn = anyio.Lock()
+
+    def eyes(self, where: FilterContext, marks: bool | None) -> Eyes:
+        """Its own if it has filters that count there, or if it may have marked the post: else what it sees is made once
+        for all. marks: whether anybody can have marked it; None: what they did with it is not told there."""
+        filtered = any(one.contexts is None or where in one.contexts for one in self.viewer.filters)
+        return Eyes(self.did, where) if filtered or marks else Eyes(unmarked=marks is False)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it cannot have changed."""
+        fresh = not self.stale and anyio.current_time() - self._read < FRESH_S
+        return fresh and time.time() * 1000 < self._until_ms
+
+    def moves(self, event: Mapping[str, Any]) -> None:
+        """By this event of the firehose. Whoever refreshes it next, reads what changed."""
+        self.stale, self._event = True, event
+
+    async def refresh(self, web: DoorContext) -> bool:
+        """Reads it, if it may have changed. Whether its filters are others now. Raises Refused."""
+        async with self._turn:
+            if self.is_fresh:
+                return False
+            before, event, self.stale, self._event = self.filters, self._event, False, None
+            try:
+                await self._read_anew(web, event)
+            except BaseException:  # also whoever asked has left: what changed is still not known
+                self.stale, self._event = True, event or self._event
+                raise
+            return self.filters != before
+
+    async def _read_anew(self, web: DoorContext, event: Mapping[str, Any] | None) -> None:
+        wants, follows = await web.call("viewer", by=self.did), await _following(web, self.did)
+        me, mutes = self.viewer.account, {account_from_text(one["account"]): one["until"] for one in wants["mutes"]}
+        apart = frozenset(map(account_from_text, wants["apart"])) - {me}
+        self.home, self.tags = frozenset([me, *follows]) - apart, frozenset(map(tag_fold, wants["tags"]))
+        self.viewer = Viewer(
+            me,
+            follows=frozenset(follows),
+            blocks=frozenset(map(account_from_text, wants["blocks"])),
+            mutes=mutes,
+            apart=apart,
+            wishes={account_from_text(one["account"]): _wish(one) for one in wants["wishes"]},
+            filters=word_filters(map(_filter, wants["filters"])),
+            lists={id_: await self._list(web, id_, follows) for id_ in self.viewer.lists},
+        )
+        ended_ms, now_ms = self._until_ms, int(time.time() * 1000)
+        unseen = self.viewer.hidden(now_ms)
+        if ended := self.unseen - unseen:
+            since_ms = int(min(now_ms, ended_ms)) if event is None else await self._moved_ms(web, event)
+            self.unheard |= dict.fromkeys(ended, since_ms)
+        self.unseen = unseen
+        self._until_ms = min((one for one in mutes.values() if one is not None and one > now_ms), default=math.inf)
+        if not self._read:
+            newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
+            self.heard = newest[0]["at"] if newest else ""
+        self.filters, self._read = wants["filters"], anyio.current_time()
+
+    async def _moved_ms(self, web: DoorContext, event: Mapping[str, Any]) -> int:
+        """When it changed last, as it was read: by this event, or by one that is told only later."""
+        later = {"since": event["cursor"], "accounts": [self.did], "collections": sorted(MOVING)}
+        events = (await web.call("firehose", **later))["events"]
+        return max(int(one["time_ms"]) for one in (event, *events) if "time_ms" in one)
+
+    async def watch(self, web: DoorContext, id_: str) -> None:
+        """A list of it. Raises Refused."""
+        if id_ not in self.viewer.lists:
+            rule = await self._list(web, id_, self.viewer.follows, strict=True)
+            self.viewer = replace(self.viewer, lists={**self.viewer.lists, id_: rule})
+
+    async def _list(self, web: DoorContext, id_: str, follows: Collection[AccountId], strict: bool = False) -> ListRule:
+        try:
+            found = await web.call("list.show", id=thing_of(id_), by=self.did)
+        except Refused:
+            if strict:
+                raise Refused(404, "Record not found") from None
+            return ListRule((), None)
+        members = frozenset(account_from_text(one["account"]) for one in found["members"])
+        return ListRule.of(self.viewer.account, members, found["replies"], follows)
+
+    async def news(self, web: DoorContext) -> list[dict[str, Any]]:
+        """What it heard of since, the oldest first. Raises Refused."""
+        async with self._turn:
+            rows = (await web.call("notifications", by=self.did, limit=20, each=True))["notices"]
+            found = [row for row in reversed(rows) if row["at"] > self.heard]
+            if found:
+                self.heard = found[-1]["at"]
+            return [one for one in found if one["time_ms"] > self.unheard.get(_who(one), 0)]
+
+
+def _who(notice: Mapping[str, Any]) -> AccountId:
+    return account_from_text(notice["accounts"][0]["account"])
+
+
+def _wish(row: Mapping[str, Any]) -> FollowWish:
+    langs = None if row["langs"] is None else " ".join(row["langs"])
+    return FollowWish(account_from_text(row["account"]), None if row["reposts"] else "no", langs)
+
+
+def _filter(row: Mapping[str, Any]) -> Filter:
+    contexts = None if row["contexts"] is None else " ".join(row["contexts"])
+    matches = None if row["whole"] else "part"
+    return Filter(b"", row["words"], row["action"], row["until"], contexts=contexts, matches=matches)
+
+
+async def _following(web: DoorContext, did: str) -> list[AccountId]:
+    found, after = list[AccountId](), None
+    while True:
+        page = await web.call("following", account=did, by=did, limit=1_000, after=after)
+        found += [account_from_text(one["account"]) for one in page["accounts"]]
+        after = page["after"]
+        if after is None:
+            return found
