@@ -31,7 +31,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from banyan_node.node import Node
 from banyan_web.door_store import DoorStore
-from banyan_web.opening import open_door
+from banyan_web.startup import open_door
 from bench.harness import BenchError, arguments, at_least, finish, interleaved, latencies_ms, say, workplace
 from bench.rig.child import Line
 from bench.rig.processes import Child, new_home

@@ -26,7 +26,7 @@ from banyan_crdt.firehose import PLACE, frame
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import load
 from banyan_node.local import open_local
-from banyan_web.firehose.forms import LEVEL, dictionaries
+from banyan_web.firehose.encodings import LEVEL, dictionaries
 from bench.harness import arguments, at_least, finish, say, workplace
 from bench.rig.processes import new_home
 

@@ -32,8 +32,8 @@ import trio
 
 from banyan_node.node import Node
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon.ids import status_id
-from banyan_web.opening import open_door
+from banyan_web.mastodon.entity_ids import status_id
+from banyan_web.startup import open_door
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, latencies_ms, say, workplace
 from bench.rig.child import Line
 from bench.rig.processes import Child

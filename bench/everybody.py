@@ -37,7 +37,7 @@ from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
-from banyan_replica.sync.serve import log_items
+from banyan_replica.sync.item_builder import log_items
 from banyan_replica.wire import DataItems, encode_message
 from banyan_storage.engine import Item, Table
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -71,7 +71,7 @@ def host_all(node: LocalBackend, home: Path) -> None:
     """Notes the accounts as hosted here; the keys are not needed to read."""
     raw, ctx = (home / "people").read_bytes(), node.context
     for n in range(len(raw) // 32):
-        hosted.note(ctx, hosted.Hosted(AccountId(raw[32 * n : 32 * n + 32]), n + 1, ""), False)
+        hosted.note(ctx, hosted.LocalAccount(AccountId(raw[32 * n : 32 * n + 32]), n + 1, ""), False)
     ctx.store.commit()
 
 

@@ -24,13 +24,13 @@ from typing import Any
 
 import trio
 
-from banyan_node.client.follower import Unpacking
+from banyan_node.client.follower import FrameDecompressor
 from banyan_node.client.pieces import AsyncPieces
 from banyan_node.client.wire import Address
 from banyan_node.node import Node
 from banyan_web.door_store import DoorStore
-from banyan_web.firehose.forms import dictionaries
-from banyan_web.opening import open_door
+from banyan_web.firehose.encodings import dictionaries
+from banyan_web.startup import open_door
 from bench.harness import anon_mb, arguments, at_least, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
 from bench.rig.people import TEXT_BYTES
@@ -97,7 +97,7 @@ class Reader:
     async def read_packed(self, where: dict[str, Any], opened: trio.Event) -> None:
         """Signed entries, compressed: a piece has whole frames."""
         (known,) = [one for one in dictionaries().values() if one.of == "cbor"]
-        unpacking, pieces = Unpacking(known.raw), AsyncPieces(Address(where["host"], where["port"]), 60)
+        unpacking, pieces = FrameDecompressor(known.raw), AsyncPieces(Address(where["host"], where["port"]), 60)
         token = {"authorization": f"Bearer {where['token']}"}
         path = f"/v1/firehose?collection=post&format=cbor&compress={known.hash}"
         refused = await pieces.begin("GET", path, None, token)

@@ -32,10 +32,10 @@ from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.server.control_client import ControlClient
-from banyan_node.workers import memory
+from banyan_node.workers import process_memory
 from banyan_replica.outbox import Commit, Send
-from banyan_replica.replica import Identity, Replica
-from banyan_replica.sync.serve import log_items
+from banyan_replica.replica import PeerIdentity, Replica
+from banyan_replica.sync.item_builder import log_items
 from banyan_replica.wire import DataItems, Item, RunItem, encode_message, size_of
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -87,7 +87,7 @@ class PeerStore:
 
 def _replica(engine: Engine, name: str) -> Replica:
     rng = random.Random(name)
-    return Replica(opened(engine).store, TEST, Identity(name, (f"/{name}",)), rng, rng.randbytes)
+    return Replica(opened(engine).store, TEST, PeerIdentity(name, (f"/{name}",)), rng, rng.randbytes)
 
 
 def news(home: Path, writers: Sequence[Account], others: Sequence[Account], run: int) -> dict[str, list[bytes]]:
@@ -126,7 +126,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
     if len(people) < (rounds + 1) * each:
         raise BenchError(f"{rounds} rounds take {(rounds + 1) * each} accounts, there are {len(people)}: ask for fewer")
     larger = [PeerStore(home) for home in homes[1:]]
-    memory.prepare()  # as a node does; which store is charged with a look at all of them would be chance
+    process_memory.prepare()  # as a node does; which store is charged with a look at all of them would be chance
     spent: dict[str, list[list[float]]] = {kind: [[] for _ in homes] for kind in KINDS}
     counts = {"runs": WRITERS * run, "scattered": scattered}
     try:

@@ -26,10 +26,10 @@ from typing import Any
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
-from banyan_node.workers import memory
+from banyan_node.workers import process_memory
 from banyan_replica.outbox import Commit, Disconnect, Send
 from banyan_replica.peers.limits import Limits
-from banyan_replica.replica import Identity, Replica
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say, workplace
@@ -44,7 +44,7 @@ class Side:
         self.name = name
         self.engine: Engine = LmdbEngine(Home(home).store, TABLES)
         store, rng = opened(self.engine).store, random.Random(name)
-        self.replica = Replica(store, TEST, Identity(name, (f"/{name}",)), rng, rng.randbytes)
+        self.replica = Replica(store, TEST, PeerIdentity(name, (f"/{name}",)), rng, rng.randbytes)
         self.inbox: deque[bytes] = deque()
         self.seconds = 0.0
         self.commits = 0
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments("ingest", __doc__, argv, more=more)
     each = args.entries or (1_000 if args.quick else 5_000)
     profile = cProfile.Profile() if args.profile else None
-    memory.prepare()
+    process_memory.prepare()
     with workplace(args.folder) as folder:
         source = runs_home(folder, args.writers, each)
         rows = interleaved(args.rounds, {"": lambda: once(folder, source, profile)})[""]

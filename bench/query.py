@@ -36,7 +36,7 @@ from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import TEST
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.node import Node
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import Target, post_to_text, relate

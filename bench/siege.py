@@ -35,7 +35,7 @@ from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, SlotSettings, op
 from banyan_node.node import Node
 from banyan_replica.gossip.frames import Join, Neighbour, NeighbourAnswer, PeerInfo, Shuffle, Shuffled, decode_frame
 from banyan_replica.wire import GossipFrame, Message
-from banyan_sim.attack import Tally
+from banyan_sim.attack import AttackTally
 from banyan_sim.eclipse import LOST_S
 from banyan_sim.forge import gossip
 from bench.attack.honest import written_in
@@ -140,7 +140,7 @@ async def besiegers(nodes: list[Node], line: Line, params: dict[str, Any]) -> No
     """All identities. Runs no node; has the processor after everybody else."""
     os.nice(19)
     setattr(trio, "open_tcp_stream", _from_its_own_address(trio.open_tcp_stream))  # noqa: B010
-    rng, tally = random.Random(params["seed"]), Tally()
+    rng, tally = random.Random(params["seed"]), AttackTally()
     async with trio.open_nursery() as nursery:
         all_: list[Besieger] = []
         for n in range(params["identities"]):
@@ -168,7 +168,13 @@ class Besieger:
     """One identity: a host that listens, and what it says over its links."""
 
     def __init__(
-        self, edge: Edge, host: str, rng: random.Random, others: list[Besieger], tally: Tally, nursery: trio.Nursery
+        self,
+        edge: Edge,
+        host: str,
+        rng: random.Random,
+        others: list[Besieger],
+        tally: AttackTally,
+        nursery: trio.Nursery,
     ) -> None:
         self.edge, self.host, self.rng, self.tally, self.nursery = edge, host, rng, tally, nursery
         self.others, self.addrs = others, tuple(edge.addresses)
@@ -233,7 +239,7 @@ def _from_its_own_address(opens: Any) -> Any:
     return open_stream
 
 
-async def _live(host: str, rng: random.Random, others: list[Besieger], tally: Tally, task_status: Any) -> None:
+async def _live(host: str, rng: random.Random, others: list[Besieger], tally: AttackTally, task_status: Any) -> None:
     config = EdgeConfig(secrets.token_bytes(32), (f"/ip4/{host}/tcp/0",), slots=SlotSettings(step_s=10.0))
     async with open_edge(config) as edge, trio.open_nursery() as nursery:
         await edge.wait_up()

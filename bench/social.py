@@ -45,7 +45,7 @@ from banyan_node.node import Node
 from banyan_reading.queries import queries
 from banyan_replica.intake.author import EntryDraft
 from banyan_schema.social import (
-    Draft,
+    OpDraft,
     Post,
     ReplyTo,
     Target,
@@ -120,14 +120,14 @@ class Writer:
     def text(self) -> str:
         return " ".join(self.rng.choices(self.words, cum_weights=self.weights, k=self.rng.randrange(5, 30)))
 
-    def say(self, account: AccountId, drafts: Iterator[Draft] | list[Draft], after_s: float = 0) -> None:
+    def say(self, account: AccountId, drafts: Iterator[OpDraft] | list[OpDraft], after_s: float = 0) -> None:
         several = list(drafts)
         groups = [several[at : at + AN_ENTRY] for at in range(0, len(several), AN_ENTRY)]
         entries = [EntryDraft(tuple(d.op for d in group), tuple(d.content for d in group)) for group in groups]
         log = hosted.writable_log(self.ctx, account)
         self.ctx.replica.writes.publish(log, self.ctx.device, entries, self.now + after_s, push=False)
 
-    def post(self, account: AccountId, n: int, **more: Any) -> tuple[Target, Draft]:
+    def post(self, account: AccountId, n: int, **more: Any) -> tuple[Target, OpDraft]:
         at = int(self.now * 1000) - self.rng.randrange(YEAR_MS)
         key = post_key(hosted.salt_of(self.ctx, account), n.to_bytes(16, "big"), at)
         tags = (self.words[int(self.rng.random() ** 4 * 500)],) if self.rng.random() < 0.1 else ()

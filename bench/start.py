@@ -35,9 +35,9 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
-from banyan_node.upkeep.rows_file import FileKeeper
+from banyan_node.upkeep.rows_file import FileRowStore
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.saving import Keeping
+from banyan_replica.frontier.persistence import RowPersistence
 from banyan_storage import tables as t
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
@@ -79,9 +79,9 @@ def fill(home: Path, size: int) -> None:
 def index_of(home: Path) -> Iterator[tuple[Store, FrontierIndex]]:
     engine = LmdbEngine(Home(home).store, TABLES)
     store = opened(engine).store
-    keeper = FileKeeper(Home(home).rows)
+    keeper = FileRowStore(Home(home).rows)
     try:
-        yield store, FrontierIndex(store, TEST.id, Keeping(keeper, store.moves, store.store_id))
+        yield store, FrontierIndex(store, TEST.id, RowPersistence(keeper, store.moves, store.store_id))
     finally:
         engine.close()
 

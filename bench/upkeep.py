@@ -26,7 +26,7 @@ from banyan_replica.intake.author import Author, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.sync.serve import run_item
+from banyan_replica.sync.item_builder import run_item
 from banyan_sim.machine import EPOCH
 from banyan_sim.world import World
 from banyan_storage.lmdb_engine import LmdbEngine

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 from banyan_web.app import EVERY
-from banyan_web.describing import document
 from banyan_web.endpoint import Endpoints
+from banyan_web.openapi import document
 
 
 def platform_openapi() -> str:

@@ -27,7 +27,7 @@ import pytest
 import trio
 
 from banyan_cli.main import main
-from banyan_web.workers import child, starting
+from banyan_web.workers import child, supervisor
 from bench.rig import child as bench_child
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
@@ -36,7 +36,7 @@ CLI = "import sys; from banyan_cli.main import main; sys.exit(main(sys.argv[1:])
 LOADED = multiprocessing.get_context("forkserver")
 get_temp_dir()  # for its socket: chosen now, because tests put another folder in this place
 LOADED.set_forkserver_preload(
-    ["banyan_cli.main", "banyan_node.process", "banyan_web.opening", "banyan_web.workers.child", __name__]
+    ["banyan_cli.main", "banyan_node.process", "banyan_web.startup", "banyan_web.workers.child", __name__]
 )
 
 
@@ -125,7 +125,7 @@ def run_with_loaded_workers(*given: Any) -> None:
     """They are forked by whom forked this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forkserver._forkserver, "ensure_running", lambda: None)  # else this process starts one of its own
-        patch.setattr(starting, "start_process", loaded_worker)
+        patch.setattr(supervisor, "start_process", loaded_worker)
         run(*given)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_node.api.declare import Looking
+from banyan_node.api.declare import NodeView
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.node import Node
@@ -190,13 +190,13 @@ async def _until_held(node: Node, held: dict[str, int]) -> None:
     """Returns when the node holds so many entries of each of these accounts (hex)."""
     wanted = {AccountId(bytes.fromhex(account)): length for account, length in held.items()}
 
-    def complete(at: Looking) -> bool:
+    def complete(at: NodeView) -> bool:
         return all(written_in(account, at) >= length for account, length in wanted.items())
 
     while not await node.look(complete):
         await trio.sleep(0.1)
 
 
-def written_in(account: AccountId, at: Looking) -> int:
+def written_in(account: AccountId, at: NodeView) -> int:
     """The entries of an account's logs, without control entries and checkpoints."""
     return sum(head.length for log, head in at.store.heads(account).items() if log.log)

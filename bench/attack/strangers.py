@@ -1,7 +1,7 @@
 """Strangers: free identities, each a libp2p host with a key of its own, that dial a node and say what they like.
 
 They are built from the product's edge and codec, so the links are those of honest peers. What they send and how they
-were treated is counted in one `Tally`, which is the price of the attack.
+were treated is counted in one `AttackTally`, which is the price of the attack.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from banyan_crdt.errors import Reject
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, SlotSettings, open_edge
 from banyan_replica.wire import Hello, Message, decode_message
 from banyan_sim import attack
-from banyan_sim.attack import Tally, Victim
+from banyan_sim.attack import AttackTally, Victim
 from banyan_sim.forge import Forge
 
 PIECE = 64_000
@@ -26,10 +26,10 @@ UPDATE = bytes((0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0))
 """A frame of yamux: the first stream of who dialled may have 0 bytes more under way."""
 
 
-class Stranger(attack.Stranger):
+class Stranger(attack.Attacker):
     """One identity with one link. Raises EdgeError once the link has ended."""
 
-    def __init__(self, edge: Edge, link: Link, tally: Tally) -> None:
+    def __init__(self, edge: Edge, link: Link, tally: AttackTally) -> None:
         super().__init__(tally, os.urandom)
         self.edge, self.link = edge, link
         self.greeted = trio.Event()
@@ -101,7 +101,7 @@ class Stranger(attack.Stranger):
             self.greeted.set()
 
 
-class Strangers(attack.Strangers):
+class Strangers(attack.Attackers):
     """All identities of one attack, in tasks of one nursery."""
 
     def __init__(self, identities: int, victim: Victim, nursery: trio.Nursery) -> None:

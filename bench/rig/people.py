@@ -20,10 +20,10 @@ from banyan_crdt.realm import DAY_MS, TEST
 from banyan_crdt.signing import Signer
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
+from banyan_replica.host import PartItem
 from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.surroundings import PartItem
-from banyan_replica.sync.replaying import note_agreement
+from banyan_replica.sync.replay import note_agreement
 from banyan_schema.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine

@@ -1,11 +1,12 @@
-"""The console of rich, whose every line is harmless: see banyan_node.harmless. Rich's own styles are added after it."""
+"""The console of rich, whose every line is harmless: see banyan_node.terminal_escape. Rich's own styles are added after
+it."""
 
 from __future__ import annotations
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.segment import Segment
 
-from banyan_node.harmless import plain
+from banyan_node.terminal_escape import plain
 
 
 def harmless_console(stderr: bool) -> Console:

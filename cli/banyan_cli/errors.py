@@ -13,7 +13,6 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-from banyan_node.harmless import plain
 from banyan_node.operator_errors import (
     CallError,
     ConfigError,
@@ -23,6 +22,7 @@ from banyan_node.operator_errors import (
     OperatorError,
     PortBusy,
 )
+from banyan_node.terminal_escape import plain
 
 OK, FAILED, USAGE, UNREACHABLE, STORAGE, KEYS, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 

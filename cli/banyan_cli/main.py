@@ -15,11 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from banyan_cli import errors
+from banyan_cli.command_session import Session
 from banyan_cli.commands import register
 from banyan_cli.errors import BadInput
 from banyan_cli.out import Out, write_json
 from banyan_cli.plain_params import HELP, command_of
-from banyan_cli.session import Session
 from banyan_node.home.folder import find_home
 
 _FLAGS = ("--json", "--debug")
@@ -163,7 +163,7 @@ def _words_noted(typed: Sequence[str]) -> str | None:
     """What to say, in the place of an error that would repeat them, if the command line has the 24 words in it."""
     if sum(len(argument.split()) for argument in typed) <= _FEW:
         return None
-    from banyan_node.home.words import has_words
+    from banyan_node.home.mnemonic import has_words
 
     if not has_words(" ".join(typed)):
         return None

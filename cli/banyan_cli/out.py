@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from banyan_node.harmless import plain, plain_json
+from banyan_node.terminal_escape import plain, plain_json
 
 if TYPE_CHECKING:
     from rich.console import Console

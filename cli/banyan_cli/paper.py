@@ -94,7 +94,7 @@ def passphrase_for(file: Path | None, new: bool = True) -> str:
 
 def _typed(question: str) -> str:
     """Lines from the terminal until they are 24 words, or one is empty."""
-    from banyan_node.home.words import COUNT, given
+    from banyan_node.home.mnemonic import COUNT, given
 
     text, so_far = "", 0
     with _no_echo():

@@ -15,7 +15,7 @@ from banyan_cli.errors import BadInput
 from banyan_node.home.folder import Home, write_private
 
 if TYPE_CHECKING:
-    from banyan_cli.session import Session
+    from banyan_cli.command_session import Session
 
 SHORT = 8
 """Digits of a post's key that are shown: the last ones, because the first are the time, which is similar in posts of

@@ -15,13 +15,13 @@ from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import ZERO_WRITER, AccountId, EntryId, H, Head, LogId, WriterKey, checkpoint_log
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import Realm
-from banyan_crdt.signing import Signed, Signer
+from banyan_crdt.signing import SignatureClaim, Signer
 
 MAX_CHECKPOINT = 32 << 10
 MAX_PINS = 256
 
 
-class Place(NamedTuple):
+class ControlRef(NamedTuple):
     """An entry of the control log: `seq` (48 bits) and id."""
 
     seq: int
@@ -36,7 +36,7 @@ class Checkpoint(NamedTuple):
     account: AccountId
     writer: WriterKey
     n: int
-    control: Place
+    control: ControlRef
     pins: tuple[Pin, ...]
     sig: bytes
 
@@ -51,13 +51,13 @@ class Checkpoint(NamedTuple):
         return Head(self.n, self.id, 0)
 
     @property
-    def signed(self) -> Signed:
+    def signed(self) -> SignatureClaim:
         """Its signature, to be checked."""
-        return Signed(self.writer, self.id, self.sig)
+        return SignatureClaim(self.writer, self.id, self.sig)
 
 
 def make_checkpoint(
-    realm: Realm, account: AccountId, signer: Signer, n: int, control: Place, pins: Sequence[Pin]
+    realm: Realm, account: AccountId, signer: Signer, n: int, control: ControlRef, pins: Sequence[Pin]
 ) -> Checkpoint:
     """Makes and signs a checkpoint. Raises nothing: `decode_checkpoint` checks the bounds."""
     made = _id(realm, [account, signer.key, n, list(control), [list(pin) for pin in pins]])
@@ -98,7 +98,9 @@ def decode_checkpoint(realm: Realm, raw: bytes) -> Checkpoint:
         _u(pin[2], 48, "seq")
     if len({(pin[0], pin[1]) for pin in pins}) < len(pins):
         raise Malformed("a checkpoint pins no log twice")
-    return Checkpoint(_id(realm, v[:5]), account, writer, n, Place(*control), tuple(Pin(*pin) for pin in pins), sig)
+    return Checkpoint(
+        _id(realm, v[:5]), account, writer, n, ControlRef(*control), tuple(Pin(*pin) for pin in pins), sig
+    )
 
 
 def newer(a: Checkpoint | None, b: Checkpoint) -> bool:

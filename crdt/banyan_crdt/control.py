@@ -23,7 +23,7 @@ from banyan_crdt.checkpoint import Checkpoint, standing
 from banyan_crdt.entry import MAX_CONTROL, MAX_CONTROL_BYTES, MORE_REVOKING_BYTES, Entry, check_link, skip_seq
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, LogId, WriterKey, key_digest
-from banyan_crdt.logs import Granted, Grants, LogName
+from banyan_crdt.logs import Grants, LogName, PathGrant
 from banyan_crdt.ops import (
     CONTROL_OPS,
     Body,
@@ -33,7 +33,7 @@ from banyan_crdt.ops import (
     Grant,
     Host,
     Init,
-    Kept,
+    KeptTip,
     Op,
     Pin,
     Recover,
@@ -310,9 +310,9 @@ def _read(
     beside: tuple[Entry, ...],
     frozen: bool,
 ) -> Control:
-    grants: dict[WriterKey, list[Granted]] = {}
+    grants: dict[WriterKey, list[PathGrant]] = {}
     pins: dict[LogName, list[Pin]] = {}
-    cuts: dict[WriterKey, dict[int, Kept]] = {}
+    cuts: dict[WriterKey, dict[int, KeptTip]] = {}
     dropped: set[LogName] = set()
     closed, salt_op, host, order = False, None, None, 0
     for e, said in zip(path, ops, strict=True):
@@ -321,7 +321,7 @@ def _read(
                 salt_op = op
             elif isinstance(op, Grant):
                 if op.writer not in cuts:
-                    grants.setdefault(op.writer, []).append(Granted(op, e.header.time, order))
+                    grants.setdefault(op.writer, []).append(PathGrant(op, e.header.time, order))
                     order += 1
             elif isinstance(op, Pin):
                 if op.writer not in cuts and any(g.covers(op.log) for g in grants.get(op.writer, ())):

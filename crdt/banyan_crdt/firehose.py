@@ -106,7 +106,7 @@ def read_frame(body: bytes) -> StreamFrame | None:
     return StreamFrame(value[0], tuple(values))
 
 
-class ToldEntry(NamedTuple):
+class VerifiedEntry(NamedTuple):
     """An entry that was verified. contents: of its operations, as far as they came, by their index."""
 
     account: AccountId
@@ -114,7 +114,7 @@ class ToldEntry(NamedTuple):
     contents: dict[int, bytes]
 
 
-class ToldAct(NamedTuple):
+class NodeAct(NamedTuple):
     """What the node says that it did itself: its word alone. number: dense. kind, said: as docs/firehose.md has them.
     about: nothing, the account as a whole; the key of a post; of content that came late the entry and, in two bytes,
     the operation."""
@@ -127,13 +127,13 @@ class ToldAct(NamedTuple):
     said: Sequence[str]
 
 
-class Told(NamedTuple):
+class VerifiedBatch(NamedTuple):
     """What was verified up to a place. unproved: entries that the node could not prove. acts: not verified."""
 
     cursor: str
-    entries: Sequence[ToldEntry]
+    entries: Sequence[VerifiedEntry]
     unproved: Sequence[EntryId] = ()
-    acts: Sequence[ToldAct] = ()
+    acts: Sequence[NodeAct] = ()
 
 
 class RunsVerifier:
@@ -144,11 +144,11 @@ class RunsVerifier:
         self._control: dict[AccountId, dict[EntryId, Entry]] = {}
         self._checkpoints: dict[AccountId, dict[WriterKey, Checkpoint]] = {}
         self._resolved: dict[AccountId, Control] = {}
-        self._waiting: dict[EntryId, ToldEntry] = {}
+        self._waiting: dict[EntryId, VerifiedEntry] = {}
         self._unproved: list[EntryId] = []
-        self._acts: list[ToldAct] = []
+        self._acts: list[NodeAct] = []
 
-    def take(self, one: StreamFrame) -> Told | None:
+    def take(self, one: StreamFrame) -> VerifiedBatch | None:
         """What a frame completes: everything since the last place. Raises Reject for what no honest node sends, NotYet
         for an entry of a key that may not write it by what was told before."""
         kind, values = one
@@ -167,9 +167,9 @@ class RunsVerifier:
         elif kind == ACT:
             account, _, number, name, about, time_ms, said = values
             words = [_text(one) for one in said if type(one) is bytes]
-            self._acts.append(ToldAct(AccountId(account), number, _text(name), about, time_ms, words))
+            self._acts.append(NodeAct(AccountId(account), number, _text(name), about, time_ms, words))
         elif kind == PLACE:
-            told = Told(_text(values[0]), list(self._waiting.values()), self._unproved, self._acts)
+            told = VerifiedBatch(_text(values[0]), list(self._waiting.values()), self._unproved, self._acts)
             self._waiting, self._unproved, self._acts = {}, [], []
             return told
         return None
@@ -180,7 +180,7 @@ class RunsVerifier:
             entry = decode_control(self._realm, value)
             if (entry.header.account or AccountId(entry.id)) != account:
                 raise Malformed("a control entry of another account")
-            self._waiting[entry.id] = ToldEntry(account, entry, {})
+            self._waiting[entry.id] = VerifiedEntry(account, entry, {})
             held[entry.id] = entry
         self._resolved.pop(account, None)
 
@@ -208,7 +208,7 @@ class RunsVerifier:
                 raise NotYet("grant", f"{run.log.writer.hex()} may not write entry {seq} of log {run.log.log} here")
             if not granted_valid(self._realm, granted, entry):
                 raise NotYet("limit", f"entry {seq} of log {run.log.log} is beyond what its grant allows")
-            self._waiting[entry.id] = ToldEntry(account, entry, {})
+            self._waiting[entry.id] = VerifiedEntry(account, entry, {})
 
     def _rights(self, account: AccountId) -> Control:
         control = self._resolved.get(account)

@@ -58,7 +58,7 @@ _LEVEL = 1
 _TOLD = domain("told")
 
 
-class ToldRow(NamedTuple):
+class CursorRow(NamedTuple):
     """The entry at `seq` of the log, and all below it, were told."""
 
     log: LogId
@@ -104,7 +104,7 @@ class FrontierCursor:
         return self._names[NAME_BYTES * at : NAME_BYTES * (at + 1)]
 
 
-def encode_frontier_cursor(rows: Iterable[ToldRow]) -> str:
+def encode_frontier_cursor(rows: Iterable[CursorRow]) -> str:
     """The text of rows, in any order."""
     found = sorted((log_name48(log), -seq, id) for log, seq, id in rows)
     names = b"".join([name for name, _, _ in found])

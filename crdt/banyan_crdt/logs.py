@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, Head, LogId, Time, WriterKey
-from banyan_crdt.ops import CELL_OPS, CONTROL_OPS, Body, Grant, Kept, Pin
+from banyan_crdt.ops import CELL_OPS, CONTROL_OPS, Body, Grant, KeptTip, Pin
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, RUN_ROWS_BYTES, run_row_bytes
 
@@ -27,7 +27,7 @@ LogName = tuple[WriterKey, int]
 """(writer, log) inside one account."""
 
 
-class Granted(NamedTuple):
+class PathGrant(NamedTuple):
     """A grant on the path. `since`: the time of its entry, from which quotas grow. `order`: its place among the grants
     of the path, from 0."""
 
@@ -44,12 +44,12 @@ class Granted(NamedTuple):
 class Grants:
     """`grants`: by writer, in the order of the path. `cuts`: for each writer that was cut, the logs that it keeps."""
 
-    grants: Mapping[WriterKey, Sequence[Granted]]
-    cuts: Mapping[WriterKey, Mapping[int, Kept]]
+    grants: Mapping[WriterKey, Sequence[PathGrant]]
+    cuts: Mapping[WriterKey, Mapping[int, KeptTip]]
     dropped: AbstractSet[LogName]
     closed: bool
 
-    def grant_of(self, writer: WriterKey, log: int) -> Granted | None:
+    def grant_of(self, writer: WriterKey, log: int) -> PathGrant | None:
         """The first grant that covers the log. None if there is none, the log is dropped, or the account is closed."""
         if self.closed or (self.dropped and (writer, log) in self.dropped):
             return None
@@ -58,7 +58,7 @@ class Grants:
                 return granted
         return None
 
-    def voice_of(self, writer: WriterKey) -> Granted | None:
+    def voice_of(self, writer: WriterKey) -> PathGrant | None:
         """The grant that the pins of the writer's checkpoint act under: its lowest by (stratum, order). None if it has
         no grant, was cut, or the account is closed."""
         if self.closed or writer in self.cuts:
@@ -71,7 +71,7 @@ class Grants:
         g = self.grant_of(log.writer, log.log)
         return (g.grant.stratum, g.order, log.log) if g else (256, 0, 0)
 
-    def cut_of(self, log: LogId) -> tuple[bool, Kept | None]:
+    def cut_of(self, log: LogId) -> tuple[bool, KeptTip | None]:
         """(whether the log may count, the last entry that a cut keeps or None). A cut names every log that it keeps."""
         cuts = self.cuts.get(log.writer)
         if cuts is None:
@@ -84,7 +84,7 @@ NOTHING = Head(0, None, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedLog:
     """`chain`: the entries that count, in order. `pinned`: how many of them count because of a pin. Other entries that
     are held do not count."""
 
@@ -98,7 +98,7 @@ class Counted:
         return Head(len(self.chain), self.chain[-1].id if self.chain else None, int(self.forked))
 
 
-def within_limits(realm: Realm, granted: Granted, seq: int, time: Time, total: int) -> bool:
+def within_limits(realm: Realm, granted: PathGrant, seq: int, time: Time, total: int) -> bool:
     """Whether an entry is within both quotas, by its header alone. `time`: as in a header; `total`: bytes."""
     if seq < realm.entry_burst and total <= realm.byte_burst:
         return True  # most logs are short: the bursts are allowed from the first moment
@@ -107,14 +107,14 @@ def within_limits(realm: Realm, granted: Granted, seq: int, time: Time, total: i
     return seq + 1 <= realm.entries_allowed(elapsed) and total <= realm.bytes_allowed(elapsed)
 
 
-def granted_valid(realm: Realm, granted: Granted, entry: Entry) -> bool:
+def granted_valid(realm: Realm, granted: PathGrant, entry: Entry) -> bool:
     """Whether the grant allows the entry: it is not dated after `until`, and is within both quotas."""
     h = entry.header
     until = granted.grant.until
     return (until is None or h.time <= until) and within_limits(realm, granted, h.seq, h.time, h.total)
 
 
-def counted_body(body: Body, granted: Granted, declared: int) -> Body:
+def counted_body(body: Body, granted: PathGrant, declared: int) -> Body:
     """The ops of an entry that count. VOID if one is outside the grant's collections or is a control op, or if their
     parts are larger than the `declared` bytes."""
     if body.void or body.part_bytes > declared:
@@ -129,8 +129,8 @@ def counted_body(body: Body, granted: Granted, declared: int) -> Body:
 
 
 def count_log(
-    realm: Realm, granted: Granted, entries: Iterable[Entry], pins: Sequence[Pin], cut: Kept | None
-) -> Counted:
+    realm: Realm, granted: PathGrant, entries: Iterable[Entry], pins: Sequence[Pin], cut: KeptTip | None
+) -> CountedLog:
     """The result is the same for any order of `entries`: authentic, linked entries of one log; duplicates are allowed.
 
     `pins`: in the order in which they apply (control log, root's checkpoint, lower strata). `cut`: the last entry that
@@ -150,9 +150,9 @@ def count_log(
     while cut is None or len(chain) <= cut.seq:
         above = kids.get(chain[-1].id if chain else None, [])
         if len(above) != 1:
-            return Counted(tuple(chain), len(above) > 1, pinned)
+            return CountedLog(tuple(chain), len(above) > 1, pinned)
         chain.append(above[0])
-    return Counted(tuple(chain), False, pinned)
+    return CountedLog(tuple(chain), False, pinned)
 
 
 def by_parent(entries: Iterable[Entry]) -> dict[EntryId | None, list[Entry]]:
@@ -185,7 +185,7 @@ def _onwards(held: Mapping[EntryId, Entry], chain: Sequence[Entry], pin: Pin, as
 
 
 def must_hold(
-    realm: Realm, granted: Granted | None, counted: Counted, loose: Iterable[Entry], firm: Collection[EntryId] = ()
+    realm: Realm, granted: PathGrant | None, counted: CountedLog, loose: Iterable[Entry], firm: Collection[EntryId] = ()
 ) -> set[EntryId]:
     """The ids of entries that do not count but must stay, because the log's state depends on them.
 

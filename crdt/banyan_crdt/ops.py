@@ -152,7 +152,7 @@ class Grant(NamedTuple):
     x25519: bytes | None
 
 
-class Kept(NamedTuple):
+class KeptTip(NamedTuple):
     """The last entry of a log that a cut keeps."""
 
     log: int
@@ -164,7 +164,7 @@ class Cut(NamedTuple):
     """Closes a writer: its logs count up to the named entries, and nothing counts of logs that are not named."""
 
     writer: WriterKey
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptTip, ...]
 
 
 class Rotate(NamedTuple):
@@ -298,7 +298,7 @@ def _parse_control(code: int, f: list[Any]) -> Op:
     if code == 18:
         need(n == 2)
         kept = [array(k, 3) for k in array(f[1])]
-        names = tuple(Kept(unsigned(k[0], 32), unsigned(k[1], 48), sized(k[2], 32)) for k in kept)
+        names = tuple(KeptTip(unsigned(k[0], 32), unsigned(k[1], 48), sized(k[2], 32)) for k in kept)
         need(len({k.log for k in names}) == len(names))
         return Cut(sized(f[0], 32), names)
     if code == 19:

@@ -50,7 +50,7 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey, domain
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.shapes import A_PUT, Puts, puts_in
-from banyan_crdt.signing import Signed, verify
+from banyan_crdt.signing import SignatureClaim, verify
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
@@ -337,11 +337,11 @@ def decode_control(realm: Realm, value: object) -> Entry:
     return entry
 
 
-def signed(entry: Entry) -> Signed:
+def signed(entry: Entry) -> SignatureClaim:
     """The signature of an entry, to be checked. Raises Malformed if it has none."""
     if entry.sig is None:
         raise Malformed(f"entry {entry.header.seq} of its log has no signature")
-    return Signed(entry.header.writer, entry.id, entry.sig)
+    return SignatureClaim(entry.header.writer, entry.id, entry.sig)
 
 
 def read_control(realm: Realm, value: object) -> Entry:

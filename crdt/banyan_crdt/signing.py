@@ -34,7 +34,7 @@ class Signer:
         return bytes(crypto_sign(self._prefix + entry, self._secret)[:64])
 
 
-class Signed(NamedTuple):
+class SignatureClaim(NamedTuple):
     """A signature to be checked: key 32 bytes, entry id 32, signature 64."""
 
     writer: WriterKey
@@ -59,7 +59,7 @@ def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
         ) from None
 
 
-def verify_all(realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
+def verify_all(realm: Realm, checks: Sequence[SignatureClaim]) -> list[BadSignature | None]:
     """The verdict on each, in order; None: it is good. One by one, because a batch check gives other verdicts."""
     verdicts: list[BadSignature | None] = []
     for check in checks:

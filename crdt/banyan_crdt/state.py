@@ -14,7 +14,7 @@ from banyan_crdt.checkpoint import Checkpoint, standing
 from banyan_crdt.control import REVOKING, Control, control_op, resolve_control
 from banyan_crdt.entry import Entry, part_bytes
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, control_log
-from banyan_crdt.logs import Counted, Grants, LogName, count_log, counted_body
+from banyan_crdt.logs import CountedLog, Grants, LogName, count_log, counted_body
 from banyan_crdt.ops import Body, Close, Pin, decode_body
 from banyan_crdt.realm import Realm
 
@@ -25,7 +25,7 @@ class AccountState:
 
     account: AccountId
     control: Control
-    logs: dict[LogId, Counted]
+    logs: dict[LogId, CountedLog]
     checkpoints: dict[WriterKey, Checkpoint] = field(default_factory=dict)
     """The checkpoints that stand, of writers that the control log entitles."""
 
@@ -105,7 +105,7 @@ def account_state(
     c = resolve_control(control, said.values())
     said = {writer: s for writer, s in said.items() if c.entitles(writer)}
     pins = {name: list(p) for name, p in c.pins.items()}
-    out: dict[LogId, Counted] = {}
+    out: dict[LogId, CountedLog] = {}
     turns = sorted([(turn, s.writer) for s in said.values() if (turn := turn_of(c, s)) is not None], reverse=True)
     for log in sorted(logs, key=lambda log: (c.order_of(log), log)):
         while turns and turns[-1][0] < c.order_of(log):
@@ -139,7 +139,7 @@ MARK = b"banyan/1/erase".ljust(24, b"\0")
 """How such a dep begins."""
 
 
-class Wish(NamedTuple):
+class ErasureWish(NamedTuple):
     """entry: the `close` that says it. from_ms: not before, Unix time in milliseconds. stands: the last entry of the
     path that revokes anything."""
 
@@ -148,10 +148,10 @@ class Wish(NamedTuple):
     stands: EntryId
 
 
-class Seen(NamedTuple):
+class KnownWish(NamedTuple):
     """A wish at one node, which may be obeyed from `until_ms` on. at_ms: when it was first seen as it stands."""
 
-    wish: Wish
+    wish: ErasureWish
     at_ms: int
 
     @property
@@ -165,7 +165,7 @@ def erasure_dep(from_ms: int) -> EntryId:
     return EntryId(MARK + from_ms.to_bytes(8, "big"))
 
 
-def wish_of(control: Control) -> Wish | None:
+def wish_of(control: Control) -> ErasureWish | None:
     """The wish that stands. Of a frozen account none does: which branch counts is not known."""
     if not control.closed or control.frozen:
         return None
@@ -178,12 +178,12 @@ def wish_of(control: Control) -> Wish | None:
         if ops and isinstance(ops[0], Close):
             times = [int.from_bytes(dep[24:], "big") for dep in body.deps if dep[:24] == MARK]
             wish = (entry.id, max(times)) if times else None
-    return None if wish is None or stands is None else Wish(*wish, stands)
+    return None if wish is None or stands is None else ErasureWish(*wish, stands)
 
 
-def look(before: Seen | None, control: Control, now_ms: int) -> Seen | None:
+def look(before: KnownWish | None, control: Control, now_ms: int) -> KnownWish | None:
     """What a node knows after it looked at the account's control log. Anything that is new begins the days anew."""
     wish = wish_of(control)
     if wish is None or (before is not None and before.wish == wish):
         return None if wish is None else before
-    return Seen(wish, now_ms)
+    return KnownWish(wish, now_ms)

@@ -22,25 +22,25 @@ from banyan_crdt.signing import Signer
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting.vault import Vault
-from banyan_node.links.slots import SlotSettings
+from banyan_node.hosting.sealed_reader import SealedReader
+from banyan_node.links.connection_slots import SlotSettings
 from banyan_node.media.decoders import Decoders
-from banyan_node.media.held import InUse
+from banyan_node.media.local_blobs import UploadLocks
 from banyan_node.own_log import OwnLogs
-from banyan_node.upkeep.finishing import finish
-from banyan_node.upkeep.mending import due, mend
-from banyan_node.upkeep.rows_file import FileKeeper
+from banyan_node.upkeep.log_check import due, mend
+from banyan_node.upkeep.rows_file import FileRowStore
 from banyan_node.upkeep.tasks import LongWorks
+from banyan_node.upkeep.view_completion import finish
 from banyan_node.workers.verifier import Verifier
-from banyan_reading.kept import Kept
 from banyan_reading.queries import Queries
-from banyan_reading.search.following import SearchIndex
+from banyan_reading.read_cache import ReadCache
+from banyan_reading.search.indexer import SearchIndex
 from banyan_replica.gossip.settings import GossipSettings, Rng
+from banyan_replica.host import ReplicaHost
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.named import NamedByOperator
-from banyan_replica.replica import Identity, Replica
-from banyan_replica.surroundings import Surroundings
+from banyan_replica.peers.operator_trust import OperatorTrust
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
@@ -73,7 +73,7 @@ def _nowhere(*_: str) -> None:
     """Where no door keeps anything."""
 
 
-class AtDoor(NamedTuple):
+class DoorData(NamedTuple):
     """What is done with what the door keeps of accounts beside the store; accounts are DIDs. It may be done again.
     Raises StorageError."""
 
@@ -100,7 +100,7 @@ class Context:
     verifier: Verifier
     logs: OwnLogs
     replica: Replica = field(init=False)
-    around: Surroundings = field(init=False)
+    around: ReplicaHost = field(init=False)
     """What the replica asks of this node."""
     to_fold: list[AccountId] = field(default_factory=list)
     """Accounts of which peers sent long runs, whose views are still to be folded (queues.py)."""
@@ -112,12 +112,12 @@ class Context:
     that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
-    at_door: AtDoor = field(default_factory=AtDoor)
+    at_door: DoorData = field(default_factory=DoorData)
     claims: Search = field(default_factory=Search)
-    vault: Vault = field(init=False)
+    vault: SealedReader = field(init=False)
     """Opens what accounts said to themselves. Any thread."""
 
-    kept: Kept = field(default_factory=Kept)
+    kept: ReadCache = field(default_factory=ReadCache)
     """What readers keep of what they made. Any thread."""
 
     search: SearchIndex = field(init=False)
@@ -127,7 +127,7 @@ class Context:
     uploads: BlobStore = field(init=False)
     """Pictures and films. Any thread."""
 
-    in_use: InUse = field(default_factory=InUse)
+    in_use: UploadLocks = field(default_factory=UploadLocks)
     """The uploads with which something is done. Any thread."""
 
     works: LongWorks = field(default_factory=LongWorks)
@@ -137,7 +137,7 @@ class Context:
     """Processes that decode pictures and films. Any thread."""
 
     def __post_init__(self) -> None:
-        self.vault = Vault(Opener(self.keys.device_seed()))
+        self.vault = SealedReader(Opener(self.keys.device_seed()))
         self.search = SearchIndex(self.home.search, self.store.store_id)
         self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 
@@ -171,7 +171,7 @@ def never() -> bool:
 
 
 def open_store(home: Home, realm: Realm, say: Say = silent) -> tuple[LmdbEngine, Store]:
-    """The store: a missing one is made, and an earlier schema is upgraded. A check may be due (mending.py).
+    """The store: a missing one is made, and an earlier schema is upgraded. A check may be due (log_check.py).
 
     say: gets progress messages. Raises StorageError: locked by another process, damaged, full, ...
     """
@@ -203,7 +203,7 @@ def open_context(
     settings: Settings,
     keys: Keys,
     peer: str,
-    around: Callable[[Context], Surroundings],
+    around: Callable[[Context], ReplicaHost],
     rng: Rng,
     say: Say = silent,
     stopped: Callable[[], bool] = never,
@@ -228,7 +228,7 @@ def open_context(
         context.replica = Replica(
             store,
             realm,
-            Identity(peer, (), device.key if platform else b""),
+            PeerIdentity(peer, (), device.key if platform else b""),
             rng,
             secrets.token_bytes,
             limits_of(settings),
@@ -236,8 +236,8 @@ def open_context(
             device if platform else None,
             verifier,
             verifier.sign,
-            FileKeeper(home.rows),
-            NamedByOperator(
+            FileRowStore(home.rows),
+            OperatorTrust(
                 named_of(settings),
                 map(WriterKey, map(bytes.fromhex, settings.config.node.platforms)),
                 lambda key: key != device.key and _hosts_here(store, key),

@@ -32,7 +32,7 @@ _JSON = msgspec.json.Encoder(order="sorted")
 _DID = re.compile(rb"did:banyan:\w+")
 
 
-class Key(NamedTuple):
+class RecordKey(NamedTuple):
     """name: of the record, 16 bytes. said: the digest of the request, 16 bytes. outlives: the answer stays when an
     account is erased that it names."""
 
@@ -46,10 +46,10 @@ class Key(NamedTuple):
             raise CallError("refused", "This Idempotency-Key was used for another request: use a new one.", 422)
 
 
-def key_of(whose: str, given: str, request: Any) -> Key:
+def key_of(whose: str, given: str, request: Any) -> RecordKey:
     """whose: who gave it; others may give the same one. request: JSON values, in whatever order their fields stand."""
     name = H("once", encode([whose.encode(), given.encode("utf-8", "replace")]))
-    return Key(name[:16], H("once said", _JSON.encode(request))[:16])
+    return RecordKey(name[:16], H("once said", _JSON.encode(request))[:16])
 
 
 def find(reader: StoreReader, name: bytes, now_ms: int) -> IdempotencyRecord | None:
@@ -58,7 +58,7 @@ def find(reader: StoreReader, name: bytes, now_ms: int) -> IdempotencyRecord | N
     return IDEMPOTENCY.get(reader, (today, name)) or IDEMPOTENCY.get(reader, (max(0, today - 1), name))
 
 
-def once(store: Store, key: Key, now_ms: int, answers: Any, do: Callable[[], Any]) -> Any:
+def once(store: Store, key: RecordKey, now_ms: int, answers: Any, do: Callable[[], Any]) -> Any:
     """What `do` answers, or what it answered when the key came first. answers: its type. Raises CallError."""
     before = find(store, key.name, now_ms)
     if before is not None:
@@ -69,7 +69,7 @@ def once(store: Store, key: Key, now_ms: int, answers: Any, do: Callable[[], Any
     return answer
 
 
-def put(store: Store, key: Key, answer: Any, now_ms: int, about: Collection[str] = ()) -> IdempotencyRecord:
+def put(store: Store, key: RecordKey, answer: Any, now_ms: int, about: Collection[str] = ()) -> IdempotencyRecord:
     """Returns what is kept now. about: DIDs and names of accounts with whose erasing it goes, beside the DIDs in the
     answer."""
     for old in [*islice(IDEMPOTENCY.keys(store), _OLD)]:

@@ -23,13 +23,13 @@ from banyan_node.context import TABLES, close_context, open_checked, open_contex
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
+from banyan_node.host import CommandHost
 from banyan_node.hosting import hosted
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import HomeError
-from banyan_node.surroundings import OfCommand
-from banyan_node.upkeep.finishing import finish
-from banyan_node.upkeep.mending import Found, mend
-from banyan_node.upkeep.repairing import Repaired, repair
+from banyan_node.upkeep.log_check import CheckFindings, mend
+from banyan_node.upkeep.repair import RepairResult, repair
+from banyan_node.upkeep.view_completion import finish
 from banyan_reading.queries import queries
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StoreReadOnly
@@ -37,7 +37,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
 from banyan_storage.tables import META, REALM_KEY
 from banyan_storage.upgrade import Say, refuse_other, refuse_realm, schema_of
-from banyan_storage.views.building import begin
+from banyan_storage.views.builder import begin
 from banyan_storage.views.registry import NAMES
 
 VIEWS = NAMES
@@ -57,7 +57,7 @@ def open_local(
     Raises NoKeys, KeysLocked, WrongPassphrase; StoreLocked if another process has the store, other StorageError.
     """
     keys = Keystore.open(home.keys).unlock(passphrase)
-    context = open_context(home, settings, keys, peer_id(keys), OfCommand, random.SystemRandom(), say)
+    context = open_context(home, settings, keys, peer_id(keys), CommandHost, random.SystemRandom(), say)
     try:
         finish(context.engine, context.store, say)
         with closing(LocalBackend(context)) as backend:
@@ -78,7 +78,7 @@ def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator
         yield ReadingBackend(engine, REALMS[settings.config.node.realm], BlobStore(home.blobs), why)
 
 
-def mend_local(home: Home, settings: Settings, say: Say) -> Found:
+def mend_local(home: Home, settings: Settings, say: Say) -> CheckFindings:
     """Checks every log of the store of `home` with signatures, and drops wrong entries. Raises StorageError."""
     realm = REALMS[settings.config.node.realm]
     engine, store = open_store(home, realm, say)
@@ -94,8 +94,8 @@ def reseal_local(home: Home, settings: Settings, old: Keys, new: Keys) -> None:
         store.commit()
 
 
-def repair_local(home: Home, settings: Settings, say: Say) -> Repaired:
-    """Repairs the store of `home` after its file was damaged (repairing.py). Raises StorageError."""
+def repair_local(home: Home, settings: Settings, say: Say) -> RepairResult:
+    """Repairs the store of `home` after its file was damaged (repair.py). Raises StorageError."""
     return repair(home, REALMS[settings.config.node.realm], say)
 
 

@@ -17,9 +17,9 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
-from banyan_node.harmless import plain
 from banyan_node.home.sections import LogSettings
 from banyan_node.operator_errors import ConfigError
+from banyan_node.terminal_escape import plain
 
 MINUTE_S = 60.0
 """For so many seconds lines of one kind are counted together."""
@@ -44,7 +44,7 @@ _QUIET = {
 }
 
 
-class Limited(logging.StreamHandler[TextIO]):
+class RateLimitedHandler(logging.StreamHandler[TextIO]):
     """Writes the first MOST_LINES lines of each kind in a minute, then how many more there were. Debug has no limit.
 
     path: of the file that the stream writes; None: it is no file of ours."""
@@ -87,7 +87,7 @@ class Limited(logging.StreamHandler[TextIO]):
 def say_left_out() -> None:
     """Called now and then: a flood that ended is told of even if nothing else is logged."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, Limited):
+        if isinstance(handler, RateLimitedHandler):
             with handler.lock or nullcontext():
                 handler.say_left_out()
 
@@ -97,7 +97,7 @@ def reopen_log() -> bool:
 
     A file that cannot be opened is said in the old one, which goes on.
     """
-    of_files = [h for h in logging.getLogger().handlers if isinstance(h, Limited) and h.path is not None]
+    of_files = [h for h in logging.getLogger().handlers if isinstance(h, RateLimitedHandler) and h.path is not None]
     for handler in of_files:
         assert handler.path is not None
         try:
@@ -148,7 +148,7 @@ def set_up_logging(
         if text
         else [structlog.processors.JSONRenderer(default=str)]
     )
-    handler = Limited(out, clock, path)
+    handler = RateLimitedHandler(out, clock, path)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],

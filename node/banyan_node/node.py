@@ -1,6 +1,6 @@
 """The node: a trio shell around the replica. Links bring bytes in, the replica's effects go out to them.
 
-Tasks: the links (linking.py), the control API, some timers, and the replica's thread (worker.py).
+Tasks: the links (link_manager.py), the control API, some timers, and the replica's thread (worker.py).
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from prometheus_client import CollectorRegistry
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
-from banyan_node.api.declare import DoorState, Looking, Nothing
+from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
 from banyan_node.api.methods import content, node_state
-from banyan_node.context import AtDoor, Context, close_context, named_of, open_context
-from banyan_node.edge import Edge, EdgeError, Standing, open_edge
-from banyan_node.edge.made_of import edge_of
+from banyan_node.context import Context, DoorData, close_context, named_of, open_context
+from banyan_node.edge import Edge, EdgeError, PeerActivity, open_edge
+from banyan_node.edge.node_config import edge_of
 from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, erasing, hosted, interest
+from banyan_node.host import NodeHost
+from banyan_node.hosting import claims, erasure, hosted, interest
 from banyan_node.links import peerstore
-from banyan_node.links.filling import Filling
-from banyan_node.links.linking import Links
+from banyan_node.links.link_manager import Links
+from banyan_node.links.slot_usage import SlotUsage
 from banyan_node.logging import say_left_out
-from banyan_node.media import following
-from banyan_node.media.fetching import BlobFetcher
-from banyan_node.media.serving import open_media
+from banyan_node.media import prefetch
+from banyan_node.media.blob_fetcher import BlobFetcher
+from banyan_node.media.blob_server import open_media
 from banyan_node.metrics import Metrics, figures
-from banyan_node.server.control import control_app
+from banyan_node.server.control_api import control_app
+from banyan_node.server.control_file import new_token
 from banyan_node.server.http_server import Bind, serve_control
-from banyan_node.server.running import new_token
 from banyan_node.server.servers import Servers
-from banyan_node.surroundings import OfNode
-from banyan_node.upkeep import chores, derived_data, room
-from banyan_node.upkeep.mending import Stopped
+from banyan_node.upkeep import derived_data, maintenance, storage_quota
+from banyan_node.upkeep.log_check import CheckInterrupt
 from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every
 from banyan_node.version import program_version
 from banyan_node.workers.jobs import Arrivals
-from banyan_node.workers.published import Published, Publisher
+from banyan_node.workers.publisher import PublishedState, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.outbox import Connect, Disconnect, Effect, Event, Send
@@ -84,11 +84,11 @@ class Node:
         keys: Keys,
         greet: Greet | None = None,
         doors: Sequence[OpenDoor] = (),
-        at_door: AtDoor | None = None,
+        at_door: DoorData | None = None,
     ) -> None:
         """doors: further servers. Each reports that it listens, and ends once `shutdown` is set."""
         self.home, self.settings, self.keys, self.greet, self.doors = home, settings, keys, greet, doors
-        self._at_door = at_door or AtDoor()
+        self._at_door = at_door or DoorData()
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
@@ -123,7 +123,7 @@ class Node:
                 self.settings,
                 self.keys,
                 edge.peer_id,
-                lambda context: OfNode(context, self.throttle, lambda: self.links),
+                lambda context: NodeHost(context, self.throttle, lambda: self.links),
                 random.SystemRandom(),
                 log.info,
                 self.shutdown.is_set,
@@ -137,7 +137,7 @@ class Node:
         )
         try:
             await self.worker.start()
-        except Stopped as why:
+        except CheckInterrupt as why:
             log.info("stopping", reason=str(why))
             return
         try:
@@ -181,7 +181,7 @@ class Node:
         keep = partial(self.nursery.start_soon, self.tasks.keep)
         self.nursery.start_soon(self.worker.failed)
         assert self.context is not None
-        watch = room.Watch(self.worker, self.context.engine, self.home.search, config.storage)
+        watch = storage_quota.QuotaWatch(self.worker, self.context.engine, self.home.search, config.storage)
         await watch.look()  # before any peer is heard
         await self.keep_bans()
         self.metrics.about(
@@ -200,14 +200,14 @@ class Node:
         keep("metrics", partial(every, LOOK_S, self._look_around))
         keep("interest", partial(interest.follow, self.worker, self.context))
         keep("accounts that left", partial(interest.run, self.worker, self.context))
-        keep("daily work", partial(chores.run, self.worker))
+        keep("daily work", partial(maintenance.run, self.worker))
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
-        keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
-        keep("erasures", partial(chores.each_minute, self.worker, erasing.step, alone=True))
-        keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
+        keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
+        keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
+        keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))
-        keep("media", partial(following.follow, self.worker, self.context, self.media))
-        keep("unnamed media", partial(following.collect, self.worker, self.context))
+        keep("media", partial(prefetch.follow, self.worker, self.context, self.media))
+        keep("unnamed media", partial(prefetch.collect, self.worker, self.context))
         keep("search index", partial(derived_data.follow, self.worker, self.context))
         endpoint = await self.servers.start(
             self.nursery,
@@ -278,11 +278,11 @@ class Node:
                 case Disconnect(peer, reason):
                     self.links.part(peer, reason)
 
-    def _standing(self) -> dict[str, Standing]:
+    def _standing(self) -> dict[str, PeerActivity]:
         """Of what use linked peers are."""
         now = self.worker.now()
         return {
-            link.peer: Standing(link.neighbour, math.inf if link.served_at is None else now - link.served_at)
+            link.peer: PeerActivity(link.neighbour, math.inf if link.served_at is None else now - link.served_at)
             for link in self.seen.links
         }
 
@@ -326,14 +326,14 @@ class Node:
         return self.up.is_set()
 
     @property
-    def seen(self) -> Published:
+    def seen(self) -> PublishedState:
         return self._publisher.seen
 
-    async def look(self, do: Callable[[Looking], T]) -> T:
+    async def look(self, do: Callable[[NodeView], T]) -> T:
         return await self.backend.look(do)
 
     @property
-    def slots(self) -> Filling:
+    def slots(self) -> SlotUsage:
         return self.edge.door.slots.filling()
 
     @property
@@ -388,9 +388,9 @@ def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
     return context
 
 
-def _said(at: Looking) -> dict[str, Any]:
+def _said(at: NodeView) -> dict[str, Any]:
     mine, interest = hosted.me(at), at.here.settings.config.interest.mode
     follows = len(at.queries().follows(mine, limit=1)) if mine else 0
-    known = to_builtins(node_state.identity(at, Nothing()))
+    known = to_builtins(node_state.identity(at, EmptyRequest()))
     held = at.store.counts().accounts
     return {**known, "accounts": held, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}

@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from banyan_node.context import AtDoor
+from banyan_node.context import DoorData
 from banyan_node.edge import EdgeError
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore, passphrase_from
@@ -26,7 +26,7 @@ from banyan_node.home.settings import Settings
 from banyan_node.logging import reopen_log
 from banyan_node.node import Greet, Node, OpenDoor
 from banyan_node.operator_errors import OperatorError
-from banyan_node.workers import memory
+from banyan_node.workers import process_memory
 from banyan_storage.errors import StorageError
 
 # What a service manager is told of a node: that it is ready, that it is alive, that it stops (sd_notify(3)).
@@ -44,7 +44,7 @@ BEAT_S = 10.0
 _MORE_TIME = f"EXTEND_TIMEOUT_USEC={EXTEND_S * 1_000_000}"
 
 
-class Attended(Protocol):
+class WatchdogSubject(Protocol):
     """What is asked of the node. up: it serves. held_up_s: for how long its replica has been at one thing."""
 
     @property
@@ -81,7 +81,7 @@ class Manager:
             out.sendto("\n".join(lines).encode(), address)
 
 
-async def attend(manager: Manager, node: Attended) -> None:
+async def attend(manager: Manager, node: WatchdogSubject) -> None:
     """Tells the manager about the node, until it is cancelled."""
     if not manager:
         return
@@ -112,7 +112,7 @@ def main(
     passphrase: str | None = None,
     greet: Greet | None = None,
     doors: Sequence[OpenDoor] = (),
-    at_door: AtDoor | None = None,
+    at_door: DoorData | None = None,
 ) -> int:
     """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
     keystore = Keystore.open(home.keys)
@@ -129,7 +129,7 @@ def main(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_heed_signals, node)
             nursery.start_soon(attend, manager, node)
-            nursery.start_soon(memory.give_back)
+            nursery.start_soon(process_memory.give_back)
             await node.run()
             nursery.cancel_scope.cancel()
 

@@ -30,7 +30,7 @@ class ProfileView:
 
 
 @dataclass(frozen=True, slots=True)
-class Reposted:
+class RepostView:
     """by: who reposted a post. time_ms: when, by the clock of its author."""
 
     by: AccountId
@@ -47,7 +47,7 @@ class PostView:
     post: Post
     cursor: bytes
     place: bytes
-    reposted: Reposted | None = None
+    reposted: RepostView | None = None
 
 
 @dataclass(frozen=True, slots=True)

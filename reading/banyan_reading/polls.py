@@ -13,12 +13,12 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.noticed import Heard, Noticed, Wanted, noticed
+from banyan_reading.notifications import Heard, Notification, Wanted, noticed
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import Poll
 from banyan_schema.social.vote import KEY_BYTES, VOTE, VOTER, tally_key, vote_key
-from banyan_storage.arrived import quiet_at, quiet_ends
+from banyan_storage.arrivals import quiet_at, quiet_ends
 from banyan_storage.engine import ReadTxn
 from banyan_storage.slots import place_bytes
 from banyan_storage.tables import number as number_of
@@ -47,8 +47,8 @@ def all_notices(
     tellers: Iterable[AccountId] = (),
     now_ms: int = 0,
 ) -> Iterator[Heard]:
-    """All that an account hears of: see noticed.py, and the polls that ended by now. before: the cursor of the last one
-    read. Raises ViewBuilding."""
+    """All that an account hears of: see notifications.py, and the polls that ended by now. before: the cursor of the
+    last one read. Raises ViewBuilding."""
     ask.need("notices", "moves")
     found = noticed(ask.reader.txn, ask.reader, account, before, wanted, tellers)
     return merge(found, ended(ask, account, before, wanted, now_ms), key=itemgetter(0), reverse=True)
@@ -88,13 +88,13 @@ def _ends(
         yield number_of(ends), Target.of(poll)
 
 
-def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Noticed | None:
+def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Notification | None:
     if not wanted("poll_ended", poll.account):
         return None
     view = ask.post(poll)
     if view is None or view.post.poll is None or view.post.poll.closes_ms != ends_ms:
         return None
-    return Noticed("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.place))
+    return Notification("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.place))
 
 
 # How many voted for what in a poll, and what one account did.
@@ -102,19 +102,19 @@ def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Noticed |
 PLACE_BYTES = 8
 
 
-class Tally(NamedTuple):
+class PollTally(NamedTuple):
     """How many accounts voted for each option, and for any."""
 
     options: tuple[int, ...]
     voters: int
 
 
-def tally(ask: Queries, post: Target, poll: Poll) -> Tally:
+def tally(ask: Queries, post: Target, poll: Poll) -> PollTally:
     """The votes for a poll as it stands. Raises ViewBuilding."""
     ask.need(BALLOTS_VIEW.name)
     begins = tally_key(post, poll)
     counts = {key[KEY_BYTES]: count_of(raw) for key, raw in ask.reader.txn.prefix(BALLOT_COUNTS, begins)}
-    return Tally(tuple(counts.get(n, 0) for n in range(len(poll.options))), counts.get(VOTER[0], 0))
+    return PollTally(tuple(counts.get(n, 0) for n in range(len(poll.options))), counts.get(VOTER[0], 0))
 
 
 def vote_of(ask: Queries, account: AccountId, post: Target, poll: Poll) -> list[int]:

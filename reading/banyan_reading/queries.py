@@ -20,7 +20,7 @@ from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
 from banyan_reading.answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
 from banyan_reading.items import items_of
-from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, Line, answers, as_reposted, newest, oldest
+from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, TimelineRow, answers, as_reposted, newest, oldest
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
@@ -50,7 +50,7 @@ from banyan_storage.slots import (
     time_at,
 )
 from banyan_storage.tables import PARTS, part_place
-from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewStanding, cursors, need, standings
+from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewProgress, cursors, need, standings
 from banyan_storage.views.social.relations import (
     BLOCKS,
     FOLLOW_COUNTS,
@@ -116,7 +116,7 @@ class Queries:
         """Whether all views are built."""
         return not self._building
 
-    def standings(self) -> list[ViewStanding]:
+    def standings(self) -> list[ViewProgress]:
         """How far each view is built."""
         return standings(self._txn)
 
@@ -305,7 +305,7 @@ class Queries:
 
     def lines(
         self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool, after: bytes | None = None
-    ) -> Iterator[Line]:
+    ) -> Iterator[TimelineRow]:
         """The lines of `timeline`, without what is said there."""
         self.need("timeline", *(["shares"] if reposts else []))
         tables = WITH_REPOSTS if reposts else POSTS
@@ -313,11 +313,11 @@ class Queries:
             return oldest(self._txn, accounts, after, tables)
         return newest(self._txn, accounts, before, tables)
 
-    def post_at(self, line: Line) -> PostView | None:
+    def post_at(self, line: TimelineRow) -> PostView | None:
         """The post of a line."""
         return self._view(line.number, line.account, line.key, line.time, line.place)
 
-    def reposted_at(self, line: Line) -> Target | None:
+    def reposted_at(self, line: TimelineRow) -> Target | None:
         """What a line that is no post reposts."""
         said = self.content(line.number + REPOST + ELEMENT, line.place)
         return said.target if isinstance(said, Repost) else None

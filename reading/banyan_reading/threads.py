@@ -17,10 +17,10 @@ from banyan_reading.answers import Above, PostView
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import CURSOR
 from banyan_schema.social import Target
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 
 MAX_ANCESTORS = 64
-_SPOT = Layout("loose 1 | depth 4 | branch 56 | parent 48 | at 56")
+_SPOT = RowLayout("loose 1 | depth 4 | branch 56 | parent 48 | at 56")
 CURSOR_BYTES = _SPOT.at.stop
 
 
@@ -45,7 +45,7 @@ class Spot(NamedTuple):
         return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + self.parent.raw + self.at
 
 
-class Answer(NamedTuple):
+class ThreadReply(NamedTuple):
     """depth: 1 for a direct answer, 2 for an answer to that, ... lacking: what it answers, if that is not held."""
 
     view: PostView
@@ -77,17 +77,17 @@ def above(q: Queries, post: PostView | None) -> Above:
     return Above(tuple(found[::-1]), None)
 
 
-def below(q: Queries, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Answer | None]]:
+def below(q: Queries, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, ThreadReply | None]]:
     """(cursor, answer) of all that answer a post and its answers. None in the place of what is only looked at, so that
     a caller can stop. after: the cursor of the last one of the page before."""
     q.need("thread")
     spot = None if after is None else spot_of(after)
     if spot is None or not spot.loose:
         for at, view in _branches(q, root, spot):
-            yield at.cursor, Answer(view, at.depth, None)
+            yield at.cursor, ThreadReply(view, at.depth, None)
         spot = None
     for at, found, lacking in _loose(q, root, spot):
-        yield at.cursor, None if found is None else Answer(found, at.depth, lacking)
+        yield at.cursor, None if found is None else ThreadReply(found, at.depth, lacking)
 
 
 def _branches(q: Queries, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView]]:

@@ -10,20 +10,20 @@ from itertools import groupby
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.answers import PostView, Reposted
+from banyan_reading.answers import PostView, RepostView
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.slots import NUMBERED, NUMBERS, TIME, ms_of
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.social.timeline import LINE, SHARES, TIMELINE
 from banyan_storage.views.view import BY_TIME
 
-CURSOR = Layout("time 8 | account 32 | key 16", target="account")
+CURSOR = RowLayout("time 8 | account 32 | key 16", target="account")
 """Where a line stands among those of all accounts."""
 POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 """The tables of a timeline. Their rows have one form."""
 
 
-class Line(NamedTuple):
+class TimelineRow(NamedTuple):
     """A row of the table: a post, or a repost. key: of the post, or the element of the repost."""
 
     table: Table
@@ -55,7 +55,7 @@ class _Next(NamedTuple):
 
 def newest(
     txn: ReadTxn, accounts: Iterable[AccountId], before: bytes | None, tables: Iterable[Table] = POSTS
-) -> Iterator[Line]:
+) -> Iterator[TimelineRow]:
     """The merged timelines of the accounts. The newest row of each is read in one pass; further rows are read only
     from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
     named = txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
@@ -72,7 +72,7 @@ def newest(
         _, table, number, row = rows.pop()
         account = accounts_of[number]
         time, key, place = LINE.unpack(row)
-        yield Line(table, number, account, time, key, place)
+        yield TimelineRow(table, number, account, time, key, place)
         walk = walks.get((table, number))
         if walk is None:
             walk = walks[table, number] = txn.dups(table, number, b"", row, reverse=True)
@@ -83,13 +83,13 @@ def newest(
 
 def oldest(
     txn: ReadTxn, accounts: Iterable[AccountId], after: bytes, tables: Iterable[Table] = POSTS
-) -> Iterator[Line]:
+) -> Iterator[TimelineRow]:
     """The same from a cursor on, the oldest first."""
     named = [(number, AccountId(account)) for account, number in txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))]
 
-    def rising(table: Table, number: bytes, account: AccountId) -> Iterator[Line]:
+    def rising(table: Table, number: bytes, account: AccountId) -> Iterator[TimelineRow]:
         for row in txn.dups(table, number, after[CURSOR.time]):
-            line = Line(table, number, account, *LINE.unpack(row))
+            line = TimelineRow(table, number, account, *LINE.unpack(row))
             if line.cursor > after:
                 yield line
 
@@ -98,7 +98,7 @@ def oldest(
 
 def by_time(
     txn: ReadTxn, table: Table, prefixes: Sequence[bytes], before: bytes | None, after: bytes | None
-) -> Iterator[Line]:
+) -> Iterator[TimelineRow]:
     """The posts of a table (prefix | BY_TIME), newest first: those of one
     time by the account's number. prefixes: all as long. before: the cursor of the last line of the page before.
     after: then what is newer than that, the oldest first."""
@@ -117,7 +117,7 @@ def by_time(
         time, number, key, place = BY_TIME.unpack(row[at:])
         if number not in accounts:
             accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        yield Line(TIMELINE, number, accounts[number], time, key, place)
+        yield TimelineRow(TIMELINE, number, accounts[number], time, key, place)
 
 
 def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
@@ -126,9 +126,9 @@ def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
     return time + (txn.get(NUMBERS, account) or unknown) + key
 
 
-def as_reposted(view: PostView, line: Line) -> PostView:
+def as_reposted(view: PostView, line: TimelineRow) -> PostView:
     """A post as it stands at a line because of a repost."""
-    by = Reposted(line.account, line.ms)
+    by = RepostView(line.account, line.ms)
     return replace(view, cursor=line.cursor, reposted=by)
 
 
@@ -165,9 +165,9 @@ def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> I
 # Places in pages as their readers have them: as text, in which the time comes first.
 
 _DIGITS = 2 * TIME.ms.stop
-_HOME = Layout("ms 6 | counter 2 | account 32 | key 16")
+_HOME = RowLayout("ms 6 | counter 2 | account 32 | key 16")
 APART = 20
-"""Bits of a place in a search below the milliseconds; see search/index.py."""
+"""Bits of a place in a search below the milliseconds; see search/fts_index.py."""
 
 
 class HomePlace(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from banyan_crdt.ids import AccountId, CellKey, Coll
 from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
 from banyan_reading.queries import Queries
-from banyan_schema.privately import Filter, FollowWish
+from banyan_schema.private_kinds import Filter, FollowWish
 from banyan_schema.social import POST, Post, Target
 from banyan_storage.views.large_accounts import waits
 
@@ -35,14 +35,14 @@ Reason: TypeAlias = Literal[
 ]
 """Why a post is not shown. apart: its author is on an exclusive list. repost, language, answer: it is one, or in one,
 that the reader does not want there. blocked: who opened the conversation blocks its author. policy, hidden: the author
-of what it answers, quotes or reposts does not want it there (rules.py). limited: moderators want
+of what it answers, quotes or reposts does not want it there (interaction_rules.py). limited: moderators want
 that only followers see its author. unseen: the reader blocks or mutes its author, or who reposted it. filtered: a
 filter of the reader hides it."""
 PATTERNS = 4_096
 """Words of filters that are kept compiled."""
 
 
-class Place(NamedTuple):
+class ViewPlace(NamedTuple):
     """of: the id of a list."""
 
     kind: PlaceKind
@@ -68,7 +68,8 @@ class Verdict(NamedTuple):
 class PostFacts:
     """What counts of a post for who may see it. reposted_by: who reposted it, where it stands because of that. answers:
     whom it answers. limited: who of its author and whoever reposted it is limited, so that only those see it who follow
-    it. blocked: who opened the conversation, or wrote what it quotes, blocks its author. refused: see rules.py."""
+    it. blocked: who opened the conversation, or wrote what it quotes, blocks its author. refused: see
+    interaction_rules.py."""
 
     author: AccountId
     text: str
@@ -146,7 +147,7 @@ class Viewer:
         return account in self.blocks or (account in self.mutes and lasts(self.mutes[account], now_ms))
 
 
-def visible(viewer: Viewer | None, post: PostFacts, where: Place, now_ms: int) -> Verdict:
+def visible(viewer: Viewer | None, post: PostFacts, where: ViewPlace, now_ms: int) -> Verdict:
     """Whether a reader sees a post there. viewer: None is somebody who is not logged in."""
     own = viewer is not None and post.author == viewer.account
     warning, hides = (None, False) if viewer is None or own else _filtered(viewer, post, where.context, now_ms)
@@ -172,7 +173,7 @@ def visible(viewer: Viewer | None, post: PostFacts, where: Place, now_ms: int) -
     return Verdict("filtered" if hides else None, warning)
 
 
-def _unwanted(viewer: Viewer, post: PostFacts, where: Place) -> Reason | None:
+def _unwanted(viewer: Viewer, post: PostFacts, where: ViewPlace) -> Reason | None:
     """What the reader does not want of those whom it follows, or put on a list."""
     by = post.author if post.reposted_by is None else post.reposted_by
     if where.kind == "list":
@@ -192,7 +193,7 @@ def _unwanted(viewer: Viewer, post: PostFacts, where: Place) -> Reason | None:
     return None if wish.langs is None or in_langs(post.lang, wish.langs.split()) else "language"
 
 
-def _whose(post: PostFacts, where: Place) -> tuple[AccountId, ...]:
+def _whose(post: PostFacts, where: ViewPlace) -> tuple[AccountId, ...]:
     """Who has to be seen: the author, and who reposted it, but on the page of that one."""
     by = None if where.kind == "account" else post.reposted_by
     return (post.author,) if by is None else (post.author, by)
@@ -252,12 +253,12 @@ def _pattern(words: str, whole: bool) -> re.Pattern[str]:
 # Which content readers are given, in whatever way they ask: one rule for every way out of a node.
 #
 # A way that reads views has it by itself: they show what counts and was not deleted, and `Queries` leaves out what is
-# hidden here. A way that reads entries (the firehose, archives) asks `GivenOut` of each operation. Content that is
-# withheld or erased is not in the store. Peers are no readers: they get what is held, because what was deleted by a
+# hidden here. A way that reads entries (the firehose, archives) asks `ReleasedContent` of each operation. Content that
+# is withheld or erased is not in the store. Peers are no readers: they get what is held, because what was deleted by a
 # thief counts again once the thief is cut.
 
 
-class GivenOut:
+class ReleasedContent:
     """Of one state of the store. Raises ViewBuilding while it is not known what was deleted."""
 
     def __init__(self, q: Queries) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import LogId
-from banyan_replica.gossip.frames import DialPeer, DropPeer, Pushes, SendFrame, encode_frame, is_own
+from banyan_replica.gossip.frames import DialPeer, DropPeer, PushFrame, SendFrame, encode_frame, is_own
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -133,7 +133,7 @@ class Outbox:
         while (effect := self._gossip.next_effect()) is not None:
             match effect:
                 case SendFrame(peer, frame):
-                    own = isinstance(frame, Pushes) and is_own(frame)
+                    own = isinstance(frame, PushFrame) and is_own(frame)
                     self._waits.append(Send(peer, encode_message(GossipFrame(encode_frame(frame))), own))
                 case DialPeer(peer, addrs):
                     self._waits.append(Connect(peer, addrs))

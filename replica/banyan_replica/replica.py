@@ -19,28 +19,28 @@ from banyan_crdt.ids import AccountId, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.saving import Keeper, Keeping
+from banyan_replica.frontier.persistence import RowPersistence, RowStore
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.pushes import Fetch, joined
 from banyan_replica.gossip.settings import GossipSettings, Rng
-from banyan_replica.gossip.spreading import Spreading
+from banyan_replica.gossip.store_bridge import StoreBridge
+from banyan_replica.host import ALONE, ReplicaHost
 from banyan_replica.intake.author import Author, Sign
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.intake import Intake, Judged
-from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
-from banyan_replica.intake.strangers import Room, Strangers
+from banyan_replica.intake.intake import Intake, IntakeResult
+from banyan_replica.intake.prepare import Checked, PreparedFrame, Verify, prepare
+from banyan_replica.intake.untrusted import AccountFilter, UntrustedUsage
+from banyan_replica.message_dispatch import MessageDispatcher
 from banyan_replica.outbox import Commit, Effect, Outbox
 from banyan_replica.peers.ledger import Ledger, charge_of
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.peers.peers import Peers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.statements import Witnesses
-from banyan_replica.receiving import Receiving
-from banyan_replica.surroundings import ALONE, Surroundings
-from banyan_replica.sync.parts import MissingParts
+from banyan_replica.status import ReplicaStatus
+from banyan_replica.sync.missing_parts import MissingParts
 from banyan_replica.sync.sync import Sync
-from banyan_replica.view import ReplicaStatus
 from banyan_replica.wire import VERSION, Hello
 from banyan_replica.writes import WriteSession
 from banyan_storage.errors import StorageError
@@ -49,7 +49,7 @@ from banyan_storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class PeerIdentity:
     """The identity that peers see. operator: the key with which a platform signs its statements, or empty."""
 
     peer: str
@@ -65,7 +65,7 @@ class Replica:
         self,
         store: Store,
         realm: Realm,
-        me: Identity,
+        me: PeerIdentity,
         rng: Rng,
         random_bytes: Callable[[int], bytes],
         limits: Limits | None = None,
@@ -73,13 +73,13 @@ class Replica:
         witness: Signer | None = None,
         verify: Verify = verify_all,
         sign: Sign = sign_all,
-        keeper: Keeper | None = None,
-        named: NamedByOperator | None = None,
-        around: Surroundings = ALONE,
+        keeper: RowStore | None = None,
+        named: OperatorTrust | None = None,
+        around: ReplicaHost = ALONE,
     ) -> None:
         self.store, self.realm, self.me, self._verify, self._around = store, realm, me, verify, around
         self.limits = limits or Limits()
-        keeping = None if keeper is None else Keeping(keeper, store.moves, store.store_id)
+        keeping = None if keeper is None else RowPersistence(keeper, store.moves, store.store_id)
         self._store_id = store.store_id  # a peer takes one for a connection, also if the store becomes another
         self.tree = FrontierIndex(store, realm.id, keeping)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new), around)
@@ -88,14 +88,14 @@ class Replica:
         self.ledger = Ledger(self.limits.scale)
         for peer, why in BANNED.rows(store):
             self.ledger.ban(peer, why)
-        named = named or NamedByOperator()
+        named = named or OperatorTrust()
         held, settings = self._fetch, gossip or GossipSettings()
         self.gossip = Gossip(
             me.peer, settings, rng, held, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p), named
         )
         self.links: dict[str, PeerSession] = {}
-        self.strangers = Strangers(store, named.peers.__contains__, around)
-        self.room = Room(self.strangers, around, self._anew)
+        self.strangers = UntrustedUsage(store, named.peers.__contains__, around)
+        self.room = AccountFilter(self.strangers, around, self._anew)
         self.sync = Sync(
             self.ingest,
             self.tree,
@@ -122,10 +122,10 @@ class Replica:
             out=self._out,
             clock=self._clock,
         )
-        self.spreading = Spreading(
+        self.spreading = StoreBridge(
             realm, self.gossip, self.ingest, self._take_item, self.room.wanted, verify, self.peers.charge
         )
-        self._receiving = Receiving(
+        self._receiving = MessageDispatcher(
             realm=realm,
             limits=self.limits,
             ingest=self.ingest,
@@ -218,7 +218,7 @@ class Replica:
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
 
-    def receive(self, peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+    def receive(self, peer: str, data: bytes, now: float, ahead: PreparedFrame | None = None) -> None:
         """One frame of a peer that is up. ahead: the result of `prepare` for it, if the driver has called that."""
         self._clock(now)
         link = self.links.get(peer)
@@ -329,7 +329,7 @@ class Replica:
 
     # -- inside
 
-    def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
+    def _take_item(self, link: PeerSession, item: Checked, now: float) -> IntakeResult:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
             link.load.served(now)

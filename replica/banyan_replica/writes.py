@@ -15,11 +15,11 @@ from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip.pushes import Fetch, control_push
 from banyan_replica.gossip.settings import MAX_PAYLOAD
-from banyan_replica.gossip.spreading import Spreading
+from banyan_replica.gossip.store_bridge import StoreBridge
 from banyan_replica.intake.author import Author, EntryDraft, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.outbox import Outbox
-from banyan_replica.sync.serve import run_item
+from banyan_replica.sync.item_builder import run_item
 from banyan_replica.wire import CheckpointItem, size_of
 
 
@@ -31,7 +31,7 @@ class WriteSession:
     author: Author
     ingest: Ingest
     fetch: Fetch
-    spreading: Spreading
+    spreading: StoreBridge
     out: Outbox
     clock: Callable[[float], None]
     wall_ms: Callable[[float], int]

@@ -70,7 +70,7 @@ SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]
 """(time of the entry, 8 bytes; bytes of a part) -> the seed, or None if the part has no content of the collection."""
 
 
-class Draft(NamedTuple):
+class OpDraft(NamedTuple):
     """An operation without its part, and the content of that part (None: the operation has no part)."""
 
     op: Op
@@ -177,7 +177,7 @@ def cell_key(salt: bytes, *parts: bytes) -> CellKey:
     return CellKey(hmac.digest(salt, b"banyan/1/cell\0" + encode(list(parts)), "sha256")[:16])
 
 
-def seal(draft: Draft, part_salt: bytes) -> tuple[Op, bytes | None]:
+def seal(draft: OpDraft, part_salt: bytes) -> tuple[Op, bytes | None]:
     """The finished operation, and the bytes of its part or None. `part_salt`: 16 random bytes, new for each part."""
     if draft.content is None:
         return draft.op, None
@@ -186,9 +186,9 @@ def seal(draft: Draft, part_salt: bytes) -> tuple[Op, bytes | None]:
     return draft.op._replace(part=part), raw
 
 
-def undo(collection: Coll, live: Iterable[Ref]) -> Draft:
+def undo(collection: Coll, live: Iterable[Ref]) -> OpDraft:
     """Removes elements of sets: a reaction, a repost, a follow. `live`: the adds to cover, all that are known."""
-    return Draft(Del(collection, tuple(live)), None)
+    return OpDraft(Del(collection, tuple(live)), None)
 
 
 # Reads the cells of an account as values, with the content that is held.

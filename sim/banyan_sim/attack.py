@@ -1,8 +1,8 @@
 """What an attack is, which there are, and what attackers can do: the same classes attack a real node over libp2p
 (bench/attack) and a whole network in virtual time (hostile.py).
 
-So an attack knows neither trio nor sockets, and no clock of its own: it speaks in messages, over a `Stranger`, and what
-it waits for, draws and reads off a clock comes from `Strangers`.
+So an attack knows neither trio nor sockets, and no clock of its own: it speaks in messages, over a `Attacker`, and what
+it waits for, draws and reads off a clock comes from `Attackers`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Victim(NamedTuple):
 
 
 @dataclass
-class Tally:
+class AttackTally:
     """What an attack cost and how it was met. byes: goodbyes by the beginning of their reason."""
 
     identities: int = 0
@@ -54,15 +54,15 @@ class Tally:
     byes: Counter[str] = field(default_factory=Counter)
 
 
-class Stranger(ABC):
+class Attacker(ABC):
     """One identity with one link. hello: what the peer said of itself. root: where it stood last. on: called with every
     message that comes. credits: whether it lets the peer send more bulk.
 
-    Whatever sends raises an error once the link has ended, which `Strangers.each` expects."""
+    Whatever sends raises an error once the link has ended, which `Attackers.each` expects."""
 
     addrs: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/1",)
 
-    def __init__(self, tally: Tally, random: Callable[[int], bytes]) -> None:
+    def __init__(self, tally: AttackTally, random: Callable[[int], bytes]) -> None:
         self.tally, self.random = tally, random
         self.hello: Hello | None = None
         self.root: tuple[int, bytes, int] = (0, bytes(32), 0)
@@ -113,16 +113,16 @@ class Stranger(ABC):
         self.on(message)
 
 
-class Strangers(ABC):
+class Attackers(ABC):
     """All identities of one attack. identities: how many it may have at once. forge: makes what they send."""
 
     def __init__(self, identities: int, victim: Victim, forge: Forge) -> None:
         self.identities, self.victim, self.forge = identities, victim, forge
         self.random = forge.random
-        self.tally = Tally()
+        self.tally = AttackTally()
 
     @abstractmethod
-    async def meet(self, address: str = "", *, hello: bool = True, key: bytes = b"", store: bytes = b"") -> Stranger:
+    async def meet(self, address: str = "", *, hello: bool = True, key: bytes = b"", store: bytes = b"") -> Attacker:
         """A new identity, linked to the node at an address (default: the victim's). hello: both said hello. key: an
         identity that was used before. Raises an error if there is no link."""
 

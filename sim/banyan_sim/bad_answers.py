@@ -20,7 +20,7 @@ from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.sync.exchange import PROBE_BYTES
-from banyan_replica.sync.serve import run_item
+from banyan_replica.sync.item_builder import run_item
 from banyan_replica.wire import (
     HERE,
     LAST,

@@ -21,7 +21,7 @@ from banyan_replica.intake.author import Author, EntryDraft, Written, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
 from banyan_replica.sync.exchange import PROBE_BYTES
-from banyan_replica.sync.serve import control_item, run_item
+from banyan_replica.sync.item_builder import control_item, run_item
 from banyan_replica.wire import (
     LAST,
     ControlItem,
@@ -82,7 +82,7 @@ class Liar:
 
     def push(self, peer: str, mid: bytes, item: ControlItem | RunItem) -> None:
         """One message by gossip."""
-        frame = gossip.Pushes((gossip.Push(mid, 0, encode(encode_item(item))),))
+        frame = gossip.PushFrame((gossip.Push(mid, 0, encode(encode_item(item))),))
         self.say(peer, GossipFrame(gossip.encode_frame(frame)))
 
     def someone(self) -> str | None:
@@ -169,7 +169,7 @@ class Withholder(Liar):
             return (encode_message(Parts([])),)
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
-            if isinstance(frame, gossip.Pushes) and frame.items:
+            if isinstance(frame, gossip.PushFrame) and frame.items:
                 items = tuple(
                     i._replace(payload=encode(encode_item(_bare(decode_item(decode(i.payload, 8))))))
                     for i in frame.items
@@ -187,9 +187,9 @@ class Refuser(Liar):
             return ()
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
-            if isinstance(frame, gossip.Pushes):
+            if isinstance(frame, gossip.PushFrame):
                 told = tuple(i.mid for i in frame.items) + frame.ihaves
-                return (encode_message(GossipFrame(gossip.encode_frame(gossip.Pushes(ihaves=told)))),)
+                return (encode_message(GossipFrame(gossip.encode_frame(gossip.PushFrame(ihaves=told)))),)
         return (data,)
 
 

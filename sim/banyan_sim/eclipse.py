@@ -1,9 +1,9 @@
 """An eclipse in virtual time: many identities of few networks against one newcomer with honest bootstrap peers.
 
-Every honest node has the slots of a real node (links/slots.py). The Sybils know each other, the newcomer and every
-honest node. They dial the newcomer without end, ask to be its neighbours, and name only each other; they do the same,
-less often, to all others. The newcomer is cut off while it has no link to an honest node: two nodes compare what they
-hold whenever they are linked, neighbours or not.
+Every honest node has the slots of a real node (links/connection_slots.py). The Sybils know each other, the newcomer and
+every honest node. They dial the newcomer without end, ask to be its neighbours, and name only each other; they do the
+same, less often, to all others. The newcomer is cut off while it has no link to an honest node: two nodes compare what
+they hold whenever they are linked, neighbours or not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from banyan_node.links.slots import Slots, SlotSettings, Standing
+from banyan_node.links.connection_slots import ConnectionSlots, PeerActivity, SlotSettings
 from banyan_replica.gossip.frames import Join, Neighbour, Shuffle
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_sim.gossip_world import GossipWorld
@@ -44,7 +44,7 @@ class Siege(GossipWorld):
     def __init__(self, nodes: int, seed: int, slots: SlotSettings | None) -> None:
         gossip = replace(GossipSettings(), links=WITHOUT_SLOTS if slots is None else slots.links + slots.arriving)
         self.slot_settings = slots
-        self.slots: dict[str, Slots] = {}
+        self.slots: dict[str, ConnectionSlots] = {}
         self.seat: dict[tuple[str, str], int] = {}  # (node, peer) -> slot
         super().__init__(nodes, seed, settings=gossip)
 
@@ -73,9 +73,9 @@ class Siege(GossipWorld):
         for name, peer, dials in ((dialler, other, True), (other, dialler, False)):
             if name not in self.nodes:
                 continue
-            slots = self.slots.setdefault(name, Slots(self.slot_settings))
+            slots = self.slots.setdefault(name, ConnectionSlots(self.slot_settings))
             host = self.addr(peer).split("/")[2]
-            standing = {p: Standing(neighbour=True) for p in self.nodes[name].neighbours()}
+            standing = {p: PeerActivity(neighbour=True) for p in self.nodes[name].neighbours()}
             if dials:
                 verdict = slots.dials(host, peer, self.now, standing)
             else:

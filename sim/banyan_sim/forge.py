@@ -13,10 +13,10 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_steps, skips_below
 from banyan_crdt.signing import Signer
-from banyan_replica.gossip.frames import AnyFrame, Push, Pushes, encode_frame
+from banyan_replica.gossip.frames import AnyFrame, Push, PushFrame, encode_frame
 from banyan_replica.intake.author import grant_to
 from banyan_replica.wire import Content, ControlItem, GossipFrame, Item, RunItem, encode_message
-from banyan_replica.wire.items import encode_item
+from banyan_replica.wire.data_items import encode_item
 from banyan_schema.social import POST
 
 TINY = encode_ops(())
@@ -90,12 +90,12 @@ class Account:
     def mid(self) -> bytes:
         return self.path[-1].id[:16]
 
-    def log(self, number: int, at_ms: int | None = None) -> Log:
+    def log(self, number: int, at_ms: int | None = None) -> ForgedLog:
         """at_ms: when its first entry is dated; half an hour after the account was opened, if that is not said."""
-        return Log(self, number, self.at_ms + PAST_MS // 2 if at_ms is None else at_ms)
+        return ForgedLog(self, number, self.at_ms + PAST_MS // 2 if at_ms is None else at_ms)
 
 
-class Log:
+class ForgedLog:
     """A log of an account. It can be written far faster than any node can judge it."""
 
     def __init__(self, account: Account, number: int, at_ms: int) -> None:
@@ -121,9 +121,9 @@ class Log:
             self.steps.append((Time(self._time), total, ops))
         return self.ids[-1]
 
-    def fork(self, seq: int) -> Log:
+    def fork(self, seq: int) -> ForgedLog:
         """A copy that goes on otherwise from place `seq` on: what it writes there has another time."""
-        twin = object.__new__(Log)
+        twin = object.__new__(ForgedLog)
         twin.signer, twin.id, twin._random = self.signer, self.id, self._random
         twin.ids, twin.steps = self.ids[:seq], self.steps[:seq]
         twin._time = self.steps[seq][0] + int.from_bytes(self._random(2), "big") + 1
@@ -153,4 +153,4 @@ def gossip(frame: AnyFrame) -> bytes:
 
 
 def pushes(*items: Push) -> bytes:
-    return gossip(Pushes(items))
+    return gossip(PushFrame(items))

@@ -15,14 +15,14 @@ from functools import partial
 
 from banyan_replica.gossip.frames import (
     AnyFrame,
-    Delivery,
+    DeliverMessage,
     DialPeer,
     DropPeer,
     Join,
     Neighbour,
     NeighbourAnswer,
     PeerInfo,
-    Pushes,
+    PushFrame,
     SendFrame,
     Shuffle,
     Shuffled,
@@ -203,7 +203,7 @@ class GossipWorld:
         latency = self.conns.get((src, dst))
         if latency is None:
             return
-        if self.loss and isinstance(frame, Pushes) and self.rng.random() < self.loss:
+        if self.loss and isinstance(frame, PushFrame) and self.rng.random() < self.loss:
             return
         if dst in self.sybils:
             self.sybil_hears(dst, src, frame)
@@ -217,7 +217,7 @@ class GossipWorld:
                 self.at(self.now + self.verdict_s, lambda: self.judge(name, got))
             self.drain(name)
 
-    def judge(self, name: str, got: tuple[Delivery, ...]) -> None:
+    def judge(self, name: str, got: tuple[DeliverMessage, ...]) -> None:
         node = self.nodes.get(name)
         if node is None:
             return

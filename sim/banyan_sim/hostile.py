@@ -28,7 +28,7 @@ from banyan_sim import attack
 from banyan_sim.attack import Attack, Victim, Work
 from banyan_sim.forge import Forge, gossip
 from banyan_sim.machine import EPOCH
-from banyan_sim.network import Network
+from banyan_sim.wires import Network
 
 PAUSE_S = 1.0
 """After a link that was refused or ended, an attacker waits so long."""
@@ -43,11 +43,11 @@ LINE, SPREAD_LINE = (64_000, 60), (3_000, 3)
 them, so of that a world can afford less."""
 
 
-class Gone(Exception):
+class NoLink(Exception):
     """There is no link, or no more."""
 
 
-class World(Protocol):
+class AttackedNetwork(Protocol):
     """What attackers see of the world."""
 
     now: float
@@ -79,17 +79,17 @@ def start(work: Coroutine[Any, Any, None]) -> None:
     """Runs a coroutine up to each bell that it awaits, and on when that rings."""
 
     def go_on() -> None:
-        with suppress(StopIteration, Gone):
+        with suppress(StopIteration, NoLink):
             bell: Bell = work.send(None)
             bell.after.append(go_on)
 
     go_on()
 
 
-class Link(attack.Stranger):
+class AttackLink(attack.Attacker):
     """One link of an identity with an honest node."""
 
-    def __init__(self, crowd: Crowd, identity: Identity, peer: str) -> None:
+    def __init__(self, crowd: Crowd, identity: AttackIdentity, peer: str) -> None:
         super().__init__(crowd.tally, crowd.random)
         self.crowd, self.identity, self.peer = crowd, identity, peer
         self.addrs = (identity.addr,)
@@ -103,7 +103,7 @@ class Link(attack.Stranger):
         if not self.free:
             await self.crowd.line(frames)
         if not self.alive:
-            raise Gone
+            raise NoLink
         for frame in frames:
             self.send(frame)
 
@@ -146,7 +146,7 @@ class Link(attack.Stranger):
                 pass
 
 
-class Identity:
+class AttackIdentity:
     """One name of a seat, as the network sees it."""
 
     up, life = True, 0
@@ -154,7 +154,7 @@ class Identity:
     def __init__(self, crowd: Crowd, name: str, net: str) -> None:
         self.crowd, self.name, self.group = crowd, name, net
         self.addr = f"/ip4/{net}.0.1/tcp/4001/p2p/{name}"
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, AttackLink] = {}
         self.waiting: dict[str, Bell] = {}
         """Dials that have not been answered, by peer."""
 
@@ -164,7 +164,7 @@ class Identity:
 
     def peer_up(self, peer: str) -> None:
         self.crowd.tally.links += 1
-        link = self.links[peer] = Link(self.crowd, self, peer)
+        link = self.links[peer] = AttackLink(self.crowd, self, peer)
         if (bell := self.waiting.pop(peer, None)) is not None:
             bell.ring(link)
         else:
@@ -180,29 +180,29 @@ class Identity:
             bell.ring()
 
 
-class Crowd(attack.Strangers):
+class Crowd(attack.Attackers):
     """All attackers with one attack. seats: their networks ("11.7"), one each. honest: whom they attack, in a random
     order; admit(identity): makes a new identity known to the world."""
 
     def __init__(
         self,
-        world: World,
+        world: AttackedNetwork,
         kind: type[Attack],
         seats: list[str],
         honest: list[str],
         rng: random.Random,
-        admit: Callable[[Identity], None],
+        admit: Callable[[AttackIdentity], None],
         wall_ms: Callable[[], int],
     ) -> None:
         self.world, self.kind, self.rng, self.honest, self.admit = world, kind, rng, honest, admit
         super().__init__(len(seats), Victim(honest[0], honest[1], b"", ()), Forge(rng.randbytes, wall_ms))
         self.seats = seats
-        self.current: list[Identity | None] = [None] * len(seats)
-        self.by_key: dict[bytes, Identity] = {}
+        self.current: list[AttackIdentity | None] = [None] * len(seats)
+        self.by_key: dict[bytes, AttackIdentity] = {}
         self._turn = self._made = 0
         self._free_at = 0.0
         self._play: Callable[[int], Work] | None = None
-        self._arrived: deque[Link] = deque()
+        self._arrived: deque[AttackLink] = deque()
         """Links that honest nodes opened and that no play has taken yet."""
 
     def begin(self) -> None:
@@ -210,7 +210,7 @@ class Crowd(attack.Strangers):
 
     async def _run(self, attack: Attack) -> None:
         while True:
-            with suppress(Gone):
+            with suppress(NoLink):
                 await attack.run(self, self.victim)
                 return
             await self.sleep(PAUSE_S)
@@ -236,7 +236,7 @@ class Crowd(attack.Strangers):
             start(self._again(play, n))
         await Bell()
 
-    async def meet(self, address: str = "", *, hello: bool = True, key: bytes = b"", store: bytes = b"") -> Link:
+    async def meet(self, address: str = "", *, hello: bool = True, key: bytes = b"", store: bytes = b"") -> AttackLink:
         link = None if address or key else self._taken()
         if link is None:
             identity = self._named(key) if key else self._next()
@@ -260,7 +260,7 @@ class Crowd(attack.Strangers):
 
     # -- what the world tells
 
-    def came(self, link: Link) -> None:
+    def came(self, link: AttackLink) -> None:
         """An honest node opened a link, because its gossip heard of the identity."""
         if self._play is None:
             start(link.greet())
@@ -277,7 +277,7 @@ class Crowd(attack.Strangers):
     async def _again(self, play: Callable[[int], Work], n: int) -> None:
         await self._after(self.rng.random() * PAUSE_S)
         while True:
-            with suppress(Gone):
+            with suppress(NoLink):
                 await play(n)
             await self._after(PAUSE_S)
 
@@ -286,27 +286,27 @@ class Crowd(attack.Strangers):
         self.world.at(self.world.now + seconds, bell.ring)
         await bell
 
-    async def _dial(self, identity: Identity, peer: str) -> Link:
+    async def _dial(self, identity: AttackIdentity, peer: str) -> AttackLink:
         if peer in identity.links:
             return identity.links[peer]
         bell = identity.waiting.setdefault(peer, Bell())
         self.world.network.dial(identity.name, peer)
         self.world.at(self.world.now + PATIENCE_S, bell.ring)
-        link: Link | None = await bell
+        link: AttackLink | None = await bell
         identity.waiting.pop(peer, None)
         if link is None or not link.alive:
             self.tally.refused += 1
-            raise Gone
+            raise NoLink
         return link
 
-    def _taken(self) -> Link | None:
+    def _taken(self) -> AttackLink | None:
         while self._arrived:
             link = self._arrived.popleft()
             if link.alive:
                 return link
         return None
 
-    def _next(self) -> Identity:
+    def _next(self) -> AttackIdentity:
         """The next seat's identity: another one if the last has no link."""
         self._turn = (self._turn + 1) % len(self.seats)
         identity = self.current[self._turn]
@@ -314,14 +314,14 @@ class Crowd(attack.Strangers):
             identity = self.current[self._turn] = self._new(self.seats[self._turn])
         return identity
 
-    def _named(self, key: bytes) -> Identity:
+    def _named(self, key: bytes) -> AttackIdentity:
         if key not in self.by_key:
             self.by_key[key] = self._new(self.seats[len(self.by_key) % len(self.seats)])
         return self.by_key[key]
 
-    def _new(self, net: str) -> Identity:
+    def _new(self, net: str) -> AttackIdentity:
         self._made += 1
         self.tally.identities += 1
-        identity = Identity(self, f"{self.kind.__name__}{self._made}", net)
+        identity = AttackIdentity(self, f"{self.kind.__name__}{self._made}", net)
         self.admit(identity)
         return identity

@@ -17,15 +17,15 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
 from banyan_node.hosting.reach import Reach
 from banyan_reading.queries import Queries
+from banyan_replica.host import StandaloneHost
 from banyan_replica.outbox import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.named import NamedByOperator
-from banyan_replica.replica import Identity, Replica
-from banyan_replica.surroundings import Alone
+from banyan_replica.peers.operator_trust import OperatorTrust
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_storage import tables
+from banyan_storage.account_references import naming
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.naming import naming
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
@@ -47,7 +47,7 @@ def drawn(seed: int, machines: int) -> int:
     return machines // 2 if seed % 2 else 0
 
 
-class Chosen:
+class SimChoice:
     """The choice of one machine. own: the accounts of its people that are open. named: others that they chose."""
 
     def __init__(self, own: Callable[[], Sequence[AccountId]], named: Callable[[], Sequence[AccountId]]) -> None:
@@ -123,7 +123,7 @@ class Adversary(Protocol):
     def heard(self, peer: str, data: bytes) -> bool: ...
 
 
-class Machine(Alone):
+class Machine(StandaloneHost):
     """`skew`: how far its wall clock is ahead, seconds. `slow_disk`: multiplies fsync time."""
 
     def __init__(self, name: str, index: int, world: Outside, limits: Limits) -> None:
@@ -134,7 +134,7 @@ class Machine(Alone):
         self.engine = MemoryEngine(TABLES)
         self.skew, self.slow_disk = 0.0, 1.0
         self.adversary: Adversary | None = None
-        self.chosen: Chosen | None = None
+        self.chosen: SimChoice | None = None
         """Which accounts it holds; None: all."""
         self.contacts: list[tuple[str, str]] = []
         self.life = 0
@@ -163,11 +163,11 @@ class Machine(Alone):
         self.replica = Replica(
             store,
             TEST,
-            Identity(self.name, (self.addr,)),
+            PeerIdentity(self.name, (self.addr,)),
             rng,
             rng.randbytes,
             self.limits,
-            named=NamedByOperator(contact for contact, _ in self.contacts),
+            named=OperatorTrust(contact for contact, _ in self.contacts),
             around=self,
         )
         if self.chosen is not None:
@@ -327,7 +327,7 @@ def choose(machines: Sequence[Machine], count: int, people: Sequence[Resident], 
     for machine in rng.sample(machines[1:], min(count, len(machines) - 1)):
         own = [p for p in people if machine in p.homes]
         named = rng.sample(people, rng.randint(1, (len(people) + 1) // 2)) if people else []
-        machine.chosen = Chosen(partial(_open, own), partial(_open, named))
+        machine.chosen = SimChoice(partial(_open, own), partial(_open, named))
 
 
 def _open(people: Sequence[Resident]) -> list[AccountId]:

@@ -14,7 +14,7 @@ from functools import partial
 
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, key_digest
-from banyan_crdt.ops import Add, ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
+from banyan_crdt.ops import Add, ControlOp, Cut, KeptTip, Pin, Put, Rotate, Tomb
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import EntryDraft, grant_to
@@ -40,7 +40,7 @@ class Device:
 
 
 @dataclass(slots=True)
-class Person:
+class SimPerson:
     """`posts`: each post and its newest write. `live`: (collection, add) that could be undone."""
 
     name: str
@@ -61,7 +61,7 @@ class Workload:
 
     def __init__(self, seed: int, rng: random.Random, nodes: Sequence[Machine], people: int) -> None:
         self.rng = rng
-        self.people: list[Person] = []
+        self.people: list[SimPerson] = []
         self.done: dict[str, int] = {}
         self.refused = 0
         for i in range(people):
@@ -69,7 +69,7 @@ class Workload:
             homes = rng.sample(list(nodes), 2) if len(nodes) > 1 else [nodes[0], nodes[0]]
             roots = [Signer(TEST, keys.randbytes(32)) for _ in range(_GENERATIONS)]
             devices = [Device(home, Signer(TEST, keys.randbytes(32))) for home in homes]
-            self.people.append(Person(f"p{i}", roots, keys.randbytes(16), devices))
+            self.people.append(SimPerson(f"p{i}", roots, keys.randbytes(16), devices))
 
     def open_all(self) -> None:
         """Every person opens an account at home."""
@@ -97,13 +97,13 @@ class Workload:
 
     # -- inside
 
-    def _open(self, p: Person, r: Replica, now: float) -> None:
+    def _open(self, p: SimPerson, r: Replica, now: float) -> None:
         home = p.devices[0]
         slots = [(p.roots[0], key_digest(p.roots[1].key))]
         p.account, _ = r.author.open_account(slots, p.salt, [grant_to(home.signer.key, 4)], home.node.wall_ms())
         r.writes.publish_control(p.account, now)
 
-    def _control(self, p: Person, home: Device, what: str, r: Replica, now: float) -> None:
+    def _control(self, p: SimPerson, home: Device, what: str, r: Replica, now: float) -> None:
         account = self._held(p, r)
         state = r.ingest.control_of(account)
         assert state is not None
@@ -121,7 +121,7 @@ class Workload:
         r.author.control(account, signer, op, home.node.wall_ms())
         r.writes.publish_control(account, now)
 
-    def _write(self, p: Person, device: Device, what: str, r: Replica, now: float) -> None:
+    def _write(self, p: SimPerson, device: Device, what: str, r: Replica, now: float) -> None:
         account = self._held(p, r)
         drafts = [draft for _ in range(20 if what == "burst" else 1) for draft in self._drafts(p, account, what, r)]
         if not drafts:
@@ -142,7 +142,7 @@ class Workload:
             elif what in ("react", "follow") and isinstance(draft.op, Add):
                 p.live.append((draft.op.coll, ref))
 
-    def _drafts(self, p: Person, account: AccountId, what: str, r: Replica) -> list[social.Draft]:
+    def _drafts(self, p: SimPerson, account: AccountId, what: str, r: Replica) -> list[social.OpDraft]:
         rng = self.rng
         text = f"{p.name} says {rng.randrange(10**9)} " * rng.randint(1, 8)
         mine = list(p.posts)
@@ -170,7 +170,7 @@ class Workload:
             case _:
                 return [social.write_post(social.post_key(p.salt, rng.randbytes(16)), social.Post(text))]
 
-    def _held(self, p: Person, r: Replica) -> AccountId:
+    def _held(self, p: SimPerson, r: Replica) -> AccountId:
         if p.account is None or r.ingest.control_of(p.account) is None:
             raise Refused("the account is not held here")
         return p.account
@@ -181,6 +181,6 @@ def _grant_or_cut(what: str, device: Device, length: int, last: EntryId | None) 
     if what == "pin" and last is not None:
         return Pin(writer, device.log, length - 1, last)
     if what == "cut":
-        kept = (Kept(device.log, length - 1, last),) if last is not None else ()
+        kept = (KeptTip(device.log, length - 1, last),) if last is not None else ()
         return Cut(writer, kept)
     return grant_to(writer)

@@ -11,7 +11,7 @@ from banyan_crdt.ops import Body, part_of
 from banyan_storage import tables as t
 from banyan_storage.blob_names import row_of, row_of_op, rows_of
 from banyan_storage.engine import Item
-from banyan_storage.records import encode_record, encode_records
+from banyan_storage.entry_records import encode_record, encode_records
 from banyan_storage.viewhook import Append
 
 

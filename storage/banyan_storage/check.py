@@ -26,15 +26,15 @@ from banyan_storage import tables as t
 from banyan_storage.blob_names import UNREADABLE, NamedParts
 from banyan_storage.due import astray
 from banyan_storage.engine import Engine
+from banyan_storage.entry_records import decode_record, encode_grants, record_after
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import indexed
 from banyan_storage.local_state import held
 from banyan_storage.local_tables import LOCAL
-from banyan_storage.reader import Counts, StoreReader
-from banyan_storage.records import decode_record, encode_grants, record_after
+from banyan_storage.reader import StoreReader, StoreTotals
 from banyan_storage.soundness import row_bytes
-from banyan_storage.views.proof import Proof
 from banyan_storage.views.registry import GUARDED
+from banyan_storage.views.row_check import RowCheck
 
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called before each account with the number of entries checked so far."""
@@ -52,7 +52,7 @@ PAGES, VIEWS = "pages", "views"
 
 
 class Stats(NamedTuple):
-    counts: Counts
+    counts: StoreTotals
     forked: int
     """Logs that are forked or frozen."""
     last_arrival: int
@@ -324,7 +324,7 @@ def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
 def _views(reader: StoreReader) -> Iterator[StoreProblem]:
     """Checks views and what is guarded, unless the store has no views (as in the simulator)."""
     try:
-        proof = Proof(reader)
+        proof = RowCheck(reader)
     except KeyError:
         return
     for view, account, sentence in proof.faults():

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 
 MAX_KEY = 400
 """The most bytes of a key."""
 _BY_TIME, _BY_KEY = b"\0", b"\1"
-CELL, DRAFT = Layout("account 32 | coll 8 | key 16"), Layout("account 32 | name 16")
-REPLACED = Layout("account 32 | ref 34")
-BY_TIME, BY_KEY = Layout("work 1 | order 1 | at_ms 8 | key"), Layout("work 1 | order 1 | key")
+CELL, DRAFT = RowLayout("account 32 | coll 8 | key 16"), RowLayout("account 32 | name 16")
+REPLACED = RowLayout("account 32 | ref 34")
+BY_TIME, BY_KEY = RowLayout("work 1 | order 1 | at_ms 8 | key"), RowLayout("work 1 | order 1 | key")
 
 
 class Work(IntEnum):

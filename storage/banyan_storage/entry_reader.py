@@ -19,8 +19,16 @@ from banyan_crdt.shapes import ops_in
 from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.engine import Item, ReadTxn
+from banyan_storage.entry_records import (
+    RunLine,
+    decode_line,
+    decode_record,
+    record_after,
+    record_id,
+    record_name,
+    record_time,
+)
 from banyan_storage.errors import CorruptStore
-from banyan_storage.records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
 
 NAMES = 100_000
 """Cached names of logs."""
@@ -33,7 +41,7 @@ COUNTED = 64
 """Entries read at a time when operations are counted: these may be 2 MB."""
 
 
-class Arrival(NamedTuple):
+class ArrivedEntry(NamedTuple):
     """An entry, counted or loose. n: its number in the order in which this store got entries."""
 
     n: int
@@ -173,7 +181,7 @@ class EntryReader:
         found = self._record(entry)
         return None if found is None else self._decode(*found)
 
-    def line(self, entry: EntryId) -> Line | None:
+    def line(self, entry: EntryId) -> RunLine | None:
         """Its fields that need no other row."""
         found = self._record(entry)
         return None if found is None else decode_line(*found)
@@ -229,7 +237,7 @@ class EntryReader:
         ns = self._chain_ns(lid, first, head.length if stop is None else min(stop, head.length))
         return self._records(ns, log)
 
-    def lines(self, log: LogId, first: int, stop: int) -> list[Line]:
+    def lines(self, log: LogId, first: int, stop: int) -> list[RunLine]:
         """Counted entries first .. stop-1, with only the fields that a run needs."""
         found = self._find(log)
         if found is None:
@@ -300,8 +308,8 @@ class EntryReader:
         ends = (s.seq + s.size - 1 for s in self._stretches(found[0], seq, found[1].length) if s.signed)
         return next(ends, None)
 
-    def arrivals(self, after: int, limit: int) -> list[Arrival]:
+    def arrivals(self, after: int, limit: int) -> list[ArrivedEntry]:
         """Held entries that came after arrival number `after`, oldest first. A peer may send any number as `after`."""
         rows = self._txn.scan(t.ENTRIES, t.u48(min(after + 1, t.MAX_ARRIVAL)), limit=limit)
         named = ((t.number(key), record_name(value), value) for key, value in rows)
-        return [Arrival(n, self._name(name.lid), name.seq, name.id, value) for n, name, value in named]
+        return [ArrivedEntry(n, self._name(name.lid), name.seq, name.id, value) for n, name, value in named]

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 from banyan_crdt.ids import EntryId
 from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn
-from banyan_storage.records import record_id
+from banyan_storage.entry_records import record_id
 
 YOUNG_IDS = 1 << 16
 """Ids held in memory: 10 MB. With a million ids in the table, eight of them share a page."""

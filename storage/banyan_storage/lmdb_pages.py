@@ -55,7 +55,7 @@ class _Meta(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Seen:
+class _TreeStats:
     """What was found of one tree."""
 
     branches: int = 0
@@ -148,7 +148,7 @@ class Pages:
     def tables(self) -> dict[str, _Db]:
         """Every table that can be found."""
         found = dict[str, _Db]()
-        seen = _Seen()
+        seen = _TreeStats()
         for key, value, flags in self._tree("the table of tables", self.meta.main, seen):
             name = key.decode("ascii", "replace")
             if flags != _SUB or len(value) != _DB.size:
@@ -163,7 +163,7 @@ class Pages:
 
     def rows(self, name: str, db: _Db) -> Iterator[Item]:
         """The rows of a table that can be read, in order; faults are noted and passed over."""
-        seen = _Seen()
+        seen = _TreeStats()
         for key, value, flags in self._tree(f"table {name}", db, seen):
             if flags & _DUPS:
                 if not db.flags & _DUP_SORT:
@@ -192,14 +192,14 @@ class Pages:
         if len(value) != _DB.size:
             self._fault(f"{name}: the values of a key have no description")
             return
-        db, seen = _Db(*_DB.unpack(value)), _Seen()
+        db, seen = _Db(*_DB.unpack(value)), _TreeStats()
         for one, rest, kind in self._tree(name, db, seen):
             if kind or rest:
                 self._fault(f"{name}: a value of a key has a value")
             yield one
         self._counted(f"{name}, the values of a key", db, seen)
 
-    def _counted(self, name: str, db: _Db, seen: _Seen) -> None:
+    def _counted(self, name: str, db: _Db, seen: _TreeStats) -> None:
         said = db.branches, db.leaves, db.overflows, db.entries
         found = seen.branches, seen.leaves, seen.overflows, seen.entries
         if db.flags & _DUP_SORT:
@@ -211,7 +211,7 @@ class Pages:
 
     def _free_pages(self) -> None:
         """The lists of free pages may name no page in use, and none twice."""
-        db, seen = self.meta.free, _Seen()
+        db, seen = self.meta.free, _TreeStats()
         if db.flags & 0xFF != _INTEGER_KEY:
             self._fault(f"the table of free pages has the flags {db.flags:#x}")
         for key, value, _ in self._tree("the table of free pages", db, seen, integers=True):
@@ -236,7 +236,7 @@ class Pages:
             return True
         return False
 
-    def _tree(self, name: str, db: _Db, seen: _Seen, integers: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
+    def _tree(self, name: str, db: _Db, seen: _TreeStats, integers: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
         """(key, value, flags) of every leaf node, in order."""
         if db.root == _NONE:
             if db.depth:
@@ -248,7 +248,7 @@ class Pages:
         yield from self._below(name, db, db.root, 1, seen, integers)
 
     def _below(
-        self, name: str, db: _Db, number: int, level: int, seen: _Seen, integers: bool
+        self, name: str, db: _Db, number: int, level: int, seen: _TreeStats, integers: bool
     ) -> Iterator[tuple[bytes, bytes, int]]:
         if not self._use(number, f"of {name}"):
             return
@@ -322,7 +322,7 @@ class Pages:
             self._fault(f"{where} has rows of {used} bytes in {size - upper}")
         return found
 
-    def _overflow(self, name: str, value: bytes, seen: _Seen) -> bytes | None:
+    def _overflow(self, name: str, value: bytes, seen: _TreeStats) -> bytes | None:
         """The bytes of a large value."""
         number, length = int.from_bytes(value[:8], "little"), int.from_bytes(value[8:], "little")
         raw = os.pread(self._file.fileno(), _HEADER + length, number * self._size) if number <= self.meta.last else b""

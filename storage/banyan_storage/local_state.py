@@ -227,7 +227,7 @@ def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes]) -> No
         txn.put(t.META, VERSIONS_KEY, msgspec.json.encode(held))
 
 
-class Held(NamedTuple):
+class LocalUsage(NamedTuple):
     """bytes: of keys and values. faults: what is wrong, a sentence each."""
 
     rows: int
@@ -235,10 +235,10 @@ class Held(NamedTuple):
     faults: list[str]
 
 
-def held(reader: HasAllNotes, kinds: Mapping[str, Kind]) -> dict[str, Held]:
+def held(reader: HasAllNotes, kinds: Mapping[str, Kind]) -> dict[str, LocalUsage]:
     """Every row, by the name of its kind; of those that none declares, by an empty name. Checks each."""
     values = {kind.prefix: name for name, kind in kinds.items() if isinstance(kind, LocalValue)}
-    found = {name: Held(0, 0, []) for name in ("", *kinds)}
+    found = {name: LocalUsage(0, 0, []) for name in ("", *kinds)}
     rows = [(kind.prefix, name) for name, kind in kinds.items() if isinstance(kind, LocalRows)]
     for key, raw in reader.notes():
         name = values.get(key) or next((name for prefix, name in rows if key.startswith(prefix)), "")

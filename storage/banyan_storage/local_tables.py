@@ -47,25 +47,27 @@ _ROOTS: Codec[list[bytes]] = Codec(encode, decode)
 
 LEAVING = LocalRows(b"leaving account:", "banyan_storage.store", ACCOUNT, BYTES)
 """Why an account is erased in steps; readers are shown nothing of it."""
-MEND = LocalValue(b"mend", "banyan_node.upkeep.mending", BYTES)
+MEND = LocalValue(b"mend", "banyan_node.upkeep.log_check", BYTES)
 """The logs must be checked. How far that came; empty at first."""
 FRONTIER = LocalValue(b"frontier", "banyan_replica.frontier.index", BYTES)
 CATCHUP = LocalValue(b"catchup", "banyan_replica.sync.catchup", BYTES)
 """What is left to be read to this node."""
-MET = LocalRows(b"met:", "banyan_replica.sync.replaying", HASH, both(U64, U64))
+MET = LocalRows(b"met:", "banyan_replica.sync.replay", HASH, both(U64, U64))
 """By the id of a peer's store: its last arrival and ours when the frontiers were equal."""
 BANNED = LocalRows(b"banned/", "banyan_replica.replica", TEXT, TEXT)
 """Why a peer is refused."""
 BAN_MADE = LocalRows(b"ban made:", "banyan_node.links.peerstore", TEXT, U64)
 BAN_ENDS = LocalRows(b"ban ends:", "banyan_node.links.peerstore", TEXT, U64)
-UNTRUSTED_BYTES = LocalRows(b"strangers:", "banyan_replica.intake.strangers", ACCOUNT, U64)
+UNTRUSTED_BYTES = LocalRows(b"strangers:", "banyan_replica.intake.untrusted", ACCOUNT, U64)
 """What an account that nobody here asked for takes of the disk."""
-UNTRUSTED_TOTAL = LocalValue(b"strangers", "banyan_replica.intake.strangers", U64)
-NAMERS = LocalRows(b"heard:", "banyan_replica.sync.notices", ACCOUNT, both(U64, both(ACCOUNT, ENTRY)))
+UNTRUSTED_TOTAL = LocalValue(b"strangers", "banyan_replica.intake.untrusted", U64)
+NAMERS = LocalRows(b"heard:", "banyan_replica.sync.notice_exchange", ACCOUNT, both(U64, both(ACCOUNT, ENTRY)))
 """An account that is held because it names one of here: its place in the order, the one here, and the entry."""
-NAMERS_FROM = LocalRows(b"heard from:", "banyan_replica.sync.notices", TEXT, both(fixed(24, bytes), fixed(8, bytes)))
+NAMERS_FROM = LocalRows(
+    b"heard from:", "banyan_replica.sync.notice_exchange", TEXT, both(fixed(24, bytes), fixed(8, bytes))
+)
 """By peer: what the question was, and where it goes on."""
-OWN_TIPS = LocalRows(b"own:", "banyan_replica.intake.own", LOG, _ENTRIES)
+OWN_TIPS = LocalRows(b"own:", "banyan_replica.intake.own_tips", LOG, _ENTRIES)
 """The last entries that this store wrote itself in a log, one for each branch, the newest last."""
 OWN_LOG = LocalValue(b"own log", "banyan_node.own_log", both(U32, BYTES))
 """The number of the log that this store writes, and which data file this is."""
@@ -86,14 +88,14 @@ BANNED_NETWORKS = LocalRows(b"banned network:", "banyan_node.links.peerstore", T
 # -- accounts hosted here
 
 
-class HostedRow(NamedTuple):
+class HostedNumber(NamedTuple):
     """number: the index of its keys."""
 
     number: int
     name: str
 
 
-HOSTED = LocalRows(b"hosted:", "banyan_node.hosting.hosted", ACCOUNT, cbor(HostedRow))
+HOSTED = LocalRows(b"hosted:", "banyan_node.hosting.hosted", ACCOUNT, cbor(HostedNumber))
 HOSTED_AT = LocalRows(b"hosted at:", "banyan_node.hosting.hosted", both(U32, ACCOUNT), MARK)
 """The same in the order of key indices, so that a page reads only its own rows. Two accounts may have one index: a
 recovered account, and the node's own."""
@@ -118,7 +120,7 @@ CLOSED = LocalRows(b"closed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
 AWAITED = LocalRows(b"awaited:", "banyan_node.hosting.interest", ACCOUNT, MARK)
 """It is about to be taken to this node: fetched from peers although nobody here hosts or follows it."""
 DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.interest", ACCOUNT, MARK)
-MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.moving", both(ACCOUNT, HASH), MARK)
+MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.move_in", both(ACCOUNT, HASH), MARK)
 """What was brought beside posts: account, and a hash of what it is."""
 
 
@@ -184,14 +186,14 @@ class AnswerRow(NamedTuple):
     by: bytes
 
 
-ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.erasing", ACCOUNT, json(Erasure))
-WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.erasing", ACCOUNT, MARK)
-ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.erasing", ENTRY, BYTES)
+ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.erasure", ACCOUNT, json(Erasure))
+WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.erasure", ACCOUNT, MARK)
+ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.erasure", ENTRY, BYTES)
 """The signed statement of this node about a wish, by the `close` that says it."""
-ERASURE_ANSWERS = LocalRows(b"answer on erasure:", "banyan_node.hosting.erasing", both(ACCOUNT, TEXT), cbor(AnswerRow))
+ERASURE_ANSWERS = LocalRows(b"answer on erasure:", "banyan_node.hosting.erasure", both(ACCOUNT, TEXT), cbor(AnswerRow))
 """By account and peer."""
-BLOBS_TO_ERASE = LocalRows(b"blob to erase:", "banyan_node.hosting.erasing", ROOT, MARK)
-TO_REWRITE = LocalValue(b"store to be written anew", "banyan_node.hosting.erasing", MARK)
+BLOBS_TO_ERASE = LocalRows(b"blob to erase:", "banyan_node.hosting.erasure", ROOT, MARK)
+TO_REWRITE = LocalValue(b"store to be written anew", "banyan_node.hosting.erasure", MARK)
 
 # -- content that is withheld, here and elsewhere
 
@@ -206,7 +208,7 @@ class Order(NamedTuple):
     expires_ms: int
 
 
-class Stated(NamedTuple):
+class PeerStatement(NamedTuple):
     """What another node said of a post. counts: whether its signer may say so. until_ms: 0: no end."""
 
     counts: bool
@@ -229,7 +231,7 @@ PINNED_MEDIA = LocalRows(b"kept media:", "banyan_node.moderation.copies", POST, 
 MEDIA_TO_UNPIN = LocalRows(b"media to let go:", "banyan_node.moderation.copies", ROOT, MARK)
 RELEASED_CONTENT = LocalRows(b"awaited content:", "banyan_node.api.methods.content", OP, POST)
 """The post of content that was released here and has to come from peers."""
-STATED = LocalRows(b"stated of post:", "banyan_node.hosting.stated", POST, cbor(Stated))
+STATED = LocalRows(b"stated of post:", "banyan_node.hosting.stated", POST, cbor(PeerStatement))
 STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.hosting.stated", OP, U64)
 """Until when it is withheld; 0: no end. Only statements that count."""
 HEARSAY = LocalValue(b"statements that do not count", "banyan_node.hosting.stated", U32)
@@ -248,7 +250,7 @@ class Holds(NamedTuple):
 Verdict: TypeAlias = Literal["nothing", "label", "hide", "withhold", "limit", "suspend", "pass_on"]
 
 
-class TakenBack(msgspec.Struct, frozen=True):
+class Withdrawal(msgspec.Struct, frozen=True):
     """by: a moderator; None: the operator."""
 
     at_ms: int
@@ -276,7 +278,7 @@ class DecisionNote(msgspec.Struct, frozen=True):
     scope: str
     days: int
     to: str
-    undone: TakenBack | None
+    undone: Withdrawal | None
 
 
 Category: TypeAlias = Literal["spam", "legal", "violation", "other"]
@@ -331,7 +333,7 @@ class ReportCounts(msgspec.Struct, frozen=True):
 Tells: TypeAlias = Literal["report", "decision", "outcome"]
 
 
-class ToldNote(msgspec.Struct, frozen=True):
+class ModerationNotice(msgspec.Struct, frozen=True):
     """what: `report` with the number of a report, `decision` and `outcome` with that of a decision."""
 
     what: Tells
@@ -356,7 +358,7 @@ REPORTS_BY = LocalRows(b"reports by:", "banyan_node.moderation.reports", both(AC
 REPORTS_TODAY = LocalRows(b"reports today:", "banyan_node.moderation.reports", ACCOUNT, json(tuple[int, int]))
 """A day, and how many the account made on it."""
 MODERATION_TOLD = LocalRows(
-    b"told by moderation:", "banyan_node.moderation.decisions", both(ACCOUNT, fixed(8, bytes)), json(ToldNote)
+    b"told by moderation:", "banyan_node.moderation.decisions", both(ACCOUNT, fixed(8, bytes)), json(ModerationNotice)
 )
 """By account and place among its notifications."""
 
@@ -379,10 +381,10 @@ class ClockLook(NamedTuple):
 
 
 CLOCK = LocalValue(b"clock looked at", "banyan_node.upkeep.trusted_clock", cbor(ClockLook))
-CHORES_READ = LocalValue(b"chores", "banyan_node.upkeep.chores", U64)
+CHORES_READ = LocalValue(b"chores", "banyan_node.upkeep.maintenance", U64)
 """The last arrival read."""
-NAMES_RECLAIMED = LocalValue(b"names reclaimed", "banyan_node.upkeep.chores", BYTES)
-ACCOUNTS_SCANNED = LocalValue(b"accounts scanned", "banyan_node.upkeep.chores", BYTES)
+NAMES_RECLAIMED = LocalValue(b"names reclaimed", "banyan_node.upkeep.maintenance", BYTES)
+ACCOUNTS_SCANNED = LocalValue(b"accounts scanned", "banyan_node.upkeep.maintenance", BYTES)
 
 LOCAL: dict[str, Kind] = {
     name.lower().replace("_", " "): kind for name, kind in globals().items() if isinstance(kind, LocalRows | LocalValue)

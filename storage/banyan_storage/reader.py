@@ -21,11 +21,11 @@ from banyan_crdt.state import counted_entries
 from banyan_storage import due as d
 from banyan_storage import tables as t
 from banyan_storage.engine import Item, after_prefix
-from banyan_storage.entry_reader import Arrival, EntryReader
+from banyan_storage.entry_reader import ArrivedEntry, EntryReader
+from banyan_storage.entry_records import decode_grants
 from banyan_storage.local_tables import LEAVING
-from banyan_storage.records import decode_grants
 
-__all__ = ["Arrival", "Counts", "Lack", "StoreReader"]
+__all__ = ["ArrivedEntry", "Lack", "StoreReader", "StoreTotals"]
 
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
@@ -34,7 +34,7 @@ LOOKED_AT = 1_024
 """The most loose entries that are searched for the highest."""
 
 
-class Counts(NamedTuple):
+class StoreTotals(NamedTuple):
     """Totals. entries: held, counted or not. lacking: parts that are wanted and not held."""
 
     accounts: int
@@ -209,10 +209,10 @@ class StoreReader(EntryReader):
 
     # -- the store itself
 
-    def counts(self) -> Counts:
+    def counts(self) -> StoreTotals:
         rows = self._txn.count
         entries, parts = rows(t.ENTRIES), (t.PARTS, t.LACKING, t.WITHHELD)
-        return Counts(rows(t.ACCOUNTS), rows(t.LOGS), entries, entries - rows(t.LOOSE), *map(rows, parts))
+        return StoreTotals(rows(t.ACCOUNTS), rows(t.LOGS), entries, entries - rows(t.LOOSE), *map(rows, parts))
 
     @property
     def last_arrival(self) -> int:
@@ -244,7 +244,7 @@ class StoreReader(EntryReader):
 # It reads all counted entries of the account. It shows the same as the views (a test compares them).
 
 
-class Folded(NamedTuple):
+class AccountCells(NamedTuple):
     """The input from which `banyan_schema.collection` reads collections."""
 
     cells: Cells
@@ -256,9 +256,9 @@ class Folded(NamedTuple):
         return None if raw is None else content_of(raw)
 
 
-def folded(reader: StoreReader, account: AccountId) -> Folded:
+def folded(reader: StoreReader, account: AccountId) -> AccountCells:
     """The account's cells; empty if the account is not held."""
     grants = reader.grants(account)
     logs = [log for log in reader.logs(account) if log.log] if grants is not None else []
     counted = (counted_entries(grants, log, reader.walk(log)) for log in logs if grants is not None)
-    return Folded(fold(chain.from_iterable(counted)), reader)
+    return AccountCells(fold(chain.from_iterable(counted)), reader)

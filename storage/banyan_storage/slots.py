@@ -21,7 +21,7 @@ from banyan_schema.social import Content
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
-from banyan_storage.tables import Layout, part_place
+from banyan_storage.tables import RowLayout, part_place
 
 # What a slot shows: a pure function of its live operations and the held content.
 #
@@ -54,18 +54,18 @@ SHOWN = Table("shown", dupsort=True)
 """account number 4 -> set of: SLOT.own | SHOW"""
 SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
-SLOT = Layout(
+SLOT = RowLayout(
     "account 4 | coll 8 | kind 1 | key 16 | element 16", own="coll", of="coll kind", begin="account kind", unique="key"
 )
 """account: its number. Only a slot of a set has an element. own: all but the account."""
-TARGET = Layout("account 32 | key 16")
+TARGET = RowLayout("account 32 | key 16")
 """A post, by its account itself."""
-TIME = Layout("ms 6 | counter 2")
+TIME = RowLayout("ms 6 | counter 2")
 TIME_BYTES = TIME.counter.stop
-STAMP = Layout("time 8 | arrival 6 | op 2", place="arrival")
-SHOW = Layout("place 8 | seed")
-TOMB = Layout("account 4 | coll 8 | key 16", cell="coll")
-COVER = Layout("entry 32 | op 2 | cell")
+STAMP = RowLayout("time 8 | arrival 6 | op 2", place="arrival")
+SHOW = RowLayout("place 8 | seed")
+TOMB = RowLayout("account 4 | coll 8 | key 16", cell="coll")
+COVER = RowLayout("entry 32 | op 2 | cell")
 """cell: coll 8, covered by a del, or coll 8 | key 16, by a put."""
 KINDS = {"register": REGISTER, "set": ELEMENT}
 """The kind of the slots of a collection, by how it merges."""
@@ -79,7 +79,7 @@ ContentOf = Callable[[bytes], bytes | None]
 """Returns the content at a place, or None if it is not held."""
 
 
-class Showing(NamedTuple):
+class SlotContent(NamedTuple):
     """What one slot shows. `slot`: SLOT. `place`: of the operation. `seed`: see banyan_schema.collection."""
 
     slot: bytes
@@ -120,11 +120,11 @@ def size_of(slot: bytes) -> int:
     return int(last.stop)
 
 
-def showing(account: bytes, row: bytes) -> Showing:
+def showing(account: bytes, row: bytes) -> SlotContent:
     """A row of `SHOWN`, of the account with this number."""
     slot = account + row
     size = size_of(slot)
-    return Showing(slot[:size], *SHOW.unpack(slot[size:]))
+    return SlotContent(slot[:size], *SHOW.unpack(slot[size:]))
 
 
 def ms_of(time: bytes) -> int:

@@ -14,18 +14,18 @@ from banyan_crdt.errors import BadSignature, BanyanError
 from banyan_crdt.ids import EntryId, Head, LogId
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
-from banyan_crdt.signing import Signed
+from banyan_crdt.signing import SignatureClaim
 from banyan_storage import tables as t
+from banyan_storage.entry_records import decode_record, is_record, record_after, record_id, record_name
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
-from banyan_storage.records import decode_record, is_record, record_after, record_id, record_name
 
-Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], Sequence[BadSignature | None]]
+Verify: TypeAlias = Callable[[Realm, Sequence[SignatureClaim]], Sequence[BadSignature | None]]
 CHECKED = 1_024
 """Signatures checked in one call."""
 
 
-class Wrong(NamedTuple):
+class WrongEntry(NamedTuple):
     """An entry that is wrong by itself, not only because of an entry below it. entry: None if it cannot be read."""
 
     seq: int
@@ -40,7 +40,7 @@ class JudgedLog(NamedTuple):
     length: int
     last: EntryId | None
     loose: list[Entry]
-    wrong: list[Wrong]
+    wrong: list[WrongEntry]
     """The lowest first."""
     gone: int
     """How many entries are not sound."""
@@ -96,7 +96,7 @@ class _LogJudge:
         self._sizes: list[int] = []
         self._signed = bytearray()
         self._loose: dict[EntryId, _LooseNode] = {}
-        self._wrong: list[Wrong] = []
+        self._wrong: list[WrongEntry] = []
         self._unreadable: list[int] = []
         self._checked = self._gone = 0
         self._indexed = True
@@ -127,7 +127,7 @@ class _LogJudge:
     def _chain(self) -> None:
         """Judges the chain up to its first wrong entry, and counts the entries above."""
         txn, parent, whole = self._reader.txn, None, True
-        checks: list[tuple[int, Signed]] = []
+        checks: list[tuple[int, SignatureClaim]] = []
         rows = [t.stretch_of(*row) for row in txn.prefix(t.CHAIN, t.u32(self._lid))]
         for s in rows:
             for k, (n, e) in enumerate(self._entries(s)):
@@ -137,14 +137,16 @@ class _LogJudge:
                     if e is None:
                         self._unreadable.append(n)
                     if whole:
-                        self._wrong.append(Wrong(seq, e.id if e else None, "it cannot be read, or is in a wrong place"))
+                        self._wrong.append(
+                            WrongEntry(seq, e.id if e else None, "it cannot be read, or is in a wrong place")
+                        )
                     whole, self._gone = False, self._gone + 1
                     parent = e
                     continue
                 target = skip_seq(seq)
                 why = _fault(e, parent, None if target is None else self._ids[target])
                 if why is not None:
-                    self._wrong.append(Wrong(seq, e.id, why))
+                    self._wrong.append(WrongEntry(seq, e.id, why))
                     whole, self._gone = False, self._gone + 1
                     parent = e
                     continue
@@ -153,13 +155,13 @@ class _LogJudge:
                 self._sizes.append(row_bytes(e, parent))
                 self._signed.append(e.sig is not None)
                 if e.sig is not None and self._verify is not None:
-                    checks.append((seq, Signed(e.header.writer, e.id, e.sig)))
+                    checks.append((seq, SignatureClaim(e.header.writer, e.id, e.sig)))
                     if len(checks) >= CHECKED:
                         whole, checks = self._verified(checks), []
                 parent = e
         self._verified(checks)
 
-    def _verified(self, checks: Sequence[tuple[int, Signed]]) -> bool:
+    def _verified(self, checks: Sequence[tuple[int, SignatureClaim]]) -> bool:
         """Whether these signatures are valid. If not, the chain ends below the first invalid one."""
         if self._verify is None or not checks:
             return True
@@ -174,7 +176,7 @@ class _LogJudge:
 
     def _end(self, seq: int, why: str) -> None:
         """The chain ends below place `seq`."""
-        self._wrong.append(Wrong(seq, self._ids[seq], why))
+        self._wrong.append(WrongEntry(seq, self._ids[seq], why))
         self._gone += len(self._ids) - seq
         del self._ids[seq:], self._sizes[seq:], self._signed[seq:]
 
@@ -219,7 +221,7 @@ class _LogJudge:
             e = None if raw is None else self._decode(n, raw, None)
             if e is None:
                 self._unreadable.append(n)
-                self._wrong.append(Wrong(t.loose_of(key, value).seq, None, "it cannot be read"))
+                self._wrong.append(WrongEntry(t.loose_of(key, value).seq, None, "it cannot be read"))
                 self._gone += 1
             else:
                 self._indexed &= key == t.loose_key(self._lid, e.header.seq, e.id)
@@ -229,11 +231,11 @@ class _LogJudge:
             parent = self._parent(e)
             if parent is None and e.header.prev is not None:
                 if not any(w.seq < e.header.seq for w in self._wrong):
-                    self._wrong.append(Wrong(e.header.seq, e.id, "what it stands on is not held"))
+                    self._wrong.append(WrongEntry(e.header.seq, e.id, "what it stands on is not held"))
                 continue
             why = _fault(e, parent, self._ancestor(e)) or self._forged(e)
             if why is not None:
-                self._wrong.append(Wrong(e.header.seq, e.id, why))
+                self._wrong.append(WrongEntry(e.header.seq, e.id, why))
                 continue
             self._loose[e.id] = _LooseNode(e, row_bytes(e, parent), e.sig is not None)
             self._gone -= 1
@@ -241,7 +243,7 @@ class _LogJudge:
     def _forged(self, e: Entry) -> str | None:
         if self._verify is None or e.sig is None:
             return None
-        error = self._verify(self._reader.realm, [Signed(e.header.writer, e.id, e.sig)])[0]
+        error = self._verify(self._reader.realm, [SignatureClaim(e.header.writer, e.id, e.sig)])[0]
         return None if error is None else str(error)
 
     def _in_chain(self, seq: int, entry: EntryId | None) -> bool:
@@ -287,7 +289,7 @@ class _LogJudge:
             if stands and node.entry.id in beside:
                 continue
             if stands:
-                self._wrong.append(Wrong(h.seq, node.entry.id, why))
+                self._wrong.append(WrongEntry(h.seq, node.entry.id, why))
             del self._loose[node.entry.id]
             self._gone += 1
 

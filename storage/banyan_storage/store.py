@@ -25,10 +25,10 @@ from banyan_storage import blob_names
 from banyan_storage import due as d
 from banyan_storage import tables as t
 from banyan_storage.batch import AppendedRows
+from banyan_storage.entry_records import encode_grants
 from banyan_storage.errors import CorruptStore
 from banyan_storage.local_tables import LEAVING
-from banyan_storage.records import encode_grants
-from banyan_storage.rewriting import RewritingStore
+from banyan_storage.log_rewrites import RewritingStore
 from banyan_storage.transaction import snapshot
 from banyan_storage.viewhook import Append, CountedEntry
 

@@ -17,7 +17,7 @@
     media_new  n u48 | op u16             -> nothing                                   of them, those not looked at yet
     due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
                kind u8 | 1 | key    -> time u64
-    arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrived.py)
+    arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrivals.py)
     acts       number u64                 -> an act of this node, guarded              journal (acts.py)
     meta       name                       -> value                                     store id, schema, local state
 
@@ -46,7 +46,7 @@ from banyan_storage.engine import Table
 # The layout of a row, written once: its fields are cut out by their names.
 
 
-class Layout:
+class RowLayout:
     """The fields of a key or a value in their order, as in "time 8 | key 16 | place 8": name and bytes of each. The
     last one may have no size: it is all that is left. Each is a slice of that name: `row[LINE.place]`.
 
@@ -122,15 +122,15 @@ NOTE = b"note:"
 MAX_STRETCH = 0x7FFF
 MAX_ARRIVAL = (1 << 48) - 1
 
-LOG_NAME = Layout("account 32 | writer 32 | log 4", of="account writer")
-HEAD = Layout("lid 4 | length 8 | flag 1 | id")
-CHAIN_KEY = Layout("lid 4 | seq 6")
-LOOSE_KEY = Layout("lid 4 | seq 6 | half 16")
-LOOSE_ROW = Layout("n 6 | kind 1 | since 4")
-ID_KEY = Layout("begin 8 | n 6")
-ID = Layout("begin 8 | rest 8 | end 16", half="begin rest")
+LOG_NAME = RowLayout("account 32 | writer 32 | log 4", of="account writer")
+HEAD = RowLayout("lid 4 | length 8 | flag 1 | id")
+CHAIN_KEY = RowLayout("lid 4 | seq 6")
+LOOSE_KEY = RowLayout("lid 4 | seq 6 | half 16")
+LOOSE_ROW = RowLayout("n 6 | kind 1 | since 4")
+ID_KEY = RowLayout("begin 8 | n 6")
+ID = RowLayout("begin 8 | rest 8 | end 16", half="begin rest")
 """Of an id, what stands for it in keys and in memory."""
-ERASED_KEY = Layout("entry 32 | op 2")
+ERASED_KEY = RowLayout("entry 32 | op 2")
 NO_HEAD = bytes(HEAD.id.start - HEAD.lid.stop)
 """What follows the number of a log without a head."""
 

@@ -17,14 +17,14 @@ from banyan_crdt.realm import Realm
 from banyan_storage import acts, blob_names, local_state
 from banyan_storage import tables as t
 from banyan_storage.acts import JUDGED, ActKind
-from banyan_storage.arrived import Arrived
+from banyan_storage.arrivals import ArrivalLog
 from banyan_storage.engine import Engine, Item
+from banyan_storage.entry_records import decode_grants
 from banyan_storage.errors import StorageError
+from banyan_storage.head_moves import HeadMoves
 from banyan_storage.id_index import IdIndex, Late, Offer, nothing
 from banyan_storage.local_tables import LOCAL, RETIRED
-from banyan_storage.moves import Moves
-from banyan_storage.reader import Counts, Lack, StoreReader
-from banyan_storage.records import decode_grants
+from banyan_storage.reader import Lack, StoreReader, StoreTotals
 from banyan_storage.upgrade import refuse_other, refuse_realm, schema_of
 from banyan_storage.viewhook import CountedEntry, NoViews, ViewHooks
 
@@ -78,8 +78,8 @@ class PendingStore(StoreReader):
         blob_names.opened(self._write, StoreReader(self._write, realm), self.fresh)
         engine.commit()
         self._ids = IdIndex(self._write)
-        self.moves = Moves(self._write)
-        self.arrived = Arrived(self._write)
+        self.moves = HeadMoves(self._write)
+        self.arrived = ArrivalLog(self._write)
         self._forget()
 
     def _check_kind(self) -> None:
@@ -229,7 +229,7 @@ class PendingStore(StoreReader):
         self._flush_wanted()
         return super().lacks_part(entry, op)
 
-    def counts(self) -> Counts:
+    def counts(self) -> StoreTotals:
         self._flush_wanted()
         return super().counts()
 

@@ -1,9 +1,9 @@
 """Upgrades a store of an earlier schema in place: one step for each schema, all in one transaction.
 
 If the process is killed, the old store is unchanged. Entries that an earlier version judged differently are not checked
-here: a step may leave the note MEND, and then every log is checked before the store is used (the node's mending.py).
+here: a step may leave the note MEND, and then every log is checked before the store is used (the node's log_check.py).
 Views are not upgraded either: the store notes the version of each, and a view of another version is rebuilt in the
-background (views/building.py).
+background (views/builder.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from banyan_crdt.realm import REALMS, Realm
 from banyan_storage import tables as t
 from banyan_storage.due import Work, set_due
 from banyan_storage.engine import Engine, Item, ReadTxn, WriteTxn
+from banyan_storage.entry_records import is_record, record_name
 from banyan_storage.errors import StorageError, StoreVersion
 from banyan_storage.local_tables import MEND
-from banyan_storage.records import is_record, record_name
-from banyan_storage.tables import Layout
-from banyan_storage.views import journal, touched
+from banyan_storage.tables import RowLayout
+from banyan_storage.views import invalidation, journal
 
 Say: TypeAlias = Callable[[str], None]
 """Gets progress messages, as sentences."""
@@ -27,7 +27,7 @@ Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 """Upgrades a store to the next schema. Gets the time in seconds since 1970. Does not commit."""
 
 BLOCK, SAY_ROWS = 10_000, 250_000
-_LOOSE_BEFORE = Layout("lid 4 | half 16")
+_LOOSE_BEFORE = RowLayout("lid 4 | half 16")
 """A key of loose entries in version 4."""
 """Rows written at a time, and rows between two progress messages."""
 
@@ -129,8 +129,8 @@ def _guard_rows(txn: WriteTxn, now_s: int, say: Say) -> None:
     for at in range(0, len(rows), BLOCK):
         txn.put_many(t.ARRIVED, rows[at : at + BLOCK])
     journal.note_all(txn)
-    touched.note_all(txn)
-    txn.delete_range(touched.TOUCHED, b"", t.u64(touched.last(txn)))
+    invalidation.note_all(txn)
+    txn.delete_range(invalidation.TOUCHED, b"", t.u64(invalidation.last(txn)))
 
 
 def _begin_acts(txn: WriteTxn, now_s: int, say: Say) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from banyan_cli.checks import door, limits, ports, versions
+from banyan_cli.checks import http_door, ports, system_limits, versions
 from banyan_node.home.config import Config
 from banyan_web.door_store import DoorStore
 
@@ -87,29 +87,34 @@ def test_a_certificate_that_ends_soon_or_that_clients_do_not_believe_is_found(
     file = certificate_file(tmp_path, days, host)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with served(file) as url:
-        found = door.certificate(url)
+        found = http_door.certificate(url)
     assert (found[0], said in found[1]) == (ok, True), found
 
 
 def test_a_certificate_of_nobody_known_and_a_server_without_tls_are_found(tmp_path: Path) -> None:
     with served(certificate_file(tmp_path, 60)) as url:
-        assert "self-signed certificate" in door.certificate(url)[1]
+        assert "self-signed certificate" in http_door.certificate(url)[1]
     with socket.create_server(("127.0.0.1", 0)) as plain:
         port = plain.getsockname()[1]
-    assert door.certificate(f"https://127.0.0.1:{port}")[1].startswith(f"https://127.0.0.1:{port} is not reached from")
-    assert door.certificate("http://127.0.0.1:8080") == (None, "http.url names no https address, so there is none.")
+    assert http_door.certificate(f"https://127.0.0.1:{port}")[1].startswith(
+        f"https://127.0.0.1:{port} is not reached from"
+    )
+    assert http_door.certificate("http://127.0.0.1:8080") == (
+        None,
+        "http.url names no https address, so there is none.",
+    )
 
 
 def test_a_damaged_door_db_and_one_that_others_can_read_are_found(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
-    assert door.remembers(path)[0] is None
+    assert http_door.remembers(path)[0] is None
     store = DoorStore(path)
     for _ in range(50):
         store.mint(None, "x" * 500, ("read",))
     store.close()
-    assert door.remembers(path)[0] is True
+    assert http_door.remembers(path)[0] is True
     path.chmod(0o644)
-    assert door.remembers(path) == (
+    assert http_door.remembers(path) == (
         False,
         f"{path} has mode 0644, so others on this machine can read it; run `chmod 600 {path}`.",
     )
@@ -118,7 +123,7 @@ def test_a_damaged_door_db_and_one_that_others_can_read_are_found(tmp_path: Path
         with damaged.open("r+b") as file:
             file.seek(4096)
             file.write(b"\xff" * 20_000)
-    ok, said = door.remembers(path)
+    ok, said = http_door.remembers(path)
     assert ok is False
     assert f"{path} is damaged (" in said
     assert "put a copy back, or remove it" in said
@@ -158,7 +163,7 @@ def test_a_process_that_does_not_own_the_port_is_told_from_the_one_that_does() -
 def test_a_door_that_does_not_answer_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    ok, said = door.answers(f"127.0.0.1:{port}")
+    ok, said = http_door.answers(f"127.0.0.1:{port}")
     assert (ok, said.startswith(f"The door at 127.0.0.1:{port} does not answer (Connection refused);")) == (False, True)
 
 
@@ -191,18 +196,18 @@ def test_versions_are_compared_by_their_numbers(found: str, how: str, bound: str
 
 
 def test_limits_of_the_system_that_are_too_small_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_most_files", lambda pid: 1_024)
-    assert limits.open_files(Config(), False, None)[0] is True
-    ok, said = limits.open_files(Config(), True, None)
+    monkeypatch.setattr(system_limits, "_most_files", lambda pid: 1_024)
+    assert system_limits.open_files(Config(), False, None)[0] is True
+    ok, said = system_limits.open_files(Config(), True, None)
     assert (ok, said.startswith("1,024 files may be open, and the settings allow connections that need 5,120;")) == (
         False,
         True,
     )
-    assert limits.store_map(tmp_path)[0] is True
+    assert system_limits.store_map(tmp_path)[0] is True
     monkeypatch.setattr(resource, "getrlimit", lambda what: (1 << 32, 1 << 32))
-    assert "`ulimit -v unlimited` allows it" in limits.store_map(tmp_path)[1]
-    monkeypatch.setattr(limits, "_file_system", lambda folder: "nfs4")
-    assert limits.store_map(tmp_path) == (
+    assert "`ulimit -v unlimited` allows it" in system_limits.store_map(tmp_path)[1]
+    monkeypatch.setattr(system_limits, "_file_system", lambda folder: "nfs4")
+    assert system_limits.store_map(tmp_path) == (
         False,
         f"{tmp_path} is on nfs4, whose locks a store cannot rely on; move the home to a disk of this machine.",
     )
@@ -223,8 +228,8 @@ def test_a_door_on_a_unix_socket_is_asked_and_what_it_answers_counts(tmp_path: P
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert door.answers(f"unix:{where}")[0] is True
-        assert door.answers(f"unix:{where}") == (
+        assert http_door.answers(f"unix:{where}")[0] is True
+        assert http_door.answers(f"unix:{where}") == (
             False,
             f"The door at unix:{where} answers 503 to /health; look at the node's log.",
         )

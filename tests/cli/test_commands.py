@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from banyan_cli import errors
-from banyan_cli.commands.reading import KINDS
+from banyan_cli.commands.feeds import KINDS
 from banyan_cli.show.notices import DID
 from banyan_schema.notices import NOTICES
 from tests.cli.shell import Ran, banyan, process

@@ -16,14 +16,14 @@ import trio
 from banyan_cli.out import Out
 from banyan_crdt.ids import account_from_text, account_to_text
 from banyan_node.edge import EdgeConfig, open_edge
-from banyan_node.harmless import plain, plain_json
 from banyan_node.home.folder import Home
 from banyan_node.home.sections import LogSettings
 from banyan_node.home.settings import load
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.logging import set_up_logging
+from banyan_node.terminal_escape import plain, plain_json
 from banyan_replica.wire import Bye, encode_message
 from banyan_schema.social import post_from_text, react
 from tests.cli.shell import banyan, clean_environment, node_up

@@ -16,8 +16,8 @@ import pytest
 
 from banyan_cli import errors
 from banyan_node.home.keystore import Keys, Keystore, keys_from_words
+from banyan_node.home.mnemonic import Paper, read
 from banyan_node.home.recovery import carrier, first_recovery, first_root, next_root
-from banyan_node.home.words import Paper, read
 from tests.cli.shell import Ran, banyan, node_up
 from tests.forking import Code
 
@@ -258,7 +258,7 @@ def test_bad_input_of_handover_and_take_is_one_sentence_and_changes_nothing(plat
     before = _run(own, "digest")
     paper = sealed.read_bytes()
     right = Keystore.open(sealed).unlock("mật khẩu")
-    from banyan_node.home.words import spell
+    from banyan_node.home.mnemonic import spell
 
     good = spell(right._master, Paper.RECOVERY).split()
     wrong = "zoo" if good[3] != "zoo" else "zebra"

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from banyan_cli import errors, main, refs
+from banyan_cli.command_session import Session
 from banyan_cli.errors import BadInput
 from banyan_cli.main import hoist
 from banyan_cli.out import Out
 from banyan_cli.plain_params import command_of
-from banyan_cli.session import Session
 from banyan_crdt.errors import Malformed
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from banyan_cli.proving import MOST, on_the_web
+from banyan_cli.domain_proof import MOST, on_the_web
 from tests.cli.shell import Ran, banyan
 
 

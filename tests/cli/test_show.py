@@ -10,11 +10,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from banyan_cli.show import tables
+from banyan_cli.show import text_tables
 from banyan_cli.show.feed import feed, fit, footer, thread
 from banyan_cli.show.notices import notices
-from banyan_cli.show.words import ago, count, name_of, size
-from banyan_node.harmless import plain
+from banyan_cli.show.phrases import ago, count, name_of, size
+from banyan_node.terminal_escape import plain
 
 URI = "did:banyan:zabc/" + "3fa81b02" * 4
 OTHER = "did:banyan:zabc/" + "77777777" * 4
@@ -22,8 +22,8 @@ NOW = 1_800_000_000_000
 
 
 def test_a_node_that_hosts_many_is_not_said_to_hold_its_own_account_alone() -> None:
-    assert "holds your own account alone: `banyan follow" in tables.nobody(1)
-    assert "holds the accounts hosted here, and what those follow: `banyan follow" in tables.nobody(4_241)
+    assert "holds your own account alone: `banyan follow" in text_tables.nobody(1)
+    assert "holds the accounts hosted here, and what those follow: `banyan follow" in text_tables.nobody(4_241)
 
 
 def _row(**changes: Any) -> dict[str, Any]:
@@ -148,12 +148,12 @@ def test_status_says_how_far_behind_each_followed_account_is() -> None:
         "asking": 2,
         "complete": False,
     }
-    assert tables.following(row) == "Lan: 237 of 240 entries, 3 behind, asking 2 peers"
+    assert text_tables.following(row) == "Lan: 237 of 240 entries, 3 behind, asking 2 peers"
     done = {**row, "held": 240, "behind": 0, "complete": True}
-    assert tables.following(done) == "Lan: 240 entries, complete"
-    assert tables.following({**row, "asking": 0}) == "Lan: 237 of 240 entries, 3 behind, nobody to ask"
+    assert text_tables.following(done) == "Lan: 240 entries, complete"
+    assert text_tables.following({**row, "asking": 0}) == "Lan: 237 of 240 entries, 3 behind, nobody to ask"
     gone = "Lan: dropped here; `banyan store undrop did:banyan:z1` takes it again, or unfollow it"
-    assert tables.following({**row, "dropped": True}) == gone
+    assert text_tables.following({**row, "dropped": True}) == gone
 
 
 def test_differences_are_listed_each_with_its_reason() -> None:
@@ -167,7 +167,7 @@ def test_differences_are_listed_each_with_its_reason() -> None:
         "reason": "behind",
         "sentence": "the peer has 2 entries more",
     }
-    shown = _shown(tables.differences, [row], 100)
+    shown = _shown(text_tables.differences, [row], 100)
     assert "behind" in shown
     assert "the peer has 2 entries more" in shown
 

@@ -14,8 +14,8 @@ import pytest
 
 from banyan_cli import errors
 from banyan_node.home.keystore import Keys, keys_from_words
+from banyan_node.home.mnemonic import Paper, read
 from banyan_node.home.recovery import commitment
-from banyan_node.home.words import Paper, read
 from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up, process
 
 BAD_WORD = "liquide"
@@ -626,8 +626,8 @@ def test_sealed_keys_stay_sealed_when_they_are_renewed(tmp_path: Path) -> None:
     [
         "banyan_node.home.keystore.write_private",
         "banyan_node.local.reseal_local",
-        "banyan_cli.commands.cutting._points",
-        "banyan_cli.commands.cutting._show_changes",
+        "banyan_cli.commands.cuts._points",
+        "banyan_cli.commands.cuts._show_changes",
         "os.link",
     ],
 )

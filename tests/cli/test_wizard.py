@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_cli.making import BOOTSTRAP, DOOR, FOLLOW, LISTEN, NAME, PAPER
+from banyan_cli.node_setup import BOOTSTRAP, DOOR, FOLLOW, LISTEN, NAME, PAPER
 from banyan_node.home.recovery import commitment
 from tests.cli.shell import banyan, process
 from tests.cli.terminal import Terminal

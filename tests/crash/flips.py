@@ -21,7 +21,7 @@ from pathlib import Path
 
 from banyan_crdt.realm import TEST
 from banyan_node.home.folder import Home
-from banyan_node.upkeep.repairing import repair
+from banyan_node.upkeep.repair import repair
 from tests.crash import crashes
 from tests.crash.apart import apart
 from tests.node.test_repairing import PAGE, Rows, filled, flipped, found, own, rows_of

@@ -36,18 +36,18 @@ from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
 from banyan_node.home.audit import OPERATOR, AuditLog
 from banyan_node.home.folder import Home
-from banyan_node.home.keystore import Cost, Keystore
+from banyan_node.home.keystore import Keystore, PassphraseCost
 from banyan_node.home.settings import parse, set_in_file
 from banyan_node.links import peerstore
 from banyan_node.local import open_local, rebuild_local, take_compacted
-from banyan_node.upkeep import mending
-from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_replica.frontier.saving import Size
+from banyan_node.upkeep import log_check
+from banyan_node.upkeep.rows_file import FileRowStore
+from banyan_replica.frontier.persistence import Size
 from banyan_storage import id_index
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import sync_folder
-from banyan_storage.views import building
+from banyan_storage.views import builder
 from banyan_storage.views.registry import NAMES
 from banyan_web import door_apps
 from banyan_web.door_store import DoorStore
@@ -56,7 +56,7 @@ from tests.node.real import load_settings, make_node
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
 
-CHEAP = Cost(ops=1, memory=8 << 10)
+CHEAP = PassphraseCost(ops=1, memory=8 << 10)
 FILES = ("keys", "keys.old", "config.toml", "peers.json", "store.rows")
 BATCH = 20
 
@@ -177,9 +177,9 @@ def views(home: Path) -> None:
     rebuild_local(made, load_settings(made), ["thread"], lambda sentence: None)
     engine, store = open_checked(made, TEST)
     with closing(engine):
-        building.begin(engine.write(), NAMES)
+        builder.begin(engine.write(), NAMES)
         store.commit()
-        while building.step(engine.write(), store, 20):
+        while builder.step(engine.write(), store, 20):
             store.commit()
         store.commit()
 
@@ -208,7 +208,7 @@ def files(home: Path) -> None:
         say_files(made)
         peerstore.write(made.peers, [peerstore.Anchor("peer", (f"/ip4/127.0.0.{k}/tcp/1",))])
         say_files(made)
-        rows = FileKeeper(made.rows).draft([Size(9_000, 10_000), Size(50, 100)])
+        rows = FileRowStore(made.rows).draft([Size(9_000, 10_000), Size(50, 100)])
         for column in (0, 1, 0):
             rows.put(column, bytes([k, column]) * 25 * (1 if column else 90))
         rows.finish(b"about", b"tail")
@@ -230,7 +230,7 @@ def files(home: Path) -> None:
 def mend(home: Path) -> None:
     """A store of schema 4 is upgraded, and checked with a commit for each account."""
     made = old_home(home)
-    mending.COMMIT_CHECKED = 0
+    log_check.COMMIT_CHECKED = 0
     with open_local(made, load_settings(made)) as local:
         local.call("account.create", name="An", hosted=False)
         say("entry", local.call("post", text="after the check")["entry"])
@@ -297,7 +297,7 @@ def door(home: Path) -> None:
             if k % 3:
                 raw = store.mint("did:banyan:z1", f"app {k}", ("read",))
             else:
-                code = door_apps.issue(store, door_apps.Grant(app.client, "did:banyan:z1", "x:/y", ("read",), None))
+                code = door_apps.issue(store, door_apps.AppGrant(app.client, "did:banyan:z1", "x:/y", ("read",), None))
                 redeemed = door_apps.redeem(store, app, code, "x:/y", None)
                 assert redeemed is not None
                 raw = redeemed[0]

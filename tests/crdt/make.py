@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
+from banyan_crdt.checkpoint import Checkpoint, ControlRef, make_checkpoint
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, Ref, WriterKey, coll, control_log, key_digest
-from banyan_crdt.ops import Add, Body, Cut, Grant, Init, Kept, Op, Part, Pin, Rotate, Slot, decode_body, encode_ops
+from banyan_crdt.ops import Add, Body, Cut, Grant, Init, KeptTip, Op, Part, Pin, Rotate, Slot, decode_body, encode_ops
 from banyan_crdt.parts import make_part as real_part
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_run, skips_below
@@ -163,13 +163,13 @@ class Person:
     def checkpoint(self, by: str, names: Entry | None = None, n: int = 1, pins: Sequence[Pin] = ()) -> Checkpoint:
         """A checkpoint of the end of the honest path, or of the entry `names`."""
         end = names or self.control[-1]
-        return make_checkpoint(TEST, self.id, signer(self.full(by)), n, Place(end.header.seq, end.id), pins)
+        return make_checkpoint(TEST, self.id, signer(self.full(by)), n, ControlRef(end.header.seq, end.id), pins)
 
     def pin(self, entry: Entry) -> Pin:
         return Pin(entry.header.writer, entry.header.log, entry.header.seq, entry.id)
 
     def cut(self, device: str, *kept: Entry) -> Cut:
-        return Cut(self.key(device), tuple(Kept(e.header.log, e.header.seq, e.id) for e in kept))
+        return Cut(self.key(device), tuple(KeptTip(e.header.log, e.header.seq, e.id) for e in kept))
 
 
 def run_bytes(log: Sequence[Entry], first: int, stop: int) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from banyan_crdt.checkpoint import Place
+from banyan_crdt.checkpoint import ControlRef
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, control_log
@@ -394,7 +394,7 @@ def test_a_rotated_out_next_root_freezes_without_a_witness_and_neither_freezes_n
 def test_a_checkpoint_of_the_vertex_itself_or_of_an_entry_that_is_not_held_vouches_for_nobody() -> None:
     an, evil = tie()
     unheld = an.grant("watch", by="root2")
-    wrong = an.checkpoint("phone", an.control[1])._replace(control=Place(2, an.control[1].id))
+    wrong = an.checkpoint("phone", an.control[1])._replace(control=ControlRef(2, an.control[1].id))
     for said in (an.checkpoint("phone", an.control[0]), an.checkpoint("phone", unheld), wrong):
         assert resolve_control([*an.control[:-1], evil], [said]).frozen
 

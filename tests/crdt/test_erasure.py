@@ -15,7 +15,7 @@ from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Close, Recover, encode_ops
-from banyan_crdt.state import DAY_MS, GRACE_MS, MOST_MS, Seen, erasure_dep, look, wish_of
+from banyan_crdt.state import DAY_MS, GRACE_MS, MOST_MS, KnownWish, erasure_dep, look, wish_of
 from tests.crdt.make import TICK, Person, follow
 
 DAY = DAY_MS
@@ -80,7 +80,7 @@ def test_nobody_obeys_before_thirty_days_of_the_account_as_it_stands() -> None:
     for seed in range(60):
         rng = random.Random(seed)
         story, now_ms = Story(Person(f"an {seed}"), rng), 1_800_000_000_000
-        seen: Seen | None = None
+        seen: KnownWish | None = None
         looks: list[tuple[int, tuple[EntryId, EntryId, int] | None]] = []
         everything: list[Entry] = []
         for _ in range(12):
@@ -116,7 +116,7 @@ def test_a_thief_of_the_root_can_void_no_undo_however_he_dates_and_orders() -> N
         rng = random.Random(seed)
         story, now_ms = Story(Person(f"an {seed}"), rng), 1_800_000_000_000
         honest, met = list(story.an.control), now_ms
-        seen: Seen | None = None
+        seen: KnownWish | None = None
         while now_ms < met + GRACE_MS:  # rotations, cuts, wishes of long ago, in any order
             for _ in range(rng.randrange(3)):
                 what = rng.choice((0, None, 1))

@@ -21,7 +21,7 @@ from banyan_crdt.firehose import (
     UNPROVED,
     FrameReader,
     RunsVerifier,
-    Told,
+    VerifiedBatch,
     frame,
 )
 from banyan_crdt.realm import MAIN, TEST
@@ -33,7 +33,7 @@ def controls(an: Person, entries: Iterable[Entry]) -> bytes:
     return b"".join(frame(CONTROL, an.id, [encode_control(e, encode_header(e.header))]) for e in entries)
 
 
-def read(*frames: bytes) -> list[Told]:
+def read(*frames: bytes) -> list[VerifiedBatch]:
     verifier, reader = RunsVerifier(TEST), FrameReader()
     return [told for raw in frames for one in reader.feed(raw) if (told := verifier.take(one)) is not None]
 

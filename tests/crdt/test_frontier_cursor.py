@@ -8,14 +8,14 @@ from base64 import urlsafe_b64encode
 import pytest
 
 from banyan_crdt.errors import Malformed
-from banyan_crdt.frontier import ID_BYTES, PREFIX, ROW_BYTES, ToldRow, decode_frontier_cursor, encode_frontier_cursor
+from banyan_crdt.frontier import ID_BYTES, PREFIX, ROW_BYTES, CursorRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, EntryId, H, LogId, WriterKey
 
 LOGS = [LogId(AccountId(H("a", bytes([n]))), WriterKey(H("w", bytes([n]))), n) for n in range(50)]
 
 
-def rows() -> list[ToldRow]:
-    return [ToldRow(log, seq, EntryId(H("e", bytes([n, seq])))) for n, log in enumerate(LOGS) for seq in (3, 200, n)]
+def rows() -> list[CursorRow]:
+    return [CursorRow(log, seq, EntryId(H("e", bytes([n, seq])))) for n, log in enumerate(LOGS) for seq in (3, 200, n)]
 
 
 def test_each_log_has_its_rows_highest_first_and_another_has_none() -> None:

@@ -9,7 +9,7 @@ import pytest
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head, LogId
-from banyan_crdt.logs import Counted, by_parent, count_log, granted_valid, must_hold, to_signature, within_limits
+from banyan_crdt.logs import CountedLog, by_parent, count_log, granted_valid, must_hold, to_signature, within_limits
 from banyan_crdt.ops import Drop, Pin
 from banyan_crdt.realm import DAY_MS, TEST, Realm
 from banyan_crdt.run import run_row_bytes
@@ -354,9 +354,9 @@ def test_a_signature_vouches_for_what_fits_a_run_with_it(monkeypatch: pytest.Mon
     log = [*map(unsigned, an.write(7)), an.write(8)[7]]
     beside = an.write(1, below=log[:4], tag="x")[4]
     g = resolve_control(an.control).grant_of(an.key("phone"), 1)
-    assert must_hold(TEST, g, Counted(tuple(log), False, 8), [beside]) == set()
+    assert must_hold(TEST, g, CountedLog(tuple(log), False, 8), [beside]) == set()
     monkeypatch.setattr("banyan_crdt.logs.RUN_ROWS_BYTES", sum(run_row_bytes(e.ops) for e in log[:6]))
-    assert must_hold(TEST, g, Counted(tuple(log), False, 8), [beside]) == {beside.id}
+    assert must_hold(TEST, g, CountedLog(tuple(log), False, 8), [beside]) == {beside.id}
 
 
 def test_what_a_firm_entry_hangs_on_stays_each_with_a_signature_within_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +366,7 @@ def test_what_a_firm_entry_hangs_on_stays_each_with_a_signature_within_a_run(mon
     low, high = an.write(1, below=firm[:2], tag="low")[2], an.write(1, below=firm[:3], tag="high")[3]
     loose = [*map(unsigned, firm[1:5]), firm[5], low, high]
     g = resolve_control(an.control).grant_of(an.key("phone"), 1)
-    c = Counted(tuple(log), False, 1)
+    c = CountedLog(tuple(log), False, 1)
     monkeypatch.setattr("banyan_crdt.logs.MAX_RUN_ENTRIES", 3)
     assert must_hold(TEST, g, c, loose, [firm[5].id]) == {e.id for e in loose if e is not low}
     assert must_hold(TEST, g, c, [e for e in loose if e is not high], [firm[5].id]) == {

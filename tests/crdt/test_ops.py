@@ -11,7 +11,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import MAX_OPS_BYTES
 from banyan_crdt.errors import BanyanError, Malformed, Oversized, Reject
 from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, coll
-from banyan_crdt.logs import VOID, Granted, counted_body
+from banyan_crdt.logs import VOID, PathGrant, counted_body
 from banyan_crdt.ops import Add, Close, Count, Grant, Part, Put, Unknown, decode_any_body, decode_body, encode_ops
 from banyan_crdt.parts import open_part
 from tests.crdt.make import POSTS, START, Person, add, b32, key, make_part
@@ -21,7 +21,7 @@ values = st.recursive(
     st.none() | st.integers(0, 2**64 - 1) | st.binary(max_size=40), lambda v: st.lists(v, max_size=4), max_leaves=8
 )
 AN = Person()
-GRANTED = Granted(AN.grant_op("phone"), START, 0)
+GRANTED = PathGrant(AN.grant_op("phone"), START, 0)
 
 
 @pytest.mark.parametrize("name", every_op())
@@ -105,12 +105,12 @@ def test_a_count_may_be_negative_without_negative_integers(n: int) -> None:
 def test_an_operation_outside_the_grant_voids_its_whole_entry() -> None:
     scoped = GRANTED.grant._replace(colls=(POSTS,))
     other = Put(Coll(b"anothers"), key("k"), (), None)
-    granted = Granted(scoped, START, 0)
+    granted = PathGrant(scoped, START, 0)
     for ops, counts in (((add("x"),), True), ((add("x"), other), False), ((AN.pin(AN.control[0]),), True)):
         body = decode_body(encode_ops(ops))
         assert (counted_body(body, granted, 0) == body) == counts
         assert counted_body(body, GRANTED, 0) == body
-    nothing = Granted(scoped._replace(colls=()), START, 0)
+    nothing = PathGrant(scoped._replace(colls=()), START, 0)
     assert counted_body(decode_body(encode_ops((add("x"),))), nothing, 0) == VOID
 
 

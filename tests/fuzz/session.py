@@ -31,9 +31,9 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run
-from banyan_crdt.signing import Signed, Signer, verify_all
+from banyan_crdt.signing import SignatureClaim, Signer, verify_all
 from banyan_replica.peers.limits import Limits
-from banyan_replica.replica import Identity, Replica
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_replica.wire import encode_message
 from banyan_storage import tables
 from banyan_storage.engine import Item, Table
@@ -56,7 +56,7 @@ BASE_BYTES, EACH_BYTE = 8_000_000, 60
 """What a replica may remember: a base, and so much for each byte that strangers said."""
 
 
-def all_good(realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
+def all_good(realm: Realm, checks: Sequence[SignatureClaim]) -> list[BadSignature | None]:
     """Every signature is good."""
     return [None] * len(checks)
 
@@ -80,7 +80,7 @@ class Scene(World):
         engine = self.engines.setdefault(name, MemoryEngine(tables.STORE_TABLES))
         rng = random.Random(f"{name}/{self.seed}")
         replica = Replica(
-            memory_store(self.realm, engine, name), self.realm, Identity(name, (f"/{name}",)), rng, rng.randbytes,
+            memory_store(self.realm, engine, name), self.realm, PeerIdentity(name, (f"/{name}",)), rng, rng.randbytes,
             limits or self.limits, witness=witness, verify=verify_all if self.checked else all_good,
         )  # fmt: skip
         self.replicas[name] = replica

@@ -23,8 +23,8 @@ from banyan_node.home.settings import load
 from banyan_node.links import peerstore
 from banyan_node.operator_errors import CallError, ConfigError
 from banyan_storage.archive import MAGIC, ArchiveDamaged
+from banyan_storage.entry_records import AFTER, PREV, decode_grants, decode_record, encode_grants
 from banyan_storage.errors import CorruptStore
-from banyan_storage.records import AFTER, PREV, decode_grants, decode_record, encode_grants
 from tests.crdt.make import Person
 from tests.fuzz.targets import found
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from banyan_crdt.errors import Malformed
-from banyan_replica.receiving import Receiving
+from banyan_replica.message_dispatch import MessageDispatcher
 from banyan_replica.replica import Replica
 from tests.fuzz import corpus, hits, session, state
 from tests.fuzz.engine import Engine
@@ -124,16 +124,16 @@ def test_what_is_raised_in_the_replica_is_noticed(catch_up: bytes, monkeypatch: 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Receiving, "_data", broken)
+    monkeypatch.setattr(MessageDispatcher, "_data", broken)
     with pytest.raises(ZeroDivisionError):
         session.play(catch_up)
 
 
 def test_an_honest_peer_that_is_charged_is_noticed(catch_up: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    def strict(self: Receiving, link: Any, m: Any, now: float) -> None:
+    def strict(self: MessageDispatcher, link: Any, m: Any, now: float) -> None:
         raise Malformed("a hello again")
 
-    monkeypatch.setattr(Receiving, "_hello", strict)
+    monkeypatch.setattr(MessageDispatcher, "_hello", strict)
     with pytest.raises(AssertionError, match="charged"):
         session.play(catch_up)
 
@@ -153,13 +153,13 @@ def test_what_is_remembered_without_bound_is_noticed(catch_up: bytes, monkeypatc
 
 def test_nodes_that_do_not_become_equal_again_are_noticed(catch_up: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "SETTLES_S", 5.0)
-    plain = Receiving._message
+    plain = MessageDispatcher._message
 
-    def deaf(self: Receiving, link: Any, m: Any, *rest: Any) -> None:
+    def deaf(self: MessageDispatcher, link: Any, m: Any, *rest: Any) -> None:
         if link.peer != "h":
             plain(self, link, m, *rest)
 
-    monkeypatch.setattr(Receiving, "_message", deaf)
+    monkeypatch.setattr(MessageDispatcher, "_message", deaf)
     with pytest.raises(AssertionError, match="not within 5"):
         session.play(catch_up)
 

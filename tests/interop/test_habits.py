@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from banyan_web.mastodon.ids import account_id, status_id, thing_id
+from banyan_web.mastodon.entity_ids import account_id, status_id, thing_id
 from tests.interop.by_masto import library
 from tests.interop.packages import needs_packages
 from tests.web.door import Door, open_node

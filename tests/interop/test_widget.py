@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page
 
-from banyan_web.mastodon.ids import account_id
+from banyan_web.mastodon.entity_ids import account_id
 from tests.interop.packages import needs_packages
 from tests.interop.test_browser import served
 from tests.node.real import converged

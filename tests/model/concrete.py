@@ -22,7 +22,7 @@ from banyan_crdt.cells import fold as real_fold
 from banyan_crdt.entry import Entry as RealEntry
 from banyan_crdt.entry import Header, encode_header, entry_id, make_entry, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, PartHash, Ref, WriterKey, coll, key_digest
-from banyan_crdt.logs import Counted, granted_valid, must_hold
+from banyan_crdt.logs import CountedLog, granted_valid, must_hold
 from banyan_crdt.realm import DAY_MS, Realm
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.signing import Signer, verify
@@ -137,7 +137,7 @@ def real_op(op: Op) -> o.Op:
             last = None if until is None else moment(until)
             return o.Grant(key(writer), first, logs, stratum, named, last, None)
         case ("cut", writer, kept):
-            return o.Cut(key(writer), tuple(o.Kept(*k) for k in kept))
+            return o.Cut(key(writer), tuple(o.KeptTip(*k) for k in kept))
         case ("rotate", slot, following):
             return o.Rotate(slot, digest(following))
         case ("recover", root, following):
@@ -266,7 +266,7 @@ class RealJudge:
         control = self.mask((*c.path, *c.beside))
         return Verdict(dict(heads), chains, evidence, control, granted_log, may_count, tuple(sorted(heads.items())))
 
-    def _children(self, s: AccountState, log: LogId, counted: Counted, own: Iterable[int]) -> tuple[int, ...]:
+    def _children(self, s: AccountState, log: LogId, counted: CountedLog, own: Iterable[int]) -> tuple[int, ...]:
         granted, end = s.control.grant_of(log.writer, log.log), counted.head.id
         assert granted is not None
         mine = [e for i in own if (e := self.c.real[i]).log_id == log and e.header.prev == end]
@@ -278,7 +278,7 @@ class RealJudge:
         own = [e for i, e in enumerate(self.c.real) if mask >> i & 1 and e.account == account]
         stays = {e.id for e in s.control.keep} | {e.id for c in s.logs.values() for e in c.chain}
         for log in {e.log_id for e in own if e.header.log}:
-            counted = s.logs.get(log, Counted((), False, 0))
+            counted = s.logs.get(log, CountedLog((), False, 0))
             on_chain = {e.id for e in counted.chain}
             mine = [(i, e) for i, e in enumerate(self.c.real) if mask >> i & 1 and e.log_id == log]
             loose = [e if signed >> i & 1 else self.unsigned[i] for i, e in mine if e.id not in on_chain]

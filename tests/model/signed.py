@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint as RealCheckpoint
-from banyan_crdt.checkpoint import Place, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, make_checkpoint
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import Realm
@@ -66,6 +66,6 @@ def _sign(
     pins: tuple[tuple[str, int, int, Id], ...],
 ) -> Said:
     real_pins = [Pin(signer(writer).key, log, seq, EntryId(i)) for writer, log, seq, i in pins]
-    at = Place(place[0], EntryId(place[1]))
+    at = ControlRef(place[0], EntryId(place[1]))
     real = make_checkpoint(realm, AccountId(account), signer(by), n, at, real_pins)
     return Said(Checkpoint(real.id, account, by, n, *place, pins), real)

@@ -14,7 +14,7 @@ from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, LogId, WriterKey
 from banyan_crdt.run import Run, decode_run, encode_run, read_control, skips_below
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.sync.serve import control_items, log_items
+from banyan_replica.sync.item_builder import control_items, log_items
 from banyan_storage.check import verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store

@@ -21,8 +21,8 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.sync.serve import checkpoint_items, control_items, log_items, pin_of
-from banyan_sim.run import remembered_signatures
+from banyan_replica.sync.item_builder import checkpoint_items, control_items, log_items, pin_of
+from banyan_sim.runner import remembered_signatures
 from banyan_storage.check import verify
 from banyan_storage.tables import BRANCH
 from tests.model.world_net import Net, Tuning, decode_run_once, read_control_once, shared, tuned

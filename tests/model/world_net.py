@@ -25,7 +25,7 @@ from banyan_replica.gossip import frames as gossip
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
-from banyan_replica.replica import Identity, Replica
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_replica.wire import (
     CheckpointItem,
     Content,
@@ -36,8 +36,8 @@ from banyan_replica.wire import (
     encode_item,
     is_bulk,
 )
+from banyan_storage.entry_records import decode_record
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.records import decode_record
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
@@ -157,7 +157,7 @@ class Net(World):
         engine = self.engines.setdefault(name, MemoryEngine(STORE_TABLES))
         engine.rollback()
         rng = random.Random(f"{name}/{self.seed}")
-        store, me = memory_store(self.realm, engine, name), Identity(name, (f"/{name}",))
+        store, me = memory_store(self.realm, engine, name), PeerIdentity(name, (f"/{name}",))
         made = self.replicas[name] = Replica(store, self.realm, me, rng, rng.randbytes, self.limits, GOSSIP)
         return made
 
@@ -253,7 +253,7 @@ class Net(World):
         elif how == "gossip":
             mids = [self.s.real[items[-1]].id[:16] for items in given]
             pushed = [gossip.Push(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes(tuple(pushed)))))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.PushFrame(tuple(pushed)))))
         else:
             for item in items:
                 self.ingested(node, self.replicas[node].ingest, item)
@@ -278,7 +278,7 @@ class Net(World):
             self.say(rogue, node, DataItems([item]))
         elif how == "gossip":
             pushed = gossip.Push(said.id[:16], 0, encode(encode_item(item)))
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes((pushed,)))))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.PushFrame((pushed,)))))
         else:
             self.told(node, self.replicas[node].ingest, said)
             self.drain(node)

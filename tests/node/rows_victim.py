@@ -10,10 +10,10 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
-from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_replica.frontier import saving as frontier_saving
+from banyan_node.upkeep.rows_file import FileRowStore
+from banyan_replica.frontier import persistence as frontier_saving
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.saving import Keeping
+from banyan_replica.frontier.persistence import RowPersistence
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
@@ -23,7 +23,7 @@ LOGS = 3_000
 
 def opened(folder: Path) -> tuple[Store, FrontierIndex]:
     store = Store(LmdbEngine(folder / "store", TABLES), TEST, new_store_id=os.urandom(16), views=SocialViews())
-    keeping = Keeping(FileKeeper(folder / "store.rows"), store.moves, store.store_id)
+    keeping = RowPersistence(FileRowStore(folder / "store.rows"), store.moves, store.store_id)
     return store, FrontierIndex(store, TEST.id, keeping)
 
 

@@ -19,9 +19,9 @@ import trio
 import banyan_schema
 import banyan_storage
 from banyan_crdt.ids import AccountId, CellKey, account_from_text
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_schema.address import Target
-from banyan_schema.collection import Draft
+from banyan_schema.collection import OpDraft
 from banyan_storage.engine import Table
 from banyan_storage.views.registry import VIEWS, checked
 from banyan_storage.views.view import View, by_account
@@ -57,7 +57,7 @@ async def test_a_file_of_schema_and_a_view_are_all_that_polls_need(tmp_path: Pat
             ids.append(account_from_text(made["account"]))
         poll = Target(ids[0], KEY)
 
-        async def said(who: AccountId, *drafts: Draft) -> None:
+        async def said(who: AccountId, *drafts: OpDraft) -> None:
             await node.worker.call(lambda ctx, now: append(ctx, who, drafts, now))
 
         await said(poll.account, write_poll(KEY, Poll("Lunch?", ("phở", "bún chả", "bánh mì"))))

@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 import pytest
 
-from banyan_crdt.firehose import RunsVerifier, Told
+from banyan_crdt.firehose import RunsVerifier, VerifiedBatch
 from banyan_crdt.ids import account_to_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.firehose import Kind
 from banyan_node.api.methods import content, firehose, firehose_runs
 from banyan_node.context import Context
-from banyan_node.hosting import erasing
+from banyan_node.hosting import erasure
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import post_from_text
@@ -155,7 +155,7 @@ def test_an_account_whose_entries_count_otherwise_is_told(tmp_path: Path) -> Non
         assert kinds(node.call("firehose", since=since, **PAGE)["events"]) == ["recounted"], "whatever is filtered"
 
 
-def signed(node: LocalBackend, limit: int = 500, **params: Any) -> list[Told]:
+def signed(node: LocalBackend, limit: int = 500, **params: Any) -> list[VerifiedBatch]:
     """What the same firehose tells as signed entries, verified."""
     verifier = RunsVerifier(node.context.realm)
     return [told for one in runs_of(node, limit, **params) if (told := verifier.take(one)) is not None]
@@ -277,7 +277,7 @@ def test_content_that_comes_late_and_accounts_that_are_dropped_are_told(tmp_path
         mine = b.call("account.create", name="chi", hosted=True)["account"]
         since = b.call("firehose")["cursor"]
         b.call("account.erase", account=mine, confirm="chi", reason="yêu cầu")
-        while erasing.step(b.context, time.time() + 90 * 86_400):
+        while erasure.step(b.context, time.time() + 90 * 86_400):
             pass
         assert did(b, since) == ["recounted", "erasure", "dropped", "erasure"]
 

@@ -9,8 +9,8 @@ import trio
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.workers.ahead import AHEAD_BYTES, GIVE_WAY_S, NETWORKS, SLICE, THREADS, WORTH, Ahead
-from banyan_replica.intake.prepare import CheckedRun, Prepared, prepare, slices
+from banyan_node.workers.frame_preparer import AHEAD_BYTES, GIVE_WAY_S, NETWORKS, SLICE, THREADS, WORTH, FramePreparer
+from banyan_replica.intake.prepare import CheckedRun, PreparedFrame, prepare, slices
 from banyan_replica.wire import ControlItem, Credit, DataItems, RunItem, encode_message
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
@@ -25,7 +25,7 @@ def bulk(entries: int) -> bytes:
 
 
 def test_what_was_prepared_elsewhere_is_what_would_be_prepared_here() -> None:
-    ahead = Ahead(TEST)
+    ahead = FramePreparer(TEST)
     frame = bulk(600)
     assert len(frame) >= WORTH
     cost = list[float]()
@@ -42,7 +42,7 @@ def test_what_was_prepared_elsewhere_is_what_would_be_prepared_here() -> None:
 
 
 def test_a_forged_signature_is_found_out_there_too() -> None:
-    ahead = Ahead(TEST)
+    ahead = FramePreparer(TEST)
     item = run_item(Person().write(600))
     frame = encode_message(DataItems([RunItem(item.run[:-1] + bytes((item.run[-1] ^ 1,)), [])]))
     begun = ahead.begin(frame, nobody)
@@ -52,14 +52,14 @@ def test_a_forged_signature_is_found_out_there_too() -> None:
 
 
 def test_only_large_frames_of_bulk_hop() -> None:
-    ahead = Ahead(TEST)
+    ahead = FramePreparer(TEST)
     assert ahead.begin(bulk(2), nobody) is None
     assert ahead.begin(encode_message(Credit(5)).ljust(WORTH, b"\0"), nobody) is None
     ahead.close()
 
 
 def test_what_was_not_begun_is_left_to_the_replica_and_a_closed_one_begins_nothing() -> None:
-    ahead = Ahead(TEST)
+    ahead = FramePreparer(TEST)
     gate = threading.Event()
     for _ in range(THREADS):
         ahead._pool.submit(gate.wait)
@@ -73,7 +73,7 @@ def test_what_was_not_begun_is_left_to_the_replica_and_a_closed_one_begins_nothi
 
 
 def test_only_so_much_is_prepared_ahead_because_it_takes_more_memory_then() -> None:
-    ahead, frame = Ahead(TEST), bulk(600).ljust(AHEAD_BYTES // 4, b"\0")
+    ahead, frame = FramePreparer(TEST), bulk(600).ljust(AHEAD_BYTES // 4, b"\0")
     begun = [ahead.begin(frame, nobody) for _ in range(7)]
     assert [one is not None for one in begun] == [True] * 5 + [False] * 2
     for one in begun:
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_kept_without_what_was_read_of_it() -> None:
 
 
 async def test_a_strangers_frame_comes_in_slices_once_there_is_room() -> None:
-    ahead = Ahead(TEST)
+    ahead = FramePreparer(TEST)
     frame, cost = encode_message(DataItems([run_item(Person(f"p{n}").write(30)) for n in range(9)])), list[float]()
     parts = await ahead.in_slices(frame, cost.append)
     assert parts == slices(prepare(TEST, frame), SLICE)
@@ -119,7 +119,7 @@ async def test_a_strangers_frame_comes_in_slices_once_there_is_room() -> None:
 
 
 async def test_one_network_leaves_half_of_the_room_and_peers_that_are_relied_on_have_their_own() -> None:
-    ahead, piece = Ahead(TEST), bytes(AHEAD_BYTES // 4)
+    ahead, piece = FramePreparer(TEST), bytes(AHEAD_BYTES // 4)
     with trio.fail_after(60):
         for _ in range(2):
             await ahead.in_slices(piece, nobody, "one")
@@ -143,7 +143,7 @@ async def test_one_network_leaves_half_of_the_room_and_peers_that_are_relied_on_
 
 
 async def test_who_waits_for_room_keeps_no_other_out() -> None:
-    ahead, piece = Ahead(TEST), bytes(AHEAD_BYTES // 4)
+    ahead, piece = FramePreparer(TEST), bytes(AHEAD_BYTES // 4)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             for _ in range(3):  # the last waits
@@ -156,10 +156,10 @@ async def test_who_waits_for_room_keeps_no_other_out() -> None:
 
 async def test_threads_give_way_while_a_strangers_frame_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, found = sys.getswitchinterval(), list[float]()
-    here, there = Ahead(TEST), Ahead(TEST)
+    here, there = FramePreparer(TEST), FramePreparer(TEST)
     do, both = here._prepare, threading.Barrier(2, timeout=60)
 
-    def prepared(frame: bytes, spent: Callable[[float], None]) -> Prepared:
+    def prepared(frame: bytes, spent: Callable[[float], None]) -> PreparedFrame:
         both.wait()
         found.append(sys.getswitchinterval())
         both.wait()
@@ -177,9 +177,9 @@ async def test_threads_give_way_while_a_strangers_frame_is_prepared(monkeypatch:
 
 
 async def test_a_mistake_while_a_strangers_frame_is_prepared_keeps_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    ahead, usual = Ahead(TEST), sys.getswitchinterval()
+    ahead, usual = FramePreparer(TEST), sys.getswitchinterval()
 
-    def mistaken(frame: bytes, spent: Callable[[float], None]) -> Prepared:
+    def mistaken(frame: bytes, spent: Callable[[float], None]) -> PreparedFrame:
         raise MemoryError
 
     monkeypatch.setattr(ahead, "_prepare", mistaken)

@@ -25,7 +25,7 @@ from banyan_crdt.sealing import Opener
 from banyan_node.api import LocalBackend, reference
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.dispatch import EVERY
-from banyan_node.api.events import TOLD, Events
+from banyan_node.api.event_stream import TOLD, Events
 from banyan_node.api.methods import comparison
 from banyan_node.api.reference import document
 from banyan_node.context import Context
@@ -35,7 +35,7 @@ from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.server.running import find_running
+from banyan_node.server.control_file import find_running
 from banyan_node.workers.jobs import Arrivals
 from banyan_storage.local_tables import HOSTED_AT, HOSTED_COUNT
 from tests.forking import Code
@@ -235,7 +235,7 @@ def test_a_recovered_account_whose_keys_have_the_index_of_the_own_one_is_listed_
     with local(tmp_path) as node:
         own = node.call("account.create", name="Lotus", hosted=False)["account"]
         user = node.call("account.create", name="An", hosted=True)["account"]
-        hosted.note(node.context, hosted.Hosted(account_from_text(user), hosted.OWN_INDEX, "An"), False)
+        hosted.note(node.context, hosted.LocalAccount(account_from_text(user), hosted.OWN_INDEX, "An"), False)
         node.context.store.commit()
         listed = node.call("account.list")
         assert {a["account"] for a in listed["accounts"]} == {own, user}
@@ -336,7 +336,7 @@ import json, sys
 from pathlib import Path
 from msgspec import to_builtins
 from banyan_crdt.realm import REALMS
-from banyan_node.api.apart import StoreReads
+from banyan_node.api.worker_reads import StoreReads
 from banyan_node.api.decode import request
 from banyan_node.api.dispatch import EVERY
 from banyan_node.home.folder import Home
@@ -469,7 +469,7 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> comparison.Facts:
+        def say(c: Context, now: float) -> comparison.PeerFacts:
             (link,) = c.replica.links.values()
             link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
             return comparison.facts(c, link.peer, now)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_node.home.audit import OPERATOR, Acted, Actor, AuditLog
+from banyan_node.home.audit import OPERATOR, Actor, AuditLine, AuditLog
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_storage.errors import StorageError
@@ -21,7 +21,7 @@ from tests.node.real import load_settings, make_home, make_node, running
 BY = Actor("did:banyan:zLan", "page", "vì sao")
 
 
-def every(log: AuditLog) -> list[Acted]:
+def every(log: AuditLog) -> list[AuditLine]:
     return log.page(0, None, 10_000, lambda one: True)[0]
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from banyan_crdt.blob import CHUNK
-from banyan_node.server.blob_files import PIECE, Part, part_of
+from banyan_node.server.blob_files import PIECE, ByteRange, part_of
 from tests.node.pictures import film
 from tests.node.real import make_home, make_node
 
@@ -17,25 +17,25 @@ from tests.node.real import make_home, make_node
 @pytest.mark.parametrize(
     ("asked", "part"),
     [
-        ("", Part(0, 100, False)),
-        ("bytes=0-", Part(0, 100, True)),
-        ("bytes=10-19", Part(10, 10, True)),
-        ("bytes=90-1000", Part(90, 10, True)),
-        ("bytes=-5", Part(95, 5, True)),
-        ("bytes=-1000", Part(0, 100, True)),
+        ("", ByteRange(0, 100, False)),
+        ("bytes=0-", ByteRange(0, 100, True)),
+        ("bytes=10-19", ByteRange(10, 10, True)),
+        ("bytes=90-1000", ByteRange(90, 10, True)),
+        ("bytes=-5", ByteRange(95, 5, True)),
+        ("bytes=-1000", ByteRange(0, 100, True)),
         ("bytes=100-", None),
         ("bytes=20-10", None),
         ("bytes=-0", None),
-        ("bytes=-", Part(0, 100, False)),
-        ("bytes=1-2,5-6", Part(0, 100, False)),
-        ("lines=1-2", Part(0, 100, False)),
-        ("bytes= 10-19 ", Part(10, 10, True)),
-        ("bytes=1 0-19", Part(0, 100, False)),
-        ("bytes=10-1 9", Part(0, 100, False)),
-        ("bytes=1\t0-", Part(0, 100, False)),
+        ("bytes=-", ByteRange(0, 100, False)),
+        ("bytes=1-2,5-6", ByteRange(0, 100, False)),
+        ("lines=1-2", ByteRange(0, 100, False)),
+        ("bytes= 10-19 ", ByteRange(10, 10, True)),
+        ("bytes=1 0-19", ByteRange(0, 100, False)),
+        ("bytes=10-1 9", ByteRange(0, 100, False)),
+        ("bytes=1\t0-", ByteRange(0, 100, False)),
     ],
 )
-def test_a_range_is_read_as_the_standard_says(asked: str, part: Part | None) -> None:
+def test_a_range_is_read_as_the_standard_says(asked: str, part: ByteRange | None) -> None:
     assert part_of(asked, 100) == part
 
 

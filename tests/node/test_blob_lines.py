@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from banyan_crdt.errors import Malformed
-from banyan_node.edge.blobs import ANSWER_S, BlobLine
+from banyan_node.edge.blob_streams import ANSWER_S, BlobLine
 from banyan_node.edge.frames import PREFIX
-from banyan_node.media.lines import LineClosed
+from banyan_node.media.blob_peers import NoPeerAnswer
 
 
 class Stream:
@@ -54,7 +54,7 @@ async def test_an_answer_that_drips_ends(autojump_clock: MockClock) -> None:
     async with line() as (near, far), trio.open_nursery() as nursery:
         nursery.start_soon(drip, far)
         began = trio.current_time()
-        with pytest.raises(LineClosed):
+        with pytest.raises(NoPeerAnswer):
             await near.ask(b"?", 1000)
         assert ANSWER_S <= trio.current_time() - began < 2 * ANSWER_S
         nursery.cancel_scope.cancel()
@@ -78,5 +78,5 @@ async def test_an_answer_that_is_too_long_is_told_to_who_asked(autojump_clock: M
         await far.write(PREFIX.pack(11))
         with pytest.raises(Malformed, match="too long"):
             await near.ask(b"?", 10)
-        with pytest.raises(LineClosed):
+        with pytest.raises(NoPeerAnswer):
             await near.ask(b"?", 10)

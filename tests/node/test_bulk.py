@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.declare import MethodTable, Request, Response
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods import bulk
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import set_profile
@@ -137,7 +137,7 @@ class Never(Response, frozen=True):
 async def test_an_operation_that_is_refused_half_done_takes_the_whole_call_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = Declared()
+    odd = MethodTable()
 
     @odd.write("odd", "refused")
     def write_and_refuse(ctx: Context, ask: Nobody, now: float) -> Never:

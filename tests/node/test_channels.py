@@ -12,7 +12,7 @@ import pytest
 
 from banyan_crdt.ids import account_to_text
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_schema.social import post_from_text
 from banyan_schema.social.channel import Episode, write_episode

@@ -18,13 +18,13 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.hosting import claims, hosted
 from banyan_node.local import open_local
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
 from banyan_replica.intake.author import EntryDraft
 from banyan_schema.social import POST
 from banyan_storage.due import Work
 from banyan_storage.local_tables import OWN_TIPS
 
-DAY = chores.DAY_S
+DAY = maintenance.DAY_S
 
 
 def _home(tmp_path: Path) -> Home:
@@ -42,11 +42,13 @@ def test_an_account_that_moved_gets_its_checkpoints_once_a_day_and_its_control_l
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         now = time.time()
-        assert chores.checkpoint_own_accounts(node.context, now).number == 2, "the root's and the device's"
+        assert maintenance.checkpoint_own_accounts(node.context, now).number == 2, "the root's and the device's"
         node.call("post", text="hai")
-        assert chores.checkpoint_own_accounts(node.context, now + 60).number == 0
-        assert chores.checkpoint_own_accounts(node.context, now + DAY + 1).number == 1, "a device says nothing of logs"
-        assert chores.checkpoint_own_accounts(node.context, now + 2 * DAY + 2).number == 0
+        assert maintenance.checkpoint_own_accounts(node.context, now + 60).number == 0
+        assert maintenance.checkpoint_own_accounts(node.context, now + DAY + 1).number == 1, (
+            "a device says nothing of logs"
+        )
+        assert maintenance.checkpoint_own_accounts(node.context, now + 2 * DAY + 2).number == 0
         assert node.context.replica.ingest.head(control_log(account)).length == 1
         node.context.store.commit()
         shown = node.call("account.show")
@@ -65,7 +67,7 @@ def test_a_key_that_takes_another_ones_place_makes_its_checkpoint_at_once_with_t
     with open_local(home, settings.load(home, env={})) as node:
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
-        chores.checkpoint_own_accounts(node.context, time.time())
+        maintenance.checkpoint_own_accounts(node.context, time.time())
         node.context.store.commit()
         before = node.call("account.show")
         for change, length in (("account.rotate", 2), ("account.recover", 3)):
@@ -99,7 +101,7 @@ def test_an_archive_carries_checkpoints_to_another_node(tmp_path: Path) -> None:
     with open_local(home, settings.load(home, env={})) as node:
         node.call("account.create", name="an", hosted=False)
         node.call("post", text="một")
-        chores.checkpoint_own_accounts(node.context, time.time())
+        maintenance.checkpoint_own_accounts(node.context, time.time())
         node.context.store.commit()
         node.call("archive.export", path=str(tmp_path / "all.banyan"))
     with open_local(there, settings.load(there, env={})) as node:
@@ -119,9 +121,9 @@ def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving
         node.call("delete", uri=gone)
         before = node.call("digest")
         now = time.time()
-        assert chores.erase_deleted(node.context, now).number == 0
-        assert chores.erase_deleted(node.context, now + 29 * DAY).number == 0
-        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 2
+        assert maintenance.erase_deleted(node.context, now).number == 0
+        assert maintenance.erase_deleted(node.context, now + 29 * DAY).number == 0
+        assert maintenance.erase_deleted(node.context, now + 31 * DAY).number == 2
         assert node.call("digest") == before
         assert node.call("store.verify")["problems"] == []
         assert [p["uri"] for p in node.call("feed", limit=9)["posts"]] == [kept]
@@ -145,14 +147,16 @@ def test_the_30_days_begin_when_the_deletion_arrives_not_at_its_own_date(tmp_pat
         node.call("account.create", name="an", hosted=False)
         node.call("delete", uri=node.call("post", text="một tin")["uri"])
         later = time.time() + 40 * DAY  # by its own date the deletion is 40 days old when this store first looks
-        assert chores.erase_deleted(node.context, later).number == 0
-        assert chores.erase_deleted(node.context, later + 29 * DAY).number == 0
-        assert chores.erase_deleted(node.context, later + 31 * DAY).number == 1
+        assert maintenance.erase_deleted(node.context, later).number == 0
+        assert maintenance.erase_deleted(node.context, later + 29 * DAY).number == 0
+        assert maintenance.erase_deleted(node.context, later + 31 * DAY).number == 1
 
 
 def _days(node: LocalBackend, first: int, last: int) -> int:
     """Erases once a day. Returns how many parts."""
-    return sum(chores.erase_deleted(node.context, time.time() + day * DAY).number for day in range(first, last + 1))
+    return sum(
+        maintenance.erase_deleted(node.context, time.time() + day * DAY).number for day in range(first, last + 1)
+    )
 
 
 def test_a_write_that_comes_to_a_deleted_post_later_is_erased_too(tmp_path: Path) -> None:
@@ -180,9 +184,9 @@ def test_a_daily_round_reads_only_accounts_of_which_something_is_due(
         for who in people:
             node.call("delete", uri=node.call("post", by=who, text="một")["uri"])
         now = time.time()
-        assert chores.checkpoint_own_accounts(node.context, now).number == 2 * 9
-        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 9
-        chores.checkpoint_own_accounts(node.context, now + 32 * DAY)
+        assert maintenance.checkpoint_own_accounts(node.context, now).number == 2 * 9
+        assert maintenance.erase_deleted(node.context, now + 31 * DAY).number == 9
+        maintenance.checkpoint_own_accounts(node.context, now + 32 * DAY)
         node.call("post", by=people[4], text="hai")
         looked = list[AccountId]()
         known = node.context.replica.ingest.control_of
@@ -193,15 +197,15 @@ def test_a_daily_round_reads_only_accounts_of_which_something_is_due(
 
         monkeypatch.setattr(node.context.replica.ingest, "control_of", seen)
         for day in range(33, 80):
-            chores.checkpoint_own_accounts(node.context, now + day * DAY)
-            chores.erase_deleted(node.context, now + day * DAY)
+            maintenance.checkpoint_own_accounts(node.context, now + day * DAY)
+            maintenance.erase_deleted(node.context, now + day * DAY)
         assert set(looked) == {account_from_text(people[4])}
 
 
 def test_a_store_of_an_older_program_is_read_from_its_beginning_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chores, "ARRIVALS", 3)
+    monkeypatch.setattr(maintenance, "ARRIVALS", 3)
     home = _home(tmp_path)
     with open_local(home, settings.load(home, env={})) as node:
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
@@ -212,13 +216,13 @@ def test_a_store_of_an_older_program_is_read_from_its_beginning_once(
         store, now = node.context.store, time.time()
         store.drop_due(Work.CHECKPOINT, account)
         goes = 1
-        while chores.follow(node.context, now):
+        while maintenance.follow(node.context, now):
             goes += 1
         assert goes > 3
-        assert not chores.follow(node.context, now)
-        assert chores.checkpoint_own_accounts(node.context, now).number == 2
-        assert chores.erase_deleted(node.context, now).number == 0
-        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 1
+        assert not maintenance.follow(node.context, now)
+        assert maintenance.checkpoint_own_accounts(node.context, now).number == 2
+        assert maintenance.erase_deleted(node.context, now).number == 0
+        assert maintenance.erase_deleted(node.context, now + 31 * DAY).number == 1
 
 
 def test_what_is_due_survives_a_crash_exactly_as_far_as_what_made_it_due(tmp_path: Path) -> None:
@@ -228,15 +232,15 @@ def test_what_is_due_survives_a_crash_exactly_as_far_as_what_made_it_due(tmp_pat
         node.call("delete", uri=node.call("post", text="một")["uri"])
         store, now = node.context.store, time.time()
         for _ in range(2):
-            chores.follow(node.context, now)
+            maintenance.follow(node.context, now)
             assert len(store.due(Work.ERASE, int((now + 31 * DAY) * 1000), 9)) == 1
             store.rollback()
             node.context.replica.commit_failed(None)
             assert store.due(Work.ERASE, int((now + 31 * DAY) * 1000), 9) == []
-        chores.follow(node.context, now)
+        maintenance.follow(node.context, now)
         store.commit()
     with open_local(home, settings.load(home, env={})) as node:
-        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 1
+        assert maintenance.erase_deleted(node.context, now + 31 * DAY).number == 1
 
 
 def test_a_restored_account_is_pinned_though_it_grew_before_it_was_known_to_be_ours(tmp_path: Path) -> None:
@@ -245,13 +249,13 @@ def test_a_restored_account_is_pinned_though_it_grew_before_it_was_known_to_be_o
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         store, now = node.context.store, time.time()
-        chores.follow(node.context, now)
+        maintenance.follow(node.context, now)
         store.put_note(b"hosted:" + account, None)
         store.put_note(b"next account", None)
         store.drop_due(Work.CHECKPOINT, account)
-        assert chores.checkpoint_own_accounts(node.context, now).number == 0
+        assert maintenance.checkpoint_own_accounts(node.context, now).number == 0
         assert [h.account for h in claims.take(node.context, [account])] == [account]
-        assert chores.checkpoint_own_accounts(node.context, now).number == 2
+        assert maintenance.checkpoint_own_accounts(node.context, now).number == 2
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -269,10 +273,10 @@ def test_the_logs_of_a_closed_account_are_held_for_30_days_then_only_where_they_
         node.context.replica.author.control(account, root, Close(), int(now * 1000))
         assert node.context.store.head(log).length == 0
         for days, forgotten in ((29, 0), (31, 0 if own else 2), (62, 0)):
-            assert chores.forget_beside(node.context, now + days * DAY) == (forgotten, False)
+            assert maintenance.forget_beside(node.context, now + days * DAY) == (forgotten, False)
             assert len(node.context.store.loose(log)) == (2 if own or days < 30 else 0)
         assert (log in node.context.store.logs(account)) == own
-        while chores.reclaim_names(node.context, time.time()):
+        while maintenance.reclaim_names(node.context, time.time()):
             pass
-        assert not chores.reclaim_names(node.context, time.time())
+        assert not maintenance.reclaim_names(node.context, time.time())
         assert node.call("store.verify")["problems"] == []

@@ -14,11 +14,11 @@ from banyan_crdt.ids import account_from_text
 from banyan_node.context import Search
 from banyan_node.home import recovery, settings
 from banyan_node.home.keystore import Keystore
-from banyan_node.hosting import claims, erasing, hosted
+from banyan_node.hosting import claims, erasure, hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
 from banyan_storage.local_tables import RESTORING
 from tests.node.real import converged, make_home, make_node, restored, running
 
@@ -286,14 +286,14 @@ def test_an_account_that_is_closed_does_not_come_back_as_if_it_were_open_and_is_
         node.call("account.close", account=an, confirm="An")
         node.call("archive.export", path=early)
         node.call("account.erase", account=binh, confirm="Bình", reason="x")
-        while erasing.step(node.context, time.time()):
+        while erasure.step(node.context, time.time()):
             pass
         node.call("archive.export", path=late)
     again = restored(tmp_path / "again", Keystore.open(home.keys).keys.words())
     with open_local(again, settings.load(again, env={})) as node:
 
         def names() -> list[str]:
-            chores.bring_back(node.context, time.time())
+            maintenance.bring_back(node.context, time.time())
             return sorted(row["name"] for row in node.call("account.list")["accounts"])
 
         node.call("archive.import", path=early)
@@ -304,7 +304,7 @@ def test_an_account_that_is_closed_does_not_come_back_as_if_it_were_open_and_is_
         assert node.call("status")["restoring"]["closed"] == 2
         receipt = node.call("account.erasure", account=binh)
         assert receipt["state"] == "waits"
-        assert receipt["until_ms"] - receipt["at_ms"] == 30 * chores.DAY_MS
+        assert receipt["until_ms"] - receipt["at_ms"] == 30 * maintenance.DAY_MS
         with pytest.raises(CallError, match="is closed"):
             node.call("post", text="x", by=an)
         shown = node.call("account.show", account=an)["keys"][1]["current"]

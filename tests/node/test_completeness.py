@@ -19,15 +19,15 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api.methods import comparison
 from banyan_node.context import Context
-from banyan_node.links import grounds
+from banyan_node.links import peer_independence
 from banyan_node.links.completeness import doubt
 from banyan_node.local import open_local
-from banyan_node.workers.published import here, published
+from banyan_node.workers.publisher import here, published
 from banyan_replica.intake.intake import REASONS, NotTaken
-from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.peers.statements import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _witnessed_hash
-from banyan_replica.sync.notices import Question
-from banyan_replica.view import LinkView
+from banyan_replica.status import LinkView
+from banyan_replica.sync.notice_exchange import NoticeQuestion
 from banyan_replica.wire import Witness
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -55,7 +55,7 @@ async def test_a_node_without_peers_is_not_complete_and_says_why(tmp_path: Path)
             assert said["doubt"] is None
 
             def one_waits(c: Context, now: float) -> None:
-                author, waits = AccountId(bytes(32)), Question((), bytes(8), bytes(8), now)
+                author, waits = AccountId(bytes(32)), NoticeQuestion((), bytes(8), bytes(8), now)
                 waits.found[author] = author, EntryId(bytes(32))
                 c.replica.sync.notices._asked["a peer"] = waits
 
@@ -119,7 +119,7 @@ def said_by(platform: Signer, time_ms: int) -> Witness:
 def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> None:
     one, two, three = (Signer(TEST, bytes([n]) * 32) for n in (1, 2, 3))
     ours = 120 * MINUTE  # ahead
-    w = Witnesses(TEST, None, NamedByOperator(platforms=[one.key, two.key, three.key]))
+    w = Witnesses(TEST, None, OperatorTrust(platforms=[one.key, two.key, three.key]))
     w.heard(said_by(one, 10 * MINUTE), 10 * MINUTE + ours)
     assert w.ahead_ms() is None, "once may be an old word, passed on late"
     w.heard(said_by(one, 11 * MINUTE), 11 * MINUTE + ours)
@@ -132,7 +132,7 @@ def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> No
 
 def test_an_old_statement_that_is_passed_on_late_says_nothing_about_the_clock() -> None:
     one = Signer(TEST, bytes(32))
-    w = Witnesses(TEST, None, NamedByOperator(platforms=[one.key]))
+    w = Witnesses(TEST, None, OperatorTrust(platforms=[one.key]))
     w.heard(said_by(one, 1 * MINUTE), 60 * MINUTE)
     w.heard(said_by(one, 2 * MINUTE), 60 * MINUTE + 50)
     w.heard(said_by(one, 50 * MINUTE), 61 * MINUTE)
@@ -141,7 +141,7 @@ def test_an_old_statement_that_is_passed_on_late_says_nothing_about_the_clock() 
 
 def test_platforms_that_nobody_named_say_nothing_about_the_clock_or_how_fresh_a_node_is() -> None:
     stranger, friend = Signer(TEST, bytes(32)), Signer(TEST, b"f" * 32)
-    w = Witnesses(TEST, None, NamedByOperator(["P"]))
+    w = Witnesses(TEST, None, OperatorTrust(["P"]))
     w.saw(bytes(32), 10 * MINUTE)
     for minute in (10, 11):
         for platform in (stranger, friend):
@@ -251,7 +251,7 @@ async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_
         return real() + ahead.get(threading.get_ident(), 0.0)
 
     real = time.time
-    monkeypatch.setattr(grounds, "UNTAKEN_S", 1.5)
+    monkeypatch.setattr(peer_independence, "UNTAKEN_S", 1.5)
     monkeypatch.setattr("banyan_node.workers.worker.time", SimpleNamespace(**{**vars(time), "time": clock}))
     alone = {"node__role": "hobbyist", "interest__mode": "all"}  # no platform says what time it is
     async with (
@@ -294,7 +294,7 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> comparison.Facts:
+        def say(c: Context, now: float) -> comparison.PeerFacts:
             (link,) = c.replica.links.values()
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)

@@ -20,12 +20,12 @@ from prometheus_client import CollectorRegistry, Counter
 
 from banyan_node.home.config import ControlSettings
 from banyan_node.home.folder import Home
-from banyan_node.idempotency import Key
+from banyan_node.idempotency import RecordKey
 from banyan_node.operator_errors import CallError, ControlError, NoNode, PortBusy
-from banyan_node.server.control import control_app
+from banyan_node.server.control_api import control_app
 from banyan_node.server.control_client import AsyncControlClient, ControlClient
+from banyan_node.server.control_file import Announcement, ServerAddress, find_running, new_token
 from banyan_node.server.http_server import Bind, serve_control
-from banyan_node.server.running import Announcement, Endpoint, find_running, new_token
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Node:
         self.slow: trio.Event | None = None
         """Asked for events, it waits for this first."""
 
-    async def answer(self, method: str, params: dict[str, Any], *, once: Key | None = None) -> Any:
+    async def answer(self, method: str, params: dict[str, Any], *, once: RecordKey | None = None) -> Any:
         if method == "echo":
             return params
         if method == "break":
@@ -80,7 +80,7 @@ class Node:
 class Served:
     """A served node: its home, its endpoint and the switch that stops it."""
 
-    def __init__(self, home: Home, node: Node, endpoint: Endpoint, token: str, shutdown: trio.Event) -> None:
+    def __init__(self, home: Home, node: Node, endpoint: ServerAddress, token: str, shutdown: trio.Event) -> None:
         self.home, self.node, self.endpoint, self.token, self.shutdown = home, node, endpoint, token, shutdown
 
     def http(self, **headers: str) -> httpx.AsyncClient:
@@ -445,7 +445,7 @@ def test_a_stale_control_file_is_explained(tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     listener.close()
-    announcement = Announcement(home, Endpoint("127.0.0.1", port), "t")
+    announcement = Announcement(home, ServerAddress("127.0.0.1", port), "t")
     announcement.write()
     try:
         with pytest.raises(NoNode, match=f"127.0.0.1 port {port}, where nobody answers"):

@@ -15,8 +15,8 @@ from banyan_node.api import LocalBackend
 from banyan_node.home import recovery
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_replica.surroundings import PartItem
-from banyan_replica.sync.serve import log_items
+from banyan_replica.host import PartItem
+from banyan_replica.sync.item_builder import log_items
 from banyan_storage.reader import StoreReader
 from tests.node.real import load_settings, make_home
 

@@ -23,9 +23,9 @@ from banyan_node.edge import (
     SlotSettings,
     open_edge,
 )
+from banyan_node.edge.libp2p_host import MAX_UNPROVEN
 from banyan_node.edge.listening import FILES
-from banyan_node.edge.stack import MAX_UNPROVEN
-from banyan_node.links.slots import Progress
+from banyan_node.links.connection_slots import Progress
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_edge_rogue import Rogue, rogue
 

@@ -13,14 +13,14 @@ import trio
 from banyan_crdt.blob import BlobRoot
 from banyan_node.api import LocalBackend
 from banyan_node.api.declare import named
-from banyan_node.hosting import drafts, hosted, private
-from banyan_node.hosting.writing import append
+from banyan_node.hosting import drafts, hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
-from banyan_node.media import keeping
+from banyan_node.media import blob_eviction
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
-from banyan_replica.wire.blobs import draft_token
+from banyan_node.upkeep import maintenance
+from banyan_replica.wire.blob_messages import draft_token
 from tests.node.pictures import photo
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -77,11 +77,11 @@ def test_what_is_due_is_published_once_and_what_was_changed_is_not(node: LocalBa
     node.call("draft.set", id=moved, text="sau", due=soon(7_200))
     node.call("draft.set", id=never, text="thôi")
     assert [row["id"] for row in node.call("drafts")["drafts"]] == [due, moved, never]
-    assert chores.publish_scheduled(ctx, time.time()).number == 0
-    assert chores.publish_scheduled(ctx, time.time() + 120).number == 1
+    assert maintenance.publish_scheduled(ctx, time.time()).number == 0
+    assert maintenance.publish_scheduled(ctx, time.time() + 120).number == 1
     ctx.store.commit()
     assert texts(node.call("feed")) == ["đúng giờ"]
-    assert chores.publish_scheduled(ctx, time.time() + 120).number == 0
+    assert maintenance.publish_scheduled(ctx, time.time() + 120).number == 0
     assert [row["id"] for row in node.call("drafts")["drafts"]] == [moved, never]
 
 
@@ -92,14 +92,14 @@ def test_what_was_due_stands_at_its_time_and_in_its_order_and_what_is_very_late_
     for n in range(6):
         node.call("draft.set", text=f"{n}/6", due=first + 50 * n)
     late = [node.call("draft.set", text=f"muộn {n}", due=soon(30) + n, by="bình") for n in range(3)]
-    assert chores.publish_scheduled(ctx, time.time() + 62).number == 9
+    assert maintenance.publish_scheduled(ctx, time.time() + 62).number == 9
     ctx.store.commit()
     rows = node.call("feed")["posts"]
     assert [(row["text"], row["time_ms"]) for row in rows] == [(f"{n}/6", first + 50 * n) for n in (5, 4, 3, 2, 1, 0)]
     assert len(late) == 3
     for n in range(3):
         node.call("draft.set", text=f"rất muộn {n}", due=soon(60) + n, by="bình")
-    assert chores.publish_scheduled(ctx, time.time() + 5_000).number == 3
+    assert maintenance.publish_scheduled(ctx, time.time() + 5_000).number == 3
     ctx.store.commit()
     rows = node.call("feed", account="bình")["posts"]
     assert [row["text"] for row in rows] == [*(f"rất muộn {n}" for n in (2, 1, 0)), *(f"muộn {n}" for n in (2, 1, 0))]
@@ -131,7 +131,7 @@ def test_what_is_no_longer_allowed_is_not_published_and_says_why(node: LocalBack
         assert why in said[draft]
         with pytest.raises(CallError, match=why):
             node.call("draft.publish", id=draft)
-    assert chores.publish_scheduled(ctx, time.time() + 120).number == 0
+    assert maintenance.publish_scheduled(ctx, time.time() + 120).number == 0
     ctx.store.commit()
     assert {row["id"] for row in node.call("drafts")["drafts"]} == {*drafts}
 
@@ -199,8 +199,8 @@ def whole(node: LocalBackend) -> set[str]:
 def collect(node: LocalBackend, days: float) -> None:
     """As a node does it, so many days from now."""
     later = time.time() + days * DAY_S
-    chores.keep_for_drafts(node.context, later)
-    keeping.collect(keeping.old(node.context.blobs, later), node.context, later)
+    maintenance.keep_for_drafts(node.context, later)
+    blob_eviction.collect(blob_eviction.old(node.context.blobs, later), node.context, later)
     node.context.store.commit()
 
 
@@ -235,10 +235,10 @@ def test_a_preview_that_a_draft_names_stays_when_a_post_with_it_is_deleted(node:
     draft = node.call("draft.set", text="", media=[{"blob": cat["blob"]}])["id"]
     node.call("delete", uri=uri)
     preview = [BlobRoot(bytes.fromhex(cat["preview"]))]
-    keeping.fade(preview, node.context, time.time())
+    blob_eviction.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"], cat["preview"]}
     node.call("draft.drop", id=draft)
-    keeping.fade(preview, node.context, time.time())
+    blob_eviction.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"]}
 
 
@@ -251,11 +251,11 @@ def test_a_preview_of_a_picture_that_was_put_again_stays_until_that_is_posted_an
     node.call("delete", uri=first)
     time.sleep(0.02)  # the clock of files is coarser than that of posts
     assert with_picture(node, photo(tmp_path / "a.jpg", 800, 600)) == cat
-    keeping.fade(preview, node.context, time.time())
+    blob_eviction.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"], cat["preview"]}
     time.sleep(0.02)
     node.call("delete", uri=node.call("post", text="", media=[{"blob": cat["blob"]}])["uri"])
-    keeping.fade(preview, node.context, time.time())
+    blob_eviction.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"]}
 
 
@@ -295,7 +295,7 @@ def test_after_a_restart_a_draft_still_has_its_pictures_and_is_published_at_its_
     with open_local(home, load_settings(home)) as node:
         for days in (2, 3, 4):
             collect(node, days)
-        assert chores.publish_scheduled(node.context, time.time() + 6 * DAY_S).number == 1
+        assert maintenance.publish_scheduled(node.context, time.time() + 6 * DAY_S).number == 1
         node.context.store.commit()
         (post,) = node.call("feed")["posts"]
         assert (post["text"], [item["blob"] for item in post["media"]]) == ("đúng giờ", [blob])
@@ -323,7 +323,7 @@ async def test_pictures_of_a_draft_come_to_the_other_device_and_to_nobody_else(t
             assert (row["id"], row["lacking"], row["media"][0]["here"]) == (draft, 2, False)
             with pytest.raises(CallError, match="2 of their files are not on this device yet"):
                 await call(b, "draft.publish", id=draft, by=me)
-            await b.worker.call(chores.follow)
+            await b.worker.call(maintenance.follow)
             with trio.fail_after(60):
                 while (await call(b, "drafts", by=me))["drafts"][0]["lacking"]:
                     await trio.sleep(0.05)
@@ -347,7 +347,7 @@ async def test_a_draft_with_a_picture_that_two_devices_publish_at_its_time_is_on
         async with running(make_node(home, [a.edge.addresses[0]])) as b:
             await call(a, "account.grant", writer=(await call(b, "id"))["writer"])
             await converged([a, b])
-            await b.worker.call(chores.follow)
+            await b.worker.call(maintenance.follow)
             with trio.fail_after(60):
                 while (await call(b, "drafts", by=me))["drafts"][0]["lacking"]:
                     await trio.sleep(0.05)
@@ -372,7 +372,7 @@ def test_a_draft_that_another_device_dropped_keeps_its_pictures_a_day_at_most(
     ctx, blob = node.context, with_picture(node, photo(tmp_path / "a.jpg", 300, 200))["blob"]
     draft = node.call("draft.set", text="a", media=[{"blob": blob}])["id"]
     me = hosted.my_account(ctx)
-    gone = private.taking_back(ctx, me, [drafts.draft_of(ctx, me, bytes.fromhex(draft))])
+    gone = sealed_writer.taking_back(ctx, me, [drafts.draft_of(ctx, me, bytes.fromhex(draft))])
     append(ctx, me, gone, time.time())  # as it comes from there: nothing is noted here
     ctx.store.commit()
     assert [row["blob"] for row in node.call("media.list")["blobs"] if row["named"]] == [blob]

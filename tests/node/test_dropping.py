@@ -13,7 +13,7 @@ from banyan_crdt.ids import account_from_text, control_log
 from banyan_node.hosting import interest
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
 from banyan_storage.check import verify
 from banyan_storage.local_tables import DROPPED
 from tests.node.real import load_settings, make_home, make_node, running
@@ -85,7 +85,7 @@ def test_a_drop_that_was_broken_off_is_finished_and_what_comes_all_the_same_is_e
         for _ in range(2):
             assert ctx.store.head(control_log(other)).length
             assert node.call("feed", all=True)["posts"]
-            chores.bring_back(ctx, time.time())
+            maintenance.bring_back(ctx, time.time())
             ctx.replica.commit()
             assert list(ctx.store.all_heads()) == []
             assert ctx.store.counts()[:3] == (0, 0, 0), "accounts, logs and entries"

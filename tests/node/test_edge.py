@@ -13,17 +13,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
-from banyan_node.edge import (
-    DialFailed,
-    Edge,
-    EdgeConfig,
-    EdgeError,
-    Link,
-    LinkClosed,
-    SlotSettings,
-    muxing,
-    open_edge,
-)
+from banyan_node.edge import DialFailed, Edge, EdgeConfig, EdgeError, Link, LinkClosed, SlotSettings, open_edge, yamux
 from banyan_node.edge.attempts import why_failed
 from banyan_node.edge.config import Gate
 
@@ -228,7 +218,7 @@ async def test_a_window_is_given_back_in_large_pieces_and_not_with_every_frame(m
         assert 0 < len(given) < 20
         assert min(given)[0] >= 64 * 1024
         for often in (1_000.0, 0.0):  # four megabytes come fast, and so slowly that it is time each time
-            monkeypatch.setattr(muxing, "GIVE_BACK_S", often)
+            monkeypatch.setattr(yamux, "GIVE_BACK_S", often)
             given.clear()
             for _ in range(40):
                 await there.send([b"x" * 100_000])

@@ -11,15 +11,15 @@ import trio
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
-from banyan_node.context import TABLES, AtDoor, Context
+from banyan_node.context import TABLES, Context, DoorData
 from banyan_node.home.folder import Home
 from banyan_node.home.recovery import commitment, new_words
-from banyan_node.hosting import erasing, hosted, interest
-from banyan_node.hosting.writing import append_each
+from banyan_node.hosting import erasure, hosted, interest
+from banyan_node.hosting.entry_writer import append_each
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.server.control_client import ControlClient
-from banyan_node.upkeep import chores, trusted_clock
+from banyan_node.upkeep import maintenance, trusted_clock
 from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.due import Work
 from banyan_storage.errors import StorageError
@@ -75,19 +75,19 @@ async def test_what_is_erased_is_in_no_file_and_what_others_said_stays(
         asked = {"accounts": [an], "uncounted": True, "since": "begin"}
         assert SAID[0] not in str(await call("firehose", asked)), "it is closed"
         day = 86_400
-        assert not await node.worker.call(lambda c, now: erasing.step(c, now + 28 * day), True)
+        assert not await node.worker.call(lambda c, now: erasure.step(c, now + 28 * day), True)
         assert (await call("account.list", {}))["count"] == 3
-        assert await node.worker.call(lambda c, now: erasing.step(c, now + 29.5 * day), True)
-        assert not await node.worker.call(lambda c, now: erasing.step(c, now + 29.5 * day), True), "the clock jumped"
+        assert await node.worker.call(lambda c, now: erasure.step(c, now + 29.5 * day), True)
+        assert not await node.worker.call(lambda c, now: erasure.step(c, now + 29.5 * day), True), "the clock jumped"
         assert (await call("account.list", {}))["count"] == 3
         await node.worker.call(
             lambda c, now: trusted_clock.trust(c, trusted_clock.moment(c.replica.wall_ms(now + 30.6 * day)))
         )
         steps = 0
-        while await node.worker.call(lambda c, now: erasing.step(c, now + 30.6 * day), True):
+        while await node.worker.call(lambda c, now: erasure.step(c, now + 30.6 * day), True):
             steps += 1
         assert steps > 40 / 8, "other work comes between"
-        await node.worker.call(chores.bring_back)
+        await node.worker.call(maintenance.bring_back)
         assert await node.worker.call(lambda c, now: naming(c, an, "ẩn danh")) <= STAYS
         receipt = await call("account.erasure", {"account": an})
         assert receipt["erased_ms"] > made["at_ms"]
@@ -137,10 +137,10 @@ def test_what_is_erased_at_once_has_no_term_that_a_clock_could_end(tmp_path: Pat
     with open_local(home, load_settings(home)) as node:
         node.call("account.create", name="chủ")
         an = node.call("account.create", name="an", hosted=True)["account"]
-        erasing.step(node.context, time.time() - 40 * 86_400)
+        erasure.step(node.context, time.time() - 40 * 86_400)
         trusted_clock.doubt(node.context, trusted_clock.moment(int((time.time() - 40 * 86_400) * 1000)))
         node.call("account.erase", account=an, confirm="an", reason="x")
-        while erasing.step(node.context, time.time()):
+        while erasure.step(node.context, time.time()):
             pass
         assert trusted_clock.doubted(node.context.store)
         assert node.call("store.erasures")["erasures"][0]["erased_ms"] is not None
@@ -155,8 +155,8 @@ def test_the_door_signs_out_an_account_that_is_closed_here_or_on_another_node(tm
         signed_out.append(account)
 
     def look(node: LocalBackend) -> list[str]:
-        chores.bring_back(node.context, time.time())
-        chores.sign_out_closed(node.context, time.time())
+        maintenance.bring_back(node.context, time.time())
+        maintenance.sign_out_closed(node.context, time.time())
         return signed_out
 
     with open_local(home, load_settings(home)) as node:
@@ -167,7 +167,7 @@ def test_the_door_signs_out_an_account_that_is_closed_here_or_on_another_node(tm
         other.call("account.close", account=binh, confirm="bình")
         other.call("account.export", account=binh, path=str(tmp_path / "archive"))
     with open_local(home, load_settings(home)) as node:
-        node.context.at_door = AtDoor(sign_out=sign_out)
+        node.context.at_door = DoorData(sign_out=sign_out)
         assert look(node) == []
         node.call("account.close", account=an, confirm="an")
         assert look(node) == [], "the door's file was locked"
@@ -192,14 +192,14 @@ def test_what_is_erased_stays_erased_and_nobody_gets_its_recovery_key(tmp_path: 
             if len(told) == 1:
                 raise StorageError("it is locked")
 
-        node.context.at_door = AtDoor(forget)
+        node.context.at_door = DoorData(forget)
         node.call("account.erase", account=an, confirm="an", reason="x")
-        assert not erasing.step(node.context, time.time())
+        assert not erasure.step(node.context, time.time())
         assert node.call("account.list")["count"] == 2, "another could get its name before the door forgot it"
-        while erasing.step(node.context, time.time()):
+        while erasure.step(node.context, time.time()):
             pass
         assert told == [an] * 3
-        chores.bring_back(node.context, time.time())
+        maintenance.bring_back(node.context, time.time())
         assert [row["name"] for row in node.call("account.list")["accounts"]] == ["chủ"]
         receipt = node.call("account.erasure", account=an)
         assert node.call("account.erase", account=an, confirm="an", reason="y", days=30) == receipt
@@ -221,7 +221,7 @@ def test_an_account_whose_closing_was_undone_is_not_erased(tmp_path: Path) -> No
         uri = node.call("post", text="một", **{"as": an})["uri"]
         node.call("account.erase", account=an, confirm="an", reason="x", days=30)
         node.call("account.recover", account=an, undo=1)
-        while erasing.step(node.context, time.time() + 40 * 86_400):
+        while erasure.step(node.context, time.time() + 40 * 86_400):
             pass
         assert node.call("store.erasures")["erasures"] == []
         assert node.call("post.get", uri=uri)["text"] == "một"

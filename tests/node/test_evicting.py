@@ -14,9 +14,9 @@ import trio
 from banyan_crdt.ids import AccountId, LogId, account_from_text
 from banyan_node.context import Context
 from banyan_node.hosting import interest
-from banyan_node.hosting.interest import Evicting
+from banyan_node.hosting.interest import AccountEviction
 from banyan_node.node import Node
-from banyan_node.upkeep.room import why_full
+from banyan_node.upkeep.storage_quota import why_full
 from tests.node.real import make_home, make_node, running
 from tests.node.test_node import account, no_problems, post, texts
 
@@ -119,7 +119,7 @@ async def test_with_room_what_is_not_followed_any_more_stays_for_a_day(tmp_path:
             while not await b.worker.call(lambda c, now: c.replica.strangers.of(account_from_text(busy))):
                 await trio.sleep(0.05)
         day, clock = interest.KEPT_S, [1.0]
-        again = Evicting(lambda: clock[0])  # as after a restart: what left is counted, and known by that
+        again = AccountEviction(lambda: clock[0])  # as after a restart: what left is counted, and known by that
 
         async def steps() -> int:
             while await b.worker.call(again.step):
@@ -164,7 +164,7 @@ async def test_of_accounts_that_leave_and_were_never_held_nothing_is_cached(tmp_
     reached = [AccountId(n.to_bytes(32)) for n in range(1, 300)]
 
     def steps(ctx: Context, now: float) -> list[LogId]:
-        looking = Evicting()
+        looking = AccountEviction()
         for accounts in (reached, reached[:1]):
             ctx.replica.set_interest(accounts, now)
             while looking.step(ctx, now):

@@ -15,15 +15,25 @@ import pytest
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.firehose import CONTROL, PARTS, PLACE, RUN, FrameReader, RunsVerifier, StreamFrame, ToldEntry, frame
-from banyan_crdt.frontier import ROW_BYTES, ToldRow, encode_frontier_cursor
+from banyan_crdt.firehose import (
+    CONTROL,
+    PARTS,
+    PLACE,
+    RUN,
+    FrameReader,
+    RunsVerifier,
+    StreamFrame,
+    VerifiedEntry,
+    frame,
+)
+from banyan_crdt.frontier import ROW_BYTES, CursorRow, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
-from banyan_node.api.seen import remembering
+from banyan_node.api.seen_cursor import remembering
 from banyan_node.client.follower import Follower
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
@@ -268,7 +278,7 @@ def test_a_follower_leaves_out_what_comes_again_behind_a_frontier_cursor(tmp_pat
 def test_cursors_that_were_read_are_kept_within_so_many_bytes() -> None:
     def text(n: int) -> str:
         logs = [LogId(AccountId(b32(f"{n} {k}")), WriterKey(b32("device")), 1) for k in range(100)]
-        return encode_frontier_cursor(ToldRow(log, 0, EntryId(b32("an entry"))) for log in logs)
+        return encode_frontier_cursor(CursorRow(log, 0, EntryId(b32("an entry"))) for log in logs)
 
     texts = [text(n) for n in range(5)]
     read = remembering(250 * ROW_BYTES)
@@ -352,7 +362,7 @@ def test_signed_entries_are_told_once_each_with_their_content_and_verified(tmp_p
         node.call("account.rotate")
         every = {event["entry"]: event for event in whole(node)}
         for limit in (1, 7, 500):
-            verifier, told, cursors = RunsVerifier(node.context.realm), list[ToldEntry](), list[str]()
+            verifier, told, cursors = RunsVerifier(node.context.realm), list[VerifiedEntry](), list[str]()
             for one in runs_of(node, limit):
                 if found := verifier.take(one):
                     told += found.entries

@@ -11,8 +11,8 @@ import trio
 from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import MAIN
 from banyan_node.edge import open_edge
-from banyan_replica.gossip.frames import AnyFrame, Join, Push, Pushes, encode_frame
-from banyan_replica.intake.prepare import Prepared
+from banyan_replica.gossip.frames import AnyFrame, Join, Push, PushFrame, encode_frame
+from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import RELAYED
 from banyan_replica.wire import VERSION, GossipFrame, Hello, WantParts, encode_message
 from tests.node.real import make_home, make_node, running
@@ -28,7 +28,7 @@ def gossip(frame: AnyFrame) -> bytes:
 
 
 def relayed(n: int, asked: tuple[bytes, ...] = ()) -> bytes:
-    return gossip(Pushes((Push(n.to_bytes(16, "big"), 1, bytes(SIZE)),), (), asked))
+    return gossip(PushFrame((Push(n.to_bytes(16, "big"), 1, bytes(SIZE)),), (), asked))
 
 
 @pytest.mark.parametrize("at_work", [True, False], ids=["at work", "at rest"])
@@ -41,7 +41,7 @@ async def test_while_own_people_work_a_relayed_flood_is_dropped_beyond_what_may_
         replica = await node.worker.call(lambda c, now: c.replica)
         receive, read = replica.receive, list[bytes]()
 
-        def noted(peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+        def noted(peer: str, data: bytes, now: float, ahead: PreparedFrame | None = None) -> None:
             read.append(data)
             if len(data) < SIZE:  # the others are no entries
                 receive(peer, data, now, ahead)
@@ -80,7 +80,7 @@ async def test_while_own_people_work_a_relayed_flood_is_dropped_beyond_what_may_
                     await trio.sleep(0.01)
         finally:
             go_on.set()
-        last = relayed(MANY, asked=(b"g" * 16,)) if not at_work else gossip(Pushes((), (), (b"g" * 16,)))
+        last = relayed(MANY, asked=(b"g" * 16,)) if not at_work else gossip(PushFrame((), (), (b"g" * 16,)))
         with trio.fail_after(60):
             while not (question in read and last in read):  # what it asks for is heard, whatever is dropped
                 await trio.sleep(0.01)

@@ -15,16 +15,23 @@ from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.upkeep import rows_file
-from banyan_node.upkeep.rows_file import FileKeeper
+from banyan_node.upkeep.rows_file import FileRowStore
 from banyan_replica.frontier import index as frontier_index
+from banyan_replica.frontier import persistence as frontier_saving
 from banyan_replica.frontier import rows as frontier_rows
-from banyan_replica.frontier import saving as frontier_saving
 from banyan_replica.frontier import sums as frontier_summed
 from banyan_replica.frontier.index import FrontierIndex, name_words
-from banyan_replica.frontier.saving import Keeper, Keeping, MemoryDraft, MemoryKeeper, MemoryKept, Size
+from banyan_replica.frontier.persistence import (
+    MemoryDraft,
+    MemoryRowStore,
+    MemorySavedRows,
+    RowPersistence,
+    RowStore,
+    Size,
+)
 from banyan_replica.frontier.sketch import key_of, place
+from banyan_storage.head_moves import LIST
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.moves import LIST
 from banyan_storage.store import Store
 from banyan_storage.tables import META
 from banyan_storage.views import SocialViews
@@ -57,7 +64,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, value)
 
 
-class LateKeeper(MemoryKeeper):
+class LateKeeper(MemoryRowStore):
     """A keeper whose finished drafts are done only when `settle` is called."""
 
     def __init__(self) -> None:
@@ -89,7 +96,7 @@ class LateDraft(MemoryDraft):
 class World:
     """A store of heads and an index with a keeper, which are stopped and started again."""
 
-    def __init__(self, seed: int, keeper: Keeper) -> None:
+    def __init__(self, seed: int, keeper: RowStore) -> None:
         self.rng, self.keeper = random.Random(seed), keeper
         self.accounts = [self.rng.randbytes(32) for _ in range(60)]
         self.engine = MemoryEngine(TABLES)
@@ -98,7 +105,7 @@ class World:
 
     def open(self) -> None:
         self.store = Store(self.engine, TEST, new_store_id=self.rng.randbytes(16), views=SocialViews())
-        keeping = Keeping(self.keeper, self.store.moves, self.store.store_id)
+        keeping = RowPersistence(self.keeper, self.store.moves, self.store.store_id)
         self.index = FrontierIndex(self.store, PUBLIC, keeping)
         self.loads += self.index._loading is not None
 
@@ -208,12 +215,16 @@ class World:
 
 
 @pytest.fixture(params=["file", "memory", "late"])
-def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
-    keepers: dict[str, Keeper] = {"file": FileKeeper(tmp_path / "rows"), "memory": MemoryKeeper(), "late": LateKeeper()}
+def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> RowStore:
+    keepers: dict[str, RowStore] = {
+        "file": FileRowStore(tmp_path / "rows"),
+        "memory": MemoryRowStore(),
+        "late": LateKeeper(),
+    }
     return keepers[request.param]
 
 
-def kept_world(keeper: Keeper, seed: int = 1) -> World:
+def kept_world(keeper: RowStore, seed: int = 1) -> World:
     w = World(seed, keeper)
     w.move(200)
     w.keep()
@@ -221,7 +232,7 @@ def kept_world(keeper: Keeper, seed: int = 1) -> World:
     return w
 
 
-def test_a_start_loads_what_was_kept_and_follows_what_moved_since(keeper: Keeper) -> None:
+def test_a_start_loads_what_was_kept_and_follows_what_moved_since(keeper: RowStore) -> None:
     w = kept_world(keeper)
     w.move(25)
     w.commit()
@@ -233,7 +244,7 @@ def test_a_start_loads_what_was_kept_and_follows_what_moved_since(keeper: Keeper
     w.check()
 
 
-def test_heads_that_move_while_rows_are_written_or_loaded_are_followed(keeper: Keeper) -> None:
+def test_heads_that_move_while_rows_are_written_or_loaded_are_followed(keeper: RowStore) -> None:
     w = kept_world(keeper)
     w.move(200)
     w.commit()
@@ -254,7 +265,7 @@ def test_heads_that_move_while_rows_are_written_or_loaded_are_followed(keeper: K
     w.check()
 
 
-def test_a_stop_keeps_what_the_next_start_would_read(keeper: Keeper) -> None:
+def test_a_stop_keeps_what_the_next_start_would_read(keeper: RowStore) -> None:
     w = World(1, keeper)
     w.move(200)
     w.commit()
@@ -263,7 +274,7 @@ def test_a_stop_keeps_what_the_next_start_would_read(keeper: Keeper) -> None:
     w.check()
 
 
-def test_heads_that_the_index_was_not_told_of_are_read_again(keeper: Keeper) -> None:
+def test_heads_that_the_index_was_not_told_of_are_read_again(keeper: RowStore) -> None:
     w = kept_world(keeper)
     arrival = w.store.last_arrival
     w.move(3, told=False)
@@ -279,7 +290,7 @@ def test_heads_that_the_index_was_not_told_of_are_read_again(keeper: Keeper) -> 
     w.check()
 
 
-def test_rows_of_a_store_whose_note_names_no_position_are_believed_once_it_does(keeper: Keeper) -> None:
+def test_rows_of_a_store_whose_note_names_no_position_are_believed_once_it_does(keeper: RowStore) -> None:
     w = World(1, keeper)
     w.index = FrontierIndex(w.store, PUBLIC)
     w.move(200)
@@ -295,7 +306,7 @@ def test_rows_of_a_store_whose_note_names_no_position_are_believed_once_it_does(
     assert w.index._kept_at is not None
 
 
-def test_what_a_node_without_a_keeper_moved_is_read_anew(keeper: Keeper) -> None:
+def test_what_a_node_without_a_keeper_moved_is_read_anew(keeper: RowStore) -> None:
     w = kept_world(keeper)
     with_keeper, w.index = w.index, FrontierIndex(w.store, PUBLIC)
     w.move(20)
@@ -306,7 +317,7 @@ def test_what_a_node_without_a_keeper_moved_is_read_anew(keeper: Keeper) -> None
     w.check()
 
 
-def test_a_store_from_a_backup_that_went_another_way_does_not_believe_newer_rows(keeper: Keeper) -> None:
+def test_a_store_from_a_backup_that_went_another_way_does_not_believe_newer_rows(keeper: RowStore) -> None:
     w = kept_world(keeper)
     backup = w.copy()
     for other in (0, 1, 150):
@@ -324,7 +335,7 @@ def test_a_store_from_a_backup_that_went_another_way_does_not_believe_newer_rows
 
 
 def test_an_older_copy_of_the_rows_beside_a_newer_store_is_not_believed(tmp_path: Path) -> None:
-    w = kept_world(FileKeeper(tmp_path / "rows"))
+    w = kept_world(FileRowStore(tmp_path / "rows"))
     shutil.copy(tmp_path / "rows", tmp_path / "older")
     w.move(150)
     w.keep()
@@ -335,7 +346,7 @@ def test_an_older_copy_of_the_rows_beside_a_newer_store_is_not_believed(tmp_path
 
 
 def test_rows_of_another_store_or_realm_are_not_believed() -> None:
-    keeper = MemoryKeeper()
+    keeper = MemoryRowStore()
     kept_world(keeper)
     other = World(2, keeper)
     other.move(200)
@@ -343,13 +354,13 @@ def test_rows_of_another_store_or_realm_are_not_believed() -> None:
     other.crash()
     assert other.loads == 0
     other.check()
-    keeping = Keeping(keeper, other.store.moves, other.store.store_id)
+    keeping = RowPersistence(keeper, other.store.moves, other.store.store_id)
     assert FrontierIndex(other.store, b"another realm", keeping)._loading is None
 
 
 def test_a_file_that_is_damaged_is_found_out_and_everything_is_read(tmp_path: Path) -> None:
     path = tmp_path / "rows"
-    w = kept_world(FileKeeper(path))
+    w = kept_world(FileRowStore(path))
     raw = path.read_bytes()
     for k in numbers(60):
         if k % 2:
@@ -364,14 +375,14 @@ def test_a_file_that_is_damaged_is_found_out_and_everything_is_read(tmp_path: Pa
     w.check()
 
 
-def test_lists_of_what_moved_are_trimmed_and_end_with_what_was_kept(keeper: Keeper) -> None:
+def test_lists_of_what_moved_are_trimmed_and_end_with_what_was_kept(keeper: RowStore) -> None:
     w = kept_world(keeper)
     assert w.store.moves.kept
     for _ in range(20):
         w.move(20)
         w.keep()
     assert len(list(w.store._write.prefix(META, LIST))) <= 4
-    w.index = FrontierIndex(w.store, PUBLIC, Keeping(MemoryKeeper(), w.store.moves, w.store.store_id))
+    w.index = FrontierIndex(w.store, PUBLIC, RowPersistence(MemoryRowStore(), w.store.moves, w.store.store_id))
     w.move(1)
     w.commit()
     assert not w.store.moves.kept
@@ -379,7 +390,7 @@ def test_lists_of_what_moved_are_trimmed_and_end_with_what_was_kept(keeper: Keep
 
 
 @pytest.mark.parametrize("seed", numbers(8, 2))
-def test_after_any_sequence_an_index_equals_a_new_one(seed: int, keeper: Keeper) -> None:
+def test_after_any_sequence_an_index_equals_a_new_one(seed: int, keeper: RowStore) -> None:
     w = World(seed, keeper)
     backup = w.copy()
     for _ in range(120):
@@ -437,7 +448,7 @@ def test_walks_load_what_was_kept() -> None:
 
 
 def test_memory_keeps_what_it_was_given() -> None:
-    assert isinstance(kept_world(MemoryKeeper()).keeper.load(), MemoryKept)
+    assert isinstance(kept_world(MemoryRowStore()).keeper.load(), MemorySavedRows)
 
 
 def test_kill_9_at_any_moment_leaves_rows_that_are_right_or_ignored(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import post_from_text

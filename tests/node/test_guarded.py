@@ -12,12 +12,12 @@ from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
-from banyan_node.upkeep.repairing import repair
-from banyan_storage import acts, arrived
+from banyan_node.upkeep.repair import repair
+from banyan_storage import acts, arrivals
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views import journal, touched
+from banyan_storage.views import invalidation, journal
 from banyan_storage.views.registry import GUARDED
 from tests.node.real import load_settings
 from tests.node.test_repairing import filled, found, rows_of
@@ -46,20 +46,20 @@ def test_a_changed_bit_of_a_guarded_row_is_found_and_the_row_is_not_believed(hom
         engine.commit()
         n = t.number(key)
         if table is t.ARRIVED:
-            assert arrived.arrival_of(txn, n) is None
-        elif table is touched.TOUCHED:
-            assert touched.changes(txn, n - 1) is None
+            assert arrivals.arrival_of(txn, n) is None
+        elif table is invalidation.TOUCHED:
+            assert invalidation.changes(txn, n - 1) is None
         elif table is t.ACTS:
             assert [act.number for act in acts.after(txn, n - 1)] == []
         else:
             assert journal.changes(txn, n - 1, 100) is None
-        assert touched.changes(txn, touched.last(txn)) == []
+        assert invalidation.changes(txn, invalidation.last(txn)) == []
     assert found(home)
     assert repair(home, TEST, lambda sentence: None).left == []
     assert not found(home)
     if table is t.ARRIVED:
         with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine, engine.read() as reading:
-            assert arrived.arrival_of(reading, n) is None, "not how the one before it came"
+            assert arrivals.arrival_of(reading, n) is None, "not how the one before it came"
 
 
 def test_a_time_is_found_never_too_late_if_a_row_of_arrivals_is_damaged(home: Home) -> None:
@@ -68,11 +68,11 @@ def test_a_time_is_found_never_too_late_if_a_row_of_arrivals_is_damaged(home: Ho
     with closing(LmdbEngine(home.store, TABLES)) as engine:
         txn = engine.write()
         times = [int.from_bytes(raw[:6], "big") for _, raw in rows]
-        truth = [arrived.quiet_at(txn, at) for at in times]
+        truth = [arrivals.quiet_at(txn, at) for at in times]
         for key, raw in rows:
             txn.put(t.ARRIVED, key, bytes([raw[0] ^ 4]) + raw[1:])
             for at, true in zip(times, truth, strict=True):
-                found = arrived.quiet_at(txn, at)
+                found = arrivals.quiet_at(txn, at)
                 assert true is not None
                 assert found is None or found.n <= true.n
             txn.put(t.ARRIVED, key, raw)
@@ -85,7 +85,7 @@ def test_a_store_without_checksums_gets_them_and_keeps_what_it_knew(home: Home) 
         for table in GUARDED:
             txn.put_many(table, [(key, raw[:-4]) for key, raw in list(txn.scan(table))])
         txn.delete_range(t.ACTS, b"", None)
-        seen = journal.last(txn), touched.last(txn)
+        seen = journal.last(txn), invalidation.last(txn)
         txn.put(t.META, t.SCHEMA_KEY, t.u32(6))
         engine.commit()
     said = list[str]()
@@ -94,7 +94,7 @@ def test_a_store_without_checksums_gets_them_and_keeps_what_it_knew(home: Home) 
         assert "of schema 6; bringing it to 8" in said[0]
         assert list(engine.write().scan(t.ARRIVED)) == before
         assert journal.changes(engine.write(), seen[0], 9) is None, "whoever follows reads all anew"
-        assert touched.changes(engine.write(), seen[1]) is None
+        assert invalidation.changes(engine.write(), seen[1]) is None
     assert not found(home)
     with open_local(home, load_settings(home)) as node:
         assert node.call("post", text="goes on")["uri"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_reading import responding
+from banyan_reading import responses
 from tests.node.test_moderation import a_node, refused
 
 
@@ -135,7 +135,7 @@ def test_of_very_many_answers_the_first_say_how_many_are_refused(
         node.call("edit", uri=uri, policy={"answers": "followers"})
         counts = []
         for most in (4, 3, 2):
-            monkeypatch.setattr(responding, "REFUSED_LOOKED", most)
+            monkeypatch.setattr(responses, "REFUSED_LOOKED", most)
             counts.append(node.call("post.get", uri=uri, by="chi")["replies"])
             node.call("post", text="what is kept is read anew", by="an")
         assert counts == [2, 3, 4]

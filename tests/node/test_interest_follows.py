@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
-from banyan_node.hosting.interest import FAR_LOOKS, Interest
+from banyan_node.hosting.interest import FAR_LOOKS, AccountChoice
 from banyan_node.hosting.reach import Reach
 from banyan_node.local import open_local
 from tests.node.real import load_settings, make_home
@@ -100,7 +100,7 @@ def test_whom_own_accounts_follow_is_seen_at_once_and_whom_others_follow_within_
     ):
         an = account_from_text(other.call("account.create", name="An")["account"])
         me = account_from_text(own.call("account.create", name="Bình")["account"])
-        interest = Interest(own.context)
+        interest = AccountChoice(own.context)
         assert interest.look() == (me,)
 
         def follow(n: int) -> None:

@@ -16,11 +16,11 @@ from banyan_node.api.declare import named
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.methods import items
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_schema import registry
-from banyan_schema.collection import Collection, Draft
+from banyan_schema.collection import Collection, OpDraft
 from banyan_storage import slots
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_api import local
@@ -202,7 +202,7 @@ def test_a_counter_is_added_to_and_a_text_is_read(ask: Asked) -> None:
     context = ask.node.context
     account = hosted.my_account(context)
     cell = CellKey(b"n" * 16)
-    draft = Draft(Text(NOTES.id, cell, None, None, 3, None), b"ba\xcc\x81")
+    draft = OpDraft(Text(NOTES.id, cell, None, None, 3, None), b"ba\xcc\x81")
     append(context, account, [draft], 2_000_000_000)
     context.store.commit()
     assert ask.shown(NOTES.name) == [{"text": "ba\u0301"}]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from banyan_node.home.keystore import Cost, Keys, Keystore, keys_from_words, passphrase_from
+from banyan_node.home.keystore import Keys, Keystore, PassphraseCost, keys_from_words, passphrase_from
 from banyan_node.operator_errors import (
     BadBackup,
     KeysExist,
@@ -21,7 +21,7 @@ from banyan_node.operator_errors import (
     WrongPassphrase,
 )
 
-CHEAP = Cost(ops=1, memory=8 << 10)
+CHEAP = PassphraseCost(ops=1, memory=8 << 10)
 ZERO = Keys(bytes(32))
 
 

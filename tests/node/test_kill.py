@@ -21,8 +21,8 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_storage.check import verify
 from banyan_storage.views import VIEW_TABLES
+from banyan_storage.views.invalidation import TOUCHED
 from banyan_storage.views.journal import JOURNAL
-from banyan_storage.views.touched import TOUCHED
 from tests.forking import Code
 from tests.needs import NIGHT
 from tests.node.real import converged, load_settings, make_home, make_node, running

@@ -15,10 +15,10 @@ from banyan_node.api import LocalBackend
 from banyan_node.home import recovery
 from banyan_node.home.folder import Home
 from banyan_node.hosting import interest
-from banyan_node.hosting.interest import Wanted
+from banyan_node.hosting.interest import LocalDemand
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
 from tests.node.real import load_settings, make_home
 
 PLATFORM_PAPER = recovery.new_words()
@@ -163,7 +163,7 @@ def test_take_cuts_the_platform_and_what_it_writes_later_counts_nowhere(
         with pytest.raises(CallError, match="its owner cut it off"):
             platform.call("post", text="much too late", by="An")
         assert platform.call("account.standing", account=an)["hosted"]
-        chores.bring_back(platform.context, time.time())
+        maintenance.bring_back(platform.context, time.time())
         platform.context.store.commit()
         assert not platform.call("account.standing", account=an)["hosted"]
         assert [row["name"] for row in platform.call("account.list")["accounts"]] == ["Lotus"]
@@ -176,15 +176,15 @@ def test_an_account_that_is_awaited_is_fetched_although_nobody_follows_it(platfo
     stranger = account_to_text(AccountId(bytes([7]) * 32))
     account = account_from_text(stranger)
     context = platform.context
-    assert not Wanted(context)(account)
+    assert not LocalDemand(context)(account)
     platform.call("account.await", account=stranger)
-    assert Wanted(context)(account)
+    assert LocalDemand(context)(account)
     held = platform.call("account.arrival", account=stranger)
     assert (held["held"], held["entries"], held["peers"]) == (False, 0, 0)
     follows = load_settings(context.home, interest__mode="follows")
     context.settings, before = follows, context.settings
-    assert account in interest.Interest(context).of(context.queries())
+    assert account in interest.AccountChoice(context).of(context.queries())
     platform.call("account.await", account=stranger, undo=True)
-    assert account not in interest.Interest(context).of(context.queries())
+    assert account not in interest.AccountChoice(context).of(context.queries())
     context.settings = before
-    assert not Wanted(context)(account)
+    assert not LocalDemand(context)(account)

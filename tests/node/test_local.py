@@ -10,7 +10,7 @@ import pytest
 from banyan_node.context import TABLES
 from banyan_node.edge import Edge, EdgeConfig
 from banyan_node.home.folder import Home
-from banyan_node.home.keystore import Cost, Keys, Keystore
+from banyan_node.home.keystore import Keys, Keystore, PassphraseCost
 from banyan_node.home.settings import load
 from banyan_node.local import mend_local, open_local, open_reading, peer_id
 from banyan_node.operator_errors import CallError, KeysLocked, NoKeys, NoNode, WrongPassphrase
@@ -20,7 +20,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.tables import ERASED, SCHEMA
 from tests.storage.old.load import old_home
 
-CHEAP = Cost(ops=1, memory=8 << 10)
+CHEAP = PassphraseCost(ops=1, memory=8 << 10)
 
 
 def made(path: Path, passphrase: str | None = None) -> Home:

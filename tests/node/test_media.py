@@ -17,14 +17,14 @@ import trio
 from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
 from banyan_node.api.declare import named
 from banyan_node.context import Context
-from banyan_node.edge.blobs import ANSWER_S, serve_blobs
+from banyan_node.edge.blob_streams import ANSWER_S, serve_blobs
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
-from banyan_node.media import keeping
+from banyan_node.hosting.entry_writer import append
+from banyan_node.media import blob_eviction
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
-from banyan_replica.wire.blobs import encode_chunk_answer, encode_list_answer
+from banyan_node.upkeep import maintenance
+from banyan_replica.wire.blob_messages import encode_chunk_answer, encode_list_answer
 from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.check import verify
@@ -286,7 +286,7 @@ async def test_a_deleted_post_takes_its_blobs_with_it_and_a_shared_one_stays(tmp
             assert await held(node, shared), "a post that is shown has it"
             later = time.time() + 32 * DAY_S
 
-            await node.worker.call(chores.erase_deleted)  # it notes when the deletion was first seen
+            await node.worker.call(maintenance.erase_deleted)  # it notes when the deletion was first seen
             assert await node.worker.call(partial(erase, later)) == 1
             await node.worker.call(partial(collect, time.time()))
             assert await held(node, blobs[1]), "it was wanted today"
@@ -300,12 +300,12 @@ async def test_a_deleted_post_takes_its_blobs_with_it_and_a_shared_one_stays(tmp
 
 def erase(later: float, c: Context, now: float) -> int:
     """As the node does it, at a later time."""
-    return chores.erase_deleted(c, later).number
+    return maintenance.erase_deleted(c, later).number
 
 
 def collect(later: float, c: Context, now: float) -> None:
     """As the node does it, at a later time."""
-    keeping.collect(keeping.old(c.blobs, later), c, later)
+    blob_eviction.collect(blob_eviction.old(c.blobs, later), c, later)
 
 
 def check(c: Context, now: float) -> None:

@@ -23,7 +23,7 @@ from PIL import Image, ImageChops, ImageStat
 from banyan_crdt.blob import CHUNK
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_node.media import looking, picture_child
+from banyan_node.media import picture_child, probe
 from banyan_node.media.decoders import Decoders, Program
 from banyan_node.media.picture_child import blurhash
 from banyan_node.operator_errors import CallError
@@ -157,7 +157,7 @@ def test_the_note_of_a_damaged_film_is_in_words(node: LocalBackend, tmp_path: Pa
 def test_without_the_extra_a_film_has_no_poster_and_that_is_said(
     node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "find_spec", lambda name: None)
+    monkeypatch.setattr(probe, "find_spec", lambda name: None)
     found = put(node, real_film(tmp_path / "sea.mp4"))
     assert (found["preview"], found["duration_ms"]) == (None, None)
     assert found["note"].endswith("It has no poster and no length: `pip install 'banyan-social[video]'` makes them.")
@@ -288,9 +288,9 @@ def test_a_decoder_that_hangs_or_dies_costs_a_sentence(
     node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = photo(tmp_path / "a.jpg")
-    monkeypatch.setattr(looking, "DEADLINE_S", 0.01)
+    monkeypatch.setattr(probe, "DEADLINE_S", 0.01)
     assert refusal(node, file) == "The file 'a.jpg' could not be decoded within 0 seconds."
-    monkeypatch.setattr(looking, "DEADLINE_S", 30.0)
+    monkeypatch.setattr(probe, "DEADLINE_S", 30.0)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert refusal(node, file) == "The file 'a.jpg' could not be decoded: the process that tried it ended."
 
@@ -353,11 +353,11 @@ def test_a_file_past_its_deadline_is_ended_and_the_next_one_is_read(
 ) -> None:
     put(node, photo(tmp_path / "b.jpg", 300, 200))
     process = process_of(node.context.decoders)
-    monkeypatch.setattr(looking, "DEADLINE_S", 0.05)
+    monkeypatch.setattr(probe, "DEADLINE_S", 0.05)
     with pytest.raises(CallError, match="could not be decoded within 0 seconds"):
         put(node, photo(tmp_path / "a.jpg", 9_000, 9_000))
     assert not is_running(process)
-    monkeypatch.setattr(looking, "DEADLINE_S", 30.0)
+    monkeypatch.setattr(probe, "DEADLINE_S", 30.0)
     assert put(node, photo(tmp_path / "a.jpg"))["width"] == 960
 
 

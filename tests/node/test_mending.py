@@ -13,15 +13,15 @@ from banyan_crdt.ids import Head, LogId
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
 from banyan_crdt.signing import verify_all
-from banyan_node.upkeep.mending import Found, Stopped, due, mend
+from banyan_node.upkeep.log_check import CheckFindings, CheckInterrupt, due, mend
+from banyan_replica.host import PartItem
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.surroundings import PartItem
 from banyan_storage import tables as t
 from banyan_storage.check import verify
+from banyan_storage.entry_records import encode_record
 from banyan_storage.errors import StorageError
 from banyan_storage.local_tables import BANNED
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.records import encode_record
 from banyan_storage.store import Store
 from banyan_storage.upgrade import upgrade
 from banyan_storage.viewhook import NoViews
@@ -72,7 +72,7 @@ def fresh_store() -> Store:
     return store
 
 
-def mended(engine: MemoryEngine, report: Path) -> tuple[Store, list[str], Found]:
+def mended(engine: MemoryEngine, report: Path) -> tuple[Store, list[str], CheckFindings]:
     said: list[str] = []
     assert upgrade(engine, NOW_S, said.append)
     store = opened(engine)
@@ -149,7 +149,7 @@ def test_a_second_start_finds_nothing_to_do_and_a_second_check_changes_nothing(t
 def test_power_that_goes_at_any_commit_leaves_a_store_that_is_mended_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.upkeep.mending.COMMIT_CHECKED", 0)
+    monkeypatch.setattr("banyan_node.upkeep.log_check.COMMIT_CHECKED", 0)
     whole_digest = fresh_store().digest()
     for commits in range(100):
         engine = old_store()
@@ -189,7 +189,7 @@ def test_a_check_that_is_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     while due(store := opened(engine)):
         try:
             found = mend(store, TEST, NOW_S, tmp_path / "report", silent, stopped=lambda: True)
-        except Stopped:
+        except CheckInterrupt:
             stops += 1
             engine = engine.crash()
     assert stops == len(STORY.people)

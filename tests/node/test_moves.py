@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_schema.social.identity import move_to
 from tests.node.real import converged, load_settings, make_home, make_node, running

@@ -17,8 +17,8 @@ from banyan_node.api import LocalBackend
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.home.settings import load
-from banyan_node.hosting.moving import moved_key, split
-from banyan_node.hosting.writing import packed
+from banyan_node.hosting.entry_writer import packed
+from banyan_node.hosting.move_in import moved_key, split
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import MAX_TEXT, Post, post_key, write_post

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_node.hosting.moving import DESCRIPTIONS
+from banyan_node.hosting.move_in import DESCRIPTIONS
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import MAX_TEXT

@@ -10,9 +10,9 @@ import pytest
 
 from banyan_node.api.methods.profiles import set_fields
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
-from banyan_reading.noticed import HOPS
+from banyan_reading.notifications import HOPS
 from banyan_schema.social.identity import Official, attest
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_groups import App

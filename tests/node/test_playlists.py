@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_schema.social import post_from_text
 from banyan_schema.social.channel import MAX_POSTS, Playlist, write_playlist

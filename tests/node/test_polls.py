@@ -11,7 +11,7 @@ import pytest
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Poll, post_from_text, write_vote
@@ -91,7 +91,7 @@ def test_what_cannot_be_voted_for_is_refused_and_a_closed_poll_says_so(
         with pytest.raises((CallError, ValueError), match=why):
             node.call("post", text="?", poll=poll)
     later = time.time() + 2 * HOUR / 1000
-    monkeypatch.setattr("banyan_node.api.methods.reading.now_ms", lambda: int(later * 1000))
+    monkeypatch.setattr("banyan_node.api.methods.post_rows.now_ms", lambda: int(later * 1000))
     assert node.call("thread", uri=uri)["posts"][0]["poll"]["closed"]
 
 

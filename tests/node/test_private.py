@@ -15,15 +15,15 @@ from banyan_crdt.ids import AccountId, CellKey, WriterKey, account_from_text, ac
 from banyan_crdt.sealing import wrap
 from banyan_node.api import LocalBackend
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
-from banyan_node.hosting.writing import append
+from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
-from banyan_schema.privately import Mute
+from banyan_node.upkeep import maintenance
+from banyan_schema.private_kinds import Mute
 from banyan_schema.social import relate
-from banyan_schema.social.private import PRIVATE, Sealed, Wrapped, hand_over
+from banyan_schema.social.private import PRIVATE, SealedContent, WrappedSecret, hand_over
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 
@@ -227,13 +227,15 @@ def test_what_older_programs_told_everybody_is_sealed_and_ended(node: LocalBacke
         append(ctx, me, drafts, time.time())
     node.call("post", text="w")  # a command commits
     assert len(node.call("mutes")["mutes"]) == 130
-    assert chores.checkpoint_own_accounts(ctx, time.time()).number >= 1
+    assert maintenance.checkpoint_own_accounts(ctx, time.time()).number >= 1
     node.call("post", text="x")
     assert ctx.queries().mutes(me) == []
     assert len(node.call("mutes")["mutes"]) == 130
-    assert not private.seal_old_mutes(ctx, me, time.time())
-    assert chores.erase_deleted(ctx, time.time()).number == 0
-    assert chores.erase_deleted(ctx, time.time() + 40 * chores.DAY_S).number == 130, "and is read by nobody any more"
+    assert not sealed_writer.seal_old_mutes(ctx, me, time.time())
+    assert maintenance.erase_deleted(ctx, time.time()).number == 0
+    assert maintenance.erase_deleted(ctx, time.time() + 40 * maintenance.DAY_S).number == 130, (
+        "and is read by nobody any more"
+    )
 
 
 PLANTED = CellKey(b"\xff" * 16)
@@ -244,7 +246,7 @@ def plant(account: AccountId, whom: WriterKey, ctx: Context, now: float) -> Cell
     """A device hands the other a secret, and seems not to have it itself."""
     box = wrap(b"s" * 32, whom, b"r" * 32)
     assert box is not None
-    append(ctx, account, [hand_over(hosted.salt_of(ctx, account), Wrapped(PLANTED, whom, box))], now)
+    append(ctx, account, [hand_over(hosted.salt_of(ctx, account), WrappedSecret(PLANTED, whom, box))], now)
     return PLANTED
 
 
@@ -256,7 +258,7 @@ def first_key(node: Node) -> WriterKey:
 def secrets_in_use(account: AccountId, ctx: Context, now: float) -> set[CellKey]:
     q = ctx.queries()
     found = [q.content(slot, place) for slot, place in q.shown(q.number(account) or b"", PRIVATE)]
-    return {sealed.secret for sealed in found if isinstance(sealed, Sealed)}
+    return {sealed.secret for sealed in found if isinstance(sealed, SealedContent)}
 
 
 async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path: Path) -> None:

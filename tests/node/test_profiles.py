@@ -17,13 +17,13 @@ from banyan_crdt.ops import Put
 from banyan_node.api import LocalBackend
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
-from banyan_node.media import following
+from banyan_node.media import prefetch
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
 from banyan_schema.media import Media
-from banyan_schema.social import PROFILE, Draft, set_profile, undo
+from banyan_schema.social import PROFILE, OpDraft, set_profile, undo
 from banyan_storage.blob_names import unseen
 from banyan_storage.due import Work
 from tests.node.pictures import film, photo
@@ -100,7 +100,7 @@ def test_a_film_is_no_picture_and_a_long_description_is_said(an: LocalBackend, t
 def say(c: Context, now: float, *fields: tuple[str, str, Media | None], who: AccountId | None = None) -> None:
     """Fields as another program may write them."""
     mine = who or hosted.my_account(c)
-    salt, q, drafts = hosted.salt_of(c, mine), c.queries(), list[Draft]()
+    salt, q, drafts = hosted.salt_of(c, mine), c.queries(), list[OpDraft]()
     for name, value, media in fields:
         draft = set_profile(salt, name, value, media=media)
         assert isinstance(draft.op, Put)
@@ -208,7 +208,7 @@ async def me(node: Any) -> str:
 
 def erase(later: float, c: Context, now: float) -> int:
     """As the node does it, at a later time."""
-    return chores.erase_replaced(c, later).number
+    return maintenance.erase_replaced(c, later).number
 
 
 def shown_write(an: LocalBackend, name: str = "avatar") -> tuple[AccountId, Ref]:
@@ -230,7 +230,7 @@ def test_only_the_picture_that_is_shown_is_fetched_by_itself(an: LocalBackend) -
         say(an.context, time.time(), ("avatar", "", face))
     an.context.store.commit()
     q = an.context.queries()
-    rows, page = unseen(q.reader.txn, b"", 9), following._look(an.context, b"", frozenset())
+    rows, page = unseen(q.reader.txn, b"", 9), prefetch._look(an.context, b"", frozenset())
     assert {key: place.roots for key, place in page.wanted.items()} == {rows[1]: (second.preview, second.blob)}
     assert (page.done, page.faded) == (rows[:1], [first.preview])
 
@@ -263,7 +263,7 @@ def test_a_write_that_comes_after_what_replaces_it_and_content_that_comes_later_
     erase(now, an.context, now)
     assert due(an) == [key]
     store.drop_due(Work.REPLACED, key)
-    chores._note_replaced(an.context, who, n, int(now * 1000))
+    maintenance._note_replaced(an.context, who, n, int(now * 1000))
     assert due(an) == [key]
     raw = store.part(ref.entry, 0)
     assert raw is not None

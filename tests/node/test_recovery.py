@@ -17,12 +17,12 @@ from banyan_node.api.methods import keys
 from banyan_node.context import Context
 from banyan_node.home import recovery
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
-from banyan_node.home.words import Paper, spell
+from banyan_node.home.mnemonic import Paper, spell
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import BadBackup, CallError, WrongWords
-from banyan_node.upkeep import chores
-from banyan_replica.sync.serve import log_items
+from banyan_node.upkeep import maintenance
+from banyan_replica.sync.item_builder import log_items
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 ZERO = Keys(bytes(32)).words()
@@ -131,7 +131,7 @@ def test_a_home_that_lacks_what_a_platform_wrote_for_a_user_does_not_cut_the_pla
         lan = p.call("account.create", name="lan", hosted=True, recovery=recovery.commitment(words))["account"]
         p.call("post", text="một", by=lan)
         theirs, mine, now = _context(p), _context(u), time.time()
-        assert chores.checkpoint_own_accounts(theirs, now).number
+        assert maintenance.checkpoint_own_accounts(theirs, now).number
         account, ingest = account_from_text(lan), mine.replica.ingest
         if some:
             ingest.control(account, theirs.store.control(account), int(now * 1000) + 1)

@@ -16,7 +16,7 @@ from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
-from banyan_node.upkeep.repairing import DAMAGED, page_faults, repair
+from banyan_node.upkeep.repair import DAMAGED, page_faults, repair
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Item, Table

@@ -20,13 +20,13 @@ from structlog.testing import capture_logs
 from banyan_crdt.ids import AccountId, account_to_text, control_log
 from banyan_node.context import Context
 from banyan_node.home.config import StorageSettings
-from banyan_node.links.linking import Links
+from banyan_node.links.link_manager import Links
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import derived_data, room
-from banyan_node.upkeep.room import Watch, room_of
+from banyan_node.upkeep import derived_data, storage_quota
+from banyan_node.upkeep.storage_quota import QuotaWatch, room_of
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
-from banyan_replica.intake.strangers import ACCOUNT_PART
+from banyan_replica.intake.untrusted import ACCOUNT_PART
 from banyan_storage.errors import StorageError
 from tests.needs import on_own_disk
 from tests.node.real import converged, make_home, make_node, running
@@ -152,7 +152,7 @@ async def test_how_much_room_there_is_is_known_before_a_peer_is_heard(
 ) -> None:
     seen = list[str]()
 
-    async def look(watch: Watch, real: Any = Watch.look) -> None:
+    async def look(watch: QuotaWatch, real: Any = QuotaWatch.look) -> None:
         await real(watch)
         seen.append("room")
 
@@ -160,7 +160,7 @@ async def test_how_much_room_there_is_is_known_before_a_peer_is_heard(
         seen.append("links")
         await real(links)
 
-    monkeypatch.setattr(Watch, "look", look)
+    monkeypatch.setattr(QuotaWatch, "look", look)
     monkeypatch.setattr(Links, "accept", accept)
     async with running(make_node(make_home(tmp_path / "a"))):
         assert seen.index("room") < seen.index("links")
@@ -340,7 +340,7 @@ async def test_a_node_to_which_nothing_comes_seldom_looks_at_its_disk_and_views(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = Counter[str]()
-    for module, name in ((room, "room_of"), (derived_data, "unbuilt")):
+    for module, name in ((storage_quota, "room_of"), (derived_data, "unbuilt")):
         monkeypatch.setattr(module, "LOOK_S", 0.01)
         monkeypatch.setattr(module, name, partial(counted, looks, name, getattr(module, name)))
     async with running(make_node(make_home(tmp_path))) as node:
@@ -356,11 +356,11 @@ async def test_a_node_to_which_nothing_comes_seldom_looks_at_its_disk_and_views(
 
 
 async def test_other_programs_that_fill_the_disk_are_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "LOOK_S", 0.01)
-    monkeypatch.setattr(room, "IDLE_LOOK_S", 0.05)
+    monkeypatch.setattr(storage_quota, "LOOK_S", 0.01)
+    monkeypatch.setattr(storage_quota, "IDLE_LOOK_S", 0.05)
     async with running(make_node(make_home(tmp_path))) as node:
         assert await full(node) is None
-        monkeypatch.setattr(room, "why_full", lambda *_: "another program took it all")
+        monkeypatch.setattr(storage_quota, "why_full", lambda *_: "another program took it all")
         await until_full(node, True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan_node.links.queues import HOLD_BYTES, WRITE_BYTES, SendQueue
-from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, Pushes, encode_frame
+from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, PushFrame, encode_frame
 from banyan_replica.wire import (
     Answered,
     Credit,
@@ -17,7 +17,7 @@ from banyan_replica.wire import (
 
 
 def relayed(size: int) -> bytes:
-    return encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), 1, bytes(size)),)))))
+    return encode_message(GossipFrame(encode_frame(PushFrame((Push(bytes(16), 1, bytes(size)),)))))
 
 
 async def test_our_posts_overtake_all_but_the_hello() -> None:
@@ -139,7 +139,7 @@ async def test_gossip_of_our_people_too_is_sent_for_those_who_wrote_it_and_an_an
 async def test_only_messages_are_sent_for_others_than_the_peer() -> None:
     """What the gossip says of who is a neighbour answers the peer, or is about it: it costs the peer's time."""
     box = SendQueue()
-    box.put(encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), 1, bytes(99)),))))), False)
+    box.put(encode_message(GossipFrame(encode_frame(PushFrame((Push(bytes(16), 1, bytes(99)),))))), False)
     assert (await box.take())[1]
     for frame in (NeighbourAnswer(True), NoNeighbour(), Join(("/dns/p.org/tcp/1",))):
         box.put(encode_message(GossipFrame(encode_frame(frame))), False)

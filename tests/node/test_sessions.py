@@ -18,7 +18,7 @@ from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
 from banyan_replica.peers.ledger import Leak, Load, Scale
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.session import PeerSession, Told
+from banyan_replica.peers.session import PeerClaims, PeerSession
 from banyan_replica.peers.states import (
     COURSE,
     LIFE,
@@ -31,11 +31,11 @@ from banyan_replica.peers.states import (
     TurnState,
     step,
 )
-from banyan_replica.sync.catchup import PeerReader, PeerReading
+from banyan_replica.sync.catchup import PeerReader, SpanRead
 from banyan_replica.sync.course import Course
 from banyan_replica.sync.orders import Orders, RangeForPeer, ReplayForPeer
-from banyan_replica.sync.owed import Later, Owed, OwedLogs, OwedRanges, Pace
-from banyan_replica.sync.replaying import note_agreement
+from banyan_replica.sync.peer_debt import Later, OwedLogs, OwedRanges, Pace, PeerDebt
+from banyan_replica.sync.replay import note_agreement
 from banyan_replica.wire import (
     BUSY,
     CANNOT,
@@ -123,19 +123,19 @@ def test_the_table_of_states_in_the_docs_is_that_of_the_code() -> None:
 # -- who writes what
 
 OBJECTS = (
-    PeerSession, Flow, Load, Leak, Told, Course, Orders, RangeForPeer, ReplayForPeer, Owed, OwedLogs, OwedRanges, Later,
-    Pace, PeerReader, PeerReading,
+    PeerSession, Flow, Load, Leak, PeerClaims, Course, Orders, RangeForPeer, ReplayForPeer, PeerDebt, OwedLogs,
+    OwedRanges, Later, Pace, PeerReader, SpanRead,
 )  # fmt: skip
 CHANGING = {
     "add", "append", "appendleft", "clear", "discard", "extend", "insert", "move_to_end", "pop", "popitem", "popleft",
     "remove", "setdefault", "update",
 }  # fmt: skip
 OTHERS = {
-    ("gossip/outgoing.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
-    ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
-    ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("upkeep/mending.py", "self._found"),
-    ("banyan_sim/network.py", "wire"), ("media/fetching.py", "fetch"), ("media/following.py", "place"),
-    ("importing/streams.py", "text"), ("importing/moving.py", "self.totals"), ("importing/twitter.py", "known"),
+    ("gossip/neighbour_queues.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
+    ("peers/ledger.py", "account"), ("sync/comparison.py", "at"),
+    ("sync/comparison.py", "build"), ("sync/sync.py", "pair"), ("upkeep/log_check.py", "self._found"),
+    ("banyan_sim/wires.py", "wire"), ("media/blob_fetcher.py", "fetch"), ("media/prefetch.py", "place"),
+    ("importing/streams.py", "text"), ("importing/transfer.py", "self.totals"), ("importing/twitter.py", "known"),
 }  # fmt: skip
 """Variables that hold other objects, which have fields of the same names."""
 

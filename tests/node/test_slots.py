@@ -12,13 +12,24 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from banyan_node.links.connection_slots import (
+    NEVER,
+    ConnectionSlots,
+    PeerActivity,
+    Pool,
+    Progress,
+    Rank,
+    SlotHolder,
+    SlotSettings,
+)
 from banyan_node.links.pauses import Pauses, PauseSettings
-from banyan_node.links.slots import NEVER, Held, Pool, Progress, Rank, Slots, SlotSettings, Standing
 
 SMALL = SlotSettings(links=16, outbound=4, named=4, arriving=6, per_address=2, per_near=3, per_wide=5, fair_s=1.0)
 
 
-def greet(slots: Slots, host: str, peer: str, now: float, standing: dict[str, Standing] | None = None) -> int:
+def greet(
+    slots: ConnectionSlots, host: str, peer: str, now: float, standing: dict[str, PeerActivity] | None = None
+) -> int:
     """A peer comes and says hello at once. Its slot, or 0 if it was refused."""
     arrived = slots.arrives(host, now)
     assert not arrived.refused
@@ -28,7 +39,7 @@ def greet(slots: Slots, host: str, peer: str, now: float, standing: dict[str, St
 
 
 def test_silent_connections_take_no_slot_and_go_when_they_are_late() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     came = [slots.arrives(f"8.{i}.0.1", 0.0).slot for i in range(6)]
     slots.met(came[0], "p", 3.0)
     assert slots.filling().inbound == 0
@@ -38,7 +49,7 @@ def test_silent_connections_take_no_slot_and_go_when_they_are_late() -> None:
 
 
 def test_a_first_message_gives_a_busy_replica_time() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     slot = slots.arrives("8.8.8.8", 0.0).slot
     slots.met(slot, "p", 0.0)
     slots.spoke(slot, 1.0)
@@ -47,7 +58,7 @@ def test_a_first_message_gives_a_busy_replica_time() -> None:
 
 
 def test_a_flood_from_one_net_does_not_keep_others_out() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     flood = [slots.arrives("8.8.8.8", 0.0).slot for _ in range(6)]
     for slot in flood:
         slots.speaks(slot)
@@ -58,7 +69,7 @@ def test_a_flood_from_one_net_does_not_keep_others_out() -> None:
 
 
 def test_the_arrival_that_got_least_far_goes_first() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     proven, *speaking = (slots.arrives(f"8.8.8.{n}", n / 10).slot for n in range(5))
     silent = slots.arrives("8.8.8.5", 2.0).slot
     slots.met(proven, "p", 0.5)
@@ -72,7 +83,7 @@ def test_the_arrival_that_got_least_far_goes_first() -> None:
 
 
 def test_who_says_nothing_keeps_nobody_out() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     silent = [slots.arrives("8.8.8.8", 0.0).slot for _ in range(6)]
     assert slots.arrives("8.8.8.8", 0.09).refused
     newcomers = [slots.arrives("8.8.8.8", 0.1) for _ in range(6)]
@@ -83,7 +94,7 @@ def test_who_says_nothing_keeps_nobody_out() -> None:
 
 
 def test_127_links_of_one_address_take_what_one_address_may() -> None:
-    slots = Slots(SlotSettings())
+    slots = ConnectionSlots(SlotSettings())
     for i in range(127):
         greet(slots, "8.8.8.8", f"p{i}", float(i))
     assert slots.filling().inbound == SlotSettings().per_address
@@ -92,7 +103,7 @@ def test_127_links_of_one_address_take_what_one_address_may() -> None:
 
 
 def test_on_loopback_the_newest_useless_link_goes_for_a_newcomer() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     came = [greet(slots, "127.0.0.1", f"p{i}", float(i)) for i in range(8)]
     assert greet(slots, "127.0.0.1", "new", 9.0)
     assert came[-1] not in slots.held
@@ -100,23 +111,23 @@ def test_on_loopback_the_newest_useless_link_goes_for_a_newcomer() -> None:
 
 
 def test_neighbours_and_those_who_served_lately_stay() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     came = {f"p{i}": greet(slots, f"8.{i}.0.1", f"p{i}", float(i)) for i in range(8)}
-    standing = {"p7": Standing(neighbour=True), "p6": Standing(idle_s=599.0), "p5": Standing(idle_s=600.0)}
+    standing = {"p7": PeerActivity(neighbour=True), "p6": PeerActivity(idle_s=599.0), "p5": PeerActivity(idle_s=600.0)}
     assert greet(slots, "9.9.9.9", "new", 9.0, standing)
     assert [p for p, slot in came.items() if slot not in slots.held] == ["p5"]
 
 
 def test_serving_alone_closes_no_pool_to_newcomers() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     came = {f"p{i}": greet(slots, f"8.{i}.0.1", f"p{i}", float(i)) for i in range(8)}
-    standing = {peer: Standing(idle_s=0.0) for peer in came}
+    standing = {peer: PeerActivity(idle_s=0.0) for peer in came}
     assert greet(slots, "9.9.9.9", "new", 9.0, standing)
     assert [p for p, slot in came.items() if slot not in slots.held] == ["p7"]
 
 
 def test_a_link_of_the_fullest_net_goes() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     hosts = ["9.9.1.1", "9.9.2.1", "9.9.3.1", *(f"8.{i}.0.1" for i in range(5))]
     came = [greet(slots, host, host, float(i)) for i, host in enumerate(hosts)]
     assert greet(slots, "7.7.7.7", "new", 9.0)
@@ -124,8 +135,8 @@ def test_a_link_of_the_fullest_net_goes() -> None:
 
 
 def test_a_full_net_is_refused_if_all_its_links_are_of_use() -> None:
-    slots = Slots(SMALL)
-    standing = {"a": Standing(neighbour=True), "b": Standing(neighbour=True)}
+    slots = ConnectionSlots(SMALL)
+    standing = {"a": PeerActivity(neighbour=True), "b": PeerActivity(neighbour=True)}
     greet(slots, "8.8.8.8", "a", 0.0)
     greet(slots, "8.8.8.8", "b", 0.0)
     arrived = slots.arrives("8.8.8.8", 1.0)
@@ -135,7 +146,7 @@ def test_a_full_net_is_refused_if_all_its_links_are_of_use() -> None:
 
 
 def test_a_dial_under_way_is_not_ended_for_another() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     under_way = [slots.dials(None, f"p{i}", 0.0, {}).slot for i in range(4)]
     assert "all 4 slots" in slots.dials(None, "more", 1.0, {}).refused
     slots.met(under_way[0], "p0", 1.0)
@@ -143,7 +154,7 @@ def test_a_dial_under_way_is_not_ended_for_another() -> None:
 
 
 def test_a_named_peer_gets_in_and_its_net_does_not_count() -> None:
-    slots = Slots(SMALL, ["friend"])
+    slots = ConnectionSlots(SMALL, ["friend"])
     for i in range(8):
         greet(slots, f"8.8.8.{i}", f"p{i}", float(i))
     assert greet(slots, "8.8.8.8", "friend", 9.0)
@@ -167,16 +178,18 @@ STEPS = st.one_of(
     st.tuples(st.just("settle"), st.integers(0, 30), st.just("")),
     st.tuples(st.just("leave"), st.integers(0, 30), st.just("")),
 )
-STANDINGS = st.dictionaries(PEERS, st.builds(Standing, st.booleans(), st.sampled_from([0.0, 100.0, NEVER])), max_size=8)
+STANDINGS = st.dictionaries(
+    PEERS, st.builds(PeerActivity, st.booleans(), st.sampled_from([0.0, 100.0, NEVER])), max_size=8
+)
 
 
 @examples(max_examples=300)
 @given(st.lists(st.tuples(STEPS, st.sampled_from([0.0, 0.3, 2.0]), STANDINGS), max_size=80), st.booleans())
 def test_no_pool_and_no_net_exceeds_its_share_and_no_useful_link_goes_for_a_useless_one(
-    steps: list[tuple[tuple[str, Any, str], float, dict[str, Standing]]], local: bool
+    steps: list[tuple[tuple[str, Any, str], float, dict[str, PeerActivity]]], local: bool
 ) -> None:
     s = replace(SMALL, local_groups=local)
-    slots, now = Slots(s, ["friend", "other friend"]), 0.0
+    slots, now = ConnectionSlots(s, ["friend", "other friend"]), 0.0
     coming: dict[int, str] = {}
     for (step, what, peer), later, standing in steps:
         now += later
@@ -202,11 +215,13 @@ def test_no_pool_and_no_net_exceeds_its_share_and_no_useful_link_goes_for_a_usel
         check_shares(slots, s)
 
 
-def proven_arrival(held: Held) -> bool:
+def proven_arrival(held: SlotHolder) -> bool:
     return held.pool is Pool.ARRIVING and held.far is Progress.PROVEN
 
 
-def check_newcomer(slots: Slots, s: SlotSettings, verdict: Any, peer: str, ranks: dict[int, Rank], pool: Pool) -> None:
+def check_newcomer(
+    slots: ConnectionSlots, s: SlotSettings, verdict: Any, peer: str, ranks: dict[int, Rank], pool: Pool
+) -> None:
     named = peer in slots.named
     for gone in verdict.out:
         assert ranks[gone] <= (Rank.NAMED if named else Rank.NO_USE)
@@ -217,7 +232,7 @@ def check_newcomer(slots: Slots, s: SlotSettings, verdict: Any, peer: str, ranks
         assert sum(held.pool is Pool.OUTBOUND for held in slots.held.values()) == s.dialled
 
 
-def check_arrivals(slots: Slots, before: dict[int, Any], now: float) -> None:
+def check_arrivals(slots: ConnectionSlots, before: dict[int, Any], now: float) -> None:
     """An arrival that goes early was of a net that had more of them than the newcomer's."""
     newcomer = [held for slot, held in slots.held.items() if slot not in before]
     near = Counter(held.nets.near for held in before.values() if held.pool is Pool.ARRIVING)
@@ -227,7 +242,7 @@ def check_arrivals(slots: Slots, before: dict[int, Any], now: float) -> None:
         assert now - held.since >= fair_s or near[held.nets.near] > near[newcomer[0].nets.near] + 1
 
 
-def check_shares(slots: Slots, s: SlotSettings) -> None:
+def check_shares(slots: ConnectionSlots, s: SlotSettings) -> None:
     pools = Counter(held.pool for held in slots.held.values())
     assert pools[Pool.INBOUND] <= s.strangers
     assert pools[Pool.OUTBOUND] <= s.dialled
@@ -279,7 +294,7 @@ def test_pauses_of_a_bounded_number_of_peers_are_remembered() -> None:
 
 
 def test_people_hear_which_slots_fill_up_from_where_and_what_to_do() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     assert slots.filling().crowded is None
     for i in range(8):
         greet(slots, f"{i + 8}.0.0.1", f"p{i}", 0.0)
@@ -289,14 +304,14 @@ def test_people_hear_which_slots_fill_up_from_where_and_what_to_do() -> None:
         slots.arrives("127.0.0.1", 0.0)
     assert "6 of 6 connections" in (slots.filling().crowded or "")
     assert "look for the program on this machine" in (slots.filling().crowded or "")
-    flooded = Slots(SMALL)
+    flooded = ConnectionSlots(SMALL)
     for _ in range(6):
         flooded.arrives("8.8.8.8", 0.0)
     assert "network.deny 8.8.8.0/24" in (flooded.filling().crowded or "")
 
 
 def test_people_hear_that_no_dial_is_left() -> None:
-    slots = Slots(SMALL)
+    slots = ConnectionSlots(SMALL)
     for i in range(4):
         slots.dials(None, f"p{i}", 0.0, {})
     assert "raise limits.outbound" in (slots.filling().crowded or "")

@@ -10,7 +10,7 @@ import trio
 from libp2p.io.exceptions import IOException
 from libp2p.io.trio import TrioTCPStream
 
-from banyan_node.edge.stack import MAX_UNSENT, BoundedStream
+from banyan_node.edge.libp2p_host import MAX_UNSENT, BoundedStream
 
 FRAME = 60_000
 

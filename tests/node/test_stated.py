@@ -90,7 +90,7 @@ def test_only_its_host_and_named_platforms_count_and_others_only_say(tmp_path: P
         assert (refusal(node, uri).status, stated.withheld(ctx.store, NOW_MS)) == (451, 1)
         assert ctx.store.lacks_part(entry, op), "it is asked for all the same"
         ctx.store.put_parts([(entry, op, raw)])
-        from banyan_replica.surroundings import PartItem
+        from banyan_replica.host import PartItem
 
         stated.came(ctx.store, [PartItem(entry, op, raw)])
         ctx.store.commit()

@@ -22,12 +22,13 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import MAIN
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
-from banyan_node.edge.addresses import host_of
-from banyan_node.links.queues import Incoming
+from banyan_node.edge.multiaddrs import host_of
+from banyan_node.links.queues import LinkReceiver
 from banyan_node.node import Node
-from banyan_node.workers.ahead import AHEAD_BYTES, SLICE
 from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S
-from banyan_node.workers.memory import GC_ENDED
+from banyan_node.workers.fair_queue import JobOwner
+from banyan_node.workers.frame_preparer import AHEAD_BYTES, SLICE
+from banyan_node.workers.process_memory import GC_ENDED
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
     AHEAD_S,
@@ -36,12 +37,11 @@ from banyan_node.workers.throttle import (
     GROUPS,
     Throttle,
 )
-from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE, Stage, Usage
 from banyan_node.workers.worker import Worker
-from banyan_replica.gossip.frames import Push, Pushes, encode_frame
-from banyan_replica.gossip.groups import group_of
-from banyan_replica.intake.prepare import Prepared
+from banyan_replica.gossip.address_groups import group_of
+from banyan_replica.gossip.frames import Push, PushFrame, encode_frame
+from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import Lane
 from banyan_replica.wire import VERSION, DataItems, GossipFrame, Hello, Message, Replay, RunItem, encode_message
 from tests.node.real import make_home, make_node, running
@@ -817,13 +817,13 @@ async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer
         node.throttle.works()
         await node.worker.call(lambda c, now: None)
         for _ in range(5):
-            node.worker.post(lambda c, now: _work(0.1), whose=Whose("neighbour", group_of("10.1.0.1")))
+            node.worker.post(lambda c, now: _work(0.1), whose=JobOwner("neighbour", group_of("10.1.0.1")))
         with trio.fail_after(60):
             while usage.seconds < 0.3:
                 await trio.sleep(0.01)
         assert usage.allowed is not None
         assert usage.allowed.relayed.left < 0 < usage.allowed.own.left
-        node.worker.post(lambda c, now: _work(0.3), whose=Whose("neighbour", group_of("10.1.0.1")), lane=Lane.FIRST)
+        node.worker.post(lambda c, now: _work(0.3), whose=JobOwner("neighbour", group_of("10.1.0.1")), lane=Lane.FIRST)
         with trio.fail_after(60):
             while usage.allowed.own.left > 0:
                 await trio.sleep(0.01)
@@ -847,7 +847,7 @@ async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_
         node.throttle.counts(node.throttle.opened("10.1.0.1"), 60.0)
         node.throttle.opened("10.2.0.1")
         for peer, group in (("stranger", "10.1.0.0/16"), ("friend", "10.1.0.0/16"), ("modest", "10.2.0.0/16")):
-            whose = Whose(peer, group_of(group.removesuffix("/16")))
+            whose = JobOwner(peer, group_of(group.removesuffix("/16")))
             node.worker.post(partial(note, peer), whose=whose)
         await node.worker.call(lambda c, now: done.append("own"))
         with trio.fail_after(60):
@@ -951,8 +951,8 @@ async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brough
 @pytest.mark.parametrize(
     ("at_work", "message", "slices"),
     [
-        (True, GossipFrame(encode_frame(Pushes(PUSHES))), 50),
-        (False, GossipFrame(encode_frame(Pushes(PUSHES))), 50),
+        (True, GossipFrame(encode_frame(PushFrame(PUSHES))), 50),
+        (False, GossipFrame(encode_frame(PushFrame(PUSHES))), 50),
         (True, DATA, 50),
         (False, DATA, 1),
     ],
@@ -966,7 +966,7 @@ async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_
         replica = await node.worker.call(lambda c, now: c.replica)
         receive, read = replica.receive, list[tuple[str, int]]()
 
-        def counted(peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+        def counted(peer: str, data: bytes, now: float, ahead: PreparedFrame | None = None) -> None:
             read.append((threading.current_thread().name, len(data)))
             assert ahead is not None or slices == 1 or len(data) <= SLICE
             receive(peer, data, now, ahead)
@@ -1002,7 +1002,7 @@ async def test_a_small_frame_of_who_need_not_wait_is_judged_whole_where_others_f
         replica = await node.worker.call(lambda c, now: c.replica)
         receive, read = replica.receive, list[bytes]()
 
-        def counted(peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+        def counted(peer: str, data: bytes, now: float, ahead: PreparedFrame | None = None) -> None:
             read.append(data)
             receive(peer, data, now, ahead)
 
@@ -1012,7 +1012,7 @@ async def test_a_small_frame_of_who_need_not_wait_is_judged_whole_where_others_f
         node.throttle.works()
         for network in ("one", "two", "three"):  # prepared, and judged by nobody
             await node.links._ahead.in_slices(bytes(AHEAD_BYTES // 2), lambda seconds: None, network)
-        small, large = (encode_message(GossipFrame(encode_frame(Pushes(PUSHES[:count])))) for count in (10, 50))
+        small, large = (encode_message(GossipFrame(encode_frame(PushFrame(PUSHES[:count])))) for count in (10, 50))
         await link.send([small])
         with trio.fail_after(60):
             while not read:
@@ -1042,7 +1042,7 @@ async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_tu
     monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
     node = make_node(make_home(tmp_path / "a"), limits__ingest_queue_bytes=str(4 << 20))
     async with running(node), open_edge(config(1)) as edge:
-        frame = encode_message(GossipFrame(encode_frame(Pushes(PUSHES[:10]))))
+        frame = encode_message(GossipFrame(encode_frame(PushFrame(PUSHES[:10]))))
         go_on, limits = threading.Event(), node.links._config.limits
         link = await edge.dial(node.edge.addresses[0])
         await link.send([encode_message(Hello(VERSION, MAIN.id, bytes(16), 0, bytes(32), 0, b"", 0))])
@@ -1073,11 +1073,11 @@ async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_
     monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
     node = make_node(make_home(tmp_path / "a"), limits__strangers_cpu="1")
     async with running(node):
-        frame, go_on = encode_message(GossipFrame(encode_frame(Pushes(PUSHES[:10])))), threading.Event()
+        frame, go_on = encode_message(GossipFrame(encode_frame(PushFrame(PUSHES[:10])))), threading.Event()
         read, replica = list[bytes](), await node.worker.call(lambda c, now: c.replica)
         receive = replica.receive
 
-        def counted(peer: str, data: bytes, now: float, ahead: Prepared | None) -> None:
+        def counted(peer: str, data: bytes, now: float, ahead: PreparedFrame | None) -> None:
             read.extend([data] * (data == frame))
             receive(peer, data, now, ahead)
 
@@ -1114,7 +1114,9 @@ async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_
             with trio.fail_after(60):
                 while replica.links:
                     await trio.sleep(0.01)
-        monkeypatch.setattr("banyan_node.links.linking.group_of", lambda addr: "10.2.0.0/16")  # from another network
+        monkeypatch.setattr(
+            "banyan_node.links.link_manager.group_of", lambda addr: "10.2.0.0/16"
+        )  # from another network
         node.edge.door.slots.name(here.peer_id)
         async with open_edge(config(1)) as edge:
             _, again = await linked(edge)
@@ -1150,7 +1152,7 @@ async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Pa
 
         node.worker.post(lambda c, now: _wait(go_on))
         for _ in range(100_000):
-            node.worker.post(lambda c, now: done.update(["frame"]), whose=Whose("stranger", "10.1.0.0/16"))
+            node.worker.post(lambda c, now: done.update(["frame"]), whose=JobOwner("stranger", "10.1.0.0/16"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call)
             await trio.testing.wait_all_tasks_blocked()
@@ -1194,8 +1196,8 @@ def test_while_own_people_work_no_peer_has_its_long_runs_folded_without_pauses(m
     """Each step ends in a commit, and a post that comes waits for it."""
     posted, throttle, unused = list[Any](), Throttle(SHARE, lambda: 0.0), None
     monkeypatch.setattr(Worker, "post", lambda worker, job, *rest, **more: posted.append(job))
-    parts: Any = (unused, Whose("peer", "net"), unused, unused, object.__new__(Worker), throttle)
-    incoming = Incoming(*parts)
+    parts: Any = (unused, JobOwner("peer", "net"), unused, unused, object.__new__(Worker), throttle)
+    incoming = LinkReceiver(*parts)
     incoming._fold_on(AccountId(bytes(32)))
     assert len(posted) == 1
     throttle.works()

@@ -11,11 +11,11 @@ import pytest
 from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_node.upkeep import chores, trusted_clock
+from banyan_node.upkeep import maintenance, trusted_clock
 from banyan_node.upkeep.trusted_clock import DAY_MS, Moment, doubt
 from tests.node.real import load_settings, make_home
 
-DAY = chores.DAY_S
+DAY = maintenance.DAY_S
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def node(tmp_path: Path) -> Iterator[LocalBackend]:
 
 
 def _forgotten(node: LocalBackend, now: float) -> int:
-    return sum(chores.forget(do, node.context, now).number for do in chores.FORGETTING)
+    return sum(maintenance.forget(do, node.context, now).number for do in maintenance.FORGETTING)
 
 
 def test_a_clock_a_month_ahead_for_one_look_forgets_neither_what_was_closed_nor_what_was_deleted(

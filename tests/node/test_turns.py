@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from banyan_node.workers import turns
-from banyan_node.workers.turns import May, Turns, Whose
+from banyan_node.workers import fair_queue
+from banyan_node.workers.fair_queue import FairQueue, JobOwner, TurnRights
 from banyan_replica.peers.backlog import Lane
 
 
 class Job(NamedTuple):
-    whose: Whose
+    whose: JobOwner
     number: int = 0
     cost: float = 0.001
     size: int = 10
@@ -24,17 +24,17 @@ class Job(NamedTuple):
     lane: Lane = Lane.REST
 
 
-def peers(count: int, group: str) -> list[Whose]:
-    return [Whose(f"{group}-{n}", group) for n in range(count)]
+def peers(count: int, group: str) -> list[JobOwner]:
+    return [JobOwner(f"{group}-{n}", group) for n in range(count)]
 
 
-def busy(whose: list[Whose], relied_on: set[str], cost: dict[str, float], seconds: float) -> dict[Whose, float]:
+def busy(whose: list[JobOwner], relied_on: set[str], cost: dict[str, float], seconds: float) -> dict[JobOwner, float]:
     """The time that each gets of so many seconds, if all always have a job waiting. cost: of a job of a group."""
-    line: Turns[Job] = Turns(relied_on.__contains__)
+    line: FairQueue[Job] = FairQueue(relied_on.__contains__)
     for one in whose:
         for _ in range(2):
             line.put(Job(one, cost=cost.get(one.group, 0.001)), 0.0)
-    spent: dict[Whose, float] = defaultdict(float)
+    spent: dict[JobOwner, float] = defaultdict(float)
     now = 0.0
     while now < seconds:
         job = line.next()
@@ -46,7 +46,7 @@ def busy(whose: list[Whose], relied_on: set[str], cost: dict[str, float], second
     return spent
 
 
-def by_group(spent: dict[Whose, float]) -> dict[str, float]:
+def by_group(spent: dict[JobOwner, float]) -> dict[str, float]:
     out: dict[str, float] = defaultdict(float)
     for whose, seconds in spent.items():
         out[whose.group] += seconds
@@ -67,9 +67,9 @@ def test_many_of_one_network_get_the_share_of_one_of_another() -> None:
 
 
 def test_in_a_group_each_peer_gets_the_same_time_though_one_sends_dearer_frames() -> None:
-    line: Turns[Job] = Turns(lambda peer: False)
+    line: FairQueue[Job] = FairQueue(lambda peer: False)
     cheap, dear = peers(2, "net")
-    spent: dict[Whose, float] = defaultdict(float)
+    spent: dict[JobOwner, float] = defaultdict(float)
     now = 0.0
     for _ in range(2):
         line.put(Job(cheap, cost=0.0005), now)
@@ -86,10 +86,10 @@ def test_in_a_group_each_peer_gets_the_same_time_though_one_sends_dearer_frames(
 
 def test_one_dear_frame_at_a_time_pays_like_many() -> None:
     """Its debt outlives its queue: it cannot begin anew with each frame."""
-    line: Turns[Job] = Turns(lambda peer: False)
+    line: FairQueue[Job] = FairQueue(lambda peer: False)
     honest, dear = peers(2, "net")
     now = 0.0
-    order: list[Whose] = []
+    order: list[JobOwner] = []
     line.put(Job(dear, cost=1.0), now)
     first = line.next()
     assert first is not None
@@ -105,15 +105,15 @@ def test_one_dear_frame_at_a_time_pays_like_many() -> None:
 
 
 def test_a_debt_is_forgiven_with_time_and_only_so_many_are_remembered() -> None:
-    line: Turns[Job] = Turns(lambda peer: False)
-    for n in range(turns.DEBTS + 50):
-        job = Job(Whose(f"peer {n}", f"group {n}"), cost=0.5)
+    line: FairQueue[Job] = FairQueue(lambda peer: False)
+    for n in range(fair_queue.DEBTS + 50):
+        job = Job(JobOwner(f"peer {n}", f"group {n}"), cost=0.5)
         line.put(job, 0.0)
         line.next()
         line.took(job, 0.5, 0.0)
-    assert len(line._debts) <= turns.DEBTS
-    number = turns.DEBTS + 49
-    last, other = Whose(f"peer {number}", f"group {number}"), Whose("other", f"group {number}")
+    assert len(line._debts) <= fair_queue.DEBTS
+    number = fair_queue.DEBTS + 49
+    last, other = JobOwner(f"peer {number}", f"group {number}"), JobOwner("other", f"group {number}")
     line.put(Job(last), 1e6)
     line.put(Job(other), 1e6)
     first = line.next()
@@ -122,8 +122,8 @@ def test_a_debt_is_forgiven_with_time_and_only_so_many_are_remembered() -> None:
 
 
 def test_answers_of_a_peer_take_turns_by_time_with_a_flood_that_it_relays() -> None:
-    line: Turns[Job] = Turns(lambda peer: False)
-    peer = Whose("peer", "net")
+    line: FairQueue[Job] = FairQueue(lambda peer: False)
+    peer = JobOwner("peer", "net")
     for n in range(1_000):
         line.put(Job(peer, n, cost=0.001, lane=Lane.GOSSIP), 0.0)
     for n in range(50):
@@ -139,10 +139,10 @@ def test_answers_of_a_peer_take_turns_by_time_with_a_flood_that_it_relays() -> N
 
 
 def test_while_strangers_owe_only_those_have_turns_that_may() -> None:
-    line: Turns[Job] = Turns({"neighbour"}.__contains__)
-    neighbour, stranger = Whose("neighbour", "10.1"), Whose("stranger", "10.2")
+    line: FairQueue[Job] = FairQueue({"neighbour"}.__contains__)
+    neighbour, stranger = JobOwner("neighbour", "10.1"), JobOwner("stranger", "10.2")
 
-    def jobs(may: May) -> list[tuple[str, Lane]]:
+    def jobs(may: TurnRights) -> list[tuple[str, Lane]]:
         for whose in (stranger, neighbour):
             for lane in (Lane.FIRST, Lane.GOSSIP):
                 line.put(Job(whose, lane=lane), 0.0)
@@ -157,21 +157,23 @@ def test_while_strangers_owe_only_those_have_turns_that_may() -> None:
         return sorted(got)
 
     first, gossip = ("neighbour", Lane.FIRST), ("neighbour", Lane.GOSSIP)
-    assert jobs(May(lambda group: False, lambda peer, own: False)) == []
-    assert jobs(May(lambda group: False, lambda peer, own: True)) == [first, gossip]
-    assert jobs(May(lambda group: False, lambda peer, own: own)) == [first]
-    assert jobs(May(lambda group: False, lambda peer, own: not own)) == [gossip], "it is not behind what may not"
-    assert jobs(May("10.1".__eq__, lambda peer, own: False)) == [first, gossip], "it is a stranger that used little"
+    assert jobs(TurnRights(lambda group: False, lambda peer, own: False)) == []
+    assert jobs(TurnRights(lambda group: False, lambda peer, own: True)) == [first, gossip]
+    assert jobs(TurnRights(lambda group: False, lambda peer, own: own)) == [first]
+    assert jobs(TurnRights(lambda group: False, lambda peer, own: not own)) == [gossip], "it is not behind what may not"
+    assert jobs(TurnRights("10.1".__eq__, lambda peer, own: False)) == [first, gossip], (
+        "it is a stranger that used little"
+    )
     strangers = [("stranger", lane) for lane in (Lane.FIRST, Lane.GOSSIP)]
-    assert jobs(May("10.2".__eq__, lambda peer, own: own)) == [first, *strangers]
+    assert jobs(TurnRights("10.2".__eq__, lambda peer, own: own)) == [first, *strangers]
 
 
 def test_a_turn_is_found_though_other_threads_change_who_may_have_one() -> None:
-    line: Turns[Job] = Turns({"neighbour"}.__contains__)
+    line: FairQueue[Job] = FairQueue({"neighbour"}.__contains__)
     for n in range(100):
-        line.put(Job(Whose("neighbour", "10.1"), n), 0.0)
+        line.put(Job(JobOwner("neighbour", "10.1"), n), 0.0)
     asked = count()
-    may = May(lambda group: next(asked) % 2 == 0, lambda peer, own: next(asked) % 3 == 0)
+    may = TurnRights(lambda group: next(asked) % 2 == 0, lambda peer, own: next(asked) % 3 == 0)
     got = 0
     while got < 100:
         if (job := line.next(may)) is not None:
@@ -181,8 +183,8 @@ def test_a_turn_is_found_though_other_threads_change_who_may_have_one() -> None:
 
 
 def test_a_lane_that_was_empty_has_saved_nothing_up() -> None:
-    line: Turns[Job] = Turns(lambda peer: False)
-    peer = Whose("peer", "net")
+    line: FairQueue[Job] = FairQueue(lambda peer: False)
+    peer = JobOwner("peer", "net")
     for n in range(1_000):
         line.put(Job(peer, n, lane=Lane.GOSSIP), 0.0)
     now, order = 0.0, list[Lane]()
@@ -219,9 +221,9 @@ def test_a_lane_that_was_empty_has_saved_nothing_up() -> None:
 def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order_by_lanes(
     given: list[tuple[int, int, float, Lane, bool]], relied_on: set[int]
 ) -> None:
-    line: Turns[Job] = Turns(lambda peer: int(peer) in relied_on)
-    wait: dict[Whose, list[Job]] = {}
-    ended = set[Whose]()
+    line: FairQueue[Job] = FairQueue(lambda peer: int(peer) in relied_on)
+    wait: dict[JobOwner, list[Job]] = {}
+    ended = set[JobOwner]()
     """What comes while the last job waits is one line with it, until all of it had its turn."""
     now = 0.0
 
@@ -243,7 +245,7 @@ def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order_by_lanes(
         line.took(job, job.cost, now)
 
     for number, (peer, group, cost, lane, serve) in enumerate(given):
-        whose = Whose(str(peer), f"group {group}")
+        whose = JobOwner(str(peer), f"group {group}")
         ended |= {whose} if lane is Lane.LAST else set()
         wait.setdefault(whose, []).append(Job(whose, number, cost, lane=lane))
         line.put(wait[whose][-1], now)

@@ -15,7 +15,7 @@ from banyan_node.upkeep import derived_data
 from banyan_node.workers.worker import Worker
 from banyan_schema import registry
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views import building
+from banyan_storage.views import builder
 from banyan_storage.views.registry import NAMES
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_node import account, no_problems, post
@@ -84,8 +84,8 @@ async def test_a_new_item_like_a_post_is_written_before_the_views_are_built(
 async def test_views_that_are_built_again_on_request_lose_nothing_that_is_written_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = building.step
-    monkeypatch.setattr(building, "step", lambda txn, store, size: steps(txn, store, 8))
+    steps = builder.step
+    monkeypatch.setattr(builder, "step", lambda txn, store, size: steps(txn, store, 8))
     home = old_home(tmp_path / "home", FIVE)
     async with running(make_node(home)) as node:
         await account(node, "An")

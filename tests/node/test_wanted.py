@@ -13,7 +13,7 @@ from banyan_crdt.ops import Add, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import Context
-from banyan_node.hosting.interest import NUMBERS_S, Wanted
+from banyan_node.hosting.interest import NUMBERS_S, LocalDemand
 from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun, check_items
 from banyan_replica.wire import Item
@@ -76,7 +76,7 @@ async def test_one_who_says_the_first_words_here_is_among_the_followers_soon(tmp
     target, clock = AccountId(os.urandom(32)), [0.0]
     node = make_node(make_home(tmp_path / "a"), **HERE)
     async with running(node):
-        wanted = await node.worker.call(lambda c, now: Wanted(c, lambda: clock[0]))
+        wanted = await node.worker.call(lambda c, now: LocalDemand(c, lambda: clock[0]))
         assert not await node.worker.call(lambda c, now: wanted(target))
         await account(node, "An")
         await node.backend.call("follow", {"account": account_to_text(target)})

@@ -11,7 +11,7 @@ import trio
 from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.signing import verify
 from banyan_node.api import LocalBackend
-from banyan_node.hosting.home import Candidate, catch_up
+from banyan_node.hosting.home_timeline import HomeCandidate, catch_up
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running
@@ -122,6 +122,6 @@ def test_catching_up_shows_first_what_those_whom_one_follows_responded_to(node: 
 
 
 def test_an_order_is_a_function_of_what_everybody_can_see() -> None:
-    assert catch_up(Candidate(5, 1, 1, 1)) == (6, "1 repost, 1 answer, 1 reaction of those whom you follow")
-    assert catch_up(Candidate(5, 0, 2, 0)).score == 4
-    assert catch_up(Candidate(5)).score == 0
+    assert catch_up(HomeCandidate(5, 1, 1, 1)) == (6, "1 repost, 1 answer, 1 reaction of those whom you follow")
+    assert catch_up(HomeCandidate(5, 0, 2, 0)).score == 4
+    assert catch_up(HomeCandidate(5)).score == 0

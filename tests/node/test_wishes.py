@@ -16,10 +16,10 @@ from banyan_node.context import Context
 from banyan_node.home import recovery
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
-from banyan_node.hosting import erasing, hosted
+from banyan_node.hosting import erasure, hosted
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores, trusted_clock
+from banyan_node.upkeep import maintenance, trusted_clock
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_erasing import found
 
@@ -36,12 +36,12 @@ async def work(node: Node, days: float) -> None:
 
 async def part_of_work(node: Node, days: float) -> bool:
     def follow(c: Context, now: float) -> None:
-        while chores.follow(c, now):
+        while maintenance.follow(c, now):
             pass
         trusted_clock.trust(c, trusted_clock.moment(c.replica.wall_ms(now + days * DAY)))
 
     await node.worker.call(follow)
-    more: bool = await node.worker.call(lambda c, now: erasing.step(c, now + days * DAY), True)
+    more: bool = await node.worker.call(lambda c, now: erasure.step(c, now + days * DAY), True)
     return more
 
 
@@ -49,7 +49,7 @@ async def until(node: Node, **wanted: Any) -> dict[str, Any]:
     """The erasure that it knows, once it says so."""
     with trio.fail_after(60):
         while True:
-            await node.worker.call(lambda c, now: chores.follow(c, now))
+            await node.worker.call(lambda c, now: maintenance.follow(c, now))
             rows = (await node.backend.call("store.erasures", {}))["erasures"]
             if rows and all(rows[0][name] == value for name, value in wanted.items()):
                 return dict(rows[0])
@@ -207,5 +207,5 @@ async def test_the_wish_is_taken_back_before_it_is_carried_out_and_a_rotation_be
 async def gone(node: Node) -> None:
     with trio.fail_after(60):
         while (await node.backend.call("store.erasures", {}))["erasures"]:
-            await node.worker.call(lambda c, now: chores.follow(c, now))
+            await node.worker.call(lambda c, now: maintenance.follow(c, now))
             await trio.sleep(0.05)

@@ -23,11 +23,11 @@ from banyan_node.context import Context
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
 from banyan_replica.peers.statements import Withheld, read_withheld, sign_withheld
 from banyan_schema.social import POST, Post, post_from_text, write_post
 from banyan_storage.due import Work
@@ -35,7 +35,7 @@ from tests.forking import Code
 from tests.node.pictures import photo
 from tests.node.real import converged, make_home, make_node, running
 
-DAY_S = chores.DAY_S
+DAY_S = maintenance.DAY_S
 
 ENTRY = EntryId(b"e" * 32)
 
@@ -205,10 +205,10 @@ async def test_no_copy_outlives_what_the_author_deleted_and_its_picture_stays_wh
         assert (await pinned(), await kept()) == (False, False)
         await call("content.withhold", {"uri": uri, "order": "QĐ 12"})
         await call("delete", {"uri": uri})
-        await node.worker.call(chores.erase_deleted)
-        await node.worker.call(then(29, chores.erase_deleted))
+        await node.worker.call(maintenance.erase_deleted)
+        await node.worker.call(then(29, maintenance.erase_deleted))
         assert (await pinned(), await kept()) == (True, True), "a cut may undo the deletion"
-        await node.worker.call(then(32, chores.erase_deleted))
+        await node.worker.call(then(32, maintenance.erase_deleted))
         await node.worker.call(content.end_terms)
         assert (await pinned(), await kept()) == (False, False)
 

@@ -16,9 +16,9 @@ import trio
 
 from banyan_crdt.errors import Refused
 from banyan_node.links.queues import FOLD_BYTES
-from banyan_node.server.running import find_running
-from banyan_node.workers import inbox, memory, worker
-from banyan_node.workers.turns import Whose
+from banyan_node.server.control_file import find_running
+from banyan_node.workers import inbox, process_memory, worker
+from banyan_node.workers.fair_queue import JobOwner
 from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import DiskFull
 from bench.harness import anon_mb
@@ -178,7 +178,7 @@ async def test_a_call_waits_for_no_more_than_the_frame_that_is_being_handled(tmp
             order.append("frame")
 
         for _ in range(300):
-            node.worker.post(frame, whose=Whose("stranger", "net"))
+            node.worker.post(frame, whose=JobOwner("stranger", "net"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(node.worker.call, lambda c, now: order.append("call"))
             await trio.sleep(0.05)
@@ -198,7 +198,7 @@ async def test_no_two_steps_of_a_fold_share_a_commit(tmp_path: Path) -> None:
             c.store.put_note(b"n", len(commits).to_bytes())
 
         for _ in range(3):
-            node.worker.post(step, FOLD_BYTES, writes=True, whose=Whose("stranger", "net"))
+            node.worker.post(step, FOLD_BYTES, writes=True, whose=JobOwner("stranger", "net"))
         gate.set()
         await node.worker.call(lambda c, now: None)
         while len(commits) < 3:
@@ -225,7 +225,7 @@ async def test_frames_have_their_share_while_calls_never_end(tmp_path: Path) -> 
                 for _ in range(8):
                     nursery.start_soon(calls)
                 for _ in range(50):
-                    node.worker.post(frame, whose=Whose("peer", "net"))
+                    node.worker.post(frame, whose=JobOwner("peer", "net"))
                 await done.wait()
                 nursery.cancel_scope.cancel()
 
@@ -259,7 +259,7 @@ async def test_what_a_peers_own_people_wrote_is_durable_before_the_flood_that_it
         monkeypatch.setattr(worker, "OWN_S", (0.0, 0.0))
         node.worker._own_s = 0.0
         await node.worker.call(commits)
-        peer = Whose("peer", "net")
+        peer = JobOwner("peer", "net")
         for n in range(50):
             node.worker.post(note(f"relayed {n}"), whose=peer, writes=True)
         node.worker.post(note("own"), whose=peer, writes=True, lane=Lane.FIRST)
@@ -304,7 +304,7 @@ async def test_what_is_on_its_way_to_the_links_is_bounded_and_calls_go_on_meanwh
             done.append(k)
 
         for k in range(100):
-            node.worker.post(partial(answer, k), whose=Whose(f"peer {k}", "10.1.0.0/16"))
+            node.worker.post(partial(answer, k), whose=JobOwner(f"peer {k}", "10.1.0.0/16"))
         end = time.monotonic() + 60
         while len(done) < worker.HANDED_BYTES >> 20 and time.monotonic() < end:
             time.sleep(0.01)
@@ -331,7 +331,7 @@ async def test_large_answers_leave_one_after_the_other(tmp_path: Path) -> None:
             c.replica._receiving.out.send("nobody", bytes(size))
 
         for _ in range(5):
-            node.worker.post(answer, whose=Whose("peer", "10.1.0.0/16"))
+            node.worker.post(answer, whose=JobOwner("peer", "10.1.0.0/16"))
         gate.set()
         with trio.fail_after(60):
             while len(left) < 5:
@@ -369,7 +369,7 @@ async def test_what_was_freed_between_blocks_that_stay_goes_back_to_the_system()
     stays, held = [small for _, small in pairs], anon_mb()
     del pairs
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(memory.give_back, 0.01)
+        nursery.start_soon(process_memory.give_back, 0.01)
         with trio.fail_after(60):
             while anon_mb() > held - 20:
                 await trio.sleep(0.01)

@@ -37,11 +37,11 @@ from banyan_node.context import open_checked
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import mending
-from banyan_node.upkeep.finishing import unbuilt
+from banyan_node.upkeep import log_check
+from banyan_node.upkeep.view_completion import unbuilt
 from banyan_replica.peers.limits import Limits
 from banyan_storage import id_index
-from banyan_storage.views import building
+from banyan_storage.views import builder
 from banyan_storage.views.registry import NAMES
 from tests.node.real import load_settings, make_node
 from tests.replica.helpers import draft
@@ -76,7 +76,7 @@ def write(home: Home) -> None:
 
 
 def mend(home: Home) -> None:
-    mending.COMMIT_CHECKED = 0
+    log_check.COMMIT_CHECKED = 0
     say("ready")
     _, store = open_checked(home, TEST)
     say(f"ack {store.digest().hex()}")
@@ -88,12 +88,12 @@ def views(home: Home) -> None:
     say("ready")
     if not unbuilt(engine):
         say("ack 0.0 anew")
-        building.begin(engine.write(), NAMES)
+        builder.begin(engine.write(), NAMES)
         store.commit()
     more = True
     while more:
         say(f"ack {min((view.done for view in unbuilt(engine)), default=1.0)}")
-        more = building.step(engine.write(), store, 20)
+        more = builder.step(engine.write(), store, 20)
         store.commit()
     say("ack 1.0")
     store.close()

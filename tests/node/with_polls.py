@@ -21,7 +21,7 @@ from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.upkeep import derived_data
-from banyan_node.upkeep.finishing import finish
+from banyan_node.upkeep.view_completion import finish
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
 from banyan_schema.address import Target
@@ -29,7 +29,7 @@ from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views.building import begin
+from banyan_storage.views.builder import begin
 from tests.node.real import load_settings, make_node, running
 
 polls = import_module("banyan_storage.views.social.polls")

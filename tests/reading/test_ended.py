@@ -7,7 +7,7 @@ import random
 import pytest
 
 from banyan_crdt.realm import TEST
-from banyan_reading.noticed import Noticed
+from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import Poll, Post, Target, delete_post, react, write_post, write_vote
@@ -18,7 +18,7 @@ Told = tuple[str, Target | None]
 
 
 def heard(ask: Queries, an: Person, before: bytes | None, now_ms: int) -> list[tuple[bytes, Told]]:
-    def told(one: Noticed) -> Told:
+    def told(one: Notification) -> Told:
         return one.what, one.post or one.about
 
     found = all_notices(ask, an.id, before, lambda what, who: True, (), now_ms)

@@ -10,11 +10,11 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
-from banyan_reading import grouped
-from banyan_reading.grouped import GroupView, MemberCount, group_of, joined, owned
+from banyan_reading import groups
+from banyan_reading.groups import GroupView, MemberCount, group_of, joined, owned
 from banyan_reading.queries import Queries, queries
 from banyan_schema.address import Target
-from banyan_schema.collection import Draft, undo
+from banyan_schema.collection import OpDraft, undo
 from banyan_schema.social import BLOCK, Post, delete_post, post_key, relate, write_post
 from banyan_schema.social.group import (
     ACT,
@@ -113,7 +113,7 @@ class World:
             whom = self.someone()
             self.add(who, relate(who.salt, "block", whom), whom)
 
-    def add(self, who: Person, draft: Draft, said: GroupAct | GroupJoin | AccountId) -> None:
+    def add(self, who: Person, draft: OpDraft, said: GroupAct | GroupJoin | AccountId) -> None:
         assert isinstance(draft.op, Add)
         if self.rng.random() < 0.1:  # the same, in a cell where nobody looks for it
             draft = draft._replace(op=draft.op._replace(key=CellKey(b"odd".ljust(16)), elem=CellKey(who.draw())))
@@ -236,7 +236,7 @@ def test_groups_are_as_a_plain_fold_says_whatever_people_do(seed: int) -> None:
 
 
 def test_what_is_not_counted_to_its_end_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouped, "COUNTED", 2)
+    monkeypatch.setattr(groups, "COUNTED", 2)
     owner, store_engine = Person("an"), social_store()
     store, engine = store_engine
     key = post_key(owner.salt, owner.draw())

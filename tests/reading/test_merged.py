@@ -10,15 +10,15 @@ import pytest
 from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.ops import Tomb
 from banyan_crdt.realm import TEST
-from banyan_reading import merged as module
-from banyan_reading.kept import Kept
-from banyan_reading.merged import Merges, Since
+from banyan_reading import timeline_merge as module
 from banyan_reading.queries import Queries, queries
+from banyan_reading.read_cache import ReadCache
+from banyan_reading.timeline_merge import Merges, Since
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
 from banyan_storage.slots import NUMBERS
-from banyan_storage.views import touched
+from banyan_storage.views import invalidation
 from tests.needs import numbers
 from tests.storage.social_accounts import Person, social_store
 
@@ -28,13 +28,13 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
     rng, (store, engine) = random.Random(f"merged {seed}"), social_store()
     monkeypatch.setattr(module, "MOST", rng.choice((5, 40, 2_000)))
     monkeypatch.setattr(module, "GROWN", rng.choice((30, 2_000)))
-    monkeypatch.setattr(touched, "HELD", rng.choice((4, 64)))
-    monkeypatch.setattr(touched, "MOST", rng.choice((2, 1_024)))
+    monkeypatch.setattr(invalidation, "HELD", rng.choice((4, 64)))
+    monkeypatch.setattr(invalidation, "MOST", rng.choice((2, 1_024)))
     tables = rng.choice((POSTS, WITH_REPOSTS))
     people = [Person(f"p{n}") for n in range(6)]
     posts: dict[Target, Ref] = {}
     reposts: dict[Ref, Person] = {}
-    kept = Kept()
+    kept = ReadCache()
     merges = Merges(tables)
 
     def step() -> None:
@@ -87,7 +87,7 @@ def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets
     lan.post("hai")
     for one in (an, lan):
         one.send(store)
-    kept = Kept(1_000)
+    kept = ReadCache(1_000)
 
     def number(q: Queries, one: Person) -> bytes | None:
         return q.number(one.id)
@@ -96,7 +96,7 @@ def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets
         with kept.at(old.reader.txn) as keeping:
             for one in (an, lan):
                 keeping.put(one.name, one.name, [number(old, one)], 10)
-            keeping.put("count", 0, [touched.post_name(target.raw)], 10)
+            keeping.put("count", 0, [invalidation.post_name(target.raw)], 10)
             keeping.put("always", 1, (), 10)
             keeping.put("nobody", 1, [None], 10)
             assert keeping.get("nobody") is None
@@ -115,15 +115,15 @@ def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets
 
 
 def test_who_is_too_far_behind_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(touched, "HELD", 4)
+    monkeypatch.setattr(invalidation, "HELD", 4)
     store, engine = social_store()
-    an, lan, kept = Person("an"), Person("lan"), Kept()
+    an, lan, kept = Person("an"), Person("lan"), ReadCache()
     for n in range(20):
         (an if n < 2 else lan).post(f"{n}")
         (an if n < 2 else lan).send(store)
         with queries(engine, TEST) as q:
-            changes = touched.changes(q.reader.txn, 0)
-            assert changes is None if touched.last(q.reader.txn) >= 2 * touched.HELD else changes is not None
+            changes = invalidation.changes(q.reader.txn, 0)
+            assert changes is None if invalidation.last(q.reader.txn) >= 2 * invalidation.HELD else changes is not None
         if n == 0:
             with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
                 keeping.put("an", "an", [q.number(an.id)], 1)

@@ -13,7 +13,7 @@ from banyan_reading.identity import claimants, handle_of
 from banyan_reading.queries import queries
 from banyan_schema.collection import undo
 from banyan_schema.social import set_profile
-from banyan_schema.social.identity import HANDLE, Confirmed, confirm_handle
+from banyan_schema.social.identity import HANDLE, HandleConfirmation, confirm_handle
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "lotus", "lúa")
@@ -38,7 +38,7 @@ def test_handles_are_as_a_plain_fold_says(seed: int) -> None:
             fields[who.id, field] = value, Ref(who.write([draft]).id, 0)
         elif does == "confirm":
             handle, whom = rng.choice(HANDLES[:3]), rng.choice(sorted(people))
-            draft = confirm_handle(who.salt, Confirmed(handle, whom))
+            draft = confirm_handle(who.salt, HandleConfirmation(handle, whom))
             assert isinstance(draft.op, Add)
             if rng.random() < 0.2:  # the same handle in two cells
                 draft = draft._replace(op=draft.op._replace(elem=CellKey(b"odd".ljust(16))))

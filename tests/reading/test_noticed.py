@@ -11,12 +11,12 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
-from banyan_reading.noticed import Noticed
+from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import (
     FOLLOW,
-    Draft,
+    OpDraft,
     Post,
     Target,
     delete_post,
@@ -28,7 +28,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.identity import move_to
-from banyan_storage import naming
+from banyan_storage import account_references
 from banyan_storage.views.social.notices import STRETCH
 from tests.storage.social_accounts import Person, social_store
 
@@ -38,7 +38,7 @@ def people() -> tuple[Person, Person, Person]:
     return Person("an"), Person("binh"), Person("chi")
 
 
-def heard(ask: Queries, account: AccountId, before: bytes | None = None) -> Iterator[tuple[bytes, Noticed]]:
+def heard(ask: Queries, account: AccountId, before: bytes | None = None) -> Iterator[tuple[bytes, Notification]]:
     found = all_notices(ask, account, before, lambda what, who: True)
     return ((place, one) for place, one in found if one is not None)
 
@@ -116,7 +116,7 @@ def test_pages_join_while_more_arrives(people: tuple[Person, ...]) -> None:
 DAY_MS = 86_400_000
 
 
-def write_many(who: Person, many: int, *drafts: Callable[[], Draft], each: int = 1) -> None:
+def write_many(who: Person, many: int, *drafts: Callable[[], OpDraft], each: int = 1) -> None:
     for _ in range(many):
         who.write([draft() for draft in drafts for _ in range(each)])
 
@@ -126,13 +126,13 @@ def test_what_one_account_does_too_often_in_a_day_hides_nothing_and_is_not_read(
     people: tuple[Person, ...], entries: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     an, binh, chi = people
-    read, takes = [0], naming.Days.takes
+    read, takes = [0], account_references.Days.takes
 
-    def counting(days: naming.Days, by: bytes, place: bytes) -> bool:
+    def counting(days: account_references.Days, by: bytes, place: bytes) -> bool:
         read[0] += 1
         return takes(days, by, place)
 
-    monkeypatch.setattr(naming.Days, "takes", counting)
+    monkeypatch.setattr(account_references.Days, "takes", counting)
     store, engine = social_store()
     mine = an.post("x")
     an.send(store)
@@ -142,24 +142,24 @@ def test_what_one_account_does_too_often_in_a_day_hides_nothing_and_is_not_read(
     for day in (20_000, 20_001):
         store.arrived.time_ms = day * DAY_MS
 
-        def mention() -> Draft:
+        def mention() -> OpDraft:
             return write_post(post_key(binh.salt, binh.draw()), Post("An!", mentions=(an.id,)))
 
         write_many(binh, entries, mention, each=each)
-        for n in range(naming.A_DAY + 1):
+        for n in range(account_references.A_DAY + 1):
             binh.write([react(binh.salt, mine, f"{day} {n}")])
         binh.send(store)
     with queries(engine, TEST) as ask:
         told = [one for _, one in heard(ask, an.id)]
         assert Counter((one.what, one.who) for one in told) == {
-            ("mention", binh.id): 2 * naming.A_DAY,
-            ("reaction", binh.id): 2 * naming.A_DAY,
+            ("mention", binh.id): 2 * account_references.A_DAY,
+            ("reaction", binh.id): 2 * account_references.A_DAY,
             ("follow", binh.id): 1,
             ("reply", chi.id): 1,
         }
         assert told[-1].post == answer
-        stretches = 2 + 2 * (entries + naming.A_DAY + 2) // STRETCH
-        assert read[0] < 8 * naming.A_DAY * stretches
+        stretches = 2 + 2 * (entries + account_references.A_DAY + 2) // STRETCH
+        assert read[0] < 8 * account_references.A_DAY * stretches
 
 
 def test_what_one_account_tells_all_its_followers_too_often_hides_nothing(people: tuple[Person, ...]) -> None:
@@ -174,4 +174,4 @@ def test_what_one_account_tells_all_its_followers_too_often_hides_nothing(people
     with queries(engine, TEST) as ask:
         found = all_notices(ask, an.id, None, lambda what, who: True, (binh.id, chi.id))
         told = Counter(one.who for _, one in found if one is not None)
-    assert told == {binh.id: naming.A_DAY, chi.id: 1}
+    assert told == {binh.id: account_references.A_DAY, chi.id: 1}

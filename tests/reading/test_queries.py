@@ -11,7 +11,7 @@ import pytest
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
-from banyan_reading.moments import edited_ms
+from banyan_reading.post_times import edited_ms
 from banyan_reading.profiles import Face, face_of
 from banyan_reading.queries import Queries, ReactionCount, queries
 from banyan_reading.threads import above, below

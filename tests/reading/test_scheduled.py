@@ -9,9 +9,9 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
-from banyan_reading.grouped import group_of
+from banyan_reading.events import answered, answers, event_of, of_accounts, of_group, start_of, who_answered
+from banyan_reading.groups import group_of
 from banyan_reading.queries import Queries, queries
-from banyan_reading.scheduled import answered, answers, event_of, of_accounts, of_group, start_of, who_answered
 from banyan_schema.address import Target
 from banyan_schema.collection import undo
 from banyan_schema.social import post_key

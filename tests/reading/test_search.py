@@ -14,15 +14,15 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries, queries
-from banyan_reading.search import words
-from banyan_reading.search.following import Follower
-from banyan_reading.search.index import Document, Index
-from banyan_reading.search.words import BadQuestion, exact, fold, mark_of_account, read_question, words_of
+from banyan_reading.search import query
+from banyan_reading.search.fts_index import Document, FtsIndex
+from banyan_reading.search.indexer import Indexer
+from banyan_reading.search.query import BadQuestion, exact, fold, mark_of_account, read_question, words_of
 from banyan_schema.social import Post, Target, delete_post, write_post
 from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import DiskFull, IndexDamaged, StorageError
 from banyan_storage.views import journal
-from banyan_storage.views.building import begin, step
+from banyan_storage.views.builder import begin, step
 from tests.storage.social_accounts import Person, social_store
 
 STORE = b"s" * 16
@@ -51,10 +51,10 @@ def test_folding_drops_case_and_marks(text: str, folded: str) -> None:
 def test_marks_are_those_of_unicode_and_their_table_has_a_bound() -> None:
     letters = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     apart = unicodedata.normalize("NFD", letters.casefold().replace("đ", "d"))
-    assert words.fold(letters) == unicodedata.normalize(
+    assert query.fold(letters) == unicodedata.normalize(
         "NFC", "".join(c for c in apart if not unicodedata.combining(c))
     )
-    assert 0 < len(words._UNMARKED) <= words._RARE
+    assert 0 < len(query._UNMARKED) <= query._RARE
 
 
 def test_exact_words_keep_their_marks_however_they_are_typed() -> None:
@@ -92,9 +92,9 @@ def test_a_question_that_means_nothing_is_refused_in_a_sentence(question: str, s
 
 
 @contextmanager
-def indexed(*texts: str, path: Path | None = None) -> Iterator[Index]:
+def indexed(*texts: str, path: Path | None = None) -> Iterator[FtsIndex]:
     with TemporaryDirectory() as folder:
-        index = Index(path or Path(folder) / "search.db", STORE)
+        index = FtsIndex(path or Path(folder) / "search.db", STORE)
         with index.commit():
             index.put(document(text, n) for n, text in enumerate(texts))
         yield index
@@ -107,7 +107,7 @@ def document(text: str, n: int, marks: str = "") -> Document:
     return Document(post, n * 1_000, said, folded, marks)
 
 
-def hits(index: Index, question: str, *marks: str, before: int | None = None) -> list[int]:
+def hits(index: FtsIndex, question: str, *marks: str, before: int | None = None) -> list[int]:
     """The numbers of the texts that are found."""
     return [int.from_bytes(post.key, "big") for _, post in index.find(read_question(question), marks, before)]
 
@@ -170,19 +170,19 @@ def test_an_index_of_another_store_is_emptied_and_a_damaged_one_made_again(tmp_p
     path = tmp_path / "search.db"
     with indexed("phở", path=path):
         pass
-    kept = Index(path, STORE)
+    kept = FtsIndex(path, STORE)
     assert kept.count() == 1
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     kept.close()
-    other = Index(path, b"t" * 16)
+    other = FtsIndex(path, b"t" * 16)
     assert (other.count(), other.read) == (0, -1)
     other.close()
     path.write_bytes(b"this is no database, " * 500)
-    again = Index(path, STORE)
+    again = FtsIndex(path, STORE)
     assert (again.count(), again.read) == (0, -1)
     again.close()
     with pytest.raises(StorageError, match="cannot be opened and written"):
-        Index(tmp_path / "nowhere" / "search.db", STORE)
+        FtsIndex(tmp_path / "nowhere" / "search.db", STORE)
 
 
 def test_text_without_spaces_between_words_is_found_by_any_part_of_it() -> None:
@@ -202,7 +202,7 @@ def test_damage_is_noticed_where_it_is_read_and_nothing_is_missing_without_a_wor
         raw = bytearray(whole)
         raw[rng.randrange(200, len(raw))] ^= 1 << rng.randrange(8)
         path.write_bytes(raw)
-        index = Index(path, STORE)
+        index = FtsIndex(path, STORE)
         try:
             assert hits(index, "phở") in ([*range(1_999, -1, -1)], [])
             noticed += index.count() == 0  # it was made again when it was opened
@@ -228,7 +228,7 @@ def test_what_was_deleted_is_in_no_page_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "search.db"
     with indexed("secretword", "bún", path=path) as index, index.commit():
         index.remove([document("", 0).post])
-    index = Index(path, STORE)
+    index = FtsIndex(path, STORE)
     with index.commit():
         index.put([document("anotherword", 3)])
     with index.commit():
@@ -243,7 +243,7 @@ def test_what_was_deleted_is_in_no_page_of_the_file(tmp_path: Path) -> None:
 # -- following a store
 
 
-def all_of(q: Queries, index: Index) -> dict[Target, str]:
+def all_of(q: Queries, index: FtsIndex) -> dict[Target, str]:
     """What a post would have to be found by, of all that are shown."""
     found = {}
     for account in q.reader.accounts():
@@ -253,7 +253,7 @@ def all_of(q: Queries, index: Index) -> dict[Target, str]:
     return found
 
 
-def agrees(engine: Engine, index: Index, words: set[str]) -> None:
+def agrees(engine: Engine, index: FtsIndex, words: set[str]) -> None:
     with queries(engine, TEST) as q:
         wanted = all_of(q, index)
         assert index.count() == len(wanted)
@@ -262,7 +262,7 @@ def agrees(engine: Engine, index: Index, words: set[str]) -> None:
             assert found == {post for post, text in wanted.items() if exact(word) in text.split()}, word
 
 
-def follow(engine: Engine, follower: Follower, size: int = 7) -> None:
+def follow(engine: Engine, follower: Indexer, size: int = 7) -> None:
     more = True
     while more:
         with queries(engine, TEST) as q:
@@ -274,8 +274,8 @@ def test_whatever_is_written_the_index_is_what_a_new_one_would_be(seed: int, tmp
     rng = random.Random(seed)
     store, engine = social_store()
     people, words = [Person(name) for name in ("an", "binh", "chi")], ["phở", "bún", "đám", "đam", "cơm"]
-    index = Index(tmp_path / "search.db", STORE)
-    follower, known = Follower(index), list[tuple[Person, Target]]()
+    index = FtsIndex(tmp_path / "search.db", STORE)
+    follower, known = Indexer(index), list[tuple[Person, Target]]()
     for turn in range(40):
         person = rng.choice(people)
         text = " ".join(rng.sample(words, rng.randrange(1, 4)))
@@ -295,7 +295,7 @@ def test_whatever_is_written_the_index_is_what_a_new_one_would_be(seed: int, tmp
                 with engine_written(engine) as txn:
                     journal.trim(txn, index.read)
             case 4:
-                follower = Follower(index)  # a restart, perhaps in the middle
+                follower = Indexer(index)  # a restart, perhaps in the middle
             case _:
                 post = person.post(text, audience=rng.choice(["public", "public", "unlisted"]))
                 known.append((person, post))
@@ -325,8 +325,8 @@ def test_a_journal_that_nobody_follows_stays_short_and_the_index_reads_all_then(
     an, (store, engine) = Person("an"), social_store()
     an.post("phở đầu")
     an.send(store)
-    index = Index(tmp_path / "search.db", STORE)
-    follower = Follower(index)
+    index = FtsIndex(tmp_path / "search.db", STORE)
+    follower = Indexer(index)
     follow(engine, follower)
     for n in range(60):
         an.post(f"phở {n}")
@@ -345,8 +345,8 @@ def test_marks_say_who_wrote_to_whom_in_which_language_and_with_what(tmp_path: P
     an.send(store)
     binh.post("chào lại", first, warning="phim", mentions=(an.id,), quote=first)
     binh.send(store)
-    index = Index(tmp_path / "search.db", STORE)
-    follow(engine, Follower(index))
+    index = FtsIndex(tmp_path / "search.db", STORE)
+    follow(engine, Indexer(index))
 
     def found(question: str, *marks: str) -> list[AccountId]:
         return [post.account for _, post in index.find(read_question(question), marks, None)]

@@ -11,8 +11,7 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
-from banyan_reading.queries import Queries, queries
-from banyan_reading.series import (
+from banyan_reading.channels import (
     EpisodeView,
     channel_of,
     channels_of,
@@ -25,6 +24,7 @@ from banyan_reading.series import (
     subscriber_count,
     subscriptions,
 )
+from banyan_reading.queries import Queries, queries
 from banyan_schema.address import Target
 from banyan_schema.collection import undo
 from banyan_schema.social import post_key

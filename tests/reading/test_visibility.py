@@ -10,17 +10,17 @@ import pytest
 from banyan_crdt.ids import AccountId
 from banyan_reading.visibility import (
     ListRule,
-    Place,
     PlaceKind,
     PostFacts,
     Reason,
     Refusal,
     Verdict,
     Viewer,
+    ViewPlace,
     visible,
     word_filters,
 )
-from banyan_schema.privately import Filter, FollowWish
+from banyan_schema.private_kinds import Filter, FollowWish
 
 ME, AN, BINH, CHI = (AccountId(bytes([n]) * 32) for n in range(4))
 NOW, LATER, BEFORE = 1_000, 1_001, 1_000
@@ -29,8 +29,8 @@ SAID = PostFacts(AN, "một bài về mưa", lang="vi")
 REPOSTED = replace(SAID, reposted_by=BINH)
 
 
-def at(kind: PlaceKind) -> Place:
-    return Place(kind, "bạn" if kind == "list" else "")
+def at(kind: PlaceKind) -> ViewPlace:
+    return ViewPlace(kind, "bạn" if kind == "list" else "")
 
 
 def why(viewer: Viewer | None, post: PostFacts) -> dict[PlaceKind, Reason]:

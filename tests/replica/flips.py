@@ -13,13 +13,13 @@ import sys
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from banyan_crdt.checkpoint import Place, encode_checkpoint, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoint
 from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import LogId
 from banyan_crdt.ops import Grant, Pin
 from banyan_crdt.run import decode_run
-from banyan_replica.gossip.frames import Pushes
+from banyan_replica.gossip.frames import PushFrame
 from banyan_replica.wire import (
     CheckpointItem,
     ControlItem,
@@ -54,7 +54,7 @@ class Meter:
             m, items = decode_message(raw), list[Item]()
             if isinstance(m, DataItems):
                 items = list(m.items)
-            elif isinstance(m, GossipFrame) and isinstance(m.frame, Pushes):
+            elif isinstance(m, GossipFrame) and isinstance(m.frame, PushFrame):
                 items = [decode_item(decode(push.payload)) for push in m.frame.items]
             self.again += len(raw) - sum(self._news(sender, to, item) for item in items)
         return False
@@ -127,7 +127,7 @@ class Flips:
     def _checkpoint(self) -> bytes:
         self._n += 1
         end, pins = self.who.control[-1], self._pins if self._n % 2 else []
-        place = Place(end.header.seq, end.id)
+        place = ControlRef(end.header.seq, end.id)
         return encode_checkpoint(make_checkpoint(WIDE, self.who.id, signer("root", WIDE), self._n, place, pins))
 
     def post(self) -> None:

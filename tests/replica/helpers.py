@@ -14,12 +14,12 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
+from banyan_replica.host import PartItem, StandaloneHost
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.outbox import Commit, Disconnect, Event, Send
 from banyan_replica.peers.limits import Limits
-from banyan_replica.replica import Identity, Replica
-from banyan_replica.surroundings import Alone, PartItem
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_replica.wire import (
     VERSION,
     Content,
@@ -32,7 +32,7 @@ from banyan_replica.wire import (
     decode_message,
     encode_message,
 )
-from banyan_schema.social import Draft
+from banyan_schema.social import OpDraft
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
@@ -81,7 +81,7 @@ def plain_hello(**changed: Any) -> Hello:
     return Hello(VERSION, TEST.id, b"a rogue's store.", 0, bytes(32), 0, b"", 0)._replace(**changed)
 
 
-class Around(Alone):
+class Around(StandaloneHost):
     """What a test says of a node's people and of its work."""
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class World:
         engine.rollback()
         rng = random.Random(f"{name}/{self.seed}")
         store = memory_store(self.realm, engine, name)
-        me = Identity(name, (f"/{name}",))
+        me = PeerIdentity(name, (f"/{name}",))
         most, around = limits or self.limits, self.around[name]
         replica = Replica(store, self.realm, me, rng, rng.randbytes, most, witness=witness, around=around)
         self.replicas[name] = replica
@@ -277,7 +277,7 @@ class World:
         self.drain(at)
 
 
-def say(w: World, at: str, person: Person, *drafts: Draft, push: bool = True) -> None:
+def say(w: World, at: str, person: Person, *drafts: OpDraft, push: bool = True) -> None:
     """The person's phone writes these, an entry each."""
     each = [EntryDraft((draft.op,), (draft.content,)) for draft in drafts]
     w.replicas[at].writes.publish(person.log(), phone_of(person), each, w.now, push)

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from banyan_crdt.checkpoint import Place, encode_checkpoint, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.ids import AccountId, EntryId, LogId, is_checkpoint, is_control
-from banyan_crdt.ops import Close, Cut, Drop, Grant, Kept, Op, Pin
+from banyan_crdt.ops import Close, Cut, Drop, Grant, KeptTip, Op, Pin
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_replica.replica import Replica
@@ -106,7 +106,7 @@ class Attacker(Forger):
             ops += self.pins()
         elif r < 0.9:
             e = self.some()
-            ops.append(Cut(e.header.writer, (Kept(e.header.log, e.header.seq, e.id),)))
+            ops.append(Cut(e.header.writer, (KeptTip(e.header.log, e.header.seq, e.id),)))
         elif r < 0.94:
             ops.append(Drop(self.device, self.rng.choice([2, 3])))
         elif r < 0.95:
@@ -120,7 +120,7 @@ class Attacker(Forger):
         by, n, end = self.rng.choice(["root", "notary", "device"]), self.rng.randrange(1, 30), self.control[-1]
         pins = {(p.writer, p.log): p for p in self.pins()}
         made = make_checkpoint(
-            self.realm, self.id, signer(by, self.realm), n, Place(end.header.seq, end.id), list(pins.values())
+            self.realm, self.id, signer(by, self.realm), n, ControlRef(end.header.seq, end.id), list(pins.values())
         )
         self.checkpoints.append(CheckpointItem(encode_checkpoint(made)))
 
@@ -147,7 +147,7 @@ class Attacker(Forger):
         nothing = [self.pin(1_000 + k, EntryId(rng.randbytes(32))) for k in range(rng.choice([0, 1, 6]))]
         self.say(*nothing, self.pin(end.header.seq, end.id))
         if rng.random() < 0.2:
-            self.say(Cut(self.device, (Kept(1, end.header.seq, end.id),)))
+            self.say(Cut(self.device, (KeptTip(1, end.header.seq, end.id),)))
         return out
 
     def item(self, piece: Piece, headers: Sequence[bytes] = ()) -> RunItem:

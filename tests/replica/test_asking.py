@@ -10,8 +10,8 @@ import pytest
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.session import Told
-from banyan_replica.sync.owed import Later, Pace
+from banyan_replica.peers.session import PeerClaims
+from banyan_replica.sync.peer_debt import Later, Pace
 from banyan_replica.wire import (
     CANNOT,
     LAST,
@@ -349,7 +349,7 @@ def test_heads_that_are_told_while_the_control_log_is_under_way_wait_for_it_too(
 
 
 def test_of_what_a_peer_claims_the_newest_is_remembered_up_to_a_bound() -> None:
-    told, later = Told(), Later()
+    told, later = PeerClaims(), Later()
     logs = [Person(f"an {k}", device=None).log() for k in range(9)]
     for k, log in enumerate(logs):
         told.differs(log, Head(k, None, 0), 3)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from banyan_crdt.ids import EntryId
-from banyan_replica.gossip.frames import Push, Pushes, encode_frame
-from banyan_replica.peers.backlog import FRAME_OVERHEAD, RELAYED, Backlog, Lane, Waiting
+from banyan_replica.gossip.frames import Push, PushFrame, encode_frame
+from banyan_replica.peers.backlog import FRAME_OVERHEAD, RELAYED, Backlog, BacklogBytes, Lane
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.sync.exchange import PROBE_BYTES
 from banyan_replica.wire import MAX_FRAME, Bye, DataItems, GossipFrame, Root, Sketch, WantParts, encode_message
@@ -51,7 +51,9 @@ def test_what_is_not_bulk_needs_no_credit() -> None:
 
 def test_posts_of_own_people_and_questions_are_first_and_answers_do_not_wait_behind_what_the_peer_relays() -> None:
     b = Backlog()
-    own, relayed = (encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), hop, b"x"),))))) for hop in (0, 1))
+    own, relayed = (
+        encode_message(GossipFrame(encode_frame(PushFrame((Push(bytes(16), hop, b"x"),))))) for hop in (0, 1)
+    )
     question = encode_message(WantParts([(EntryId(bytes(32)), 0)]))
     sketch = encode_message(Sketch(b"", 0, 0, 0, bytes(PROBE_BYTES)))
     late, hello = encode_message(Root(1, bytes(32), 1)), encode_message(plain_hello())
@@ -73,10 +75,10 @@ def test_posts_of_own_people_and_questions_are_first_and_answers_do_not_wait_beh
 def test_only_what_a_peer_relays_and_announces_is_a_flood_and_none_once_it_was_read() -> None:
     b = Backlog()
     own, relayed = (
-        encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), hop, bytes(RELAYED // 4)),)))))
+        encode_message(GossipFrame(encode_frame(PushFrame((Push(bytes(16), hop, bytes(RELAYED // 4)),)))))
         for hop in (0, 1)
     )
-    announced = encode_message(GossipFrame(encode_frame(Pushes((), (bytes(16),) * 4_096))))
+    announced = encode_message(GossipFrame(encode_frame(PushFrame((), (bytes(16),) * 4_096))))
     for frame in (own, encode_message(Root(1, bytes(32), 1)), bulk(RELAYED)):
         for _ in range(5):
             b.put(frame)
@@ -96,7 +98,7 @@ def test_only_what_a_peer_relays_and_announces_is_a_flood_and_none_once_it_was_r
 
 
 def test_many_peers_together_may_not_use_up_the_memory_and_each_may_send_a_frame() -> None:
-    waiting = Waiting()
+    waiting = BacklogBytes()
     frame, crowd = bulk(1 << 20), [Backlog(waiting) for _ in range(100)]
     sent = 0
     for b in crowd:

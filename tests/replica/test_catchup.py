@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey
-from banyan_replica.sync.catchup import AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
+from banyan_replica.sync.catchup import AGAIN_S, REST_S, WHOLE, Catchup, Span, SpanRequest
 from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
 from tests.needs import numbers
 
@@ -25,7 +25,7 @@ def log(account: bytes) -> LogId:
     return LogId(AccountId(account), WriterKey(bytes(32)), 1)
 
 
-def begun(*peers: str, logs: int = 1_000, now: float = 0.0) -> tuple[Catchup, list[Ask]]:
+def begun(*peers: str, logs: int = 1_000, now: float = 0.0) -> tuple[Catchup, list[SpanRequest]]:
     c = Catchup()
     asks = []
     for peer in peers:
@@ -41,7 +41,7 @@ def read(c: Catchup, peer: str, logs: int) -> None:
 
 def test_one_peer_reads_everything_as_one_stream() -> None:
     c, asks = begun("a")
-    assert asks == [Ask("a", Scan(1, b"", LAST))]
+    assert asks == [SpanRequest("a", Scan(1, b"", LAST))]
     read(c, "a", 1_000)
     assert c.scanned("a", Scanned(1, at(0.5), 0), 1.0) is None
     assert c.left() == [Span(at(0.5), LAST)]
@@ -54,7 +54,7 @@ def test_one_peer_reads_everything_as_one_stream() -> None:
 def test_a_second_peer_takes_the_later_half_once_the_first_has_work_for_long() -> None:
     c, _ = begun("a", "b")
     assert c.assign(0.5) == []  # it may be over in a moment
-    assert c.assign(1.0) == [Ask("a", Scan(1, b"", MIDDLE)), Ask("b", Scan(2, MIDDLE, LAST))]
+    assert c.assign(1.0) == [SpanRequest("a", Scan(1, b"", MIDDLE)), SpanRequest("b", Scan(2, MIDDLE, LAST))]
     assert c.left() == [WHOLE]
     read(c, "a", 500)
     read(c, "b", 500)
@@ -92,7 +92,7 @@ def test_a_restarted_catch_up_continues_with_any_peer() -> None:
     again = Catchup(c.note())
     assert again.left() == [Span(at(0.25), LAST)]
     assert again.join("z", 1_000, 250, 0.0)
-    assert again.assign(0.0) == [Ask("z", Scan(1, at(0.25), LAST))]
+    assert again.assign(0.0) == [SpanRequest("z", Scan(1, at(0.25), LAST))]
 
 
 def test_a_note_that_cannot_be_read_means_everything() -> None:
@@ -105,7 +105,7 @@ def test_a_peer_that_goes_leaves_its_span_to_another_at_once() -> None:
     read(c, "a", 100)
     c.scanned("a", Scanned(1, at(0.1), 0), 0.5)
     c.leave("a")
-    assert c.assign(0.5) == [Ask("b", Scan(2, at(0.1), LAST))]
+    assert c.assign(0.5) == [SpanRequest("b", Scan(2, at(0.1), LAST))]
 
 
 def test_a_reader_that_failed_is_passed_over_ever_longer() -> None:
@@ -115,7 +115,7 @@ def test_a_reader_that_failed_is_passed_over_ever_longer() -> None:
         c.rest("a", now)
         assert c.assign(now + REST_S * 2**k - 0.1) == []
         now += REST_S * 2**k
-        assert c.assign(now) == [Ask("a", Scan(k + 2, b"", LAST))]
+        assert c.assign(now) == [SpanRequest("a", Scan(k + 2, b"", LAST))]
 
 
 def test_a_reader_that_only_paused_goes_on() -> None:
@@ -138,7 +138,7 @@ def test_a_reader_whose_span_another_took_is_told_to_stop_and_does_not_go_on() -
     c.scanned("a", Scanned(1, at(0.3), 0), 1.0)
     c.rest("a", 2.0)
     stop, anew = c.assign(2.0)
-    assert stop == Ask("a", Scan(1, at(0.3), at(0.3)))
+    assert stop == SpanRequest("a", Scan(1, at(0.3), at(0.3)))
     assert (anew.peer, anew.scan.cursor) == ("b", at(0.3))
     read(c, "a", 10)
     c.scanned("a", Scanned(1, at(0.31), 1), 3.0)
@@ -149,13 +149,13 @@ def test_a_reader_whose_span_another_took_is_told_to_stop_and_does_not_go_on() -
 def test_a_catch_up_that_ends_stops_a_reader_that_may_go_on() -> None:
     c, _ = begun("a")
     c.rest("a", 1.0)
-    assert c.close() == [Ask("a", Scan(1, b"", bytes(32)))]
+    assert c.close() == [SpanRequest("a", Scan(1, b"", bytes(32)))]
 
 
 def test_a_reader_that_is_itself_read_to_is_no_reader() -> None:
     c, _ = begun("a", "b")
     assert c.scanned("a", Scanned(1, b"", CANNOT), 0.1) is None
-    assert c.assign(0.1) == [Ask("b", Scan(2, b"", LAST))]
+    assert c.assign(0.1) == [SpanRequest("b", Scan(2, b"", LAST))]
 
 
 @pytest.mark.parametrize("cursor", [b"", at(0.2), at(0.8)])
@@ -182,7 +182,7 @@ def test_a_word_without_logs_is_doubted_and_a_second_peer_that_says_the_same_bel
     assert why == "claimed 1000 logs; about 1000 of them were expected and 0 came"
     assert c.left() == [WHOLE]
     (ask,) = c.assign(0.1)
-    assert ask == Ask("b", Scan(2, b"", LAST))
+    assert ask == SpanRequest("b", Scan(2, b"", LAST))
     assert c.scanned("b", Scanned(2, LAST, 1), 0.2) is None
     assert not c.active
 
@@ -241,7 +241,7 @@ class Model:
     got: set[bytes] = field(default_factory=set)
     orders: dict[str, Scan] = field(default_factory=dict)
 
-    def hear(self, asks: list[Ask]) -> None:
+    def hear(self, asks: list[SpanRequest]) -> None:
         for peer, scan in asks:
             now = self.orders.get(peer)
             if now is not None and now.reading == scan.reading:

@@ -17,11 +17,11 @@ from banyan_crdt.ops import Close, Op, Rotate
 from banyan_crdt.realm import TEST
 from banyan_crdt.state import account_state
 from banyan_replica.gossip import frames
+from banyan_replica.host import PartItem
 from banyan_replica.intake.author import grant_to
-from banyan_replica.intake.future import checkpoints_allowed
+from banyan_replica.intake.clock_bounds import checkpoints_allowed
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
-from banyan_replica.surroundings import PartItem
 from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
 from banyan_storage.store import Store
@@ -226,7 +226,9 @@ def test_a_pushed_checkpoint_under_another_name_is_a_lie() -> None:
     an = w.person("a", "an")
     w.rogue("r", "a")
     item = encode([2, encode_checkpoint(an.checkpoint("phone"))])
-    w.say("r", "a", GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(bytes(16), 0, item),), (), (), False))))
+    w.say(
+        "r", "a", GossipFrame(frames.encode_frame(frames.PushFrame((frames.Push(bytes(16), 0, item),), (), (), False)))
+    )
     assert w.rejections("a")
 
 
@@ -505,7 +507,7 @@ def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
 
 
 def test_of_more_logs_than_fit_a_checkpoint_pins_those_that_grew_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_replica.intake.own.MAX_PINS", 2)
+    monkeypatch.setattr("banyan_replica.intake.own_tips.MAX_PINS", 2)
     an = Person(within=("phone",))
     w = World("a")
     knows(w, "a", an)

@@ -19,7 +19,7 @@ from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of
 from banyan_replica.gossip.frames import Join, encode_frame
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync.exchange import PROBE_BYTES
-from banyan_replica.sync.lately import MOST, Lately
+from banyan_replica.sync.recent_own_heads import MOST, RecentOwnHeads
 from banyan_replica.wire import (
     ABILITIES,
     BUSY,
@@ -431,7 +431,7 @@ def test_what_own_people_wrote_comes_though_comparing_by_ranges_does_not_end() -
 
 def test_the_logs_that_are_told_first_are_few_the_latest_and_own() -> None:
     person, stranger = Person("own"), Person("stranger")
-    lately = Lately(lambda account: account == person.id)
+    lately = RecentOwnHeads(lambda account: account == person.id)
     for number in range(1, MOST + 3):
         lately.moved(person.log(number=number))
         lately.moved(stranger.log(number=number))

@@ -12,16 +12,16 @@ from banyan_crdt.ids import CellKey, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Drop, Host, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
-from banyan_replica.intake import control_logs, counting
-from banyan_replica.intake.counting import KEEP_S
+from banyan_replica.intake import control_logs, log_recount
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.own import TIPS, own_tips, wrote_control
+from banyan_replica.intake.log_recount import KEEP_S
+from banyan_replica.intake.own_tips import TIPS, own_tips, wrote_control
 from banyan_schema.social import FOLLOW, POST, Post, encode_post
 from banyan_storage import tables as t
 from banyan_storage.due import Work
+from banyan_storage.entry_records import encode_record
 from banyan_storage.local_tables import OWN_TIPS
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.records import encode_record
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from banyan_storage.views.registry import VIEW_TABLES
@@ -287,7 +287,7 @@ def test_another_grant_costs_what_is_folded(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_of_what_never_counted_so_much_is_held_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 4)
     an = Person()
     log, branches = an.write(9), [an.write(2, tag=tag) for tag in "abc"]
     node = of(an, log, branches[0], branches[1])
@@ -299,7 +299,7 @@ def test_of_what_never_counted_so_much_is_held_and_no_more(monkeypatch: pytest.M
 def test_room_is_counted_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     an = Person()
     branches = [an.write(1, tag=tag) for tag in "abcd"]
-    monkeypatch.setattr(counting, "BESIDE_BYTES", 400)
+    monkeypatch.setattr(log_recount, "BESIDE_BYTES", 400)
     node = of(an, branches[0], branches[1])
     assert reason(of(an, branches[0], branches[1]), an.write(9, tag="x")) == "branch"
     give(node, branches[2])
@@ -317,7 +317,7 @@ def test_content_takes_room_too_also_what_is_held_of_it(monkeypatch: pytest.Monk
             [follow(an.full("phone"), an.log(), [], Put(POST, CellKey(bytes(16)), (), part), parts=part.size)]
         )
     one = len(encode_record(0, branches[0][0])) + len(contents[0])
-    monkeypatch.setattr(counting, "BESIDE_BYTES", 2 * one)
+    monkeypatch.setattr(log_recount, "BESIDE_BYTES", 2 * one)
     node = of(an, chosen)
     for branch, content in zip(branches[:2], contents, strict=False):
         node.run(run_of(branch), NOW_MS, contents=[content])
@@ -356,7 +356,7 @@ def test_the_used_room_is_noted_while_forks_come_ever_lower_and_is_what_the_stor
 
 
 def test_evidence_of_a_fork_displaces_what_nothing_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 10)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 10)
     an = Person()
     chosen = an.write(40)
     node = of(an, chosen)
@@ -403,7 +403,7 @@ def test_what_stayed_only_for_what_goes_goes_with_it() -> None:
 
 
 def test_a_pin_gives_back_the_room_of_the_branch_that_it_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 4)
     an = Person()
     first, chosen, beside, late = (an.write(2, tag=tag) for tag in "abcd")
     node = of(an, first, chosen, beside)
@@ -415,7 +415,7 @@ def test_a_pin_gives_back_the_room_of_the_branch_that_it_chooses(monkeypatch: py
 
 
 def test_room_that_was_used_in_a_transaction_that_was_lost_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 4)
     an = Person()
     first, second, third, late = (an.write(2, tag=tag) for tag in "abcd")
     node = of(an, first, second)
@@ -428,7 +428,7 @@ def test_room_that_was_used_in_a_transaction_that_was_lost_is_free(monkeypatch: 
 
 
 def test_the_rest_of_the_run_that_ends_at_a_cut_needs_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 0)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 0)
     an = Person()
     log = an.write(10)
     an.say(an.cut("phone", log[4]))
@@ -452,7 +452,7 @@ def taken_over(branches: int = 3) -> tuple[Person, list[list[Entry]]]:
 
 
 def test_what_is_held_beside_a_control_log_takes_room_however_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 4)
     an, branches = taken_over()
     node = known(an)
     for branch in branches[:2]:
@@ -466,7 +466,7 @@ def test_what_is_held_beside_a_control_log_takes_room_however_it_comes(monkeypat
 
 
 def test_a_branch_of_a_control_log_that_had_no_room_is_not_taken_for_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 2)
     an, (one, two, _) = taken_over()
     node = known(an)
     assert node.control(an.id, [one[0], two[0], one[1], two[1]], NOW_MS)
@@ -480,7 +480,7 @@ def test_a_branch_of_a_control_log_that_had_no_room_is_not_taken_for_held(monkey
 
 def test_nothing_is_held_beside_a_control_log_that_hangs_on_what_had_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     an, ((long, short), *_) = taken_over()
-    monkeypatch.setattr(counting, "BESIDE_BYTES", run_row_bytes(short.ops))
+    monkeypatch.setattr(log_recount, "BESIDE_BYTES", run_row_bytes(short.ops))
     node = known(an)
     with pytest.raises(NotYet):
         node.control(an.id, [long, short], NOW_MS)
@@ -489,7 +489,7 @@ def test_nothing_is_held_beside_a_control_log_that_hangs_on_what_had_no_room(mon
 
 
 def test_the_evidence_of_a_tie_needs_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 0)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 0)
     an = Person()
     trunk = list(an.control)
     mine, thiefs = an.say(an.grant_op("laptop")), an.say(an.grant_op("tablet"), below=trunk)
@@ -500,7 +500,7 @@ def test_the_evidence_of_a_tie_needs_no_room(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_control_path_that_counted_needs_no_room_beside_the_stronger_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 0)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 0)
     an = Person()
     trunk = list(an.control)
     until_now = [an.say(an.grant_op(device)) for device in ("laptop", "tablet")]
@@ -512,7 +512,7 @@ def test_a_control_path_that_counted_needs_no_room_beside_the_stronger_one(monke
 
 
 def test_control_entries_that_were_written_here_come_back_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 0)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 0)
     an, ((long, short), other, third) = taken_over()
     node = known(an)
     for tip in (short, third[1]):
@@ -654,7 +654,7 @@ def test_counting_anew_makes_nothing_younger() -> None:
 
 
 def test_what_was_forgotten_leaves_its_room_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 4)
     an = Person()
     pinned, second, third, late = (an.write(2, tag=tag) for tag in "abcd")
     an.say(an.pin(pinned[1]))

@@ -9,7 +9,7 @@ import pytest
 
 from banyan_replica.peers.peers import Peers
 from banyan_replica.replica import Replica
-from banyan_replica.view import ReplicaStatus
+from banyan_replica.status import ReplicaStatus
 from banyan_replica.writes import WriteSession
 
 ROOT = Path(__file__).parents[2]

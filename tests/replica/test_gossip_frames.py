@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
+from banyan_replica.gossip.address_groups import group_of, group_of_any
 from banyan_replica.gossip.frames import (
     AnyFrame,
     ForwardJoin,
@@ -18,14 +19,13 @@ from banyan_replica.gossip.frames import (
     NoNeighbour,
     PeerInfo,
     Push,
-    Pushes,
+    PushFrame,
     Shuffle,
     Shuffled,
     brings_messages,
     decode_frame,
     encode_frame,
 )
-from banyan_replica.gossip.groups import group_of, group_of_any
 from banyan_replica.gossip.settings import MAX_GRAFTS, GossipSettings
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -34,7 +34,7 @@ peers = st.lists(infos, max_size=6).map(tuple)
 mids = st.binary(min_size=16, max_size=16)
 frames: st.SearchStrategy[AnyFrame] = st.one_of(
     st.builds(
-        Pushes,
+        PushFrame,
         st.lists(st.builds(Push, mids, st.integers(0, 255), st.binary(max_size=50)), max_size=5).map(tuple),
         st.lists(mids, max_size=5).map(tuple),
         st.lists(mids, max_size=5).map(tuple),
@@ -58,7 +58,7 @@ def test_a_frame_comes_back_as_it_went(frame: AnyFrame) -> None:
 
 @given(frames)
 def test_whether_a_frame_brings_messages_is_seen_from_its_first_bytes(frame: AnyFrame) -> None:
-    brings = isinstance(frame, Pushes) and bool(frame.items)
+    brings = isinstance(frame, PushFrame) and bool(frame.items)
     assert brings_messages(encode(encode_frame(frame))[:3]) == brings
 
 

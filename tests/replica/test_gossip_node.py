@@ -11,7 +11,7 @@ import pytest
 from banyan_crdt.ids import WriterKey
 from banyan_replica.gossip.frames import (
     AnyFrame,
-    Delivery,
+    DeliverMessage,
     DialPeer,
     DropPeer,
     ForwardJoin,
@@ -22,19 +22,19 @@ from banyan_replica.gossip.frames import (
     NoNeighbour,
     PeerInfo,
     Push,
-    Pushes,
+    PushFrame,
     SendFrame,
     Shuffled,
     encode_frame,
     is_own,
 )
 from banyan_replica.gossip.gossip import Gossip
-from banyan_replica.gossip.memory import LATELY_S, News
+from banyan_replica.gossip.message_cache import LATELY_S, News
 from banyan_replica.gossip.plumtree import STALE
 from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
-from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.wire import GossipFrame, encode_message
 
 A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
@@ -71,8 +71,8 @@ def node_with(
     return node
 
 
-def push(*items: tuple[bytes, bytes]) -> Pushes:
-    return Pushes(tuple(Push(mid, 0, payload) for mid, payload in items))
+def push(*items: tuple[bytes, bytes]) -> PushFrame:
+    return PushFrame(tuple(Push(mid, 0, payload) for mid, payload in items))
 
 
 def run_to(node: Gossip, until: float) -> list[GossipEffect]:
@@ -89,11 +89,11 @@ def run_to(node: Gossip, until: float) -> list[GossipEffect]:
 def test_nothing_is_forwarded_before_it_is_accepted() -> None:
     node = node_with("p", "q")
     (delivery,) = node.receive("p", push((A, b"x")), 1.0)
-    assert delivery == Delivery(A, b"x", 1, "p")
+    assert delivery == DeliverMessage(A, b"x", 1, "p")
     assert drain(node) == []
     assert not node.knows(A)
     node.accepted(delivery, 1.1)
-    assert drain(node) == [SendFrame("q", Pushes((Push(A, 1, b"x"),)))]
+    assert drain(node) == [SendFrame("q", PushFrame((Push(A, 1, b"x"),)))]
     assert node.knows(A)
 
 
@@ -119,16 +119,16 @@ def test_a_poisoned_payload_cannot_hide_the_honest_one() -> None:
     node.rejected(bad.mid, "p", 1.1)
     node.accepted(good, 1.1)
     assert node.knows(A)
-    assert sent(node, "r") == [Pushes((Push(A, 1, b"x"),))]
+    assert sent(node, "r") == [PushFrame((Push(A, 1, b"x"),))]
 
 
 def test_after_a_rejection_the_other_announcers_are_asked_at_once() -> None:
     node = node_with("p", "q")
-    node.receive("q", Pushes(ihaves=(A,)), 1.0)
+    node.receive("q", PushFrame(ihaves=(A,)), 1.0)
     (bad,) = node.receive("p", push((A, b"poison")), 1.1)
     node.rejected(bad.mid, "p", 1.2)
     node.handle_timer(1.2)
-    assert sent(node, "q") == [Pushes(grafts=(A,))]
+    assert sent(node, "q") == [PushFrame(grafts=(A,))]
 
 
 def test_not_yet_leaves_no_trace() -> None:
@@ -169,10 +169,10 @@ def test_who_lost_too_many_points_becomes_no_neighbour() -> None:
 def test_an_announced_message_is_asked_for_then_of_two_others_at_once() -> None:
     node, s = node_with("p", "q", "r"), GossipSettings()
     for peer in ("p", "q", "r"):
-        node.receive(peer, Pushes(ihaves=(A,)), 1.0)
+        node.receive(peer, PushFrame(ihaves=(A,)), 1.0)
 
     def asked(until: float) -> list[str]:
-        wanted = Pushes(grafts=(A,))
+        wanted = PushFrame(grafts=(A,))
         return [e.peer for e in run_to(node, until) if isinstance(e, SendFrame) and e.frame == wanted]
 
     assert asked(0.99 + s.graft_s) == []
@@ -185,27 +185,27 @@ def test_what_a_neighbour_is_seen_to_have_is_not_announced_to_it() -> None:
     not two."""
     node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"})
     for peer in ("q", "r"):
-        node.receive(peer, Pushes(prune=True), 1.0)
+        node.receive(peer, PushFrame(prune=True), 1.0)
     for mid in (A, B, C):
         node.publish(mid, b"x", 1.0)
     drain(node)
-    node.receive("q", Pushes(ihaves=(A,)), 1.1)  # announced
+    node.receive("q", PushFrame(ihaves=(A,)), 1.1)  # announced
     node.receive("q", push((B, b"x")), 1.1)  # or pushed
     told = [(e.peer, e.frame) for e in run_to(node, 3.0) if isinstance(e, SendFrame)]
-    assert told == [("q", Pushes(ihaves=(C,))), ("r", Pushes(ihaves=(A, B, C)))]
+    assert told == [("q", PushFrame(ihaves=(C,))), ("r", PushFrame(ihaves=(A, B, C)))]
     for mid in (A, B, C):  # nor is an empty frame sent
         node.publish(bytes(8) + mid[8:], b"x", 4.0)
     drain(node)
     for peer in ("q", "r"):
-        node.receive(peer, Pushes(ihaves=tuple(bytes(8) + mid[8:] for mid in (A, B, C))), 4.1)
+        node.receive(peer, PushFrame(ihaves=tuple(bytes(8) + mid[8:] for mid in (A, B, C))), 4.1)
     assert [e for e in run_to(node, 6.0) if isinstance(e, SendFrame)] == []
 
 
 def test_an_announcement_not_honoured_costs_points_even_if_another_honours_it() -> None:
     ledger = Ledger()
     node = node_with("p", "q", ledger=ledger)
-    node.receive("p", Pushes(ihaves=(A,)), 1.0)
-    node.receive("q", Pushes(ihaves=(A,)), 1.0)
+    node.receive("p", PushFrame(ihaves=(A,)), 1.0)
+    node.receive("q", PushFrame(ihaves=(A,)), 1.0)
     run_to(node, 2.5)
     (delivery,) = node.receive("q", push((A, b"x")), 2.5)
     node.accepted(delivery, 2.5)
@@ -218,7 +218,7 @@ def test_a_peer_whose_frames_wait_here_unread_is_charged_only_after_much_patienc
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger, unread=lambda peer: unread.get(peer, 0))
     node.peer_up("p", group="g", outbound=False, addrs=(), now=0.0)
     node.receive("p", Join(), 0.0)
-    node.receive("p", Pushes(ihaves=(A, B)), 1.0)
+    node.receive("p", PushFrame(ihaves=(A, B)), 1.0)
     run_to(node, 40.0)  # both are asked for at 2
     assert ledger.points("p", 40.0) == 0
     (delivery,) = node.receive("p", push((A, b"x")), 40.0)
@@ -232,7 +232,7 @@ def test_a_peer_whose_frames_wait_here_unread_is_charged_only_after_much_patienc
 def test_a_peer_of_which_messages_were_dropped_is_not_charged_for_them_and_may_be_asked_again() -> None:
     ledger = Ledger()
     node = node_with("p", ledger=ledger)
-    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    node.receive("p", PushFrame(ihaves=(A,)), 1.0)
     asked = [e for e in run_to(node, 1.8) if isinstance(e, SendFrame) and A in getattr(e.frame, "grafts", ())]
     node.lost("p")
     node.lost("nobody")
@@ -247,27 +247,27 @@ def test_a_peer_of_which_messages_were_dropped_is_not_charged_for_them_and_may_b
 def test_what_came_by_reconciliation_is_not_asked_for() -> None:
     ledger = Ledger()
     node = node_with("p", ledger=ledger)
-    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    node.receive("p", PushFrame(ihaves=(A,)), 1.0)
     node.learned(A, 1.5)
-    assert not [e for e in run_to(node, 8.0) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))]
+    assert not [e for e in run_to(node, 8.0) if isinstance(e, SendFrame) and e.frame == PushFrame(grafts=(A,))]
     assert node.receive("p", push((A, b"x")), 8.0) == ()
     assert ledger.points("p", 8.0) == 0
 
 
 def test_what_was_awaited_and_learned_is_announced_once_it_is_durable_and_only_if_it_can_be_sent() -> None:
     node = node_with("p", "q", fetch={A: b"stored"})
-    node.receive("p", Pushes(ihaves=(A, B)), 1.0)
+    node.receive("p", PushFrame(ihaves=(A, B)), 1.0)
     for mid in (A, B):  # B is held and does not count, or its account is not held here
         node.learned(mid, 1.5)
     assert [e for e in run_to(node, 1.9) if isinstance(e, SendFrame)] == []
     node.durable()
     told = [(e.peer, e.frame) for e in run_to(node, 3.0) if isinstance(e, SendFrame)]
-    assert told == [("q", Pushes(ihaves=(A,)))]
+    assert told == [("q", PushFrame(ihaves=(A,)))]
 
 
 def test_what_was_learned_and_rolled_back_is_not_announced() -> None:
     node = node_with("p", "q", fetch={A: b"stored"})
-    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    node.receive("p", PushFrame(ihaves=(A,)), 1.0)
     node.learned(A, 1.5)
     node.forget_messages()
     node.durable()
@@ -278,8 +278,8 @@ def test_a_graft_is_answered_from_memory_or_from_the_store() -> None:
     node = node_with("p", fetch={B: b"stored"})
     node.publish(A, b"fresh", 1.0)
     drain(node)
-    node.receive("p", Pushes(grafts=(A, B, b"c" * 16)), 2.0)
-    assert sent(node, "p") == [Pushes((Push(A, 0, b"fresh"),)), Pushes((Push(B, 1, b"stored"),))]
+    node.receive("p", PushFrame(grafts=(A, B, b"c" * 16)), 2.0)
+    assert sent(node, "p") == [PushFrame((Push(A, 0, b"fresh"),)), PushFrame((Push(B, 1, b"stored"),))]
     assert node.stats()["grafts_refused"] == 1
 
 
@@ -287,7 +287,7 @@ def test_sixteen_bytes_do_not_buy_a_megabyte_without_end() -> None:
     node = node_with("p", settings=GossipSettings(grafts_per_s=10))
     node.publish(A, b"x", 1.0)
     drain(node)
-    node.receive("p", Pushes(grafts=(A,) * 100), 2.0)
+    node.receive("p", PushFrame(grafts=(A,) * 100), 2.0)
     assert node.stats()["grafts_answered"] == 10
 
 
@@ -295,7 +295,7 @@ def test_a_neighbour_that_answers_as_much_as_it_promises_owes_nothing() -> None:
     """One that announces more at once than it answers in a second is no liar."""
     ledger = Ledger()
     publisher, asker = node_with("asker", "other"), node_with("publisher", ledger=ledger)
-    publisher.receive("asker", Pushes(prune=True), 1.0)
+    publisher.receive("asker", PushFrame(prune=True), 1.0)
     mids = [n.to_bytes(16, "big") for n in range(3_000)]
     for mid in mids:
         publisher.publish(mid, b"x", 1.0)
@@ -306,7 +306,7 @@ def test_a_neighbour_that_answers_as_much_as_it_promises_owes_nothing() -> None:
                 asker.accepted(delivery, now)
                 held.add(delivery.mid)
         for frame in [e.frame for e in run_to(asker, now) if isinstance(e, SendFrame)]:
-            asked += len(frame.grafts) if isinstance(frame, Pushes) else 0
+            asked += len(frame.grafts) if isinstance(frame, PushFrame) else 0
             publisher.receive("asker", frame, now)
         now += 0.05
     assert held == set(mids)
@@ -317,8 +317,8 @@ def test_a_neighbour_that_answers_as_much_as_it_promises_owes_nothing() -> None:
 
 def test_who_owes_a_message_is_not_asked_for_it_again() -> None:
     node = node_with("p")
-    node.receive("p", Pushes(ihaves=(A,)), 1.0)
-    grafts = [e for e in run_to(node, 5.0) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))]
+    node.receive("p", PushFrame(ihaves=(A,)), 1.0)
+    grafts = [e for e in run_to(node, 5.0) if isinstance(e, SendFrame) and e.frame == PushFrame(grafts=(A,))]
     assert len(grafts) == 1
 
 
@@ -328,7 +328,7 @@ def test_a_batch_of_calls_makes_one_frame() -> None:
         node.publish(i.to_bytes(16, "big"), b"x", 1.0)
     frames = sent(node, "p")
     assert len(frames) == 1
-    assert isinstance(frames[0], Pushes)
+    assert isinstance(frames[0], PushFrame)
     assert len(frames[0].items) == 50
 
 
@@ -338,7 +338,7 @@ def test_what_our_people_wrote_leaves_before_a_flood_that_is_relayed() -> None:
         (delivery,) = node.receive("q", push((i.to_bytes(16, "big"), bytes(100))), 1.0)
         node.accepted(delivery, 1.0)
     node.publish(A, b"ours", 1.0)
-    first, second = [f for f in sent(node, "p") if isinstance(f, Pushes)]
+    first, second = [f for f in sent(node, "p") if isinstance(f, PushFrame)]
     assert [item.mid for item in first.items] == [A]
     assert len(second.items) == 10
     assert (is_own(first), is_own(second)) == (True, False)
@@ -347,9 +347,14 @@ def test_what_our_people_wrote_leaves_before_a_flood_that_is_relayed() -> None:
 def test_whose_a_frame_is_can_be_told_from_its_first_bytes() -> None:
     ours = [Push(bytes([n]) * 16, 0, b"x" * n) for n in range(3)]
     others = [Push(bytes([n]) * 16, n, b"x") for n in range(1, 256)]
-    frames = [Pushes(tuple(ours)), Pushes((*ours, *others)), Pushes((*others, *ours)), Pushes((ours[0],) * 512)]
-    frames += [Pushes(tuple(others[:n])) for n in range(256)] + [Pushes(tuple(ours * n)) for n in range(1, 90)]
-    frames += [Pushes((), (A,), (B,), True), Pushes((ours[1],), (A,), (B,), True)]
+    frames = [
+        PushFrame(tuple(ours)),
+        PushFrame((*ours, *others)),
+        PushFrame((*others, *ours)),
+        PushFrame((ours[0],) * 512),
+    ]
+    frames += [PushFrame(tuple(others[:n])) for n in range(256)] + [PushFrame(tuple(ours * n)) for n in range(1, 90)]
+    frames += [PushFrame((), (A,), (B,), True), PushFrame((ours[1],), (A,), (B,), True)]
     for frame in frames:
         assert opens_as_own(encode_message(GossipFrame(encode_frame(frame)))) == is_own(frame)
     for other in (Join(("/ip4/127.0.0.1/tcp/1",)), NoNeighbour()):
@@ -362,7 +367,7 @@ def test_a_large_backlog_leaves_in_frames_of_bounded_size() -> None:
     for i in range(50):
         node.publish(i.to_bytes(16, "big"), bytes(100), 1.0)
     frames = [e.frame for e in run_to(node, 1.9) if isinstance(e, SendFrame)]
-    sizes = [sum(len(item.payload) for item in f.items) for f in frames if isinstance(f, Pushes)]
+    sizes = [sum(len(item.payload) for item in f.items) for f in frames if isinstance(f, PushFrame)]
     assert sizes == [1000] * 5
 
 
@@ -379,7 +384,7 @@ def test_every_memory_is_bounded_under_a_flood() -> None:
         mid = i.to_bytes(16, "big")
         node.publish(mid, bytes(30), 1.0)
         node.receive("p", push((b"x" * 8 + mid[8:], b"y")), 1.0)
-        node.receive("p", Pushes(ihaves=(b"z" * 8 + mid[8:],)), 1.0)
+        node.receive("p", PushFrame(ihaves=(b"z" * 8 + mid[8:],)), 1.0)
     stats = node.stats()
     assert stats["seen"] <= 200
     assert stats["recent_bytes"] <= 1000
@@ -387,7 +392,7 @@ def test_every_memory_is_bounded_under_a_flood() -> None:
     assert stats["missing"] <= 30
     assert stats["overflowed"] > 0
     node.hold("q", False, 1.0)
-    waiting = [f for f in sent(node, "q") if isinstance(f, Pushes)]
+    waiting = [f for f in sent(node, "q") if isinstance(f, PushFrame)]
     assert sum(len(f.items) for f in waiting) <= 10
     assert sum(len(f.ihaves) for f in waiting) <= 40
 
@@ -492,18 +497,18 @@ def test_a_neighbour_that_had_to_ask_for_own_posts_gets_them_pushed() -> None:
 
     def told(until: float) -> list[bool]:
         frames = [e.frame for e in run_to(node, until) if isinstance(e, SendFrame) and e.peer == "p"]
-        return [bool(frame.items) for frame in frames if isinstance(frame, Pushes)]
+        return [bool(frame.items) for frame in frames if isinstance(frame, PushFrame)]
 
-    node.receive("p", Pushes(prune=True), 1.0)
+    node.receive("p", PushFrame(prune=True), 1.0)
     node.publish(A, b"x", 1.1)
     assert told(3.0) == [False]
-    node.receive("p", Pushes(grafts=(A,)), 3.0)
-    node.receive("p", Pushes(prune=True), 3.1)
+    node.receive("p", PushFrame(grafts=(A,)), 3.0)
+    node.receive("p", PushFrame(prune=True), 3.1)
     assert told(3.2) == [True]
     node.publish(B, b"y", 4.0)
     assert told(6.0) == [True]
     node.receive("q", push((C, b"z")), 6.1)
-    node.accepted(Delivery(C, b"z", 1, "q"), 6.1)
+    node.accepted(DeliverMessage(C, b"z", 1, "q"), 6.1)
     assert told(8.0) == [False], "what is relayed is not"
     later = 3.0 + GossipSettings().own_s
     node.publish(D, b"w", later)
@@ -564,9 +569,9 @@ def test_an_announced_message_is_not_asked_for_while_a_copy_is_being_judged() ->
 
     def asked(until: float) -> int:
         frames = [e.frame for e in run_to(node, until) if isinstance(e, SendFrame) and e.peer == "q"]
-        return sum(len(frame.grafts) for frame in frames if isinstance(frame, Pushes))
+        return sum(len(frame.grafts) for frame in frames if isinstance(frame, PushFrame))
 
-    node.receive("q", Pushes((), (A,)), 1.0)
+    node.receive("q", PushFrame((), (A,)), 1.0)
     node.receive("p", push((A, b"x")), 1.5)
     assert asked(1.4 + s.pending_s) == 0
     assert asked(1.6 + s.pending_s) == 1
@@ -576,13 +581,13 @@ def test_what_was_announced_and_has_come_leaves_nothing_behind() -> None:
     node = node_with("p")
     for n in range(10_000):
         mid = b"%016d" % n
-        node.receive("p", Pushes((), (mid,)), 1.0)
+        node.receive("p", PushFrame((), (mid,)), 1.0)
         node.learned(mid, 1.0)
     node.durable()
     assert len(node._tree.due) <= STALE + 1
-    node.receive("p", Pushes((), (A,)), 1.0)
+    node.receive("p", PushFrame((), (A,)), 1.0)
     frames = [e.frame for e in run_to(node, 2.5) if isinstance(e, SendFrame)]
-    assert sum(len(frame.grafts) for frame in frames if isinstance(frame, Pushes)) == 1
+    assert sum(len(frame.grafts) for frame in frames if isinstance(frame, PushFrame)) == 1
 
 
 def test_one_of_many_missing_messages_is_asked_for_at_once_so_that_the_tree_is_whole_again() -> None:
@@ -590,9 +595,9 @@ def test_one_of_many_missing_messages_is_asked_for_at_once_so_that_the_tree_is_w
 
     def asked(missing: int) -> int:
         node = node_with("p")
-        node.receive("p", Pushes((), tuple(b"%016d" % n for n in range(missing))), 1.0)
+        node.receive("p", PushFrame((), tuple(b"%016d" % n for n in range(missing))), 1.0)
         frames = [e.frame for e in run_to(node, 1.5) if isinstance(e, SendFrame) and e.peer == "p"]
-        return sum(len(frame.grafts) for frame in frames if isinstance(frame, Pushes))
+        return sum(len(frame.grafts) for frame in frames if isinstance(frame, PushFrame))
 
     assert [asked(missing) for missing in (hurry - 1, hurry, 10 * hurry)] == [0, 1, 1]
 
@@ -755,7 +760,7 @@ def test_a_named_contact_is_not_forgotten_for_others() -> None:
 
 def test_one_peer_that_calls_itself_a_platform_of_accounts_here_stays_linked() -> None:
     host, other = WriterKey(b"h" * 32), WriterKey(b"o" * 32)
-    named = NamedByOperator({"c"}, is_host={host}.__contains__)
+    named = OperatorTrust({"c"}, is_host={host}.__contains__)
     for peer, platform in (("p", host), ("q", host), ("r", other), ("s", b"")):
         named.said(peer, platform)
     assert [peer for peer in "cpqrs" if peer in named] == ["c", "q"]

@@ -13,7 +13,7 @@ from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log, key_digest
-from banyan_crdt.logs import Granted, within_limits
+from banyan_crdt.logs import PathGrant, within_limits
 from banyan_crdt.ops import Grant, Init, Op, Pin, Put, Slot
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import (
@@ -27,16 +27,16 @@ from banyan_crdt.run import (
     verify_run,
 )
 from banyan_crdt.state import AccountState, account_state
-from banyan_replica.intake import counting, joints
+from banyan_replica.host import PartItem
+from banyan_replica.intake import joints, log_recount
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.surroundings import PartItem
-from banyan_replica.sync.serve import control_items, log_items, pin_of
+from banyan_replica.sync.item_builder import control_items, log_items, pin_of
 from banyan_replica.wire import MAX_FRAME, DataItems, RunItem, encode_message
 from banyan_schema.social import Post, encode_post
 from banyan_storage.check import StoreProblem, verify
+from banyan_storage.entry_records import encode_record
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.reader import Arrival
-from banyan_storage.records import encode_record
+from banyan_storage.reader import ArrivedEntry
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import SocialViews
@@ -88,7 +88,7 @@ def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
     return b
 
 
-def assert_served_alike(store: Store, arrivals: Sequence[Arrival]) -> None:
+def assert_served_alike(store: Store, arrivals: Sequence[ArrivedEntry]) -> None:
     """Serving with arrivals that were read before gives the same as without."""
     for log in {row.log for row in arrivals if row.log.log}:
         came = [row for row in arrivals if row.log == log]
@@ -157,7 +157,7 @@ def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: i
         by_id = {e.id: e for e in real}
         node, oracle = Ingest(memory_store(REALM), REALM), Oracle(REALM)
         order = [rng.choice(real) for _ in range(2 * len(real))] + rng.sample(real, len(real)) + real
-        before = list[Arrival]()
+        before = list[ArrivedEntry]()
         for e in order:
             try:
                 if e.header.log:
@@ -418,8 +418,8 @@ def refused_by(tight: Tight, log: Sequence[Entry], first: int) -> str:
 
 
 def test_half_a_run_past_a_limit_is_always_held_and_branches_give_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
-    monkeypatch.setattr(counting.Counting, "_twice", lambda *_: (0, 0))  # no longer one is taken
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(log_recount.LogRecount, "_twice", lambda *_: (0, 0))  # no longer one is taken
     tight = Tight()
     log = tight.write(8)
     tight.say(Pin(tight.name.writer, 1, 0, log[0].id))
@@ -445,14 +445,14 @@ def test_half_a_run_past_a_limit_is_always_held_and_branches_give_way_to_it(monk
 def test_a_longer_tail_is_held_until_what_cannot_give_way_is_twice_what_the_log_may_hold(
     entries: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 2)
     monkeypatch.setattr(joints, "MAX_RUN_ENTRIES", 2)
     results = set[bool]()
     for n in range(4, 12):
         tight = Tight(entries, size)
         log = [e._replace(sig=None) for e in tight.write(1 + n)]
         whole = tight.write(1, "end", log)
-        granted = Granted(Grant(tight.name.writer, 1, 1, 8, None, None, None), tight.control[-1].header.time, 0)
+        granted = PathGrant(Grant(tight.name.writer, 1, 1, 8, None, None, None), tight.control[-1].header.time, 0)
         count = sum(within_limits(tight.realm, granted, e.header.seq, e.header.time, e.header.total) for e in whole)
         tail = whole[count:]
         taken = len(tail) <= 2 * entries and sum(len(encode_record(0, e)) for e in tail) <= 2 * size
@@ -473,7 +473,7 @@ def test_a_longer_tail_is_held_until_what_cannot_give_way_is_twice_what_the_log_
 
 
 def test_of_tails_that_one_signature_makes_needless_none_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 3)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 3)
     tight = Tight(12, 10_000)
     log = [e._replace(sig=None) for e in tight.write(12)]
     for k in range(1, 13):
@@ -489,7 +489,7 @@ def test_of_tails_that_one_signature_makes_needless_none_stays(monkeypatch: pyte
 def test_contradictory_pins_give_room_for_twice_what_the_log_may_hold(
     entries: int, size: int, fit: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 1)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 1)
     tight = Tight(entries, size)
     branches = [tight.write(3, tag) for tag in "abcdefghij"]
     for branch in branches:
@@ -503,7 +503,7 @@ def test_contradictory_pins_give_room_for_twice_what_the_log_may_hold(
 
 
 def test_above_a_limit_a_pin_gives_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 2)
     tight = Tight()
     honest = tight.write(9)
     tight.say(Pin(tight.name.writer, 1, 8, honest[8].id))
@@ -519,8 +519,8 @@ def test_above_a_limit_a_pin_gives_no_room(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_run_that_ends_at_a_cut_is_taken_though_no_room_is_left_for_its_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counting.Counting, "takes_tail", lambda *_: False)
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(log_recount.LogRecount, "takes_tail", lambda *_: False)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 2)
     an = Person()
     log, node = an.write(10), known(an)
     node.control(an.id, [an.say(an.cut("phone", log[4]))], NOW_MS)
@@ -573,7 +573,7 @@ def test_of_many_branches_all_are_held_in_any_order_and_two_are_served() -> None
 def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_shown_to_stand_above(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 5)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 5)
     an = Person()
     honest, forged = an.write(60), [an.write(2, tag=t) for t in "xy"]
     pin = an.pin(honest[50])
@@ -597,7 +597,7 @@ def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_sho
 
 
 def test_entries_below_a_pin_are_held_even_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(log_recount, "BESIDE_ENTRIES", 2)
     an = Person()
     honest = an.write(20)
     an.say(an.pin(honest[12]))

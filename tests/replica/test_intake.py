@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head
-from banyan_replica.intake.intake import JUDGED_ROWS, SHORT_CONTROL, Judged
+from banyan_replica.intake.intake import JUDGED_ROWS, SHORT_CONTROL, IntakeResult
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun
 from banyan_replica.peers.limits import Limits
 from tests.crdt.make import Person
@@ -12,7 +12,7 @@ from tests.replica.helpers import NOW_MS, World, control_item, data, run_item
 from tests.replica.judging import run_of
 
 
-def judge(w: World, item: CheckedRun | CheckedControl) -> Judged:
+def judge(w: World, item: CheckedRun | CheckedControl) -> IntakeResult:
     a = w.replicas["a"]
     judged = a.intake.item(a.links["r"], item, w.now, NOW_MS)
     a.store.commit()

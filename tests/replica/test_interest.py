@@ -15,9 +15,9 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.sync import shares
+from banyan_replica.sync import partial_frontier
 from banyan_replica.sync.names import AGAIN_S, Names
-from banyan_replica.sync.shares import AT_ONCE, Share
+from banyan_replica.sync.partial_frontier import AT_ONCE, PartialFrontier
 from banyan_replica.wire import (
     GossipFrame,
     Heads,
@@ -542,7 +542,7 @@ def test_a_share_is_the_frontier_of_its_accounts_whatever_comes_and_goes() -> No
     for p in people[:30]:  # nothing is held of the others
         r.ingest.control(p.id, p.control, NOW_MS)
     every = [p.id[:16] for p in people] + [names(1, str(k)) for k in range(40)]
-    share = Share(r.store, TEST.id, dict.fromkeys(rng.sample(every, 20)))
+    share = PartialFrontier(r.store, TEST.id, dict.fromkeys(rng.sample(every, 20)))
     for _ in range(60):
         pick = set(rng.sample(every, rng.randrange(12)))
         share.change(pick - share.names.keys(), pick & share.names.keys())
@@ -614,10 +614,10 @@ def test_accounts_of_many_logs_cost_what_is_read_of_them(monkeypatch: pytest.Mon
     for number in range(1, 9):
         w.post("a", an, 1, number=number)
     heads, name = len(w.replicas["a"].store.heads(an.id)), an.id[:16]
-    share = Share(w.replicas["a"].store, bytes(32), {})
+    share = PartialFrontier(w.replicas["a"].store, bytes(32), {})
     assert share.change({name}, ()) == 1 + heads
     assert share.change((), {name}) == 1 + heads
-    monkeypatch.setattr(shares, "AT_ONCE", 4)
+    monkeypatch.setattr(partial_frontier, "AT_ONCE", 4)
     assert share.change({name}, ()) == 4 + 1
 
 

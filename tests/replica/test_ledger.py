@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.errors import BadSignature, Malformed
-from banyan_replica.gossip.frames import Delivery, DropPeer, Join, Pushes
+from banyan_replica.gossip.frames import DeliverMessage, DropPeer, Join, PushFrame
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import NEWS, Breach, Charge, Ledger, Offence, Scale, charge_of
@@ -170,7 +170,7 @@ def test_a_peer_that_does_not_honour_what_it_announces_is_let_go() -> None:
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
     node.peer_up("p", group="g", outbound=False, addrs=("/dns/p.org/tcp/1",), now=0.0)
     node.receive("p", Join(), 0.0)
-    node.receive("p", Pushes(ihaves=tuple(k.to_bytes(16, "big") for k in range(60))), 1.0)
+    node.receive("p", PushFrame(ihaves=tuple(k.to_bytes(16, "big") for k in range(60))), 1.0)
     dropped = []
     for tenth in range(10, 400):
         node.handle_timer(tenth / 10)
@@ -186,7 +186,7 @@ def test_news_by_gossip_is_credit_in_the_ledger() -> None:
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
     node.peer_up("p", group="g", outbound=False, addrs=(), now=0.0)
     for k in range(2):
-        node.accepted(Delivery(k.to_bytes(16, "big"), b"x", 1, "p"), 0.0)
+        node.accepted(DeliverMessage(k.to_bytes(16, "big"), b"x", 1, "p"), 0.0)
     assert ledger.charge("p", done(Offence.UNHONOURED), 0.0) == "stays"
     assert ledger.points("p", 0.0) == 0
     ledger.charge("p", done(Offence.UNHONOURED), 0.0)

@@ -135,7 +135,7 @@ def has_text(w: World, at: str, entry: EntryId) -> bool:
 
 
 def pushed(item: RunItem, last: EntryId) -> GossipFrame:
-    return GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(last[:16], 0, encode(encode_item(item))),))))
+    return GossipFrame(frames.encode_frame(frames.PushFrame((frames.Push(last[:16], 0, encode(encode_item(item))),))))
 
 
 @pytest.mark.parametrize("by_data", [False, True])
@@ -175,11 +175,11 @@ def test_a_post_that_came_without_its_content_is_asked_of_a_neighbour_that_annou
         w.rogue(peer, "a")
         w.say(peer, "a", GossipFrame(frames.encode_frame(frames.Join((f"/{peer}",)))), DataItems([control_item(an)]))
     w.say("r", "a", pushed(RunItem(run_bytes([post], 0, 1), []), post.id))
-    w.say("h", "a", GossipFrame(frames.encode_frame(frames.Pushes(ihaves=(post.id[:16],)))))
+    w.say("h", "a", GossipFrame(frames.encode_frame(frames.PushFrame(ihaves=(post.id[:16],)))))
 
     def asked() -> bool:
         of = [frames.decode_frame(m.frame) for m in w.heard["h"] if isinstance(m, GossipFrame)]
-        return any(isinstance(f, frames.Pushes) and post.id[:16] in f.grafts for f in of)
+        return any(isinstance(f, frames.PushFrame) and post.id[:16] in f.grafts for f in of)
 
     assert w.until(asked, 3) <= GossipSettings().graft_s + 0.25
     w.say("h", "a", pushed(RunItem(run_bytes([post], 0, 1), [text]), post.id))

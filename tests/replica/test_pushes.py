@@ -11,7 +11,7 @@ from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_run
-from banyan_replica.gossip.frames import AnyFrame, Delivery, Join, Push, Pushes, encode_frame
+from banyan_replica.gossip.frames import AnyFrame, DeliverMessage, Join, Push, PushFrame, encode_frame
 from banyan_replica.gossip.pushes import joined, opened, relays, without_messages
 from banyan_replica.intake.intake import account_of
 from banyan_replica.intake.prepare import CheckedRun, check_items
@@ -33,7 +33,7 @@ def singles(world: World, n: int, name: str = "An") -> list[Push]:
 
 
 def checked(item: Push) -> CheckedRun:
-    found = opened(Delivery(item.mid, item.payload, item.hop, "p"))
+    found = opened(DeliverMessage(item.mid, item.payload, item.hop, "p"))
     assert isinstance(found, RunItem)
     (run,) = check_items(TEST, [found])
     assert isinstance(run, CheckedRun)
@@ -143,7 +143,7 @@ def say(b: Replica, world: World, frame: list[object]) -> None:
 def test_whose_a_run_is_can_be_told_without_decoding_it() -> None:
     """So runs of no interest are not decoded, and others only once."""
     for item in singles(World("a"), 2):
-        found = opened(Delivery(item.mid, item.payload, item.hop, "p"))
+        found = opened(DeliverMessage(item.mid, item.payload, item.hop, "p"))
         assert isinstance(found, RunItem)
         account = account_of(found)
         assert account == checked(item).run.log.account
@@ -155,9 +155,9 @@ def test_whose_a_run_is_can_be_told_without_decoding_it() -> None:
 
 def test_an_item_that_is_none_is_a_verdict_and_no_fault() -> None:
     for payload in (b"", b"\xff", encode([7]), encode([1, b"x", []])[:-1]):
-        assert isinstance(opened(Delivery(bytes(16), payload, 0, "p")), Exception)
+        assert isinstance(opened(DeliverMessage(bytes(16), payload, 0, "p")), Exception)
     item = RunItem(b"run", [])
-    assert opened(Delivery(bytes(16), encode(encode_item(item)), 0, "p")) == item
+    assert opened(DeliverMessage(bytes(16), encode(encode_item(item)), 0, "p")) == item
 
 
 def gossip(frame: AnyFrame) -> bytes:
@@ -166,9 +166,9 @@ def gossip(frame: AnyFrame) -> bytes:
 
 def test_what_others_wrote_is_told_from_all_else_that_a_peer_says() -> None:
     own, others = Push(b"a" * 16, 0, b"x"), Push(b"b" * 16, 1, b"x")
-    assert relays(gossip(Pushes((others, own))))
-    assert relays(gossip(Pushes((), (b"a" * 16,))))
-    assert not relays(gossip(Pushes((own, others))))
+    assert relays(gossip(PushFrame((others, own))))
+    assert relays(gossip(PushFrame((), (b"a" * 16,))))
+    assert not relays(gossip(PushFrame((own, others))))
     assert not relays(gossip(Join()))
     assert not relays(encode_message(Root(1, bytes(32), 1)))
     assert not relays(b"")
@@ -176,8 +176,8 @@ def test_what_others_wrote_is_told_from_all_else_that_a_peer_says() -> None:
 
 def test_without_messages_a_peer_still_asks_and_wants_to_be_spared() -> None:
     ids, push = (b"a" * 16, b"b" * 16), Push(b"c" * 16, 1, b"x")
-    assert without_messages(gossip(Pushes((push,), ids))) is None
-    assert without_messages(gossip(Pushes((push,), ids, ids))) == gossip(Pushes((), (), ids))
-    assert without_messages(gossip(Pushes((push,), (), (), True))) == gossip(Pushes((), (), (), True))
-    for raw in (gossip(Pushes((push,)))[:-1], gossip(Pushes((Push(b"short", 1, b"x"),))), gossip(Join()), b""):
+    assert without_messages(gossip(PushFrame((push,), ids))) is None
+    assert without_messages(gossip(PushFrame((push,), ids, ids))) == gossip(PushFrame((), (), ids))
+    assert without_messages(gossip(PushFrame((push,), (), (), True))) == gossip(PushFrame((), (), (), True))
+    for raw in (gossip(PushFrame((push,)))[:-1], gossip(PushFrame((Push(b"short", 1, b"x"),))), gossip(Join()), b""):
         assert without_messages(raw) == raw, "it is judged as it is"

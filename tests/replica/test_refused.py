@@ -15,7 +15,7 @@ from banyan_node.api.methods import comparison
 from banyan_node.context import Context
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add_one, decode, empty, key_of, pack, place, submod, weight
-from banyan_replica.sync.refused import Refused
+from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
 from banyan_replica.wire import AS_IF, Heads, Sketch, SketchCells, SketchNames, Wants
 from tests.crdt.make import Person
 from tests.model.world_net import Tuning, tuned
@@ -49,7 +49,7 @@ def table(key: Key, heads: dict[LogId, Head]) -> Numbers:
     return out
 
 
-def differ(refused: Refused, key: Key, mine: dict[LogId, Head], theirs: dict[LogId, Head]) -> dict[int, int]:
+def differ(refused: UnacceptedLogs, key: Key, mine: dict[LogId, Head], theirs: dict[LogId, Head]) -> dict[int, int]:
     found = decode(submod(refused.shown(table(key, mine), key), table(key, theirs)))
     assert not found.left
     return found.items
@@ -58,7 +58,7 @@ def differ(refused: Refused, key: Key, mine: dict[LogId, Head], theirs: dict[Log
 @pytest.mark.parametrize("key", [KEY, SALTED])
 @pytest.mark.parametrize("seed", range(8))
 def test_only_what_was_not_refused_and_what_moved_since_is_found(seed: int, key: Key) -> None:
-    rng, refused = random.Random(seed), Refused(KEY)
+    rng, refused = random.Random(seed), UnacceptedLogs(KEY)
     names = [name(n + 1) for n in range(60)]
     mine = {log: head(rng, rng.choice((0, 3))) for log in names}
     theirs = dict(mine)
@@ -85,7 +85,7 @@ def test_only_what_was_not_refused_and_what_moved_since_is_found(seed: int, key:
 
 
 def test_what_stood_before_it_was_refused_stays_as_it_is_and_is_held_by_the_peer() -> None:
-    refused, theirs = Refused(KEY), head(random.Random(1), 5)
+    refused, theirs = UnacceptedLogs(KEY), head(random.Random(1), 5)
     refused.put(name(1), theirs, NOTHING, 9)
     t = weight(KEY, *id_words(theirs), 5, 0)
     assert refused.real(place(KEY, *name_words(name(1))), t) == 0
@@ -94,7 +94,7 @@ def test_what_stood_before_it_was_refused_stays_as_it_is_and_is_held_by_the_peer
 
 
 def test_as_many_are_remembered_as_there_is_room_for_and_each_has_its_turn() -> None:
-    rng, refused = random.Random(1), Refused(KEY)
+    rng, refused = random.Random(1), UnacceptedLogs(KEY)
     heads = {name(n): head(rng, n) for n in range(1, 8)}
     for log, theirs in heads.items():
         refused.put(log, theirs, NOTHING, 5)
@@ -204,8 +204,8 @@ def test_an_answer_that_claims_nothing_is_not_taken_for_a_claim() -> None:
 
 
 def test_of_two_logs_that_were_ground_to_have_one_place_the_later_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_replica.sync.refused.place", lambda *_: 7)
-    refused, rng = Refused(KEY), random.Random(1)
+    monkeypatch.setattr("banyan_replica.sync.unaccepted_logs.place", lambda *_: 7)
+    refused, rng = UnacceptedLogs(KEY), random.Random(1)
     for log in (name(1), name(2), name(1)):
         refused.put(log, head(rng, 3), NOTHING, 9)
         assert len(refused) == 1

@@ -3,8 +3,8 @@
 import pytest
 
 from banyan_replica.peers.limits import Limits
-from banyan_replica.sync import serving
-from banyan_replica.sync.serving import BLOCK, SMALL
+from banyan_replica.sync import bulk_sender
+from banyan_replica.sync.bulk_sender import BLOCK, SMALL
 from banyan_replica.wire import (
     DataItems,
     GossipFrame,
@@ -64,7 +64,7 @@ def test_who_was_away_is_sent_what_came_and_asks_for_nothing_by_name() -> None:
 
 @pytest.mark.parametrize("block", [BLOCK, 7])
 def test_a_log_that_was_touched_often_is_sent_once(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "BLOCK", block)
+    monkeypatch.setattr(bulk_sender, "BLOCK", block)
     w = World("a", "b")
     people = filled(w, "a", 3, 2)
     met(w, "a", "b")

@@ -16,8 +16,8 @@ from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
-from banyan_replica.gossip import spreading
-from banyan_replica.gossip.frames import Join, Push, Pushes, encode_frame
+from banyan_replica.gossip import store_bridge
+from banyan_replica.gossip.frames import Join, Push, PushFrame, encode_frame
 from banyan_replica.intake.prepare import prepare
 from banyan_replica.peers.flow import FIRST_ROOM, OVERSHOOT, WINDOW
 from banyan_replica.peers.ledger import Scale
@@ -247,7 +247,7 @@ def test_a_post_reaches_neighbours_of_neighbours_in_a_few_delays() -> None:
 
 
 def gossip(item: ControlItem | RunItem, mid: bytes) -> GossipFrame:
-    return GossipFrame(encode_frame(Pushes((Push(mid[:16], 0, encode(encode_item(item))),))))
+    return GossipFrame(encode_frame(PushFrame((Push(mid[:16], 0, encode(encode_item(item))),))))
 
 
 def test_an_old_message_told_again_is_neither_charged_nor_passed_on() -> None:
@@ -320,7 +320,7 @@ def test_a_large_message_that_was_read_ahead_comes_to_the_same_and_is_not_read_a
         prepared = prepare(TEST, frame, pushed=True) if ahead else None
         with monkeypatch.context() as patch:
             if ahead and "forged" not in kind:
-                patch.setattr(spreading, "opened", lambda delivery: pytest.fail("it is read again"))
+                patch.setattr(store_bridge, "opened", lambda delivery: pytest.fail("it is read again"))
             w.replicas["a"].receive("r", frame, w.now, prepared)
         w.run(0.1)
         found.append((w.head("a", an.log()), w.points("a", "r"), len(w.rejections("a"))))
@@ -340,7 +340,7 @@ def test_no_stranger_can_make_a_node_announce_what_it_does_not_send() -> None:
     w.say("r", "a", data(run_item(branches[0])), data(run_item(branches[1])))
     w.run(3)
     mids = tuple(log[0].id[:16] for log in branches[2:])
-    w.say("r", "a", GossipFrame(encode_frame(Pushes(ihaves=mids))))
+    w.say("r", "a", GossipFrame(encode_frame(PushFrame(ihaves=mids))))
     w.say("r", "a", *(gossip(run_item(log), log[0].id) for log in branches[2:]))
     w.run(12)
     assert w.points("a", "r") == w.points("b", "a") == 0

@@ -15,16 +15,16 @@ from banyan_crdt.entry import decode_header
 from banyan_crdt.ids import EntryId, Head, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import Run, decode_control, decode_run, run_row_bytes, verify_run
+from banyan_replica.host import ALONE
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.joints import stands_above
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.surroundings import ALONE
+from banyan_replica.sync.bulk_sender import FEW_ITEMS, FRAME_DECODED, SMALL, WORK_DECODED, BulkSender
+from banyan_replica.sync.item_builder import control_items, locator, log_items, pin_of, start_of
 from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
-from banyan_replica.sync.serve import control_items, locator, log_items, pin_of, start_of
-from banyan_replica.sync.serving import FEW_ITEMS, FRAME_DECODED, SMALL, WORK_DECODED, Serving
-from banyan_replica.sync.sound import Sound
+from banyan_replica.sync.send_check import SendCheck
 from banyan_replica.wire import (
     LAST,
     MAX_LOCATOR,
@@ -164,7 +164,7 @@ def test_where_what_counts_is_signed_too_far_above_a_branch_vouches_for_it(monke
     near, chosen = an.write(1, below=trunk, tag="near"), an.write(6, below=trunk, tag="far")
     an.say(an.pin(chosen[9]))
     node = known(an)
-    for module in ("banyan_replica.sync.serve", "banyan_crdt.logs"):
+    for module in ("banyan_replica.sync.item_builder", "banyan_crdt.logs"):
         monkeypatch.setattr(f"{module}.RUN_ROWS_BYTES", sum(run_row_bytes(e.ops) for e in chosen[:6]))
     give(node, near)
     give(node, chosen, 4)
@@ -178,7 +178,7 @@ def test_arrivals_at_hand_make_no_run_of_more_entries_than_a_run_may_have(monkey
     with node.together.batch():  # else each arrival but those of one run names its parent
         for n in range(0, 20, 5):
             give(node, log[: n + 5], n)
-    monkeypatch.setattr("banyan_replica.sync.serve.MAX_RUN_ENTRIES", 8)
+    monkeypatch.setattr("banyan_replica.sync.item_builder.MAX_RUN_ENTRIES", 8)
     came = [row for row in node.store.arrivals(0, 99) if row.log == an.log()]
     assert len(came) == 20
     found = served(log_items(node.store, an.log(), 0, came=came))
@@ -227,7 +227,7 @@ def test_readers_that_stop_in_the_middle_of_the_evidence_keep_no_branches_in_mem
 def test_what_a_reader_got_does_not_stay_in_memory_until_it_takes_more() -> None:
     an, node = forked(2, 60)
     count = 0
-    for item in Sound(node.store).items("peer", an.log(), log_items(node.store, an.log(), 0, lambda: 100)):
+    for item in SendCheck(node.store).items("peer", an.log(), log_items(node.store, an.log(), 0, lambda: 100)):
         assert sys.getrefcount(item) <= 2, "this loop has it, and nobody else"
         count += 1
     assert count == 3  # the log, and a branch each
@@ -248,7 +248,7 @@ def test_a_reader_gets_two_branches_of_a_fork_though_others_come_while_it_reads(
 
 def test_a_question_that_waits_takes_little_memory_whatever_places_it_names() -> None:
     an, node = forked(2, 60)
-    serving = Serving(node.store, Limits(), {}, ALONE, [], node.pinned)
+    serving = BulkSender(node.store, Limits(), {}, ALONE, [], node.pinned)
     peer = PeerSession("peer", False, 0.0)
     peer.flow.may_send = 0
     rng = random.Random("places")
@@ -271,7 +271,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     an, node = forked(20, 60)
     log = node.store.chain(an.log())
     out: list[tuple[str, Message | bytes]] = []
-    serving = Serving(node.store, Limits(), {}, ALONE, out, node.pinned)
+    serving = BulkSender(node.store, Limits(), {}, ALONE, out, node.pinned)
     peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(6)]
     for peer in peers:
         peer.flow.room = WINDOW

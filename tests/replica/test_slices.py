@@ -8,9 +8,9 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
-from banyan_replica.gossip.frames import Push, Pushes, decode_frame, encode_frame
+from banyan_replica.gossip.frames import Push, PushFrame, decode_frame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
-from banyan_replica.intake.prepare import LARGE, CheckedRun, Prepared, prepare, slices
+from banyan_replica.intake.prepare import LARGE, CheckedRun, PreparedFrame, prepare, slices
 from banyan_replica.wire import Credit, DataItems, GossipFrame, Message, encode_item, encode_message, size_of
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
@@ -18,18 +18,18 @@ from tests.replica.helpers import run_item
 MOST = 4_096
 
 
-def prepared(message: Message) -> Prepared:
+def prepared(message: Message) -> PreparedFrame:
     return prepare(TEST, encode_message(message))
 
 
-def gossip(*sizes: int, **more: Any) -> Pushes:
-    return Pushes(tuple(Push(bytes([n % 251]) * 16, 1, bytes(size)) for n, size in enumerate(sizes)), **more)
+def gossip(*sizes: int, **more: Any) -> PushFrame:
+    return PushFrame(tuple(Push(bytes([n % 251]) * 16, 1, bytes(size)) for n, size in enumerate(sizes)), **more)
 
 
-def pushes_of(part: Prepared) -> Pushes:
+def pushes_of(part: PreparedFrame) -> PushFrame:
     assert isinstance(part.message, GossipFrame)
     found = decode_frame(part.message.frame)
-    assert isinstance(found, Pushes)
+    assert isinstance(found, PushFrame)
     return found
 
 
@@ -92,7 +92,7 @@ def test_a_large_message_of_the_gossip_is_read_ahead_and_goes_with_each_slice() 
     assert len(large) >= LARGE
     lie = bytes(LARGE)
     frame = GossipFrame(
-        encode_frame(Pushes(tuple(Push(bytes([n]) * 16, 0, raw) for n, raw in enumerate((small, large, lie)))))
+        encode_frame(PushFrame(tuple(Push(bytes([n]) * 16, 0, raw) for n, raw in enumerate((small, large, lie)))))
     )
     assert not prepared(frame).pushed
     whole = prepare(TEST, encode_message(frame), pushed=True)

@@ -11,8 +11,8 @@ from banyan_crdt.ops import Grant
 from banyan_replica.frontier.sketch import CELLS, Numbers, P, add_one, decode, empty, submod
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync import exchange
-from banyan_replica.sync.refused import Refused
-from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, Standing
+from banyan_replica.sync.known_differences import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, KnownDifferences
+from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
 from banyan_replica.wire import Heads, SketchCells, SketchNames, decode_message
 from tests.replica.flips import WAYS, Flips, Way
 from tests.replica.flips import measure as measure_flips
@@ -30,11 +30,13 @@ def table(items: dict[int, int]) -> Numbers:
     return out
 
 
-def spend(standing: Standing) -> None:
+def spend(standing: KnownDifferences) -> None:
     standing.again(COMPARED)
 
 
-def found(standing: Standing, mine: dict[int, int], theirs: dict[int, int], under_way: int = 0) -> dict[int, int]:
+def found(
+    standing: KnownDifferences, mine: dict[int, int], theirs: dict[int, int], under_way: int = 0
+) -> dict[int, int]:
     """One comparison of these items. Returns what was told because of it."""
     shown = submod(standing.shown(table(mine)), table(theirs))
     return standing.found(decode(shown).items, under_way, NOW)
@@ -44,7 +46,7 @@ def test_what_is_found_twice_stands_and_what_moves_is_found_beside_it() -> None:
     rng = random.Random(1)
     mine = {rng.randrange(P): rng.randrange(1, P) for _ in range(50)}
     theirs = {rng.randrange(P): rng.randrange(1, P) for _ in range(50)}
-    standing = Standing(NOW)
+    standing = KnownDifferences(NOW)
     assert len(found(standing, mine, theirs)) == 100
     assert len(found(standing, mine, theirs)) == 100, "once more: a frame may have been lost"
     assert found(standing, mine, theirs) == {}
@@ -61,7 +63,7 @@ def test_what_is_found_twice_stands_and_what_moves_is_found_beside_it() -> None:
 
 
 def test_what_is_under_way_does_not_stand_unless_there_is_more() -> None:
-    standing, mine = Standing(NOW), dict.fromkeys(range(1, 6), 1)
+    standing, mine = KnownDifferences(NOW), dict.fromkeys(range(1, 6), 1)
     for _ in range(3):
         assert len(found(standing, mine, {}, under_way=5)) == 5
     assert len(found(standing, mine, {}, under_way=4)) == 5
@@ -69,7 +71,7 @@ def test_what_is_under_way_does_not_stand_unless_there_is_more() -> None:
 
 
 def test_what_was_found_before_is_told_once_if_the_purse_is_spent() -> None:
-    standing, mine = Standing(NOW), dict.fromkeys(range(1, 6), 1)
+    standing, mine = KnownDifferences(NOW), dict.fromkeys(range(1, 6), 1)
     spend(standing)
     assert len(found(standing, mine, {}, under_way=9)) == 5
     assert found(standing, mine, {}, under_way=9) == {}
@@ -77,7 +79,7 @@ def test_what_was_found_before_is_told_once_if_the_purse_is_spent() -> None:
 
 
 def test_everything_is_compared_now_and_then_within_its_bytes() -> None:
-    standing = Standing(NOW)
+    standing = KnownDifferences(NOW)
     assert standing.whole(NOW)
     assert not standing.whole(NOW + WHOLE_S - 1)
     assert standing.whole(NOW + WHOLE_S)
@@ -92,7 +94,7 @@ def test_everything_is_compared_now_and_then_within_its_bytes() -> None:
 
 
 def test_where_there_is_a_reason_everything_is_compared_once_an_hour_all_the_same() -> None:
-    standing = Standing(NOW)
+    standing = KnownDifferences(NOW)
     for _ in range(100):
         spend(standing)
     assert not standing.whole(NOW)
@@ -106,7 +108,7 @@ def test_where_there_is_a_reason_everything_is_compared_once_an_hour_all_the_sam
 
 
 def test_what_differed_before_sums_were_compared_stands_once_the_purse_is_spent() -> None:
-    standing, mine = Standing(NOW), table({5: 6})
+    standing, mine = KnownDifferences(NOW), table({5: 6})
     assert standing.beyond(0, NOW)
     standing.differed(mine)
     assert standing.beyond(0, NOW), "news has paid"
@@ -120,8 +122,8 @@ def test_what_differed_before_sums_were_compared_stands_once_the_purse_is_spent(
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comparisons find what is refused, as if each side had something that the other needs (refused.py)."""
-    monkeypatch.setattr(Refused, "put", lambda *_: None)
+    """Comparisons find what is refused, as if each side had something that the other needs (unaccepted_logs.py)."""
+    monkeypatch.setattr(UnacceptedLogs, "put", lambda *_: None)
 
 
 @pytest.mark.usefixtures("told")
@@ -210,7 +212,7 @@ def test_what_moves_pays_for_comparing_since_comparisons_find_it_under_way() -> 
 
 
 def test_heads_that_move_and_nothing_was_stored_are_not_shown_beyond_some_an_hour() -> None:
-    standing, cells, some = Standing(NOW), empty(), COMPARED // 2 // MOVED + 1
+    standing, cells, some = KnownDifferences(NOW), empty(), COMPARED // 2 // MOVED + 1
     for at in range(1, 1_000):
         standing.recounted(at, 5, NOW)
         add_one(cells, at, 5)
@@ -231,7 +233,7 @@ def test_heads_that_move_and_nothing_was_stored_are_not_shown_beyond_some_an_hou
 
 
 def test_more_heads_than_cells_tell_are_shown_at_once_when_the_purse_has_that() -> None:
-    standing, cells = Standing(NOW), empty()
+    standing, cells = KnownDifferences(NOW), empty()
     for at in range(1, CELLS + 1_000):
         standing.recounted(at, 5, NOW)
         add_one(cells, at, 5)

@@ -17,17 +17,17 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_reading.queries import queries
-from banyan_reading.search.following import Follower
-from banyan_reading.search.index import Document, Index, used
-from banyan_reading.search.words import exact, fold, words_of
+from banyan_reading.search.fts_index import Document, FtsIndex, used
+from banyan_reading.search.indexer import Indexer
+from banyan_reading.search.query import exact, fold, words_of
 from banyan_replica.intake.prepare import CheckedRun, check_items
-from banyan_replica.intake.prices import cost, cost_of_content
-from banyan_replica.intake.strangers import ACCOUNT_PART
+from banyan_replica.intake.storage_cost import cost, cost_of_content
+from banyan_replica.intake.untrusted import ACCOUNT_PART
 from banyan_replica.outbox import Commit
-from banyan_replica.replica import Identity, Replica
+from banyan_replica.replica import PeerIdentity, Replica
 from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
-from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
-from banyan_sim.forge import Forge, Log
+from banyan_schema.social import FOLLOW, POST, OpDraft, Post, ReplyTo, Target, encode_post, react, relate, repost
+from banyan_sim.forge import Forge, ForgedLog
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
@@ -260,7 +260,7 @@ def test_control_entries_and_entries_beside_a_log_are_counted() -> None:
 # -- what it costs
 
 
-def begun(forge: Forge) -> tuple[Item, Log]:
+def begun(forge: Forge) -> tuple[Item, ForgedLog]:
     """A new account, and its first log."""
     account = forge.account()
     return account.item(), account.log(1)
@@ -371,12 +371,12 @@ def a_repost(forge: Forge) -> Said:
 def reply(forge: Forge) -> Said:
     to = target(forge)
     post = encode_post(Post("a", reply=ReplyTo(to, to)))
-    return filled(forge, Draft(Put(POST, CellKey(forge.random(16)), (), None), post))
+    return filled(forge, OpDraft(Put(POST, CellKey(forge.random(16)), (), None), post))
 
 
 def naming(forge: Forge) -> Said:
     post = encode_post(Post("", mentions=tuple(AccountId(forge.random(32)) for _ in range(10))))
-    return filled(forge, Draft(Put(POST, CellKey(forge.random(16)), (), None), post))
+    return filled(forge, OpDraft(Put(POST, CellKey(forge.random(16)), (), None), post))
 
 
 def add(forge: Forge) -> Said:
@@ -399,7 +399,7 @@ def replacement(forge: Forge) -> Said:
     return Put(POST, CellKey(forge.random(16)), tuple(Ref(EntryId(forge.random(32)), 0) for _ in range(4)), None), None
 
 
-def filled(forge: Forge, draft: Draft) -> Said:
+def filled(forge: Forge, draft: OpDraft) -> Said:
     assert isinstance(draft.op, Put | Add)
     part, raw = make_part(forge.random(16), draft.content or b"")
     return draft.op._replace(part=part), raw
@@ -441,7 +441,7 @@ SHAPES += [saying(say, each) for say in (add, put, tomb, deletion, replacement) 
 def test_what_strangers_take_is_counted_at_no_less_than_it_costs_on_the_disk(shape: Shape, tmp_path: Path) -> None:
     with closing(LmdbEngine(tmp_path / "store", TABLES)) as engine:
         store = Store(engine, TEST, new_store_id=bytes(16), views=SocialViews())
-        replica = Replica(store, TEST, Identity("b"), random.Random(1), random.Random(1).randbytes)
+        replica = Replica(store, TEST, PeerIdentity("b"), random.Random(1), random.Random(1).randbytes)
         replica.room.set_room("", 1 << 40, "all")
         replica.peer_up("a", group="a", outbound=False, addrs=(), now=START_S)
         link, forge = replica.links["a"], Forge(random.Random(2).randbytes, lambda: NOW_MS)
@@ -455,8 +455,8 @@ def test_what_strangers_take_is_counted_at_no_less_than_it_costs_on_the_disk(sha
             if not n % 100:
                 commit(replica)
         commit(replica)
-        with closing(Index(tmp_path / "search.db", bytes(16))) as index:
-            follower, more = Follower(index), True
+        with closing(FtsIndex(tmp_path / "search.db", bytes(16))) as index:
+            follower, more = Indexer(index), True
             while more:
                 with queries(engine, TEST) as q:
                     more = follower.step(q, 1_000)
@@ -497,11 +497,11 @@ def test_words_are_counted_at_no_less_than_their_index_takes(kind: str, late: bo
     forge, texts = Forge(random.Random(2).randbytes, lambda: NOW_MS), list[Post]()
     for _ in numbers(1_200 if kind == "short" else 50):
         texts.append(Post(TEXTS[kind](forge), created_ms=NOW_MS))
-    index, documents, counted = Index(tmp_path / "search.db", bytes(16)), list[Document](), 0
+    index, documents, counted = FtsIndex(tmp_path / "search.db", bytes(16)), list[Document](), 0
     account = forge.account()
     for n, post in enumerate(texts):
         key = CellKey(forge.random(16))
-        op, raw = filled(forge, Draft(Put(POST, key, (), None), encode_post(post)))
+        op, raw = filled(forge, OpDraft(Put(POST, key, (), None), encode_post(post)))
         if late:
             counted += cost_of_content(raw or b"")
         else:

@@ -28,7 +28,7 @@ from banyan_crdt.ids import CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Text, Tomb
 from banyan_crdt.parts import open_part
 from banyan_schema.address import Target
-from banyan_schema.collection import MAX_SEED, Collection, Draft, elements, registers, seal
+from banyan_schema.collection import MAX_SEED, Collection, OpDraft, elements, registers, seal
 from tests.crdt.make import START, Person, bodies, follow, signer
 from tests.needs import few
 
@@ -58,7 +58,7 @@ class Said:
     def nothing(cls) -> Said:
         return cls({}, [])
 
-    def say(self, *drafts: Draft, time: int = START) -> list[Ref]:
+    def say(self, *drafts: OpDraft, time: int = START) -> list[Ref]:
         """One entry; the names of its operations."""
         sealed = [seal(draft, bytes((k,)) * 16) for k, draft in enumerate(drafts)]
         who = f"device {len(self.entries)}"
@@ -110,7 +110,7 @@ def read_alike(of: Collection[Any], raw: bytes) -> None:
     assert (of.decode(raw) is None) == (strict is None)
 
 
-def keeps_the_laws(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
+def keeps_the_laws(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], OpDraft]) -> None:
     """write: makes a draft in one cell (or one set), whatever the content."""
     round_trip(of, contents, write)
     limits(of, contents)
@@ -119,7 +119,7 @@ def keeps_the_laws(of: Collection[Any], contents: st.SearchStrategy[Any], write:
     concurrent_edits(of, contents, write)
 
 
-def round_trip(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
+def round_trip(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], OpDraft]) -> None:
     @given(contents)
     def law(content: Any) -> None:
         draft = write(content)
@@ -200,7 +200,7 @@ def hostile_bytes(of: Collection[Any], contents: st.SearchStrategy[Any]) -> None
     of_a_later_version()
 
 
-def every_order(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
+def every_order(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], OpDraft]) -> None:
     @given(st.lists(contents, min_size=2, max_size=4), st.data())
     @settings(max_examples=SOME)
     def law(some: list[Any], data: st.DataObject) -> None:
@@ -212,7 +212,7 @@ def every_order(of: Collection[Any], contents: st.SearchStrategy[Any], write: Ca
                 draft = draft._replace(op=draft.op._replace(refs=refs))
                 live += said.say(draft, time=START + data.draw(st.integers(0, 2)))
             else:
-                live += said.say(draft, Draft(Del(of.id, refs), None), time=START + data.draw(st.integers(0, 2)))
+                live += said.say(draft, OpDraft(Del(of.id, refs), None), time=START + data.draw(st.integers(0, 2)))
         found = read(of, said)
         for order in permutations(said.entries):
             assert read(of, said, [*order, *said.entries]) == found
@@ -220,7 +220,7 @@ def every_order(of: Collection[Any], contents: st.SearchStrategy[Any], write: Ca
     law()
 
 
-def concurrent_edits(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
+def concurrent_edits(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], OpDraft]) -> None:
     @given(contents, contents)
     @settings(max_examples=SOME)
     def law(first: Any, second: Any) -> None:
@@ -236,10 +236,10 @@ def concurrent_edits(of: Collection[Any], contents: st.SearchStrategy[Any], writ
             by_element = dict(zip(map(element_of, [d.op for d in drafts]), told, strict=True))
             assert both[key] == {elem: found for elem, found in by_element.items() if cell_of(drafts[0].op) == key}
         covering = Said(dict(said.parts), list(said.entries))
-        covering.say(Draft(Del(of.id, tuple(refs)), None), time=START)
+        covering.say(OpDraft(Del(of.id, tuple(refs)), None), time=START)
         assert read(of, covering) == {}
         ended = Said(dict(said.parts), list(said.entries))
-        ended.say(*[Draft(Tomb(of.id, cell_of(draft.op)), None) for draft in drafts], time=START)
+        ended.say(*[OpDraft(Tomb(of.id, cell_of(draft.op)), None) for draft in drafts], time=START)
         ended.say(*drafts, time=START + 9)
         assert read(of, ended) == {}
 

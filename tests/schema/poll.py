@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.compound import many
 from banyan_schema.fields import ACCOUNT, KEY, number, text
 from banyan_schema.layout import Layout
@@ -64,12 +64,12 @@ VOTE = Collection(
 COLLECTIONS = (POLL, VOTE)
 
 
-def write_poll(key: CellKey, poll: Poll, replaces: tuple[Ref, ...] = ()) -> Draft:
+def write_poll(key: CellKey, poll: Poll, replaces: tuple[Ref, ...] = ()) -> OpDraft:
     """A poll, or a new wording of it. `replaces`: the writes that it covers."""
-    return Draft(Put(POLL.id, key, replaces, None), POLL.encode(poll))
+    return OpDraft(Put(POLL.id, key, replaces, None), POLL.encode(poll))
 
 
-def vote(salt: bytes, poll: Target, option: int) -> Draft:
+def vote(salt: bytes, poll: Target, option: int) -> OpDraft:
     """A vote. `salt`: of the account that votes, 32 bytes; take it back with `undo`."""
     cell, elem = cell_key(salt, b"vote", *poll), cell_key(salt, b"vote", bytes((option,)))
-    return Draft(Add(VOTE.id, cell, elem, None), VOTE.encode(Vote(poll, option)))
+    return OpDraft(Add(VOTE.id, cell, elem, None), VOTE.encode(Vote(poll, option)))

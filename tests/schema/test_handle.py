@@ -10,7 +10,7 @@ from banyan_crdt.ids import AccountId
 from banyan_schema.social.identity import (
     HANDLE_COLLECTION,
     MAX_HANDLE,
-    Confirmed,
+    HandleConfirmation,
     confirm_handle,
     handle_key,
     is_handle,
@@ -39,7 +39,9 @@ BAD = (
 
 def test_a_confirmation_keeps_the_laws() -> None:
     keeps_the_laws(
-        HANDLE_COLLECTION, st.builds(Confirmed, st.sampled_from(GOOD), accounts), lambda s: confirm_handle(SALT, s)
+        HANDLE_COLLECTION,
+        st.builds(HandleConfirmation, st.sampled_from(GOOD), accounts),
+        lambda s: confirm_handle(SALT, s),
     )
 
 
@@ -56,7 +58,7 @@ def test_what_is_a_handle_is_one_in_a_profile_too(handle: str) -> None:
 def test_what_is_no_handle_is_neither_written_nor_read_and_claims_nothing(handle: str) -> None:
     assert not is_handle(handle)
     with pytest.raises(ValueError, match=r"has the form of lan@vn.example|200 is the most"):
-        HANDLE_COLLECTION.encode(Confirmed(handle, AN))
+        HANDLE_COLLECTION.encode(HandleConfirmation(handle, AN))
     raw = encode([handle.encode(), AN])
     assert HANDLE_COLLECTION.decode(raw) is None
     read_alike(HANDLE_COLLECTION, raw)
@@ -64,5 +66,5 @@ def test_what_is_no_handle_is_neither_written_nor_read_and_claims_nothing(handle
 
 
 def test_one_handle_is_one_element_whoever_has_it() -> None:
-    one, other = (confirm_handle(SALT, Confirmed("a@b.c", AccountId(x * 32))).op for x in (b"x", b"y"))
+    one, other = (confirm_handle(SALT, HandleConfirmation("a@b.c", AccountId(x * 32))).op for x in (b"x", b"y"))
     assert (cell_of(one), element_of(one)) == (cell_of(other), element_of(other))

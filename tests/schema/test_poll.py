@@ -20,7 +20,7 @@ from banyan_reading.threads import below
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, elements, registers, undo
+from banyan_schema.collection import Collection, OpDraft, elements, registers, undo
 from banyan_schema.fields import number, text
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, write_post
@@ -64,10 +64,10 @@ def test_a_poll_whose_added_fields_are_not_used_keeps_the_laws_too() -> None:
     of = replace(poll, layout=longer)
     times, names = st.none() | st.integers(0, 2**64 - 1), st.none() | texts
     polls = st.builds(ClosingPoll, texts, st.lists(texts, min_size=1, max_size=3).map(tuple), times, names)
-    keeps_the_laws(of, polls, lambda said: Draft(Put(of.id, CellKey(b"k" * 16), (), None), of.encode(said)))
+    keeps_the_laws(of, polls, lambda said: OpDraft(Put(of.id, CellKey(b"k" * 16), (), None), of.encode(said)))
 
 
-def say(world: World, at: str, person: Person, *drafts: Draft) -> list[Ref]:
+def say(world: World, at: str, person: Person, *drafts: OpDraft) -> list[Ref]:
     """One entry of the person's phone, at a replica."""
     draft = EntryDraft(tuple(d.op for d in drafts), tuple(d.content for d in drafts))
     world.replicas[at].writes.publish(person.log(), phone_of(person), [draft], world.now, push=True)

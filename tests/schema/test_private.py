@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, WriterKey
 from banyan_schema.address import Target
-from banyan_schema.collection import Draft
-from banyan_schema.privately import (
+from banyan_schema.collection import OpDraft
+from banyan_schema.private_kinds import (
     KINDS,
     AccountList,
     Bookmark,
-    Dismissed,
+    Dismissal,
     Filter,
     FollowedTag,
     FollowWish,
+    ListMember,
     Marker,
-    Member,
     Mute,
     Note,
     QuietThread,
@@ -32,8 +32,8 @@ from banyan_schema.privately import (
 from banyan_schema.social.private import (
     KEYS,
     SEALED,
-    Sealed,
-    Wrapped,
+    SealedContent,
+    WrappedSecret,
     hand_over,
     private_key,
     read_privately,
@@ -50,9 +50,9 @@ things = st.one_of(
     st.builds(AccountList, keys, texts, st.sampled_from([None, "yes"]), st.sampled_from([None, "list", "none"])),
     st.builds(FollowedTag, texts, texts),
     st.builds(QuietThread, targets),
-    st.builds(Dismissed, texts),
+    st.builds(Dismissal, texts),
     st.builds(FollowWish, accounts, st.sampled_from([None, "no"]), st.none() | texts),
-    st.builds(Member, keys, accounts),
+    st.builds(ListMember, keys, accounts),
     st.builds(
         Filter,
         keys,
@@ -72,17 +72,17 @@ things = st.one_of(
 def test_a_wrapped_secret_keeps_the_laws() -> None:
     keeps_the_laws(
         KEYS,
-        st.builds(Wrapped, keys, st.just(WriterKey(b"w" * 32)), st.binary(min_size=80, max_size=80)),
+        st.builds(WrappedSecret, keys, st.just(WriterKey(b"w" * 32)), st.binary(min_size=80, max_size=80)),
         lambda wrapped: hand_over(SALT, wrapped),
     )
 
 
 def test_what_is_sealed_keeps_the_laws() -> None:
-    def write(sealed: Sealed) -> Draft:
+    def write(sealed: SealedContent) -> OpDraft:
         draft = say_privately(AN, sealed.secret, SECRET, said(Note(AN, "x")), NONCE)
         return draft._replace(content=SEALED.encode(sealed))
 
-    keeps_the_laws(SEALED, st.builds(Sealed, keys, st.sampled_from([b"", b"x" * 296, b"x" * 61_480])), write)
+    keeps_the_laws(SEALED, st.builds(SealedContent, keys, st.sampled_from([b"", b"x" * 296, b"x" * 61_480])), write)
 
 
 @given(things)

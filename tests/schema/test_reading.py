@@ -10,7 +10,7 @@ from banyan_crdt.cells import fold
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Count, Del, Op, Position, Put, Text, TextDel, Tomb, decode_body
 from banyan_crdt.parts import content_of
-from banyan_schema.collection import UNREADABLE, Collection, Draft, counters, elements, registers, texts
+from banyan_schema.collection import UNREADABLE, Collection, OpDraft, counters, elements, registers, texts
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, encode_post, write_post
 from banyan_schema.social.post import COLLECTION as POSTS
@@ -71,7 +71,7 @@ def test_a_register_whose_last_write_is_not_held_shows_nothing_rather_than_the_w
 
 def test_an_element_shows_its_last_add_whose_content_is_held() -> None:
     of = SOCIAL.by_name["reaction"]
-    heart = Draft(Add(of.id, key("c"), key("e"), None), b"\x83\x58\x20" + b"a" * 32 + b"\x50" + b"k" * 16 + b"\x41x")
+    heart = OpDraft(Add(of.id, key("c"), key("e"), None), b"\x83\x58\x20" + b"a" * 32 + b"\x50" + b"k" * 16 + b"\x41x")
     tree = heart._replace(content=(heart.content or b"")[:-1] + b"y")
     said = Said.nothing()
     said.say(heart, time=START)
@@ -84,8 +84,8 @@ def test_an_element_shows_its_last_add_whose_content_is_held() -> None:
 def test_a_counter_is_read_as_its_sum_and_that_of_another_collection_is_not() -> None:
     said = Said.nothing()
     for delta in (5, -7):
-        said.say(Draft(Count(LIKES.id, key("n"), delta), None), Draft(Count(NOTES.id, key("n"), 100), None))
-    said.say(Draft(Count(LIKES.id, key("gone"), 3), None), Draft(Tomb(LIKES.id, key("gone")), None))
+        said.say(OpDraft(Count(LIKES.id, key("n"), delta), None), OpDraft(Count(NOTES.id, key("n"), 100), None))
+    said.say(OpDraft(Count(LIKES.id, key("gone"), 3), None), OpDraft(Tomb(LIKES.id, key("gone")), None))
     assert counters(LIKES, said.cells()) == {key("n"): -2}
     assert counters(LIKES, said.cells(said.entries[::-1])) == {key("n"): -2}
 
@@ -97,12 +97,12 @@ class Board:
         self.said, self.cell = Said.nothing(), key("t")
 
     def type(self, text: str, left: Position | None, right: Position | None, n: int | None = None) -> list[Position]:
-        draft = Draft(Text(NOTES.id, self.cell, left, right, n or len(text), None), text.encode())
+        draft = OpDraft(Text(NOTES.id, self.cell, left, right, n or len(text), None), text.encode())
         (ref,) = self.said.say(draft)
         return [Position(ref.entry, ref.op, i) for i in range(len(text))]
 
     def do(self, op: Op) -> None:
-        self.said.say(Draft(op, None))
+        self.said.say(OpDraft(op, None))
 
     def read(self) -> str | None:
         turned = texts(NOTES, self.said.cells(self.said.entries[::-1]), self.said.parts.get)
@@ -137,7 +137,7 @@ def test_a_text_keeps_its_length_where_content_is_erased_too_short_or_no_utf8() 
 
 def test_what_is_not_content_of_the_collection_is_not_read() -> None:
     said = Said.nothing()
-    said.say(Draft(Put(SOCIAL.by_name["profile"].id, CellKey(bytes(16)), (), None), encode_post(Post("hi"))))
-    said.say(Draft(Put(POSTS.id, CellKey(bytes(16)), (), None), b"\xff"))
+    said.say(OpDraft(Put(SOCIAL.by_name["profile"].id, CellKey(bytes(16)), (), None), encode_post(Post("hi"))))
+    said.say(OpDraft(Put(POSTS.id, CellKey(bytes(16)), (), None), b"\xff"))
     for of in (POSTS, SOCIAL.by_name["profile"]):
         assert registers(of, said.cells(), said.parts.get) == {}

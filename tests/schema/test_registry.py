@@ -19,9 +19,9 @@ from banyan_schema.social import RELATIONS, Poll, Post, ProfileField, Reaction, 
 from banyan_schema.social.channel import Channel, Episode, Playlist, Subscription
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent
 from banyan_schema.social.group import Group, GroupAct, GroupJoin
-from banyan_schema.social.identity import Confirmed, MovedFrom, MovedTo, Official
+from banyan_schema.social.identity import HandleConfirmation, MovedFrom, MovedTo, Official
 from banyan_schema.social.post import InteractionPolicy
-from banyan_schema.social.profile import Pinned
+from banyan_schema.social.profile import PinnedPost
 from banyan_schema.social.relation import FollowAnswer
 from banyan_schema.social.response import Hidden
 from banyan_storage.views.registry import VIEWS
@@ -89,7 +89,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "group": Group("g", "", "", "open"),
         "group.join": GroupJoin(there),
         "group.act": GroupAct(there, "invite", there.account),
-        "handle": Confirmed("lan@vn.example", there.account),
+        "handle": HandleConfirmation("lan@vn.example", there.account),
         "official": Official(there.account, "x"),
         "moved.to": MovedTo(there.account),
         "moved.from": MovedFrom(there.account),
@@ -101,7 +101,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "episode": Episode(there, there, "e"),
         "playlist": Playlist("p", posts=(there,)),
         "subscription": Subscription(there),
-        "pinned": Pinned(there.key),
+        "pinned": PinnedPost(there.key),
         "hidden": Hidden(there.key, there),
         "vote": Vote(there, b"b" * 16, "one", 1 << 40, 2, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},

@@ -16,8 +16,8 @@ from banyan_replica.peers.ledger import Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.wire import VERSION, Hello, encode_message
 from banyan_sim.attack import NOTHING, named, names
-from banyan_sim.attacked import BOUND_S, drawn, ended, main, run
-from banyan_sim.besieged import WRITE_S, Besieged
+from banyan_sim.attack_network import BOUND_S, drawn, ended, main, run
+from banyan_sim.attack_world import WRITE_S, AttackWorld
 from banyan_sim.forge import Forge
 from tests.needs import few
 
@@ -43,8 +43,8 @@ def test_as_many_seeds_as_there_are_attacks_begin_with_each_of_them() -> None:
     assert all(named(name).about for name in every)
 
 
-def quiet(chosen: int = 0) -> Besieged:
-    world = Besieged(8, 0, 1, [NOTHING], 2, Limits(), chosen)
+def quiet(chosen: int = 0) -> AttackWorld:
+    world = AttackWorld(8, 0, 1, [NOTHING], 2, Limits(), chosen)
     world.plan_all(4)
     return world
 
@@ -83,7 +83,7 @@ def test_a_machine_that_charges_an_honest_one_is_found() -> None:
 
 
 def test_a_machine_that_lacks_a_post_and_says_that_it_is_complete_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_sim.besieged.says_complete", lambda node: True)
+    monkeypatch.setattr("banyan_sim.attack_world.says_complete", lambda node: True)
     world = quiet()
     world.at(WRITE_S, world.network.part, {"n5": 1})
     assert ended(world).failed[1].startswith("n5 at ")
@@ -91,7 +91,7 @@ def test_a_machine_that_lacks_a_post_and_says_that_it_is_complete_is_found(monke
 
 def test_a_post_that_waits_beside_its_senders_hello_is_read() -> None:
     """What a peer's own people wrote goes before its other frames, but not before its hello."""
-    world = Besieged(1, 0, 1, [], 1, Limits())
+    world = AttackWorld(1, 0, 1, [], 1, Limits())
     (node,) = world.honestly
     node.boot()
     frame, (account,) = Forge(random.Random(1).randbytes, node.wall_ms).minted(1)
@@ -106,7 +106,7 @@ def test_a_post_that_waits_beside_its_senders_hello_is_read() -> None:
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
-    code = "from banyan_sim.attacked import run; print(run(4, nodes=9, posts=8))"
+    code = "from banyan_sim.attack_network import run; print(run(4, nodes=9, posts=8))"
     hash_seed = str(1 + int(os.environ.get("PYTHONHASHSEED", "0").replace("random", "0")))  # another than here
     other = subprocess.run(
         [sys.executable, "-c", code],

@@ -19,7 +19,7 @@ from banyan_replica.wire import ControlItem, DataItems, RunItem, Scan, decode_me
 from banyan_schema import social
 from banyan_sim.byzantine import Liar
 from banyan_sim.machine import Machine
-from banyan_sim.run import agreed, remembered_signatures
+from banyan_sim.runner import agreed, remembered_signatures
 from banyan_sim.world import LIARS, World
 from tests.needs import NIGHT
 

@@ -2,7 +2,7 @@
 the same way (by day a smaller one does, in test_world.py).
 
 The two runs of a seed are made by two processes with different hash seeds, so that nothing may depend on the order of
-a set. A failing seed is a bug report: `python -m banyan_sim.run --nodes 100 --seed N` shows it again.
+a set. A failing seed is a bug report: `python -m banyan_sim.runner --nodes 100 --seed N` shows it again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from banyan_sim.run import Result, run_world
+from banyan_sim.runner import RunResult, run_world
 from tests.needs import NIGHT
 
 NODES = 100
@@ -53,7 +53,7 @@ def _pools(seed: int, *both: ProcessPoolExecutor) -> tuple[ProcessPoolExecutor, 
     return both if seed % TWICE == 0 else (both[seed % 2],)
 
 
-def _judge(seed: int, first: Result, second: Result) -> None:
+def _judge(seed: int, first: RunResult, second: RunResult) -> None:
     assert first.converged, f"seed {seed} did not converge in {first.seconds} s: {first.why}"
     assert not first.wronged, f"seed {seed}: honest machines paid for the lies of others: {first.wronged}"
     if first != second:

@@ -13,8 +13,8 @@ from banyan_node.home.config import Config
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.home.settings import load, set_in_file
+from banyan_node.host import CommandHost
 from banyan_node.operator_errors import ConfigError
-from banyan_node.surroundings import OfCommand
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
@@ -29,7 +29,7 @@ def test_a_node_without_settings_has_the_bounds_of_the_simulated_one(tmp_path: P
     home.prepare()
     Keystore.create(home.keys)
     settings = load(home, {"node.role": role}, env={})
-    context = open_context(home, settings, Keystore.open(home.keys).keys, "peer", OfCommand, random.Random(1))
+    context = open_context(home, settings, Keystore.open(home.keys).keys, "peer", CommandHost, random.Random(1))
     try:
         shipped = context.replica
         simulated = _simulated()

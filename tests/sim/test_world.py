@@ -17,7 +17,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_sim.machine import EPOCH, Machine
-from banyan_sim.run import Result, agreed, run_world, to_json
+from banyan_sim.runner import RunResult, agreed, run_world, to_json
 from banyan_sim.world import KINDS as FAULTS
 from banyan_sim.world import LIARS, Fault, World
 from tests.needs import NIGHT
@@ -26,7 +26,7 @@ FEW = 10 if NIGHT else 7
 """Machines beside one fault, or one liar."""
 
 
-def _converged(result: Result) -> None:
+def _converged(result: RunResult) -> None:
     assert result.converged, f"seed {result.seed} did not converge: {result.why}"
     assert not result.wronged, f"seed {result.seed}: honest machines paid for lies of others: {result.wronged}"
     assert sum(result.acts.values()) > 10, "hardly anything was written, so that this world proves nothing"
@@ -55,7 +55,7 @@ def test_a_world_agrees_without_the_memo_of_signatures_and_tells_the_same_story(
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
     liars = ("fork", "garbage", "replay")
     here, other = (run_world(12, seed, liars=liars) for seed in (7, 8))
-    argv = [sys.executable, "-m", "banyan_sim.run", "--nodes", "12", "--seed", "7", "--liars", *liars]
+    argv = [sys.executable, "-m", "banyan_sim.runner", "--nodes", "12", "--seed", "7", "--liars", *liars]
     hash_seed = str(1 + int(os.environ.get("PYTHONHASHSEED", "0").replace("random", "0")))  # another than here
     done = subprocess.run(argv, capture_output=True, env={**os.environ, "PYTHONHASHSEED": hash_seed}, check=True)
     assert json.loads(done.stdout) == json.loads(json.dumps(to_json(here)))

@@ -13,11 +13,11 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.state import counted_entries
-from banyan_reading.polls import Tally, all_notices, tally
+from banyan_reading.polls import PollTally, all_notices, tally
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.responding import quote_count, quoting
+from banyan_reading.responses import quote_count, quoting
 from banyan_reading.threads import below
-from banyan_reading.timelines import Line, by_time
+from banyan_reading.timelines import TimelineRow, by_time
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import (
@@ -155,7 +155,7 @@ def _same_tally(ask: Queries, dumb: Dumb, target: Target, poll: Poll) -> None:
             for option in vote.options:
                 if option < len(counts):
                     counts[option] += 1
-    assert tally(ask, target, poll) == Tally(tuple(counts), voters)
+    assert tally(ask, target, poll) == PollTally(tuple(counts), voters)
 
 
 def _tree(answers: dict[Target, list[Target]], root: Target, top: Target, depth: int) -> list[tuple[Target, int]]:
@@ -184,7 +184,7 @@ def _same_tree(ask: Queries, dumb: Dumb, answers: dict[Target, list[Target]], ro
 
 def _recent(
     ask: Queries, kinds: tuple[bytes, ...], before: bytes | None = None, after: bytes | None = None
-) -> list[Line]:
+) -> list[TimelineRow]:
     return list(by_time(ask.reader.txn, RECENT, kinds, before, after))
 
 

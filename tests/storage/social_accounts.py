@@ -13,10 +13,10 @@ from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_schema.social import Draft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
+from banyan_schema.social import OpDraft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
 from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.slots import CELLS, NUMBERS, SHOWN, Showing, element_slot, register_slot, shown, stamp_bytes
+from banyan_storage.slots import CELLS, NUMBERS, SHOWN, SlotContent, element_slot, register_slot, shown, stamp_bytes
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import VIEW_TABLES, SocialViews
@@ -54,12 +54,12 @@ class Person:
     def log(self, number: int) -> LogId:
         return LogId(self.id, self.device.key, number)
 
-    def write(self, drafts: Sequence[Draft | Op], log: int = 1, tick: int = 1 << 16) -> Entry:
+    def write(self, drafts: Sequence[OpDraft | Op], log: int = 1, tick: int = 1 << 16) -> Entry:
         """The next entry of a log; nothing is stored."""
         ops: list[Op] = []
         raws: dict[int, bytes] = {}
         for draft in drafts:
-            op, raw = seal(draft, self.draw()) if isinstance(draft, Draft) else (draft, None)
+            op, raw = seal(draft, self.draw()) if isinstance(draft, OpDraft) else (draft, None)
             if raw is not None:
                 raws[len(ops)] = raw
             ops.append(op)
@@ -133,7 +133,7 @@ def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Bo
         if show is not None:
             place = show.stamp[8:]
             rows.add((SHOWN, slot[:4], slot[4:] + place + show.seed))
-            showing = Showing(slot, place, show.seed)
+            showing = SlotContent(slot, place, show.seed)
             rows.update(rows_of(showing))
     return rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_crdt.checkpoint import Place, encode_checkpoint, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, control_log
 from banyan_crdt.realm import REALMS, TEST
@@ -124,7 +124,7 @@ def test_an_archive_holds_every_entry_and_every_part_and_each_is_proved(engine: 
 def test_checkpoints_stand_behind_the_control_entries_of_their_account(engine: Engine) -> None:
     store, accounts = filled(engine)
     last = accounts[-1]
-    made = make_checkpoint(TEST, last.id, last.device, 3, Place(1, last.control[1].id), [])
+    made = make_checkpoint(TEST, last.id, last.device, 3, ControlRef(1, last.control[1].id), [])
     store.put_checkpoint(made)
     store.commit()
     frames = list(read_archive(io.BytesIO(export(store))))

@@ -15,7 +15,7 @@ from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, set_profile, write_post
 from banyan_schema.social.post import POST, Poll, encode_post
-from banyan_storage import blob_names, restoring
+from banyan_storage import blob_names, salvage
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine
 from banyan_storage.store import Append, Store
@@ -126,7 +126,7 @@ def test_rows_that_are_wrong_are_found_and_made_again(world: World) -> None:
         sound(store)
         assert write_txn.get(t.MEDIA, key) == roots
     write_txn.delete_range(t.BLOBS, b"", None)
-    restoring.indexes(write_txn, store.realm)
+    salvage.indexes(write_txn, store.realm)
     sound(store)
     assert named(store) == 1
 

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from banyan_crdt.checkpoint import Checkpoint, Place, encode_checkpoint, make_checkpoint
+from banyan_crdt.checkpoint import Checkpoint, ControlRef, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import AccountId, EntryId, Head
 from banyan_crdt.ops import Pin, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.signing import Signer
-from banyan_storage import id_index, restoring
+from banyan_storage import id_index, salvage
 from banyan_storage import tables as t
 from banyan_storage.check import compact, stats, verify
 from banyan_storage.engine import Engine, Table
+from banyan_storage.entry_records import encode_record
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.reader import StoreReader
-from banyan_storage.records import encode_record
 from banyan_storage.store import Store, snapshot
 from tests.storage.accounts import Account, head_of, open_engine, open_store, sign
 
@@ -249,7 +249,7 @@ def test_grants_that_the_control_log_does_not_give_are_found(engine: Engine, row
 def with_checkpoints(engine: Engine) -> tuple[Checkpoint, Checkpoint]:
     """Of the device and of the root."""
     store, account = filled(engine)
-    place = Place(1, account.control[1].id)
+    place = ControlRef(1, account.control[1].id)
     pins = [Pin(account.log.writer, account.log.log, 9, account.chain[9].id)]
     device = make_checkpoint(TEST, account.id, account.device, 1 << 40, place, [])
     root = make_checkpoint(TEST, account.id, account.root, 1, place, pins)
@@ -307,7 +307,7 @@ def test_a_repair_drops_checkpoints_that_are_wrong_or_not_their_writers_to_make(
     raw = write.get(t.CHECKPOINTS, key) or b""
     write.put(t.CHECKPOINTS, key, raw[:-1] + bytes((raw[-1] ^ 1,)))
     write.put(t.CHECKPOINTS, other.account + other.writer, encode_checkpoint(other))
-    restoring.indexes(write, TEST)
+    salvage.indexes(write, TEST)
     held = {name[32:] for name, _ in write.scan(t.CHECKPOINTS)}
     assert root.writer not in held
     assert stranger.key not in held

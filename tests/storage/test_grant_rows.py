@@ -11,13 +11,13 @@ import pytest
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, WriterKey
-from banyan_crdt.logs import Granted, Grants
-from banyan_crdt.ops import Grant, Kept
+from banyan_crdt.logs import Grants, PathGrant
+from banyan_crdt.ops import Grant, KeptTip
 from banyan_storage import tables as t
 from banyan_storage.check import verify
+from banyan_storage.entry_records import decode_grants, encode_grants
 from banyan_storage.errors import CorruptStore
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.records import decode_grants, encode_grants
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from tests.model.concrete import REALM, concrete
@@ -41,15 +41,15 @@ def control_logs(seed: str, scenarios: int) -> Iterator[tuple[AccountId, list[En
 def drawn(rng: random.Random) -> Grants:
     """Grants with every field random, also in combinations that no path has."""
     writers = [WriterKey(rng.randbytes(32)) for _ in range(rng.randint(0, 4))]
-    grants: dict[WriterKey, list[Granted]] = {}
+    grants: dict[WriterKey, list[PathGrant]] = {}
     for order in range(rng.randint(0, 6) if writers else 0):
         colls = rng.choice([None, (), tuple(Coll(rng.randbytes(8)) for _ in range(rng.randint(1, 5)))])
         until, x25519 = rng.choice([None, 0, 2**64 - 1]), rng.choice([None, rng.randbytes(32)])
         first, logs = (rng.choice([1, rng.getrandbits(32) | 1]) for _ in range(2))
         grant = Grant(rng.choice(writers), first, logs, rng.getrandbits(8), colls, until, x25519)
-        grants.setdefault(grant.writer, []).append(Granted(grant, rng.getrandbits(64), order))
+        grants.setdefault(grant.writer, []).append(PathGrant(grant, rng.getrandbits(64), order))
     cuts = {
-        writer: {n: Kept(n, rng.getrandbits(48), EntryId(rng.randbytes(32))) for n in range(rng.randint(0, 3))}
+        writer: {n: KeptTip(n, rng.getrandbits(48), EntryId(rng.randbytes(32))) for n in range(rng.randint(0, 3))}
         for writer in writers
         if rng.random() < 0.4
     }

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 
 ROOT = Path(__file__).parents[2]
 ROWS = {"body", "cursor", "edge", "key", "line", "name", "note", "noted", "place", "raw", "row", "seed", "shown"}
@@ -55,7 +55,7 @@ def test_the_search_finds_what_it_is_for() -> None:
 
 
 def test_a_layout_has_a_slice_for_each_field_and_for_spans_of_them() -> None:
-    layout = Layout("time 8 | key 16 | rest", both="time key", end="key")
+    layout = RowLayout("time 8 | key 16 | rest", both="time key", end="key")
     row = bytes(range(40))
     assert layout.unpack(row) == (row[:8], row[8:24], row[24:])
     assert (row[layout.key], row[layout.both], row[layout.end]) == (row[8:24], row[:24], row[8:])

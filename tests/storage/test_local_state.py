@@ -51,7 +51,7 @@ def test_no_module_names_a_prefix_or_writes_such_rows_but_the_two_that_declare_t
     for path in [path for room in rooms for path in (ROOT / room).glob("banyan_*/**/*.py")]:
         if path.name not in ("local_tables.py", "local_state.py"):
             assert not prefixes & {*_bytes_in(path)}, path
-            if path.name not in ("store.py", "shares.py", "index.py"):
+            if path.name not in ("store.py", "partial_frontier.py", "index.py"):
                 assert ".put_note(" not in path.read_text(), path
 
 
@@ -63,7 +63,7 @@ def test_the_owner_of_each_kind_is_a_module() -> None:
 def test_rows_have_the_bytes_that_earlier_programs_wrote(store: Store) -> None:
     log = LogId(AN, WriterKey(b"w" * 32), 7)
     wrote: list[tuple[LocalRows[Any, Any], Any, Any, bytes, bytes]] = [
-        (local.HOSTED, AN, local.HostedRow(3, "an"), b"hosted:" + AN, b"\x82\x03\x42an"),
+        (local.HOSTED, AN, local.HostedNumber(3, "an"), b"hosted:" + AN, b"\x82\x03\x42an"),
         (local.HOSTED_AT, (3, AN), True, b"hosted at:\0\0\0\3" + AN, b""),
         (local.OWN_TIPS, log, [ENTRY], b"own:" + AN + b"w" * 32 + b"\0\0\0\7", ENTRY),
         (local.SEALED_CONTENT, (POST, Ref(ENTRY, 1)), b"x", b"sealed content:" + POST.raw + ENTRY + b"\0\1", b"x"),
@@ -73,7 +73,7 @@ def test_rows_have_the_bytes_that_earlier_programs_wrote(store: Store) -> None:
         (
             local.STATED,
             POST,
-            local.Stated(True, WriterKey(b"w" * 32), "o", "", "", 1, 0),
+            local.PeerStatement(True, WriterKey(b"w" * 32), "o", "", "", 1, 0),
             b"stated of post:" + POST.raw,
             b"\x87\1\x58\x20" + b"w" * 32 + b"\x41o\x40\x40\1\0",
         ),

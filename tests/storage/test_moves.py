@@ -7,8 +7,8 @@ import random
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.realm import TEST
 from banyan_storage import tables
+from banyan_storage.head_moves import POSITION, HeadMoves
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.moves import POSITION, Moves
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
@@ -130,4 +130,4 @@ def test_lists_and_position_outlive_a_restart_and_a_rollback_takes_back_their_ke
     again = opened(engine.crash())
     assert again.moves.kept
     assert listed(again, start) == {log(1): head}
-    assert isinstance(again.moves, Moves)
+    assert isinstance(again.moves, HeadMoves)

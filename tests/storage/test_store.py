@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from banyan_crdt.checkpoint import Place, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, make_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
@@ -254,7 +254,7 @@ def test_the_frontier_comes_in_the_order_of_logs_and_makes_the_digest(store: Sto
 
 def test_a_checkpoint_takes_the_place_of_the_one_before_and_is_gone_when_dropped(store: Store) -> None:
     account = started(store)
-    place = Place(1, account.control[1].id)
+    place = ControlRef(1, account.control[1].id)
     first, second = (make_checkpoint(TEST, account.id, account.device, n, place, []) for n in (1, 2))
     before = store.heads(account.id)
     arrival = store.last_arrival

@@ -15,7 +15,7 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.shapes import puts_in
 from banyan_reading.queries import queries
-from banyan_schema.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
+from banyan_schema.social import FOLLOW, POST, REACTION, OpDraft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.slots import COVERS, REGISTER, seed_of, seeds_of
 from banyan_storage.store import Append, Store
@@ -79,7 +79,7 @@ def test_the_short_cut_for_most_posts_seeds_what_the_long_way_does() -> None:
     assert short
 
 
-def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll]]) -> Draft:
+def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll]]) -> OpDraft:
     refs = tuple(rng.choice(known)[0] for _ in range(rng.choice([0, 0, 1, 1, 2])) if known)
     target = Target(person.id, key(rng.randrange(3)))
     kind = rng.choice(["post", "post", "add", "add", "add", "odd", "del", "del", "tomb"])
@@ -89,11 +89,11 @@ def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll
         mentions = tuple(rng.choice((person.id, AccountId(b"s" * 32))) for _ in range(rng.choice([0, 0, 1, 2])))
         created = rng.choice([None, 5, 1 << 60])
         content = encode_post(Post(f"text {rng.random()}", reply, quote, created_ms=created, mentions=mentions))
-        return Draft(Put(POST, key(rng.randrange(3)), refs, None), content)
+        return OpDraft(Put(POST, key(rng.randrange(3)), refs, None), content)
     if kind == "add":
         where = rng.choice(COLLS)
         content = encode([person.id] if where == FOLLOW else [*target, "❤🌳"[rng.randrange(2)].encode()])
-        return Draft(Add(where, key(rng.randrange(2)), key(rng.randrange(3)), None), content)
+        return OpDraft(Add(where, key(rng.randrange(2)), key(rng.randrange(3)), None), content)
     if kind == "odd":  # content that is no schema's, and an add in a collection of registers
         content = rng.choice([b"\xff", encode([b"\xff"]), encode_post(Post("odd"))])
         ops: list[Op] = [
@@ -101,11 +101,11 @@ def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll
             Add(POST, key(0), key(1), None),
             Put(FOLLOW, key(0), refs, None),
         ]
-        return Draft(rng.choice(ops), content)
+        return OpDraft(rng.choice(ops), content)
     if kind == "del":
         ref, where = rng.choice(known) if known else (Ref(EntryId(person.id), 0), POST)
-        return Draft(Del(where if rng.random() < 0.8 else rng.choice(COLLS), (ref, *refs)), None)
-    return Draft(Tomb(rng.choice(COLLS), key(rng.randrange(3))), None)
+        return OpDraft(Del(where if rng.random() < 0.8 else rng.choice(COLLS), (ref, *refs)), None)
+    return OpDraft(Tomb(rng.choice(COLLS), key(rng.randrange(3))), None)
 
 
 def random_people(rng: random.Random) -> list[Person]:
@@ -194,9 +194,9 @@ def test_runs_of_posts_alone_become_the_pure_fold(number: int) -> None:
             else encode_post(Post("x" * 30, ReplyTo(target, target) if kind == "answer" else None, created_ms=n))
         )
         draft = (
-            Draft(Tomb(POST, key(n)), None)
+            OpDraft(Tomb(POST, key(n)), None)
             if kind == "tomb"
-            else Draft(Put(POST, key(rng.randrange(24)), (), None), content)
+            else OpDraft(Put(POST, key(rng.randrange(24)), (), None), content)
         )
         an.write([draft], rng.randrange(1, 4))
     for order in range(4):
@@ -305,7 +305,7 @@ def test_content_that_arrives_many_at_once_shows_as_one_by_one(number: int) -> N
 def test_a_cover_that_comes_first_waits_for_its_target() -> None:
     an = Person("an")
     ref = an.follow(Person("binh"))
-    an.write([Draft(Del(FOLLOW, (ref,)), None)], log=2)
+    an.write([OpDraft(Del(FOLLOW, (ref,)), None)], log=2)
     store, engine = social_store()
     first, second = an.log(2), an.log(1)
     store.append([Append(first, an.logs[first], bodies(an.logs[first]), (), head_of(an.logs[first]))])
@@ -318,7 +318,7 @@ def test_a_cover_that_comes_first_waits_for_its_target() -> None:
 def test_an_edit_without_its_content_shows_nothing_rather_than_the_old_text() -> None:
     an = Person("an")
     target = an.post("old")
-    an.write([Draft(Put(POST, target.key, (an.last(),), None), encode_post(Post("new")))])
+    an.write([OpDraft(Put(POST, target.key, (an.last(),), None), encode_post(Post("new")))])
     store, engine = social_store()
     chain = an.logs[an.log(1)]
     store.append([Append(an.log(1), chain, bodies(chain), (), head_of(chain))])
@@ -332,7 +332,7 @@ def test_an_edit_without_its_content_shows_nothing_rather_than_the_old_text() ->
 def test_of_two_writes_at_once_the_last_shows_nothing_while_its_content_is_lacking() -> None:
     an = Person("an")
     target = an.post("one")
-    an.write([Draft(Put(POST, target.key, (), None), encode_post(Post("two")))])
+    an.write([OpDraft(Put(POST, target.key, (), None), encode_post(Post("two")))])
     store, engine = social_store()
     chain = an.logs[an.log(1)]
     store.append([Append(an.log(1), chain, bodies(chain), (), head_of(chain))])

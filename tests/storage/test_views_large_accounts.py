@@ -11,17 +11,17 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
-from banyan_replica.intake import counting, ingest
+from banyan_replica.intake import ingest, log_recount
 from banyan_schema.social import Post, delete_post, relate, write_post
 from banyan_storage.check import verify
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import NUMBERED, NUMBERS
 from banyan_storage.tables import log_name
 from banyan_storage.views import large_accounts
-from banyan_storage.views.building import begin
-from banyan_storage.views.folding import Fold, Said
-from banyan_storage.views.proof import Proof
+from banyan_storage.views.builder import begin
+from banyan_storage.views.fold import Fold, Said
 from banyan_storage.views.registry import AGAIN, NAMES
+from banyan_storage.views.row_check import RowCheck
 from banyan_storage.views.social.relations import FOLLOWS
 from tests.crdt.make import Person, run_bytes
 from tests.needs import numbers
@@ -48,8 +48,8 @@ def drain(world: World) -> None:
 
 @pytest.mark.parametrize("number", numbers(60, 10))
 def test_views_that_are_folded_again_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "FOLDED_AT_ONCE", -1)
-    monkeypatch.setattr("banyan_storage.views.building.LARGE", number % 12)
+    monkeypatch.setattr(log_recount, "FOLDED_AT_ONCE", -1)
+    monkeypatch.setattr("banyan_storage.views.builder.LARGE", number % 12)
     world, waited = World(f"again {number}"), 0
     for _ in range(3):
         assert world.node.store.rebuild_views_later(world.people[0].id, -1)
@@ -78,8 +78,8 @@ def test_content_that_is_wanted_is_the_same(number: int, monkeypatch: pytest.Mon
     at_once, later = World(f"wanted {number}"), World(f"wanted {number}")
     for _ in range(150):
         at_once.turn()
-    monkeypatch.setattr(counting, "FOLDED_AT_ONCE", -1)
-    monkeypatch.setattr("banyan_storage.views.building.LARGE", number)
+    monkeypatch.setattr(log_recount, "FOLDED_AT_ONCE", -1)
+    monkeypatch.setattr("banyan_storage.views.builder.LARGE", number)
     for turn in range(150):
         later.turn()
         if turn % 40 == 20:
@@ -187,7 +187,7 @@ def test_meanwhile_the_proof_leaves_out_that_account_only_and_small_accounts_are
     assert large_accounts.waiting(txn) == [account]
 
     def faults() -> list[tuple[bytes | None, str]]:
-        found = list(Proof(StoreReader(txn, TEST)).faults())
+        found = list(RowCheck(StoreReader(txn, TEST)).faults())
         assert len([p for p in verify(store, lambda account, n: None) if p.where.startswith("views")]) == len(found)
         return [(fault.account, fault.view) for fault in found]
 
@@ -303,8 +303,8 @@ def test_a_step_decodes_the_operations_that_it_folds_and_no_others(monkeypatch: 
 
 def test_all_views_are_built_from_so_many_operations_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of entries of 512 operations, 4,096 are two million."""
-    monkeypatch.setattr("banyan_storage.views.building.STEP", 64)
-    monkeypatch.setattr("banyan_storage.views.building.LARGE", 180)
+    monkeypatch.setattr("banyan_storage.views.builder.STEP", 64)
+    monkeypatch.setattr("banyan_storage.views.builder.LARGE", 180)
     world, settled, settle = World("by operations"), list[int](), Fold.settle
     for _ in range(12):
         follows = [relate(world.draw(), "follow", AccountId(world.draw() * 2)) for _ in range(30)]
@@ -337,7 +337,7 @@ def test_all_views_are_built_from_so_many_operations_at_a_time(monkeypatch: pyte
 def test_content_still_to_be_asked_for_is_kept_while_all_views_are_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("banyan_storage.views.building.LARGE", 0)
+    monkeypatch.setattr("banyan_storage.views.builder.LARGE", 0)
     world = World("asked for")
     person = world.people[0]
     for k in range(5):

@@ -10,7 +10,7 @@ import pytest
 from banyan_storage.check import StoreProblem, verify, verify_views
 from banyan_storage.engine import Item, Table
 from banyan_storage.slots import COVERS, NUMBERED
-from banyan_storage.views.building import begin
+from banyan_storage.views.builder import begin
 from banyan_storage.views.registry import NAMES, tables_of
 from tests.needs import few
 from tests.storage.views_world import World

@@ -18,8 +18,8 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.slots import NUMBERS
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
-from banyan_storage.views.building import begin, step
-from banyan_storage.views.folding import Fold
+from banyan_storage.views.builder import begin, step
+from banyan_storage.views.fold import Fold
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, shown_version, standings, version_of
 from tests.needs import numbers
 from tests.storage.views_world import World
@@ -49,7 +49,7 @@ def test_an_account_that_is_built_in_several_blocks_shows_the_same(
     for _ in range(150):
         world.turn()
     digest = world.ask.views_digest()
-    monkeypatch.setattr("banyan_storage.views.building.STEP", world.rng.choice((1, 2, 5)))
+    monkeypatch.setattr("banyan_storage.views.builder.STEP", world.rng.choice((1, 2, 5)))
     begin(world.engine.write(), NAMES)
     while world.build(50):
         pass

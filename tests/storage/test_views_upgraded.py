@@ -16,7 +16,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.upgrade import upgrade
 from banyan_storage.views import SocialViews
-from banyan_storage.views.building import step
+from banyan_storage.views.builder import step
 from banyan_storage.views.registry import NAMES, VERSIONS, standings, version_of
 from tests.crdt.make import Person
 from tests.storage.dumb_views import fold_all, same

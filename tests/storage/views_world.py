@@ -10,14 +10,14 @@ from banyan_crdt.ops import Add, Count, Del, Grant, Put, Text
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries
+from banyan_replica.host import PartItem
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.surroundings import PartItem
 from banyan_schema.social import (
     FOLLOW,
     POST,
     PROFILE,
     REACTION,
-    Draft,
+    OpDraft,
     Poll,
     Post,
     Relation,
@@ -40,7 +40,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import VIEW_TABLES, SocialViews
-from banyan_storage.views.building import step
+from banyan_storage.views.builder import step
 from tests.crdt.make import Person, follow
 from tests.replica.helpers import NOW_MS, Around, give
 from tests.storage.dumb_views import fold_all, same
@@ -138,7 +138,7 @@ class World:
         else:
             self.broken.add(log)
 
-    def entry(self, person: Person, device: str, below: list[Entry], drafts: list[Draft], tick: int) -> Entry:
+    def entry(self, person: Person, device: str, below: list[Entry], drafts: list[OpDraft], tick: int) -> Entry:
         sealed = [seal(draft, self.draw()) for draft in drafts]
         size = sum(len(raw) for _, raw in sealed if raw is not None)
         time = below[-1].header.time + tick if below and tick != 1 << 16 else None
@@ -150,7 +150,7 @@ class World:
                 self.waiting.append(PartItem(made.id, at, raw))
         return made
 
-    def write(self, person: Person, device: str, drafts: list[Draft], tick: int = 1 << 16) -> None:
+    def write(self, person: Person, device: str, drafts: list[OpDraft], tick: int = 1 << 16) -> None:
         log = person.log(device)
         if log in self.broken:
             return
@@ -168,7 +168,7 @@ class World:
         """Half of them are in one conversation, whatever they answer."""
         return ReplyTo(self.targets[0] if self.targets and self.rng.random() < 0.5 else target, target)
 
-    def draft(self, person: Person) -> Draft:
+    def draft(self, person: Person) -> OpDraft:
         rng, salt = self.rng, b"salt of " + person.name.encode()
         target = (
             rng.choice(self.targets) if self.targets and rng.random() < 0.9 else Target(person.id, CellKey(bytes(16)))
@@ -210,20 +210,20 @@ class World:
             return set_profile(salt, rng.choice(("name", "about")), f"value {self.drawn}", refs)
         return self.odd(person)
 
-    def odd(self, person: Person) -> Draft:
+    def odd(self, person: Person) -> OpDraft:
         """Invalid content, content that no view knows, and operations that are shown nowhere."""
         salt, raw = self.draw(), self.rng.randbytes(9)
         part, _ = make_part(salt, raw)
         cell = CellKey(bytes(16))
         return self.rng.choice(
             (
-                Draft(Put(POST, cell, (), None), raw),
-                Draft(Add(POST, cell, CellKey(bytes(16)), None), encode_post(Post("an element"))),
-                Draft(Put(Coll(FOLLOW), cell, (), None), raw),
-                Draft(Add(TEXTS, cell, CellKey(salt), None), raw),
-                Draft(Count(TEXTS, cell, 3), None),
-                Draft(Text(TEXTS, cell, None, None, 1, part), None),
-                Draft(Del(FOLLOW, (Ref(self.people[0].control[0].id, 0),)), None),
+                OpDraft(Put(POST, cell, (), None), raw),
+                OpDraft(Add(POST, cell, CellKey(bytes(16)), None), encode_post(Post("an element"))),
+                OpDraft(Put(Coll(FOLLOW), cell, (), None), raw),
+                OpDraft(Add(TEXTS, cell, CellKey(salt), None), raw),
+                OpDraft(Count(TEXTS, cell, 3), None),
+                OpDraft(Text(TEXTS, cell, None, None, 1, part), None),
+                OpDraft(Del(FOLLOW, (Ref(self.people[0].control[0].id, 0),)), None),
             )
         )
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from banyan_crdt.checkpoint import Place, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, make_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import LogId, account_from_text
@@ -26,8 +26,8 @@ from banyan_crdt.signing import Signer
 from banyan_node.context import Context
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
+from banyan_node.home.mnemonic import Paper, read
 from banyan_node.home.settings import load
-from banyan_node.home.words import Paper, read
 from banyan_node.local import open_local
 from banyan_schema.social import POST
 from tests.cli.shell import banyan
@@ -171,7 +171,7 @@ class Homes(Scene):
             c.replica.ingest.run(run, c.replica.wall_ms(time.time()))
 
     def send_checkpoint(self, by: str, names: Entry, *pins: Pin, n: int = 9) -> None:
-        place = Place(names.header.seq, names.id)
+        place = ControlRef(names.header.seq, names.id)
         made = make_checkpoint(TEST, self.person.id, signer(self.person.full(by)), n, place, list(pins))
         with self.store_of(self.friend) as c, suppress(NotYet):
             c.replica.ingest.checkpoint(made, c.replica.wall_ms(time.time()))

@@ -19,9 +19,9 @@ from banyan_crdt.ops import ControlOp, Op, Pin, Put, Recover, Tomb, decode_body
 from banyan_crdt.run import encode_control
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Search
-from banyan_node.upkeep import chores
+from banyan_node.upkeep import maintenance
+from banyan_replica.host import PartItem
 from banyan_replica.replica import Replica
-from banyan_replica.surroundings import PartItem
 from banyan_replica.wire import CheckpointItem, ControlItem
 from banyan_storage.store import Store
 from tests.crdt.make import START, Person, add, follow, signer
@@ -219,7 +219,9 @@ class Scene:
         nobody = SimpleNamespace(key=b"")  # no account here is hosted by a node
         parts = {"store": r.store, "replica": r, "claims": Search(), "device": nobody}
         ctx = cast(Any, SimpleNamespace(**parts, queries=lambda: _Dead(r)))
-        while chores.forget_beside(ctx, self.world.now).more or chores.erase_deleted(ctx, self.world.now).more:
+        while (
+            maintenance.forget_beside(ctx, self.world.now).more or maintenance.erase_deleted(ctx, self.world.now).more
+        ):
             pass
         self.world.drain(name)
 

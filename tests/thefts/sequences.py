@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from banyan_crdt.entry import MAX_CONTROL, MORE_REVOKING, Entry
 from banyan_crdt.ops import Close, Drop, Op, Recover
 from banyan_crdt.realm import TEST
-from banyan_replica.intake.counting import BESIDE_ENTRIES
-from banyan_replica.intake.future import checkpoints_allowed
-from banyan_replica.sync.serve import log_items
+from banyan_replica.intake.clock_bounds import checkpoints_allowed
+from banyan_replica.intake.log_recount import BESIDE_ENTRIES
+from banyan_replica.sync.item_builder import log_items
 from tests.crdt.make import START, add, follow
 from tests.replica.helpers import START_S, data
 from tests.thefts.rows import HIGH, Result, fork, speak, tomb_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from banyan_crdt.blob import CHUNK, blob_of
-from banyan_replica.wire.blobs import (
+from banyan_replica.wire.blob_messages import (
     BlobQuestion,
     draft_token,
     encode_chunk_answer,

@@ -10,7 +10,7 @@ from nacl import bindings
 from banyan_crdt.codec import MAX_DEPTH, encode
 from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, WriterKey
-from banyan_crdt.logs import Granted, within_limits
+from banyan_crdt.logs import PathGrant, within_limits
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import verify
 from tests.crdt.make import b32, signer
@@ -145,7 +145,7 @@ def limits() -> list[dict[str, Any]]:
             "seq": seq,
             "ms": ms,
             "total": total,
-            "within": within_limits(TEST, Granted(grant, granted << 16, 0), seq, ms << 16, total),
+            "within": within_limits(TEST, PathGrant(grant, granted << 16, 0), seq, ms << 16, total),
         }
         for name, granted, seq, ms, total in rows
     ]

@@ -28,21 +28,21 @@ from banyan_crdt.firehose import (
     UNPROVED,
     frame,
 )
-from banyan_crdt.frontier import PREFIX, ToldRow, encode_frontier_cursor, log_name48
+from banyan_crdt.frontier import PREFIX, CursorRow, encode_frontier_cursor, log_name48
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Op, Put, Text, Tomb, decode_body
 from banyan_crdt.parts import content_of, make_part
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import decode_run, encode_control
-from banyan_node.api.firehose import EventsOf
+from banyan_node.api.firehose import EventMaker
 from banyan_reading.queries import Queries
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
-from banyan_schema.collection import Draft, undo
+from banyan_schema.collection import OpDraft, undo
 from banyan_schema.social import Post, react, relate, set_profile, write_post
 from banyan_schema.social.post import POST
 from banyan_schema.social.relation import FOLLOW
-from banyan_web.firehose.forms import dictionaries, pack
+from banyan_web.firehose.encodings import dictionaries, pack
 from tests.crdt.make import Person, b32, follow, run_bytes, signer
 from tests.replica.helpers import NOW_MS
 from tests.storage.social_accounts import social_store
@@ -73,7 +73,7 @@ SAME = (
 """The fields of an event that are the same at every node that holds its content."""
 
 
-def _entry(below: list[Entry], parts: dict[Ref, bytes], *drafts: Draft, signed: bool) -> None:
+def _entry(below: list[Entry], parts: dict[Ref, bytes], *drafts: OpDraft, signed: bool) -> None:
     """Adds an entry that says these. parts: gets its content."""
     ops, raws = list[Op](), list[tuple[int, bytes, int]]()
     for number, draft in enumerate(drafts):
@@ -96,7 +96,7 @@ def _log() -> tuple[list[Entry], dict[Ref, bytes]]:
     somebody = AccountId(b32("somebody"))
     liked = react(SALT, Target(somebody, CellKey(b32("a post")[:16])), "🌸")
     _entry(log, parts, set_profile(SALT, "bio", "phở"), relate(SALT, "follow", somebody), liked, signed=True)
-    _entry(log, parts, undo(FOLLOW, [Ref(log[2].id, 1)]), Draft(Tomb(POST, KEY), None), signed=True)
+    _entry(log, parts, undo(FOLLOW, [Ref(log[2].id, 1)]), OpDraft(Tomb(POST, KEY), None), signed=True)
     return log, parts
 
 
@@ -128,10 +128,10 @@ def _frontier() -> dict[str, Any]:
     """Rows of two logs, one with rows further down, and of a log whose name is that of none."""
     other = LogId(AccountId(b32("another")), signer("another's").key, 2)
     rows = [
-        ToldRow(AN.log(), 3, LOG[3].id),
-        ToldRow(AN.log(), 2, LOG[2].id),
-        ToldRow(AN.log(), 0, LOG[0].id),
-        ToldRow(other, 1 << 40, EntryId(b32("far"))),
+        CursorRow(AN.log(), 3, LOG[3].id),
+        CursorRow(AN.log(), 2, LOG[2].id),
+        CursorRow(AN.log(), 0, LOG[0].id),
+        CursorRow(other, 1 << 40, EntryId(b32("far"))),
     ]
     found = sorted((log_name48(log), -seq, id) for log, seq, id in rows)
     raw = b"".join(
@@ -288,7 +288,7 @@ def events() -> list[dict[str, Any]]:
         ingest.run(decode_run(TEST, run_bytes(LOG, first, stop)), NOW_MS, contents=said)
     ingest.flush()
     reader = ingest.store
-    making = EventsOf(Queries(reader.txn, reader, lambda: 0), STORE, False)
+    making = EventMaker(Queries(reader.txn, reader, lambda: 0), STORE, False)
     rows = reader.arrivals(0, 100)
     parts = reader.contents([row.n for row in rows])
     return [msgspec.to_builtins(event) for row in rows for event, _ in making.of(row, dict(parts.get(row.n, ())))]

@@ -163,7 +163,7 @@ def every_op() -> dict[str, o.Op]:
         "init": o.Init((o.Slot(b32("now"), b32("next")), o.Slot(b32("rec"), b32("rec next"))), part),
         "grant": o.Grant(k, 1, 8, 2, (POSTS,), 99, b32("box")),
         "grant of everything": o.Grant(k, 1, 65_535, 8, None, None, None),
-        "cut": o.Cut(k, (o.Kept(1, 7, other),)),
+        "cut": o.Cut(k, (o.KeptTip(1, 7, other),)),
         "rotate": o.Rotate(0, b32("next")),
         "recover": o.Recover(b32("root"), b32("next")),
         "drop": o.Drop(k, 2),
@@ -308,7 +308,9 @@ def messages() -> list[dict[str, Any]]:
     root = b32("root")
     found: list[Message] = [
         Hello(VERSION, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
-        GossipFrame(list(g.encode_frame(g.Pushes((g.Push(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
+        GossipFrame(
+            list(g.encode_frame(g.PushFrame((g.Push(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))
+        ),
         GossipFrame(list(g.encode_frame(g.Shuffle(g.PeerInfo("an", ("/ip4/127.0.0.1/tcp/1",)), 6, ())))),
         Root(2, root, 7),
         Sums(b"", b"\x0a\x0f", [(0, bytes(16))] * 15 + [(1, root[:16])]),

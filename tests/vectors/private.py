@@ -7,22 +7,22 @@ from typing import Any
 from banyan_crdt.ids import CellKey
 from banyan_crdt.sealing import Opener, wrap
 from banyan_schema.address import Target
-from banyan_schema.privately import (
+from banyan_schema.private_kinds import (
     AccountList,
     Bookmark,
-    Dismissed,
+    Dismissal,
     Filter,
     FollowedTag,
     FollowWish,
+    ListMember,
     Marker,
-    Member,
     Mute,
     Note,
     QuietThread,
     said,
     text_of,
 )
-from banyan_schema.social.private import KEYS, SEALED, Wrapped, hand_over, private_key, say_privately
+from banyan_schema.social.private import KEYS, SEALED, WrappedSecret, hand_over, private_key, say_privately
 from tests.crdt.make import b32
 from tests.schema.laws import cell_of, element_of
 from tests.vectors.shown import AN
@@ -35,7 +35,7 @@ THINGS = (
     Mute(b32("somebody else"), 1_800_000_000_000),
     Bookmark(Target(AN.id, CellKey(b32("a post")[:16]))),
     AccountList(LIST, "bạn bè"),
-    Member(LIST, b32("somebody")),
+    ListMember(LIST, b32("somebody")),
     Filter(b32("a filter")[:16], "phim", "warn"),
     Filter(b32("of a filter")[:16], "bóng đá", "hide", 1_800_000_000_000, "Thể thao", b32("a filter of several")[:16]),
     Marker("notifications", "1800000000000", bytes(32)),
@@ -44,7 +44,7 @@ THINGS = (
     Filter(b32("a filter of a place")[:16], "xổ", "hide", None, "Số", b32("of two")[:16], "home public", "part"),
     FollowedTag("tết", "Tết"),
     QuietThread(Target(AN.id, CellKey(b32("a long conversation")[:16]))),
-    Dismissed(f"{b32('an entry').hex()}.3"),
+    Dismissal(f"{b32('an entry').hex()}.3"),
     FollowWish(b32("somebody"), "no", "en vi"),
 )
 
@@ -52,7 +52,7 @@ THINGS = (
 def private() -> dict[str, Any]:
     box = wrap(SECRET, HOLDER.key, b32("an ephemeral seed"))
     assert box is not None
-    wrapped = Wrapped(NAME, HOLDER.key, box)
+    wrapped = WrappedSecret(NAME, HOLDER.key, box)
     handed = hand_over(SALT, wrapped).op
     return {
         "secret": SECRET.hex(),

@@ -8,10 +8,10 @@ from typing import Any
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
-from banyan_reading.grouped import group_of
+from banyan_reading.groups import group_of
 from banyan_reading.queries import queries
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, undo
+from banyan_schema.collection import Collection, OpDraft, undo
 from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, react, relate, repost, set_profile, write_post
@@ -28,7 +28,15 @@ from banyan_schema.social.channel import (
 )
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Group, GroupAct, GroupJoin, Kind, act, group_digest, join, write_group
-from banyan_schema.social.identity import HANDLE_FIELD, Confirmed, Official, attest, confirm_handle, move_to, moved_from
+from banyan_schema.social.identity import (
+    HANDLE_FIELD,
+    HandleConfirmation,
+    Official,
+    attest,
+    confirm_handle,
+    move_to,
+    moved_from,
+)
 from banyan_schema.social.post import InteractionPolicy, Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_schema.social.relation import FollowAnswer, answer_follow
@@ -92,7 +100,7 @@ DRAFTS = {
     ),
     "an avatar that was taken away": set_profile(SALT, "avatar", ""),
     "a handle that is claimed": set_profile(SALT, HANDLE_FIELD, "lan@vn.example"),
-    "a handle that is confirmed": confirm_handle(SALT, Confirmed("lan@vn.example", SOMEBODY)),
+    "a handle that is confirmed": confirm_handle(SALT, HandleConfirmation("lan@vn.example", SOMEBODY)),
     "where an account went": move_to(SALT, SOMEBODY),
     "what an account was": moved_from(SALT, SOMEBODY),
     "an official channel": attest(SALT, Official(SOMEBODY, "Sở Y tế")),
@@ -124,7 +132,7 @@ def social() -> dict[str, Any]:
     }
 
 
-def _said(name: str, draft: Draft) -> dict[str, Any]:
+def _said(name: str, draft: OpDraft) -> dict[str, Any]:
     op = draft.op
     assert isinstance(op, Put | Add)
     assert draft.content is not None
@@ -151,7 +159,7 @@ def _history(kind: Kind) -> dict[str, Any]:
     names = {person.id: name for name, person in people.items()}
     posts = dict[Target, str]()
 
-    def say(name: str, *drafts: Draft) -> None:
+    def say(name: str, *drafts: OpDraft) -> None:
         people[name].write(drafts)
         for draft in drafts:
             if draft.content is None:

@@ -12,12 +12,12 @@ import pytest
 from backports.zstd import ZstdError
 
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.firehose import END, FRONTIER, FrameReader, RunsVerifier, Told
-from banyan_crdt.frontier import ToldRow, decode_frontier_cursor, encode_frontier_cursor
+from banyan_crdt.firehose import END, FRONTIER, FrameReader, RunsVerifier, VerifiedBatch
+from banyan_crdt.frontier import CursorRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
 from banyan_crdt.realm import TEST
-from banyan_node.client.follower import Follower, Unpacking
-from banyan_web.firehose.forms import dictionaries
+from banyan_node.client.follower import Follower, FrameDecompressor
+from banyan_web.firehose.encodings import dictionaries
 
 V = json.loads((Path(__file__).parent / "firehose.json").read_text("utf-8"))
 x = bytes.fromhex
@@ -35,7 +35,7 @@ def test_a_frontier_cursor_is_read_and_written() -> None:
     assert cursor.count == len(v["rows"])
     for one in v["told"]:
         assert [[seq, id.hex()] for seq, id in cursor.places(log_id(one["log"]))] == one["rows"]
-    rows = [ToldRow(log_id(row), row[3], EntryId(x(row[4]))) for row in v["rows"]]
+    rows = [CursorRow(log_id(row), row[3], EntryId(x(row[4]))) for row in v["rows"]]
     for given in (rows, rows[::-1]):
         again = decode_frontier_cursor(encode_frontier_cursor(given))
         assert [list(again.places(row.log)) for row in rows] == [list(cursor.places(row.log)) for row in rows]
@@ -48,9 +48,14 @@ def test_what_is_no_frontier_cursor_is_refused(v: Any) -> None:
         decode_frontier_cursor(v["cursor"])
 
 
-def read(raw: bytes, step: int) -> tuple[list[Told], dict[int, tuple[Any, ...]]]:
+def read(raw: bytes, step: int) -> tuple[list[VerifiedBatch], dict[int, tuple[Any, ...]]]:
     """What bytes tell that come in pieces of this size, and the last frame of each kind. Raises Reject, NotYet."""
-    reader, verifier, told, last = FrameReader(), RunsVerifier(TEST), list[Told](), dict[int, tuple[Any, ...]]()
+    reader, verifier, told, last = (
+        FrameReader(),
+        RunsVerifier(TEST),
+        list[VerifiedBatch](),
+        dict[int, tuple[Any, ...]](),
+    )
     for at in range(0, len(raw), step):
         for one in reader.feed(raw[at : at + step]):
             last[one.kind] = one.values
@@ -109,10 +114,10 @@ def test_pieces_that_are_packed_with_a_dictionary_are_unpacked() -> None:
     assert int.from_bytes(dictionary[4:8], "little") == v["dictionary_id"]
     frames = b"".join(map(x, v["frames"]))
     for step in (1, 100, 1 << 20):
-        unpacking = Unpacking(dictionary)
+        unpacking = FrameDecompressor(dictionary)
         out = b"".join(unpacking.feed(frames[at : at + step]) for at in range(0, len(frames), step))
         assert out.decode() == "".join(v["pieces"])
     lines = [json.loads(line) for line in "".join(v["pieces"]).splitlines()]
     assert [line["id"] for line in lines] == [event["id"] for event in V["events"]]
     with pytest.raises(ZstdError):
-        Unpacking(None).feed(frames)
+        FrameDecompressor(None).feed(frames)

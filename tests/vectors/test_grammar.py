@@ -135,7 +135,7 @@ def full() -> list[Message]:
         DataItems([RunItem(b"run", [], [b"header"] * MAX_PROOF)]),
         Bye(b"x" * MAX_REASON),
         Heads(bytes(64), 1, [(log, Head((1 << 48) - 1, None, 1))]),
-        GossipFrame(g.encode_frame(g.Pushes(pushes, mids, mids[:MAX_GRAFTS], True))),
+        GossipFrame(g.encode_frame(g.PushFrame(pushes, mids, mids[:MAX_GRAFTS], True))),
         GossipFrame(g.encode_frame(g.Shuffle(peer, MAX_TTL, (peer,) * MAX_SAMPLE))),
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from banyan_crdt.firehose import FrameReader, RunsVerifier, ToldAct
+from banyan_crdt.firehose import FrameReader, NodeAct, RunsVerifier
 from tests.web.door import Client, open_node
 from tests.web.test_firehose import stream, whole
 from tests.web.test_platform_webhooks import Backend, backend, until
@@ -47,7 +47,7 @@ async def test_streams_and_webhooks_are_told_of_decisions_by_scope(
 
         assert door.node.context is not None
         verifier, reader = RunsVerifier(door.node.context.realm), FrameReader()
-        signed = list[ToldAct]()
+        signed = list[NodeAct]()
 
         async def follow_signed(task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
             asked = {"format": "cbor", "since": "now"}

@@ -15,10 +15,10 @@ import httpx
 import pytest
 import trio
 
-from banyan_node.server import http_connections, web_sockets
-from banyan_node.server.web_sockets import MESSAGE_BYTES
+from banyan_node.server import http_connections, websocket
+from banyan_node.server.websocket import MESSAGE_BYTES
 from banyan_web import door_apps
-from banyan_web.door_apps import Grant
+from banyan_web.door_apps import AppGrant
 from tests.web.door import open_node
 from tests.web.frames import BINARY, CONTINUED, ENDED, LAST_PART, PINGED, PONG, Line, closing_with
 from tests.web.test_hardening import ONCE, _raw
@@ -256,7 +256,7 @@ async def test_a_code_that_is_shown_eight_times_at_once_gives_nobody_a_token_tha
         did, _ = await at.person("an")
         back = "https://app.example/back"
         app = await at.client().post("/api/v1/apps", client_name="x", redirect_uris=back, scopes="read")
-        grant = Grant(app["client_id"], did, back, ("read",), None)
+        grant = AppGrant(app["client_id"], did, back, ("read",), None)
         basic = b64encode(f"{app['client_id']}:{app['client_secret']}".encode()).decode()
         given: list[httpx.Response] = []
 
@@ -297,7 +297,7 @@ async def test_a_connection_that_upgraded_and_left_leaves_nothing(tmp_path: Path
 async def test_a_client_that_answers_no_ping_is_gone_and_one_that_does_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_sockets, "PING_S", 0.2)
+    monkeypatch.setattr(websocket, "PING_S", 0.2)
     monkeypatch.setattr(http_connections, "SILENT_S", 4.0)
     async with open_node(tmp_path) as at:
         _, client = await at.person("an")

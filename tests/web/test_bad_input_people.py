@@ -9,22 +9,19 @@ from typing import Any
 
 from banyan_web.app import EVERY
 from banyan_web.endpoint import Endpoint
-from banyan_web.mastodon import accounts, discovery, filters, instance, notification_endpoints, own_account, ties
+from banyan_web.mastodon import (
+    accounts,
+    credentials,
+    discovery,
+    filters,
+    instance,
+    notification_endpoints,
+    relationships,
+)
 from tests.needs import numbers
 from tests.web.door import open_node
 
-MODULES = (
-    accounts,
-    filters,
-    notification_endpoints,
-    accounts,
-    notification_endpoints,
-    notification_endpoints,
-    instance,
-    own_account,
-    discovery,
-    ties,
-)
+MODULES = (accounts, filters, notification_endpoints, instance, credentials, discovery, relationships)
 NAMES = [
     "acct",
     "avatar",

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from banyan_node.server.http_connections import PATIENCE, Patience, let_in
 from banyan_node.server.http_server import Bind, serve_app
-from banyan_node.server.web_sockets import MESSAGE_BYTES
+from banyan_node.server.websocket import MESSAGE_BYTES
 from banyan_web.workers import uvicorn_server
 from banyan_web.workers.uvicorn_server import DoorServer
 from tests.web.oddities import ODDITIES

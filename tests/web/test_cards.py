@@ -19,9 +19,9 @@ from PIL import Image
 
 from banyan_node.home.sections import HttpSettings
 from banyan_node.media.page_child import said
-from banyan_web.mastodon.cards import link_cards, page_fetching
+from banyan_web.mastodon.cards import link_cards, page_fetch
 from banyan_web.mastodon.streaming import endpoints
-from banyan_web.outward import Outside, Unreachable
+from banyan_web.outbound_http import OutboundHttp, Unreachable
 from tests.web.door import open_node
 from tests.web.library import Person, person
 from tests.web.test_streaming import Heard, Listening
@@ -85,7 +85,7 @@ def site() -> Iterator[Site]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("OWN_S", 0.05), ("READ_S", 0.05), ("HOST_S", 0.01)):
         monkeypatch.setattr(link_cards, name, seconds)
-    monkeypatch.setattr(page_fetching, "PAGE_S", 1.0)
+    monkeypatch.setattr(page_fetch, "PAGE_S", 1.0)
     monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
 
 
@@ -173,7 +173,7 @@ async def test_what_is_no_page_has_no_card_and_breaks_nothing(tmp_path: Path, si
         for post in without:
             assert (await an.ask("status", post.id)).card is None, post.content
             assert await door.client(an.did).get(f"/api/v1/statuses/{post.id}/card") == {}
-        assert site.asked["/round"] == page_fetching.HOPS
+        assert site.asked["/round"] == page_fetch.HOPS
         before = sum(site.asked.values())
         await an.ask("timeline_home")
         await trio.sleep(0.3)
@@ -216,7 +216,7 @@ async def test_by_default_a_node_asks_only_for_what_its_own_people_link(tmp_path
 )
 async def test_a_page_of_the_own_network_is_not_asked_for(url: str) -> None:
     with pytest.raises(Unreachable):
-        await Outside(plain=True).ask("GET", url, {})
+        await OutboundHttp(plain=True).ask("GET", url, {})
 
 
 def test_what_a_page_says_is_read_in_its_own_encoding_and_is_one_plain_line() -> None:

@@ -19,17 +19,17 @@ import trio
 from trio_websocket import open_websocket_url
 
 from banyan_node.api import cost
-from banyan_node.api.methods import exporting, feeds
+from banyan_node.api.methods import account_export, feeds
 from banyan_storage import lmdb_reads
-from banyan_web import archives
+from banyan_web import archive_downloads
 from banyan_web.app import EVERY, FREE, SOCKETS
-from banyan_web.bounds import BEGUN_US, STREAMS, Bounds
-from banyan_web.counting import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.door_logins import Person, open_session
-from banyan_web.mastodon.ids import account_id, status_id
+from banyan_web.mastodon.entity_ids import account_id, status_id
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.workers.frames import MICROSECONDS, Frame, Frames, Kind, frame_of
+from banyan_web.rate_limiter import KEY_BYTES, SharedCounts, shared_memory
+from banyan_web.rate_limits import BEGUN_US, STREAMS, RateLimits
 from banyan_web.workers.node_end import NodeEnd
+from banyan_web.workers.protocol import MICROSECONDS, Frame, FrameSplitter, WorkerFrameKind, frame_of
 from tests.web.door import Door, open_node
 from tests.web.test_counted_sockets import handshake
 from tests.web.test_platform import open_accounts, platform
@@ -132,14 +132,14 @@ class _Charges:
     """What the door charges, with a row that is read for a second of the processor."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
-        self.by_address, spend = Counter[str](), Bounds.spend_anonymous
+        self.by_address, spend = Counter[str](), RateLimits.spend_anonymous
         monkeypatch.setattr(cost, "thread_time", lambda: float(rows.read))
 
-        def spent(bounds: Bounds, address: str, seconds: float) -> None:
+        def spent(bounds: RateLimits, address: str, seconds: float) -> None:
             self.by_address[address] += round(seconds)
             spend(bounds, address, seconds)
 
-        monkeypatch.setattr(Bounds, "spend_anonymous", spent)
+        monkeypatch.setattr(RateLimits, "spend_anonymous", spent)
 
 
 async def test_each_answer_is_charged_to_who_asks_for_what_it_read(
@@ -185,7 +185,7 @@ async def test_each_answer_is_charged_to_who_asks_for_what_it_read(
 async def test_who_used_up_the_allowance_is_refused_everywhere_and_who_is_logged_in_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_web.bounds.CPU_S", 3_600)
+    monkeypatch.setattr("banyan_web.rate_limits.CPU_S", 3_600)
     _Charges(monkeypatch, Rows(monkeypatch))
     async with open_node(tmp_path, http__anonymous_cpu="1", http__address_rate="0") as door:
         an, own = await door.person("an")
@@ -214,7 +214,7 @@ async def test_who_used_up_the_allowance_is_refused_everywhere_and_who_is_logged
 async def test_a_message_of_a_socket_is_charged_to_who_has_an_app_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_web.bounds.CPU_S", 3_600)
+    monkeypatch.setattr("banyan_web.rate_limits.CPU_S", 3_600)
     charges = _Charges(monkeypatch, Rows(monkeypatch))
     async with open_node(tmp_path, http__anonymous_cpu="1") as door:
         await door.person("an")
@@ -269,7 +269,7 @@ async def test_who_is_not_logged_in_has_a_few_streams_of_an_address(tmp_path: Pa
 
 
 def test_streams_are_bounded_for_all_who_are_not_logged_in() -> None:
-    bounds = Bounds(processes=2)
+    bounds = RateLimits(processes=2)
     assert sum(bounds.open_stream(f"9.9.{n}.1") for n in range(200)) == STREAMS // 2
     bounds.close_stream("9.9.1.1")
     assert bounds.open_stream("9.8.0.1")
@@ -281,7 +281,7 @@ def test_an_allowance_is_of_an_address_of_its_network_and_of_all() -> None:
         return bounds.anonymous_over(address) is not None
 
     now = 6_000.0
-    bounds = Bounds(anonymous_cpu=40, clock=lambda: now)
+    bounds = RateLimits(anonymous_cpu=40, clock=lambda: now)
     spend = bounds.spend_anonymous
     # 24 s in a minute: 3 s of an address, 6 s of a /24, and 0.6 s when all is used up
     spend("9.9.9.1", 2.9)
@@ -307,11 +307,11 @@ def test_an_allowance_is_of_an_address_of_its_network_and_of_all() -> None:
     assert over("9.9.9.1")
     now = 6_100.0
     assert not over("9.9.9.1")
-    assert not any(Bounds(anonymous_cpu=0).anonymous_over(one) for one in ("9.9.9.1", "local"))
+    assert not any(RateLimits(anonymous_cpu=0).anonymous_over(one) for one in ("9.9.9.1", "local"))
 
 
 def test_answers_that_have_not_begun_count_too() -> None:
-    bounds = Bounds(anonymous_cpu=40)
+    bounds = RateLimits(anonymous_cpu=40)
     begun = 0
     while bounds.anonymous_over("9.9.9.1") is None:
         bounds.begin_anonymous("9.9.9.1", 1)
@@ -324,7 +324,7 @@ def test_answers_that_have_not_begun_count_too() -> None:
 
 def test_what_one_process_answered_another_counts() -> None:
     memory = shared_memory()
-    one, other = (Bounds(counts=SharedCounts(memory, bytes(KEY_BYTES)), processes=2) for _ in range(2))
+    one, other = (RateLimits(counts=SharedCounts(memory, bytes(KEY_BYTES)), processes=2) for _ in range(2))
     one.spend_anonymous("9.9.9.1", 5_000.0)
     assert other.anonymous_over("9.9.9.1") is not None
     assert other.anonymous_over("9.9.8.1") is None
@@ -356,17 +356,17 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
 
     monkeypatch.setattr(cost, "thread_time", lambda: used)
     here, there = trio.socket.socketpair()
-    end, said = NodeEnd(Answers(), trio.SocketStream(here), lambda does: None), Frames()
+    end, said = NodeEnd(Answers(), trio.SocketStream(here), lambda does: None), FrameSplitter()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(end.run, frame_of(Kind.OPEN, 0, {}))
+        nursery.start_soon(end.run, frame_of(WorkerFrameKind.OPEN, 0, {}))
         line = trio.SocketStream(there)
         assert await line.receive_some()
-        await line.send_all(frame_of(Kind.CALL, 7, ("search", {}, ("host", "", None))))
+        await line.send_all(frame_of(WorkerFrameKind.CALL, 7, ("search", {}, ("host", "", None))))
         frames = list[Frame]()
         while len(frames) < 2:
             frames += said.feed(await line.receive_some())
         nursery.cancel_scope.cancel()
-    assert [one.kind for one in frames] == [Kind.COST, Kind.ANSWER]
+    assert [one.kind for one in frames] == [WorkerFrameKind.COST, WorkerFrameKind.ANSWER]
     assert MICROSECONDS.unpack(frames[0].payload)[0] >= 1_750_000
     here.close()
     there.close()
@@ -375,20 +375,20 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
 async def test_an_archive_that_is_too_large_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, write = list[Path](), exporting._written
+    made, write = list[Path](), account_export._written
 
     def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
         made.append(path)
         return write(at, of, path, ask)
 
-    monkeypatch.setattr(exporting, "_written", written)
+    monkeypatch.setattr(account_export, "_written", written)
     async with open_node(tmp_path) as door:
         an, person = await door.person("an")
         for n in range(4):
             await door.node.backend.call("post", {"text": str(n) * 9_000})
         anybody = door.client()
         assert len((await anybody.http.get(f"/archives/{an}")).content) > 36_000
-        monkeypatch.setattr(archives, "MOST", 30_000)
+        monkeypatch.setattr(archive_downloads, "MOST", 30_000)
         _, other = await door.person("bình")
         for path, who in ((f"/archives/{an}", anybody), (f"/v1/accounts/{an}/archive", other)):
             answer = await who.http.get(path)
@@ -401,14 +401,14 @@ async def test_an_archive_that_is_too_large_is_refused_before_anything_is_writte
 async def test_while_archives_are_written_pages_and_searches_are_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, goes_on, write = list[Path](), threading.Event(), exporting._written
+    begun, goes_on, write = list[Path](), threading.Event(), account_export._written
 
     def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
         begun.append(path)
         goes_on.wait(60)
         return write(at, of, path, ask)
 
-    monkeypatch.setattr(exporting, "_written", written)
+    monkeypatch.setattr(account_export, "_written", written)
     async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
         an, own = await door.person("an")
         await door.node.backend.call("post", {"text": "mot"})

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon import ids
+from banyan_web.mastodon import entity_ids
 from banyan_web.params import nested
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from tests.web.door import open_node
 
 
@@ -72,26 +72,28 @@ def test_names_with_brackets_are_nested() -> None:
         "f": [{"n": "1", "v": "2"}, {"n": "3", "v": "4"}],
     }
     for bad in ([("a", "1"), ("a[b]", "2")], [("a[b", "1")], [("a" + "[b]" * 6, "1")], [("a[]", "1"), ("a[b]", "2")]):
-        with pytest.raises(Refused):
+        with pytest.raises(HttpRefusal):
             nested(bad)
 
 
 def test_ids_are_digits_whose_order_is_that_of_time() -> None:
     did = "did:banyan:z8cvJLQqC7kyuPRuvkwmDi4WfkbwwnMPH4iwoD25dEYcH"
     uri = did + "/01a12f20b6cfeb9c3cd606dbc6b31f12"
-    assert ids.did_of(ids.account_id(did)) == did
-    post, repost, later = ids.status_id(uri, 5), ids.repost_id(uri, did, 6), ids.status_id(uri, 7)
+    assert entity_ids.did_of(entity_ids.account_id(did)) == did
+    post, repost, later = entity_ids.status_id(uri, 5), entity_ids.repost_id(uri, did, 6), entity_ids.status_id(uri, 7)
     assert post < repost < later
-    assert ids.parsed(post) == ids.PostId(uri, 5)
-    found = ids.parsed(repost)
-    assert isinstance(found, ids.RepostId)
-    assert (found.by, found.time_ms, ids.id_of_repost(found)) == (did, 6, repost)
-    now = ids.status_id(uri, 1_796_000_000_000)
-    assert ids.parsed(str(int(now))) == ids.PostId(uri, 1_796_000_000_000), "a client may read an id as a number"
+    assert entity_ids.parsed(post) == entity_ids.PostId(uri, 5)
+    found = entity_ids.parsed(repost)
+    assert isinstance(found, entity_ids.RepostId)
+    assert (found.by, found.time_ms, entity_ids.id_of_repost(found)) == (did, 6, repost)
+    now = entity_ids.status_id(uri, 1_796_000_000_000)
+    assert entity_ids.parsed(str(int(now))) == entity_ids.PostId(uri, 1_796_000_000_000), (
+        "a client may read an id as a number"
+    )
     small = "did:banyan:z1tVojvhToWjQ8Xvo4UPx2Xz9eRy7auyYMmZBjc2XfN"
-    assert ids.did_of(str(int(ids.account_id(small)))) == small
+    assert entity_ids.did_of(str(int(entity_ids.account_id(small)))) == small
     for wrong in ("", "1", "x" * 131, post + "0", post[:-1], "9" * 131, "1" * 15 + "9" * 116, "٣" * 131, "9" * 69):
-        with pytest.raises(Refused):
-            ids.parsed(wrong)
-        with pytest.raises(Refused):
-            ids.did_of(wrong[:69])
+        with pytest.raises(HttpRefusal):
+            entity_ids.parsed(wrong)
+        with pytest.raises(HttpRefusal):
+            entity_ids.did_of(wrong[:69])

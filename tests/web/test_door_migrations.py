@@ -18,8 +18,8 @@ from banyan_web.door_store import DoorStore
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.cards import link_cards
+from banyan_web.mastodon.pending_writes import INTERRUPTED, posting, upload
 from banyan_web.mastodon.push import subscriptions
-from banyan_web.mastodon.remembered import INTERRUPTED, posting, upload
 from banyan_web.platform import webhooks
 from tests.forking import started
 from tests.needs import NIGHT

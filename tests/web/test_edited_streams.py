@@ -14,7 +14,7 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.streaming import endpoints, listeners
 from banyan_web.mastodon.streaming.listeners import Listener
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from tests.web.door import Door, open_node
 from tests.web.test_streaming import socket_of
 
@@ -108,9 +108,9 @@ async def test_filters_that_a_heartbeat_read_are_told(tmp_path: Path, monkeypatc
 async def test_what_could_not_be_read_of_a_reader_is_read_again(tmp_path: Path) -> None:
     class Busy:
         async def call(self, name: str, **params: Any) -> Any:
-            raise Refused(503, "busy")
+            raise HttpRefusal(503, "busy")
 
     one, busy = Listener(account_to_text(AccountId(bytes(32)))), cast(DoorContext, Busy())
-    with pytest.raises(Refused):
+    with pytest.raises(HttpRefusal):
         await one.refresh(busy)
     assert one.stale

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import trio
 
-from banyan_node.hosting import erasing
-from banyan_node.upkeep import chores
+from banyan_node.hosting import erasure
+from banyan_node.upkeep import maintenance
 from banyan_web.door_logins import Person, make_link, open_session, session, set_password
 from tests.node.test_erasing import found
 from tests.web.door import open_node
@@ -58,14 +58,14 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
         query = "?confirm=An&erase=true&reason=yêu+cầu"
         ended = await client.ask("DELETE", "/v1/accounts/An" + query, headers=key)
         assert await client.ask("DELETE", "/v1/accounts/An" + query, headers=key) == ended
-        while await door.node.worker.call(erasing.step, True):
+        while await door.node.worker.call(erasure.step, True):
             pass
         receipt = await client.get(f"{path}/erasure")
         assert receipt["until_ms"] > receipt["erased_ms"]
         again = await client.ask("DELETE", path + query + "&days=30")
         assert (again["account"], again["erasure"]) == (an, receipt)
         await client.ask("DELETE", f"{path}/erasure", 422)
-        await door.node.worker.call(chores.bring_back)
+        await door.node.worker.call(maintenance.bring_back)
         with trio.fail_after(60):
             while found(tmp_path, "lời của An"):
                 await trio.sleep(0.2)
@@ -98,8 +98,8 @@ async def test_nobody_logs_in_as_an_account_that_is_closed(tmp_path: Path) -> No
         await trio.to_thread.run_sync(log_in, 403)
         assert session(door.store, opened[0]) is None
         await door.node.backend.call("account.close", {"account": binh, "confirm": "Bình"})
-        await door.node.worker.call(chores.bring_back)
-        await door.node.worker.call(chores.sign_out_closed)
+        await door.node.worker.call(maintenance.bring_back)
+        await door.node.worker.call(maintenance.sign_out_closed)
         assert [session(door.store, one) for one in opened] == [None, None]
         link = f"/login/link/{make_link(door.store, Person(an, 'An'))}"
         assert "closed" in (await trio.to_thread.run_sync(browser.see, link, 403)).text

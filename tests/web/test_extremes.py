@@ -18,10 +18,10 @@ from banyan_crdt.ids import AccountId, CellKey, account_from_text
 from banyan_crdt.ops import Put
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
-from banyan_node.hosting.writing import append_each
+from banyan_node.hosting.entry_writer import append_each
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError, NoNode
-from banyan_schema.collection import Collection, Draft
+from banyan_schema.collection import Collection, OpDraft
 from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import post_from_text, post_key, post_to_text
@@ -116,7 +116,7 @@ def written(node: LocalBackend) -> dict[str, Any]:
     poll = node.call("post", text="words?", poll=ASKS)["uri"]
     account = account_from_text(binh)
     channel = post_from_text(node.call("channel.set", title="words", kind="video", by=binh)["uri"])
-    groups: list[list[Draft]] = []
+    groups: list[list[OpDraft]] = []
     keys = [channel.key.hex()]
     named: dict[str, Any] = {"uri": poll, "post": post, "account": binh, "text": "words"}
     for of in sorted(NUMBERS, key=lambda of: of.name):
@@ -126,14 +126,14 @@ def written(node: LocalBackend) -> dict[str, Any]:
             cell = CellKey(post_key(b"s" * 32, rng.randbytes(16), len(groups)))
             named.setdefault(of.name, f"{binh}/{cell.hex()}")
             assert of.merge == "register"
-            groups.append([Draft(Put(of.id, cell, (), None), content)])
+            groups.append([OpDraft(Put(of.id, cell, (), None), content)])
         keys += [draft.op.key.hex() for (draft,) in groups[-1:] if isinstance(draft.op, Put)]
     assert {"post", "profile", "vote", "episode", "event"} <= {of.name for of in NUMBERS}
     lost = rng.randbytes(16)
     below = next(contents(SOCIAL.by_name["post"], [account, lost], []))
     said = encode([1, b"k" * 32, b"order", b"basis", b"scope", EXTREMES[-1], EXTREMES[-1]])
     node.context.store.put_note(b"stated of post:" + account + lost, said)
-    groups.append([Draft(Put(SOCIAL.by_name["post"].id, CellKey(rng.randbytes(16)), (), None), below)])
+    groups.append([OpDraft(Put(SOCIAL.by_name["post"].id, CellKey(rng.randbytes(16)), (), None), below)])
     append_each(node.context, AccountId(account), groups, time.time())
     node.call("follow", account=binh)
     node.call("channel.subscribe", channel=post_to_text(channel))

@@ -18,9 +18,9 @@ from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
-from banyan_web.firehose import asking, following, forms, tail
+from banyan_web.firehose import encodings, requests, subscription, tail
 from banyan_web.firehose.consumers import owner_of
-from banyan_web.open_streams import Ending
+from banyan_web.open_streams import StreamEnd
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines
 
@@ -121,7 +121,7 @@ async def test_who_may_read_and_what_is_refused(tmp_path: Path, monkeypatch: pyt
         ):
             assert (await client.get("/v1/firehose", status, **params))["error"], params
         assert (await client.http.head("/v1/firehose")).headers["content-type"] == "application/x-ndjson"
-        monkeypatch.setattr(asking, "MOST", 1)
+        monkeypatch.setattr(requests, "MOST", 1)
         async with stream(client) as lines:
             await anext(lines)
             await client.get("/v1/firehose", 429)
@@ -271,7 +271,7 @@ def test_apps_that_register_under_one_name_have_consumers_of_their_own() -> None
 async def test_a_silent_stream_sends_its_cursor_and_a_stopping_node_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(subscription, "HEARTBEAT_S", 0.2)
     async with open_node(tmp_path / "home") as door:
         _, client = await door.person("an")
         async with stream(client, collection="follow") as lines:
@@ -338,7 +338,7 @@ async def until(lines: Events, text: str) -> AsyncIterator[dict[str, Any]]:
 async def test_a_slow_consumer_is_slowed_and_then_told_where_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "SLOW_S", 0.5)
+    monkeypatch.setattr(subscription, "SLOW_S", 0.5)
     async with open_node(tmp_path / "home") as door:
         _, client = await door.person("an")
         texts = [f"{n} " + "dài " * 6_000 for n in range(400)]
@@ -381,7 +381,9 @@ async def test_a_reading_that_fails_ends_no_stream_and_loses_nothing(
         source = Failing(door.node.backend)
         end = tail.Tail(source)
         begin = (await door.node.backend.call("firehose", {}))["cursor"]
-        pieces = following.follow(source, end, following.FirehoseFilter(), begin, forms.Lines(), Ending(end.wake))
+        pieces = subscription.follow(
+            source, end, subscription.FirehoseFilter(), begin, encodings.Lines(), StreamEnd(end.wake)
+        )
         async with trio.open_nursery() as nursery, aclosing(pieces):
             await anext(pieces)
             source.fails = 3  # the readings of the end, which begin now

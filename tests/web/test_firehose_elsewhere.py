@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trio
 
-from banyan_cli.making import make_node
+from banyan_cli.node_setup import make_node
 from banyan_node.client import AsyncClient, CallError, Client, v1
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore

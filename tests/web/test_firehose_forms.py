@@ -15,11 +15,11 @@ import trio
 import zstandard
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, open_websocket_url
 
-from banyan_crdt.firehose import END, FrameReader, RunsVerifier, ToldEntry
+from banyan_crdt.firehose import END, FrameReader, RunsVerifier, VerifiedEntry
 from banyan_node.client import AsyncClient, Place, v1
-from banyan_node.client.follower import Unpacking
+from banyan_node.client.follower import FrameDecompressor
 from banyan_node.operator_errors import CallError
-from banyan_web.firehose import asking, endpoints, forms
+from banyan_web.firehose import encodings, endpoints, requests
 from tests.js.test_client import CLIENT, needs_node
 from tests.web.door import Client, Door, open_node
 from tests.web.test_firehose import NOTES, whole, write
@@ -50,7 +50,7 @@ async def test_a_compressed_stream_tells_the_same_with_and_without_a_dictionary(
         headers, packed = await raw(client, compress="zstd")
         assert headers["content-type"] == "application/zstd"
         assert "content-encoding" not in headers, "decoders of HTTP clients read one frame"
-        assert events(Unpacking(None).feed(packed)) == plain
+        assert events(FrameDecompressor(None).feed(packed)) == plain
         listed = (await door.client().get("/v1/firehose/dictionaries"))["dictionaries"]
         assert {one["format"] for one in listed} == {"ndjson", "cbor"}
         (known,) = [one for one in listed if one["format"] == "ndjson"]
@@ -59,13 +59,16 @@ async def test_a_compressed_stream_tells_the_same_with_and_without_a_dictionary(
         assert "immutable" in answer.headers["cache-control"]
         headers, smaller = await raw(client, compress=known["hash"])
         assert (headers["content-type"], headers["dictionary"]) == ("application/zstd", known["hash"])
-        pieces, unpacking = [smaller[at : at + 100] for at in range(0, len(smaller), 100)], Unpacking(answer.content)
+        pieces, unpacking = (
+            [smaller[at : at + 100] for at in range(0, len(smaller), 100)],
+            FrameDecompressor(answer.content),
+        )
         assert events(b"".join(map(unpacking.feed, pieces))) == plain, "whatever the pieces are"
         assert len(smaller) < len(packed) < len(lines) / 2
         await client.get("/v1/firehose", 400, compress="gzip")
         await client.get("/v1/firehose", 400, compress=known["hash"], format="cbor")
         await door.client().get("/v1/firehose/dictionaries/0", 404)
-        assert len(forms.pack(b"x" * 1000, None)) < 40
+        assert len(encodings.pack(b"x" * 1000, None)) < 40
 
 
 async def test_a_client_that_accepts_zstd_decodes_the_stream_by_itself(tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ async def test_each_piece_of_an_encoded_stream_can_be_read_when_it_comes() -> No
             yield text.encode()
 
     decoder = zstandard.ZstdDecompressor().decompressobj()
-    first, rest = forms.encoded(b"first", pieces())
+    first, rest = encodings.encoded(b"first", pieces())
     async with aclosing(rest):
         assert decoder.decompress(first) == b"first"
         for text in TEXTS:
@@ -186,7 +189,7 @@ async def test_signed_entries_come_over_the_door_and_are_verified_in_python(tmp_
         for since, texts in (("begin", TEXTS), (middle, TEXTS[10:])):
             headers, stream = await raw(client, format="cbor", since=since, frontier="1")
             assert headers["content-type"] == "application/vnd.banyan.firehose"
-            verifier, told = RunsVerifier(realm), list[ToldEntry]()
+            verifier, told = RunsVerifier(realm), list[VerifiedEntry]()
             reader = FrameReader()
             for one in reader.feed(stream):
                 if found := verifier.take(one):
@@ -249,10 +252,10 @@ async def test_a_websocket_tells_the_same_and_takes_confirmations(tmp_path: Path
         an, client = await door.person("an")
         await write(door, TEXTS[:5])
         plain = await whole(client)
-        (hash,) = [one.hash for one in forms.dictionaries().values() if one.of == "ndjson"]
+        (hash,) = [one.hash for one in encodings.dictionaries().values() if one.of == "ndjson"]
         lines = b""
         async with socket(client, f"since=begin&follow=0&compress={hash}") as line:
-            unpacking = Unpacking(forms.dictionaries()[hash].raw)
+            unpacking = FrameDecompressor(encodings.dictionaries()[hash].raw)
             async for message in messages(line):
                 lines += unpacking.feed(message)
         assert events(lines) == plain
@@ -307,7 +310,7 @@ async def test_a_frontier_cursor_of_any_length_is_taken(tmp_path: Path, monkeypa
         given = {"since": found["frontier"], "follow": False, "collection": ["post"]}
         answer = await client.http.post("/v1/firehose", json=given)
         assert [event["content"]["text"] for event in events(answer.content)] == ["sau"]
-        monkeypatch.setattr(asking, "APP_CURSOR", 10)
+        monkeypatch.setattr(requests, "APP_CURSOR", 10)
         assert "scope firehose" in (await door.client(an, "read").post("/v1/firehose", 403, **given))["error"]
         monkeypatch.setattr(endpoints, "FRONTIER_BYTES", 1_000)
         answer = await client.http.post("/v1/firehose", json={**given, "since": "f1." + "A" * 1_000})

@@ -12,7 +12,7 @@ from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_run
 from banyan_crdt.sealing import Opener
-from banyan_schema.privately import Mute, said
+from banyan_schema.private_kinds import Mute, said
 from banyan_schema.social.private import PRIVATE, private_key
 from tests.web.door import Door, open_node
 from tests.web.test_firehose import whole

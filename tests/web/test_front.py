@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from banyan_schema.social.post import MAX_OPTION, MAX_OPTIONS, MAX_TEXT
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.scopes import covers, scopes_in
 from tests.web.door import open_node
 
@@ -91,5 +91,5 @@ def test_a_scope_covers_what_begins_with_it() -> None:
     assert not covers(("read:lists",), ("read",))
     assert not covers(("read",), ("read:lists", "write"))
     for wrong in ("admin", "host", "read:all", "read:", "x" * 100):
-        with pytest.raises(Refused):
+        with pytest.raises(HttpRefusal):
             scopes_in(wrong)

@@ -19,13 +19,13 @@ import trio
 
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_node.client.follower import Unpacking
+from banyan_node.client.follower import FrameDecompressor
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import post_from_text
-from banyan_web.firehose import following, tail
-from banyan_web.mastodon.ids import account_id
-from banyan_web.mastodon.push import sending
+from banyan_web.firehose import subscription, tail
+from banyan_web.mastodon.entity_ids import account_id
+from banyan_web.mastodon.push import sender
 from banyan_web.platform import deliveries
 from tests.web.door import Client, Door, open_node
 from tests.web.library import Person
@@ -188,7 +188,7 @@ class Story:
     async def packed(self) -> bytes:
         given = {"since": "begin", "follow": "0", "compress": "zstd"}
         async with self.platform.http.stream("GET", "/v1/firehose", params=given) as answer:
-            return Unpacking(None).feed(b"".join([piece async for piece in answer.aiter_raw()]))
+            return FrameDecompressor(None).feed(b"".join([piece async for piece in answer.aiter_raw()]))
 
     async def socket(self) -> bytes:
         async with socket(self.platform, "since=begin&follow=0") as line:
@@ -269,11 +269,11 @@ def _erase(ctx: Context, now: float, post: str) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in (deliveries, sending):
+    for module in (deliveries, sender):
         monkeypatch.setattr(module, "FIRST_S", 0.1)
         monkeypatch.setattr(module, "LONGEST_S", 1.0)
         monkeypatch.setattr(module, "LOOK_S", 0.2)
-    monkeypatch.setattr(following, "PAGE", 2)  # so that readers come to what is kept of the end
+    monkeypatch.setattr(subscription, "PAGE", 2)  # so that readers come to what is kept of the end
     return iter([None])
 
 

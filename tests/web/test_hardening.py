@@ -20,10 +20,10 @@ from starlette.routing import Route
 
 from banyan_web import params
 from banyan_web.app import EVERY, DoorApp
-from banyan_web.bounds import Bounds, OwnCounts
 from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.endpoint import Endpoint
 from banyan_web.open_streams import OpenStreams
+from banyan_web.rate_limits import LocalCounts, RateLimits
 from banyan_web.refusals import answer
 from tests.needs import NIGHT
 from tests.web.door import Door, open_node, open_node_by
@@ -308,7 +308,7 @@ async def test_requests_are_counted_by_token_and_by_address(tmp_path: Path) -> N
 
 
 def test_an_address_is_what_our_own_proxy_says_and_nobody_else() -> None:
-    bounds = Bounds(proxies=("127.0.0.0/8", "10.0.0.0/8", "::1/128"))
+    bounds = RateLimits(proxies=("127.0.0.0/8", "10.0.0.0/8", "::1/128"))
     for peer, said, found in (
         ("203.0.113.1", None, "203.0.113.1"),
         ("203.0.113.1", "198.51.100.1", "203.0.113.1"),
@@ -328,9 +328,9 @@ def test_an_address_is_what_our_own_proxy_says_and_nobody_else() -> None:
 
 
 def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_web.bounds.KEYS", 100)
+    monkeypatch.setattr("banyan_web.rate_limits.KEYS", 100)
     now = 1_000.0
-    bounds = Bounds(counts=(counts := OwnCounts()), clock=lambda: now)
+    bounds = RateLimits(counts=(counts := LocalCounts()), clock=lambda: now)
     for n in range(1_000):
         bounds.take("address", str(n), 10, 300)
     assert len(counts) == 100
@@ -352,7 +352,7 @@ def test_nobody_has_twice_as_much_at_the_border_of_two_windows(times: list[int],
     """Within any stretch at most the limit is let through, and its part of the limit; and who comes again when it is
     told to is let through."""
     now, seconds = 0, 100
-    bounds, let = Bounds(clock=lambda: now), list[int]()
+    bounds, let = RateLimits(clock=lambda: now), list[int]()
     for now in sorted(times):
         found = bounds.take("address", "a", limit, seconds)
         if found.over:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from banyan_web.mastodon.html import Place, html, mentions_in
+from banyan_web.mastodon.post_html import MentionTarget, html, mentions_in
 
 HERE = "https://lotus.example"
-LAN = {"lan": Place(f"{HERE}/@lan", "lan")}
+LAN = {"lan": MentionTarget(f"{HERE}/@lan", "lan")}
 ALLOWED = {
     "p": set(),
     "br": set(),

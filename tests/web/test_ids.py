@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
 from banyan_schema.address import short
 from banyan_schema.social import Target, post_to_text
-from banyan_web.mastodon.ids import PostId, RepostId, id_of_repost, parsed, repost_id, status_id
+from banyan_web.mastodon.entity_ids import PostId, RepostId, id_of_repost, parsed, repost_id, status_id
 from tests.web.door import Client, open_node
 
 accounts = st.one_of(st.sampled_from([bytes(32), b"\xff" * 32]), st.binary(min_size=32, max_size=32)).map(AccountId)

@@ -10,7 +10,7 @@ import pytest
 import trio
 from mastodon.errors import MastodonAPIError, MastodonNotFoundError
 
-from banyan_web.mastodon.ids import status_id, thing_of
+from banyan_web.mastodon.entity_ids import status_id, thing_of
 from tests.node.real import converged
 from tests.web.door import open_node
 from tests.web.library import person

@@ -10,7 +10,7 @@ import trio
 from playwright.sync_api import Page
 
 from banyan_node.home.audit import AuditLog
-from banyan_web.mastodon.ids import account_id
+from banyan_web.mastodon.entity_ids import account_id
 from tests.web.browser import broken, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node
 from tests.web.lines import open_lines

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from banyan_node.home.audit import OPERATOR, Actor
-from banyan_node.idempotency import Key
+from banyan_node.idempotency import RecordKey
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.door_files import DoorFiles
@@ -21,9 +21,9 @@ from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.crypto import PushIdentity
-from banyan_web.mastodon.push.sending import Pushes
+from banyan_web.mastodon.push.sender import PushSubscribers
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.outward import Outside
+from banyan_web.outbound_http import OutboundHttp
 from banyan_web.page.formats import account_path
 from tests.web.browser import broken, checked, in_browser, needs_chromium
 from tests.web.door import Door, open_node
@@ -38,7 +38,9 @@ class Liar:
     def __init__(self, backend: Any, alter: Alter, picture: bytes | None) -> None:
         self._backend, self._alter, self._picture = backend, alter, picture
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+    async def call(
+        self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: RecordKey | None = None
+    ) -> Any:
         found = await self._backend.call(name, params)
         if name == "feed":
             for row in found["posts"]:
@@ -68,8 +70,8 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
 
     def app(url: str) -> Any:
         liar = Liar(door.node.backend, alter, picture)
-        pushes = Pushes(PushIdentity(bytes(32)), Outside())
-        cards = LinkCards("off", Outside(), url)
+        pushes = PushSubscribers(PushIdentity(bytes(32)), OutboundHttp())
+        cards = LinkCards("off", OutboundHttp(), url)
         tails, files = (Tail(door.node.backend), Tail(door.node.backend, RUNS)), DoorFiles(door.node.home)
         return door_app(
             DoorContext(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
 from banyan_schema.social import Target, post_to_text
-from banyan_web.mastodon.paging import Bounds, Line, line, page
+from banyan_web.mastodon.paging import PageBounds, PageLine, line, page
 
 places = st.tuples(
     st.integers(0, 3),  # milliseconds
@@ -51,11 +51,11 @@ def test_pages_of_any_size_give_each_once_in_the_order_of_ids(
         rows = [held[place] for place in (some if after is None else some[::-1])]
         return {"posts": rows, "before": None if after else more, "after": more if after else None}
 
-    async def read() -> list[Line]:
-        seen: list[Line] = []
+    async def read() -> list[PageLine]:
+        seen: list[PageLine] = []
         place: str | None = "0" if rising else None
         while True:
-            at = Bounds(None, place, True, limit) if rising else Bounds(place, None, False, limit)
+            at = PageBounds(None, place, True, limit) if rising else PageBounds(place, None, False, limit)
             found, further = await page(feed, at)
             seen = found + seen if rising else seen + found
             if not found or not further:

@@ -18,10 +18,10 @@ from banyan_crdt.ids import account_from_text
 from banyan_node.context import Context
 from banyan_node.home.recovery import commitment
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_schema.social import relate
-from banyan_web.mastodon.ids import account_id
-from banyan_web.platform import lines
+from banyan_web.mastodon.entity_ids import account_id
+from banyan_web.platform import json_lines
 from tests.web.door import Client, Door, open_node
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -328,7 +328,7 @@ async def test_clients_that_know_only_json_send_arrays_and_get_arrays(tmp_path: 
         wanted = [{"name": "an"}, {"nmae": "bình"}, 7, {"name": "chi"}]
         opened = (await client.http.post("/v1/accounts/bulk", json=wanted)).json()
         assert [(row["line"], row["status"]) for row in opened] == [(1, 200), (2, 422), (3, 422), (4, 200)]
-        said = [{"as": "an", "do": "post", "text": f"bài {n}"} for n in range(lines.BATCH + 1)]
+        said = [{"as": "an", "do": "post", "text": f"bài {n}"} for n in range(json_lines.BATCH + 1)]
         for repeated in (False, True):
             headers = {"idempotency-key": "many"}
             rows = (await client.http.post("/v1/operations", json=said, headers=headers)).json()
@@ -338,7 +338,7 @@ async def test_clients_that_know_only_json_send_arrays_and_get_arrays(tmp_path: 
         for path, body, status in (
             ("/v1/accounts/bulk", b'{"name": "an"}', 422),
             ("/v1/operations", b"[", 400),
-            ("/v1/operations", b"[" + b" " * lines.ARRAY_BYTES + b"]", 413),
+            ("/v1/operations", b"[" + b" " * json_lines.ARRAY_BYTES + b"]", 413),
             ("/v1/operations", b"[" * 100_000, 400),
         ):
             answer = await client.http.post(path, content=body, headers={"content-type": "application/json"})
@@ -351,7 +351,7 @@ async def test_lines_that_are_too_long_or_never_end_are_refused_alone(tmp_path: 
         client = platform(door)
         await open_accounts(client, "an")
         post = {"as": "an", "do": "post", "text": "x"}
-        long = b'{"a": "' + b"x" * lines.LINE_BYTES + b'"}'
+        long = b'{"a": "' + b"x" * json_lines.LINE_BYTES + b'"}'
         rows = await send(client, "/v1/operations", [{**post, "id": "1"}, long, {**post, "id": "3"}])
         assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 413), (3, 200)]
 
@@ -389,7 +389,7 @@ async def test_a_client_that_writes_all_before_it_reads_gets_its_answers(tmp_pat
 
 async def test_no_more_is_read_than_can_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that sends for ever and reads nothing."""
-    monkeypatch.setattr(lines, "ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(json_lines, "ANSWER_BYTES", 10_000)
     came, done = 0, 0
 
     async def receive() -> dict[str, Any]:
@@ -402,22 +402,22 @@ async def test_no_more_is_read_than_can_be_answered(monkeypatch: pytest.MonkeyPa
         if message["type"] == "http.response.body":
             await trio.sleep_forever()
 
-    async def do(some: Sequence[lines.Line]) -> list[dict[str, Any]]:
+    async def do(some: Sequence[json_lines.NdjsonLine]) -> list[dict[str, Any]]:
         nonlocal done
         done += len(some)
         return [{"status": 200}] * len(some)
 
     scope = {"type": "http", "method": "POST", "headers": []}
     with trio.move_on_after(1):
-        await lines.Conversation(Request(scope, receive), do)(scope, receive, send_nothing)
-    assert came < lines.PIECES + 20
+        await json_lines.Conversation(Request(scope, receive), do)(scope, receive, send_nothing)
+    assert came < json_lines.PIECES + 20
     assert done < 2_000
 
 
 async def test_a_body_that_pauses_is_ended_and_what_came_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "IDLE_S", 0.5)
+    monkeypatch.setattr(json_lines, "IDLE_S", 0.5)
     async with open_node(tmp_path) as door:
         _, person = await door.person("an")
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from mastodon.errors import MastodonAPIError, MastodonNotFoundError
 
-from banyan_web.mastodon.push import sending
+from banyan_web.mastodon.push import sender
 from banyan_web.mastodon.push.crypto import MOST, AppKeys, PushIdentity, encrypt, encrypt_old, from_64, point_of, url64
-from banyan_web.outward import Outside
+from banyan_web.outbound_http import OutboundHttp
 from tests.web.door import Door, open_node
 from tests.web.library import Person, person
 from tests.web.test_platform_webhooks import Backend, until
@@ -39,8 +39,8 @@ def service() -> Iterator[Backend]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_S", 0.1)
-    monkeypatch.setattr(sending, "LOOK_S", 0.2)
+    monkeypatch.setattr(sender, "FIRST_S", 0.1)
+    monkeypatch.setattr(sender, "LOOK_S", 0.2)
 
 
 # -- the bytes
@@ -243,7 +243,7 @@ async def test_nothing_is_sent_twice_or_lost_by_a_service_that_fails_and_a_node_
         await quiet(service, 3)
 
 
-async def _led_elsewhere(_: Outside, __: str) -> None:
+async def _led_elsewhere(_: OutboundHttp, __: str) -> None:
     """The name had another address when the app subscribed."""
 
 
@@ -272,7 +272,7 @@ async def test_what_no_app_should_ask_for_is_refused_and_no_private_network_is_t
         await door.client(an.did, "read").get(PATH, 403)
         local = {"endpoint": f"https://localhost:{port}/", "keys": keys}
         with monkeypatch.context() as patched:
-            patched.setattr(Outside, "check", _led_elsewhere)
+            patched.setattr(OutboundHttp, "check", _led_elsewhere)
             await client.post(PATH, subscription=local, data={"alerts": {"mention": "true"}})
         await binh.node("post", text="một @an", mentions=[an.did])
         await until(lambda: "which is not of the public internet" in (subscriptions(door)[0][1] or ""))

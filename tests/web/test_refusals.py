@@ -9,12 +9,12 @@ from starlette.requests import Request
 
 from banyan_node.api.errors import DOOR_CODES, REFUSALS, door_status, line_status
 from banyan_node.operator_errors import CallError
-from banyan_node.server.control import refused as over_control
+from banyan_node.server.control_api import refused as over_control
 from banyan_web.app import shown
-from banyan_web.firehose.asking import refused as over_firehose
-from banyan_web.platform.lines import refused_line
+from banyan_web.firehose.requests import refused as over_firehose
+from banyan_web.platform.json_lines import refused_line
 from banyan_web.platform.operations import row_of
-from banyan_web.refusals import Refused, of_call, refusal
+from banyan_web.refusals import HttpRefusal, of_call, refusal
 
 WHY = "Say it again, with a name."
 EVERY = [CallError(code, WHY, status) for code, reason in REFUSALS.items() for status in reason.control]
@@ -41,8 +41,8 @@ def test_a_reason_has_one_code_whoever_refuses_and_an_unknown_status_of_it_gets_
     for status, code in DOOR_CODES.items():
         assert status in REFUSALS[code].statuses
     for status in (401, 404, 405, 408, 409, 410, 413, 429, 451, 500, 502, 503, 507):
-        assert Refused(status, WHY).code == DOOR_CODES[status] != "bad_request"
-    assert Refused(418, WHY).code == "bad_request"
+        assert HttpRefusal(status, WHY).code == DOOR_CODES[status] != "bad_request"
+    assert HttpRefusal(418, WHY).code == "bad_request"
     assert {(one.status, door_status(one)) for one in EVERY if one.code == "refused"} == {(403, 403), (409, 422)}
     assert {(one.status, line_status(one)) for one in EVERY if one.status in (400, 403, 409)} == {
         (400, 422),

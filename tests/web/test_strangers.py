@@ -16,15 +16,15 @@ import trio.testing
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_web import bounds, strangers
-from banyan_web.refusals import Refused
-from banyan_web.strangers import OF_ONE, WAITING, Strangers
+from banyan_web import anonymous_queue, rate_limits
+from banyan_web.anonymous_queue import OF_ONE, WAITING, AnonymousQueue
+from banyan_web.refusals import HttpRefusal
 from tests.node.real import load_settings, make_home
 from tests.web.door import Door, open_node
 
 
 async def test_they_work_one_after_the_other_for_their_share_of_the_time() -> None:
-    all_of_them, at_once, worked = Strangers(0.25), 0, list[tuple[float, float]]()
+    all_of_them, at_once, worked = AnonymousQueue(0.25), 0, list[tuple[float, float]]()
 
     async def work(address: str) -> None:
         nonlocal at_once
@@ -49,7 +49,7 @@ class Line:
     with the status."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.strangers, self._nursery = Strangers(1.0), nursery
+        self.strangers, self._nursery = AnonymousQueue(1.0), nursery
         self.done, self.refused = list[str](), list[tuple[str, int]]()
         self._ends = trio.Event()
 
@@ -63,7 +63,7 @@ class Line:
             async with self.strangers.turn(address, account):
                 self.done.append(name)
                 await self._ends.wait()
-        except Refused as why:
+        except HttpRefusal as why:
             self.refused.append((name, why.status if why.headers and int(why.headers["retry-after"]) else 0))
 
     async def next(self) -> str:
@@ -85,7 +85,7 @@ async def test_few_wait_fewer_of_one_network_and_none_for_ever(monkeypatch: pyte
             await line.comes("near", f"2001:db8:{n}::/64")
         assert line.refused[2:] == [("near", 503)] * (OF_ONE + 1)
         nursery.cancel_scope.cancel()
-    monkeypatch.setattr(strangers, "WAIT_S", 0.1)
+    monkeypatch.setattr(anonymous_queue, "WAIT_S", 0.1)
     async with trio.open_nursery() as nursery:
         line = Line(nursery)
         await line.comes("first", "192.0.2.1")
@@ -102,7 +102,7 @@ async def test_few_wait_fewer_of_one_network_and_none_for_ever(monkeypatch: pyte
 async def test_who_goes_while_it_has_the_turn_gives_it_on() -> None:
     async with trio.open_nursery() as nursery:
         line = Line(nursery)
-        line.strangers = Strangers(0.001)
+        line.strangers = AnonymousQueue(0.001)
         async with line.strangers.turn("192.0.2.1"):
             await trio.sleep(0.01)
         async with trio.open_nursery() as gone:
@@ -203,7 +203,7 @@ async def test_a_flood_from_many_networks_is_refused_and_people_go_on(
     with elsewhere(tmp_path / "other") as author:
         dids = [author.account(f"khách {n}") for n in range(30)]
         archives = [author.brings(did, "x " * 5_000) for did in dids]
-    monkeypatch.setattr(bounds, "SHARE", 0.05)
+    monkeypatch.setattr(rate_limits, "SHARE", 0.05)
     async with open_node(tmp_path / "home", **OPEN) as door:
         _, client = await door.person("an")
         found: list[int] = []
@@ -226,8 +226,8 @@ async def test_who_signs_something_new_for_an_account_that_is_here_waits_apart_f
         dids = [author.account(f"khách {n}") for n in range(WAITING + 4)]
         (lan, first), *others = [(did, author.brings(did, "một")) for did in dids]
         second = author.brings(lan, "hai")
-    monkeypatch.setattr(bounds, "SHARE", 0.003)
-    monkeypatch.setattr(strangers, "WAIT_S", 600.0)  # what takes long on a busy machine waits long
+    monkeypatch.setattr(rate_limits, "SHARE", 0.003)
+    monkeypatch.setattr(anonymous_queue, "WAIT_S", 600.0)  # what takes long on a busy machine waits long
     async with open_node(tmp_path / "home", **OPEN) as door:
         await door.person("an")
 

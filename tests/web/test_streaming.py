@@ -16,12 +16,12 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_url
 
 from banyan_crdt.ids import CellKey, account_from_text
-from banyan_node.hosting.writing import append
-from banyan_node.links.queues import Incoming
+from banyan_node.hosting.entry_writer import append
+from banyan_node.links.queues import LinkReceiver
 from banyan_replica.intake import ingest
 from banyan_schema.social import Post, write_post
 from banyan_web.firehose.tail import Tail
-from banyan_web.mastodon.ids import thing_id
+from banyan_web.mastodon.entity_ids import thing_id
 from banyan_web.mastodon.streaming import endpoints, hub
 from tests.node.real import converged
 from tests.web.door import Client, Door, open_node
@@ -147,7 +147,9 @@ async def test_a_post_of_another_node_reaches_an_app_that_listens(tmp_path: Path
 async def test_posts_of_a_long_run_are_told_once_it_is_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They come to no view with their run, so whoever asks for one at once is told to come again."""
     monkeypatch.setattr(ingest, "LONG_RUN", 1)
-    monkeypatch.setattr(Incoming, "_fold_on", lambda incoming, account: None)  # the node does it at rest, in a second
+    monkeypatch.setattr(
+        LinkReceiver, "_fold_on", lambda incoming, account: None
+    )  # the node does it at rest, in a second
     async with open_node(tmp_path / "a") as here, open_node(tmp_path / "b", [here.node.edge.addresses[0]]) as there:
         an, _ = await here.person("an")
         binh, _ = await there.person("bình")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from banyan_web.mastodon.remembered import posting, upload
-from banyan_web.refusals import Refused
+from banyan_web.mastodon.pending_writes import posting, upload
+from banyan_web.refusals import HttpRefusal
 from tests.web.door import Client, Door, open_node
 from tests.web.test_page import call
 from tests.web.test_statuses import picture
@@ -87,9 +87,9 @@ async def test_a_file_may_be_posted_whatever_became_of_the_process_that_posted_i
 
         assert await after(None)
         assert await after(KeyboardInterrupt())
-        assert await after(Refused(503, "the line broke"))
-        assert not await after(Refused(422, "no"))
-        assert not await after(Refused(422, "no"), Refused(403, "no"))
-        assert await after(None, Refused(422, "no")), "one of two posts was written"
-        assert await after(Refused(422, "no"), None)
+        assert await after(HttpRefusal(503, "the line broke"))
+        assert not await after(HttpRefusal(422, "no"))
+        assert not await after(HttpRefusal(422, "no"), HttpRefusal(403, "no"))
+        assert await after(None, HttpRefusal(422, "no")), "one of two posts was written"
+        assert await after(HttpRefusal(422, "no"), None)
         assert not await after(None, who=binh), "nobody else posts it"

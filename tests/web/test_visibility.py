@@ -13,9 +13,9 @@ import pytest
 import trio
 
 from banyan_node.operator_errors import CallError
-from banyan_reading.rules import ACTS, Rules
+from banyan_reading.interaction_rules import ACTS, InteractionRules
 from banyan_schema.social.post import WHO
-from banyan_web.mastodon.ids import thing_id
+from banyan_web.mastodon.entity_ids import thing_id
 from tests.needs import NIGHT
 from tests.web.door import Client, Door, open_node
 from tests.web.test_streaming import socket_of
@@ -125,7 +125,7 @@ def _id(status: Any) -> str:
 
 @pytest.mark.parametrize("seed", range(12 if NIGHT else 2))
 async def test_streams_show_what_pages_show(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rules, "why_not", lambda *_: None)  # they write at nodes that do not ask
+    monkeypatch.setattr(InteractionRules, "why_not", lambda *_: None)  # they write at nodes that do not ask
     async with open_node(tmp_path / "a") as door, trio.open_nursery() as nursery:
         world = World(door, seed)
         await world.meet()

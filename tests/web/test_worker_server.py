@@ -21,10 +21,10 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from banyan_node.server.http_connections import PATIENCE, Patience, let_in
-from banyan_web.bounds import Bounds
-from banyan_web.counting import KEY_BYTES, SharedCounts, shared_memory
+from banyan_web.rate_limiter import KEY_BYTES, SharedCounts, shared_memory
+from banyan_web.rate_limits import RateLimits
 from banyan_web.workers import uvicorn_server
-from banyan_web.workers.frames import Frame, Frames, Kind, frame
+from banyan_web.workers.protocol import Frame, FrameSplitter, WorkerFrameKind, frame
 from banyan_web.workers.uvicorn_server import DoorServer, WorkerShare
 
 QUICK = Patience(0.4, 0.4)
@@ -135,7 +135,7 @@ class Unread(asyncio.Transport):
 
 def test_who_reads_nothing_while_an_answer_lasts_is_cut_however_little_waits() -> None:
     times = iter((0.0, 1.0, 11.0, 11.5))
-    lines = uvicorn_server.HeldLines(9, Patience(10.0, 10.0), clock=lambda: next(times))
+    lines = uvicorn_server.WorkerConnections(9, Patience(10.0, 10.0), clock=lambda: next(times))
     one = lines.accepted()
     one.head_since, one.transport = None, Unread()
     gone = []
@@ -219,7 +219,7 @@ def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop(let_th
 
 COUNTING = """
 import sys
-from banyan_web.counting import SharedCounts
+from banyan_web.rate_limiter import SharedCounts
 counts = SharedCounts(int(sys.argv[1]), bytes(16))
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
 for _ in range(3_000):
@@ -249,8 +249,8 @@ def test_processes_count_together() -> None:
 def test_shared_counts_bound_as_own_ones_and_take_no_more_room() -> None:
     memory = shared_memory()
     counts = SharedCounts(memory, bytes(KEY_BYTES))
-    shared = [Bounds(counts=counts, processes=2, clock=lambda: 1_000.0) for _ in range(2)]
-    own = Bounds(clock=lambda: 1_000.0)
+    shared = [RateLimits(counts=counts, processes=2, clock=lambda: 1_000.0) for _ in range(2)]
+    own = RateLimits(clock=lambda: 1_000.0)
     for n in range(40):
         told = own.take("address", "192.0.2.1", 30, 300)
         assert shared[n % 2].take("address", "192.0.2.1", 30, 300) == told
@@ -266,9 +266,17 @@ def test_shared_counts_bound_as_own_ones_and_take_no_more_room() -> None:
 
 
 def test_frames_are_whole_however_their_bytes_come() -> None:
-    raw = frame(Kind.CALL, 7, b"abc") + frame(Kind.STOP, 0) + frame(Kind.EVENT, 1 << 31, b"\0" * 300)
+    raw = (
+        frame(WorkerFrameKind.CALL, 7, b"abc")
+        + frame(WorkerFrameKind.STOP, 0)
+        + frame(WorkerFrameKind.EVENT, 1 << 31, b"\0" * 300)
+    )
     for size in (1, 2, 5, 9, 10, 1_000):
-        frames, found = Frames(), list[Frame]()
+        frames, found = FrameSplitter(), list[Frame]()
         for at in range(0, len(raw), size):
             found += frames.feed(raw[at : at + size])
-        assert found == [(Kind.CALL, 7, b"abc"), (Kind.STOP, 0, b""), (Kind.EVENT, 1 << 31, bytes(300))]
+        assert found == [
+            (WorkerFrameKind.CALL, 7, b"abc"),
+            (WorkerFrameKind.STOP, 0, b""),
+            (WorkerFrameKind.EVENT, 1 << 31, bytes(300)),
+        ]

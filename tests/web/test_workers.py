@@ -24,9 +24,9 @@ from banyan_node.local import open_local
 from banyan_schema.dates import iso
 from banyan_web.app import EVERY
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon.ids import account_id
-from banyan_web.opening import serve_by_itself
-from banyan_web.workers import starting
+from banyan_web.mastodon.entity_ids import account_id
+from banyan_web.startup import serve_by_itself
+from banyan_web.workers import supervisor
 from tests.node.real import load_settings, make_home
 from tests.web.door import Client, Door, as_the_product_starts_them, open_node
 from tests.web.lines import open_lines
@@ -182,7 +182,7 @@ def _plain(answer: httpx.Response) -> Any:
 async def test_a_worker_answers_every_question_as_the_node_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starting, "start_process", as_the_product_starts_them)
+    monkeypatch.setattr(supervisor, "start_process", as_the_product_starts_them)
     flags = {"http__workers": "1", "http__url": "https://door.example", "http__address_rate": "0"}
     async with open_node(tmp_path, **flags) as door, trio.open_nursery() as nursery:
         known = await _story(door)
@@ -248,13 +248,13 @@ async def test_what_one_worker_wrote_any_worker_reads(tmp_path: Path) -> None:
 
 
 async def test_while_no_worker_serves_each_request_is_answered_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "WAIT_S", 0.3)
+    monkeypatch.setattr(supervisor, "WAIT_S", 0.3)
     serves = True
     with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(60):
         listener.setblocking(False)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False, timeout=60) as client:
-            nursery.start_soon(starting.stand_in, listener, lambda: serves)
+            nursery.start_soon(supervisor.stand_in, listener, lambda: serves)
             await trio.sleep(0.5)
             with socket.create_connection(listener.getsockname()) as waiting:
                 await trio.sleep(0.5)
@@ -295,8 +295,8 @@ async def test_connections_that_stay_are_shared_evenly(tmp_path: Path) -> None:
 async def test_limits_hold_over_all_workers_and_without_any_the_node_answers_503(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starting, "FIRST_S", 600.0)
-    monkeypatch.setattr(starting, "WAIT_S", 0.5)
+    monkeypatch.setattr(supervisor, "FIRST_S", 600.0)
+    monkeypatch.setattr(supervisor, "WAIT_S", 0.5)
     async with open_node(tmp_path, http__workers="2", http__token_rate="20") as door:
         while time.time() % 300 > 285:
             await trio.sleep(1)  # a window begins

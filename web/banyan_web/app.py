@@ -21,30 +21,28 @@ from starlette.routing import BaseRoute, Match, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
-from banyan_web import archives, wellknown
-from banyan_web.admin import hosted_accounts, judging, node
+from banyan_web import archive_downloads, wellknown
+from banyan_web.admin import decisions, hosted_accounts, node
 from banyan_web.admin import hosted_accounts as admin_people
 from banyan_web.admin import node as admin_network
-from banyan_web.counting import Meter, counted, is_anonymous
-from banyan_web.describing import describing
 from banyan_web.door_store import Token, is_full
-from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, demand
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoint, Endpoints, demand
 from banyan_web.firehose import endpoints as firehose
 from banyan_web.firehose import endpoints as firehose_sockets
 from banyan_web.mastodon import (
     accounts,
     apps,
+    credentials,
     discovery,
     filters,
     instance,
-    marking,
+    interactions,
     media,
     notification_endpoints,
-    own_account,
+    relationships,
     reports,
     statuses,
     tags,
-    ties,
     timelines,
 )
 from banyan_web.mastodon import statuses as cards
@@ -52,29 +50,31 @@ from banyan_web.mastodon.push import endpoints as push
 from banyan_web.mastodon.streaming import endpoints
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.oauth import grants, login
-from banyan_web.oauth.forms import page, paragraph
+from banyan_web.oauth.html_pages import page, paragraph
 from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
+from banyan_web.openapi import describing
 from banyan_web.page import (
+    browser_keys,
     channels,
     events,
     groups,
     live,
     moderation,
     network,
-    own,
     people,
+    posts,
     rendering,
     settings,
-    writing,
 )
-from banyan_web.page import marking as page_marking
+from banyan_web.page import interactions as page_marking
 from banyan_web.page import people as page_notices
-from banyan_web.page import reading as pages
+from banyan_web.page import public as pages
 from banyan_web.params import asked_of, params_of
-from banyan_web.platform import hosting, operations, reading, webhooks
-from banyan_web.refusals import Refused, answer, refusal
+from banyan_web.platform import hosting, operations, reads, webhooks
+from banyan_web.rate_limiter import Meter, counted, is_anonymous
+from banyan_web.refusals import HttpRefusal, answer, refusal
 from banyan_web.sessions import is_person
-from banyan_web.sockets import SocketEndpoint, SocketPlace
+from banyan_web.websocket import SocketEndpoint, SocketPlace
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
@@ -82,7 +82,7 @@ EVERY: Sequence[Endpoints] = (
     admin_people.ENDPOINTS,
     hosted_accounts.ENDPOINTS,
     apps.ENDPOINTS,
-    archives.ENDPOINTS,
+    archive_downloads.ENDPOINTS,
     grants.ENDPOINTS,
     cards.ENDPOINTS,
     channels.ENDPOINTS,
@@ -93,28 +93,28 @@ EVERY: Sequence[Endpoints] = (
     groups.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
-    judging.ENDPOINTS,
+    decisions.ENDPOINTS,
     node.ENDPOINTS,
     accounts.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
     notification_endpoints.ENDPOINTS,
-    marking.ENDPOINTS,
+    interactions.ENDPOINTS,
     media.ENDPOINTS,
     moderation.ENDPOINTS,
     network.ENDPOINTS,
     notification_endpoints.ENDPOINTS,
     instance.ENDPOINTS,
     operations.ENDPOINTS,
-    own.ENDPOINTS,
-    own_account.ENDPOINTS,
+    browser_keys.ENDPOINTS,
+    credentials.ENDPOINTS,
     page_marking.ENDPOINTS,
     page_notices.ENDPOINTS,
     pages.ENDPOINTS,
     people.ENDPOINTS,
-    reading.ENDPOINTS,
+    reads.ENDPOINTS,
     push.ENDPOINTS,
-    reading.ENDPOINTS,
+    reads.ENDPOINTS,
     reports.ENDPOINTS,
     statuses.ENDPOINTS,
     discovery.ENDPOINTS,
@@ -123,14 +123,14 @@ EVERY: Sequence[Endpoints] = (
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,
     tags.ENDPOINTS,
-    ties.ENDPOINTS,
+    relationships.ENDPOINTS,
     timelines.ENDPOINTS,
     grants.ENDPOINTS,
     hosting.ENDPOINTS,
     discovery.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
-    writing.ENDPOINTS,
+    posts.ENDPOINTS,
 )
 SOCKETS: Sequence[SocketEndpoint] = (endpoints.SOCKET, firehose_sockets.SOCKET)
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
@@ -172,7 +172,7 @@ def door_app(web: DoorContext, every: Iterable[Endpoints] = EVERY) -> DoorApp:
             raise ValueError(f"{endpoint.verb} {endpoint.path} is declared twice")
         verbs[endpoint.verb] = endpoint
     sockets = [WebSocketRoute(one.path + end, SocketPlace(web, one)) for one in SOCKETS for end in ("", "/")]
-    places = _Places({path: _Place(web, verbs) for path, verbs in paths.items()})
+    places = _Places({path: _PathRoute(web, verbs) for path, verbs in paths.items()})
     inner = Starlette(routes=[*sockets, places], exception_handlers={HTTPException: _not_here})
     inner.router.redirect_slashes = False
     return DoorApp(inner, OpenStreams(web.door))
@@ -209,10 +209,10 @@ def _pattern(path: str) -> re.Pattern[str]:
 async def _not_here(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     says = "Nothing is here." if status == 404 else "This cannot be asked so."
-    return shown(request, Refused(status, says, code="not_here"))
+    return shown(request, HttpRefusal(status, says, code="not_here"))
 
 
-def shown(request: Request, why: Refused) -> Response:
+def shown(request: Request, why: HttpRefusal) -> Response:
     """A refusal: a page for a person who opened one, else JSON."""
     if _path(request).startswith(OPEN) or "text/html" not in request.headers.get("accept", ""):
         return refusal(why)
@@ -283,7 +283,7 @@ class DoorApp:
             await send({"type": "websocket.close", "code": REVOKED if stream.revoked else GOING_AWAY})
 
 
-class _Place:
+class _PathRoute:
     """What answers at one path."""
 
     def __init__(self, web: DoorContext, verbs: dict[str, Endpoint]) -> None:
@@ -297,7 +297,7 @@ class _Place:
         more = dict[str, str]()
         try:
             response = await self._answer(request, more, meter)
-        except Refused as why:
+        except HttpRefusal as why:
             response = shown(request, why)
         except ClientDisconnect:
             return
@@ -316,12 +316,12 @@ class _Place:
         endpoint = self._verbs.get(verb)
         if endpoint is None:
             allowed = {"allow": ", ".join(sorted(self._verbs))}
-            raise Refused(405, f"{request.method} is not for {_path(request)[:80]}.", allowed)
+            raise HttpRefusal(405, f"{request.method} is not for {_path(request)[:80]}.", allowed)
         token, address = self._let_in(request, more, meter)
         if endpoint.scope is not None:
             demand(token, endpoint.scope)
         params = asked_of(request) if endpoint.raw else await params_of(request, endpoint.files)
-        ask = Ask(request, dict(request.path_params), params, token, address)
+        ask = DoorRequest(request, dict(request.path_params), params, token, address)
         found = await endpoint.do(self._web, ask)
         if isinstance(found, Response):
             found.headers.update(ask.headers)
@@ -333,7 +333,7 @@ class _Place:
         address, token, wrong = self._web.bounds.address_of(request), None, None
         try:
             token = _token(self._web, request)
-        except Refused as why:
+        except HttpRefusal as why:
             wrong = why
         if token is not None or not _path(request).startswith(UNCOUNTED):
             more.update(counted(self._web.bounds, token, address))
@@ -346,11 +346,11 @@ class _Place:
         return token, address
 
 
-def _failed(why: BaseException) -> Refused:
+def _failed(why: BaseException) -> HttpRefusal:
     """What is told of an error that nobody foresaw."""
     if is_full(why):
-        return Refused(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
-    return Refused(500, "Something went wrong inside the node; its log says what.")
+        return HttpRefusal(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
+    return HttpRefusal(500, "Something went wrong inside the node; its log says what.")
 
 
 def _path(request: Request) -> str:
@@ -366,5 +366,5 @@ def _token(web: DoorContext, request: Request) -> Token | None:
         return None
     found = token_shown(web.door, request.scope, raw.strip()) if kind.lower() == "bearer" else None
     if found is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": 'Bearer error="invalid_token"'})
+        raise HttpRefusal(401, "The access token is invalid", {"www-authenticate": 'Bearer error="invalid_token"'})
     return found

@@ -33,7 +33,7 @@ class App(NamedTuple):
     created: int
 
 
-class Grant(NamedTuple):
+class AppGrant(NamedTuple):
     """What a person allowed an app. challenge: S256 of a secret of the app, None without PKCE."""
 
     client: str
@@ -85,7 +85,7 @@ def _app(row: Sequence[Any]) -> App:
     return App(row[0], row[1], row[2], row[3], tuple(row[4].split("\n")), tuple(row[5].split()), row[6])
 
 
-def issue(door: DoorStore, grant: Grant) -> str:
+def issue(door: DoorStore, grant: AppGrant) -> str:
     """The code of a grant."""
     raw, now = secrets.token_urlsafe(32), int(time.time())
     row = (hashed(raw), grant.client, grant.account, grant.redirect, " ".join(grant.scopes), grant.challenge)
@@ -96,7 +96,7 @@ def issue(door: DoorStore, grant: Grant) -> str:
     return raw
 
 
-def redeem(door: DoorStore, app: App, code: str, redirect: str, verifier: str | None) -> tuple[str, Grant] | None:
+def redeem(door: DoorStore, app: App, code: str, redirect: str, verifier: str | None) -> tuple[str, AppGrant] | None:
     """A token for a code, and what was granted. None if the code is not good for that. The code is used up either way,
     unless another app shows it."""
     key = hashed(code)
@@ -106,7 +106,7 @@ def redeem(door: DoorStore, app: App, code: str, redirect: str, verifier: str | 
         if row is None:
             db.execute("delete from tokens where code = ? and client = ?", (key, app.client))
             return None
-        grant = Grant(row[0], row[1], row[2], tuple(row[3].split()), row[4])
+        grant = AppGrant(row[0], row[1], row[2], tuple(row[3].split()), row[4])
         if grant.client != app.client:
             return None
         db.execute("delete from codes where hash = ?", (key,))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from nacl import pwhash
 from nacl.exceptions import InvalidkeyError
 
-from banyan_node.context import AtDoor
+from banyan_node.context import DoorData
 from banyan_web.door_store import DoorStore, beside, hashed
 
 LEAST, MOST = 10, 1_024
@@ -185,9 +185,9 @@ def end_session(door: DoorStore, raw: str) -> None:
         db.execute("delete from sessions where hash = ?", (hashed(raw),))
 
 
-def at_door(path: Path) -> AtDoor:
+def at_door(path: Path) -> DoorData:
     """What the node does with the door's file, also while no door is open."""
-    return AtDoor(
+    return DoorData(
         lambda account: beside(path, lambda door: door.forget(account)),
         lambda account: beside(path, lambda door: sign_out(door, account)),
         lambda: beside(path, DoorStore.end_terms),

@@ -17,25 +17,27 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from starlette.requests import Request
 
-from banyan_node.api.texts import NOBODY
+from banyan_node.api.json_types import NOBODY
 from banyan_node.home.audit import OPERATOR, Actor
-from banyan_node.idempotency import Key
+from banyan_node.idempotency import RecordKey
 from banyan_node.operator_errors import CallError
-from banyan_web.bounds import Bounds
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.entities.caches import EntityCaches
-from banyan_web.outward import Outside
-from banyan_web.refusals import Refused, of_call
+from banyan_web.outbound_http import OutboundHttp
+from banyan_web.rate_limits import RateLimits
+from banyan_web.refusals import HttpRefusal, of_call
 from banyan_web.server_rules import ServerRules
 
 
-class Backend(Protocol):
+class DoorBackend(Protocol):
     """A node. All methods raise CallError."""
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+    async def call(
+        self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: RecordKey | None = None
+    ) -> Any:
         """The answer, as JSON values. by: who acts, for the audit log. once: under this key it is done once."""
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
@@ -49,7 +51,7 @@ class Backend(Protocol):
 
 
 @dataclass(slots=True)
-class Ask:
+class DoorRequest:
     """A request. params: of query and body. path: the parts of the path that stand in braces. token: None without
     one."""
 
@@ -66,7 +68,7 @@ class Ask:
     def account(self) -> str:
         """Who asks, a DID. Raises Refused for a token that is of an app alone."""
         if self.token is None or self.token.account is None:
-            raise Refused(401, "This needs a person who is logged in: use a token of theirs.")
+            raise HttpRefusal(401, "This needs a person who is logged in: use a token of theirs.")
         return self.token.account
 
     @property
@@ -105,7 +107,7 @@ class Firehose:
 class DoorContext:
     """What endpoints share."""
 
-    backend: Backend
+    backend: DoorBackend
     door: DoorStore
     url: str
     """By which clients know this server, without a slash at its end."""
@@ -113,8 +115,8 @@ class DoorContext:
     firehose: Firehose
     files: DoorFiles
     """On their way through."""
-    bounds: Bounds = field(default_factory=Bounds)
-    outside: Outside = field(default_factory=Outside)
+    bounds: RateLimits = field(default_factory=RateLimits)
+    outside: OutboundHttp = field(default_factory=OutboundHttp)
     """Asks addresses that others named."""
     caches: EntityCaches = field(default_factory=EntityCaches)
     parts: tuple[object, ...] = ()
@@ -123,7 +125,7 @@ class DoorContext:
         """What the endpoints of one room share, by its class: so the context imports no room that imports it."""
         return next(one for one in self.parts if isinstance(one, kind))
 
-    async def act(self, actor: Actor, method: str, once: Key | None = None, /, **params: Any) -> Any:
+    async def act(self, actor: Actor, method: str, once: RecordKey | None = None, /, **params: Any) -> Any:
         """A method that changes something for all, by an admin or a moderator. Raises Refused."""
         named = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
         try:
@@ -131,7 +133,7 @@ class DoorContext:
         except CallError as error:
             raise of_call(error) from error
 
-    async def call(self, method: str, once: Key | None = None, /, **params: Any) -> Any:
+    async def call(self, method: str, once: RecordKey | None = None, /, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
         left out. Raises Refused."""
         try:
@@ -161,16 +163,16 @@ def _named(params: Mapping[str, Any]) -> dict[str, Any]:
 def demand(token: Token | None, scope: str) -> Token:
     """The token, if it has the scope of an endpoint. Raises Refused."""
     if token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
+        raise HttpRefusal(401, "The access token is invalid", {"www-authenticate": "Bearer"})
     if not any(token.allows(one) for one in scope.split("|")):
-        raise Refused(403, "This action is outside the authorized scopes")
+        raise HttpRefusal(403, "This action is outside the authorized scopes")
     return token
 
 
-Do: TypeAlias = Callable[[DoorContext, Ask], Awaitable[Any]]
+Do: TypeAlias = Callable[[DoorContext, DoorRequest], Awaitable[Any]]
 
 
-class Shape(NamedTuple):
+class EndpointShape(NamedTuple):
     """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows; a tuple:
     one of these. gives: its content type. also: others that it gives if it is asked to. query: types of the
     parameters in the query. refuses: with which statuses, beside the usual ones. keyed: it takes an Idempotency-Key.
@@ -205,7 +207,7 @@ class Endpoint(NamedTuple):
     do: Do
     files: bool = False
     raw: bool = False
-    shape: Shape | None = None
+    shape: EndpointShape | None = None
 
 
 class Endpoints:
@@ -221,7 +223,7 @@ class Endpoints:
         scope: str | None = None,
         files: bool = False,
         raw: bool = False,
-        shape: Shape | None = None,
+        shape: EndpointShape | None = None,
     ) -> Callable[[Do], Do]:
         def add(do: Do) -> Do:
             self.all.append(Endpoint(verb, path, scope, do, files, raw, shape))
@@ -229,7 +231,7 @@ class Endpoints:
 
         return add
 
-    def get(self, path: str, scope: str | None = None, shape: Shape | None = None) -> Callable[[Do], Do]:
+    def get(self, path: str, scope: str | None = None, shape: EndpointShape | None = None) -> Callable[[Do], Do]:
         return self.add("GET", path, scope, shape=shape)
 
     def post(
@@ -238,7 +240,7 @@ class Endpoints:
         scope: str | None = None,
         files: bool = False,
         raw: bool = False,
-        shape: Shape | None = None,
+        shape: EndpointShape | None = None,
     ) -> Callable[[Do], Do]:
         return self.add("POST", path, scope, files, raw, shape)
 
@@ -248,5 +250,5 @@ class Endpoints:
     def patch(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
         return self.add("PATCH", path, scope, files)
 
-    def delete(self, path: str, scope: str | None = None, shape: Shape | None = None) -> Callable[[Do], Do]:
+    def delete(self, path: str, scope: str | None = None, shape: EndpointShape | None = None) -> Callable[[Do], Do]:
         return self.add("DELETE", path, scope, shape=shape)

@@ -16,22 +16,22 @@ import msgspec
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from banyan_node.idempotency import MAX_KEY, Key, key_of
+from banyan_node.idempotency import MAX_KEY, RecordKey, key_of
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Ask, DoorContext
+from banyan_web.endpoint import DoorContext, DoorRequest
 from banyan_web.platform.requests import whose
-from banyan_web.refusals import Refused, of_call
+from banyan_web.refusals import HttpRefusal, of_call
 
 
-def given_key(ask: Ask) -> str | None:
+def given_key(ask: DoorRequest) -> str | None:
     """The Idempotency-Key. Raises Refused."""
     key = ask.request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
-        raise Refused(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.", code="bad_request")
+        raise HttpRefusal(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.", code="bad_request")
     return key
 
 
-def key_for(ask: Ask, params: Mapping[str, Any] | None = None, outlives: bool = False) -> Key | None:
+def key_for(ask: DoorRequest, params: Mapping[str, Any] | None = None, outlives: bool = False) -> RecordKey | None:
     """Of the request. params: what it says; default: its parameters. outlives: the answer stays when an account is
     erased that it names. Raises Refused."""
     given = given_key(ask)
@@ -41,13 +41,15 @@ def key_for(ask: Ask, params: Mapping[str, Any] | None = None, outlives: bool = 
     return key_of(f"key {whose(ask)}", given, request)._replace(outlives=outlives)
 
 
-async def answered(web: DoorContext, key: Key | None) -> Any:
+async def answered(web: DoorContext, key: RecordKey | None) -> Any:
     """What was answered under the key; None: nothing yet. Raises Refused if that was another request."""
     found = None if key is None else (await web.call("idempotency.find", name=key.name.hex()))["record"]
     return None if key is None or found is None else _same(key, found)
 
 
-async def once(web: DoorContext, ask: Ask, do: Callable[[Key | None], Awaitable[Any]], outlives: bool = False) -> Any:
+async def once(
+    web: DoorContext, ask: DoorRequest, do: Callable[[RecordKey | None], Awaitable[Any]], outlives: bool = False
+) -> Any:
     """What `do` answers, which keeps it under the key that it gets; or what was answered under that before. outlives:
     as in `key_for`. Raises Refused."""
     key = key_for(ask, outlives=outlives)
@@ -55,13 +57,13 @@ async def once(web: DoorContext, ask: Ask, do: Callable[[Key | None], Awaitable[
         return found
     try:
         return await do(key)
-    except Refused:
+    except HttpRefusal:
         if (found := await answered(web, key)) is None:  # else another process did it meanwhile
             raise
         return found
 
 
-async def keep(web: DoorContext, key: Key | None, answer: Any, about: Collection[str] = ()) -> Any:
+async def keep(web: DoorContext, key: RecordKey | None, answer: Any, about: Collection[str] = ()) -> Any:
     """Keeps what the door itself did; returns what is kept, which another process may have done. about: DIDs and names
     of accounts with whose erasing it goes, beside the DIDs that can be read in it. Raises Refused."""
     return answer if key is None else _same(key, (await keep_all(web, [record(key, answer, about)]))[0])
@@ -73,12 +75,12 @@ async def keep_all(web: DoorContext, records: Sequence[Mapping[str, Any]]) -> li
     return found
 
 
-def record(key: Key, answer: Any, about: Collection[str] = ()) -> dict[str, Any]:
+def record(key: RecordKey, answer: Any, about: Collection[str] = ()) -> dict[str, Any]:
     whose = None if key.outlives else [*about]
     return {"name": key.name.hex(), "said": key.said.hex(), "answer": answer, "about": whose}
 
 
-def _same(key: Key, found: Mapping[str, Any]) -> Any:
+def _same(key: RecordKey, found: Mapping[str, Any]) -> Any:
     try:
         key.demand_same(bytes.fromhex(found["said"]))
     except CallError as why:
@@ -89,17 +91,17 @@ def _same(key: Key, found: Mapping[str, Any]) -> Any:
 class Seal:
     """Of the token of a request."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: DoorRequest) -> None:
         raw = ask.request.headers.get("authorization", "").encode("utf-8", "surrogateescape")
         self._secret = sha256(b"banyan door seal\0" + raw.partition(b" ")[2].strip()).digest()
 
-    def close(self, key: Key | None, value: Any) -> Any:
+    def close(self, key: RecordKey | None, value: Any) -> Any:
         """key: without one nothing is kept, so nothing is sealed."""
         if key is None:
             return value
         return b64encode(self._box(key).encrypt(msgspec.json.encode(value))).decode()
 
-    def open(self, key: Key | None, sealed: Any) -> Any:
+    def open(self, key: RecordKey | None, sealed: Any) -> Any:
         """Raises Refused."""
         if key is None:
             return sealed
@@ -107,7 +109,7 @@ class Seal:
             return msgspec.json.decode(self._box(key).decrypt(b64decode(sealed)))
         except CryptoError:
             says = "This was answered under another token of yours, and only that one opens the answer again."
-            raise Refused(409, says, code="refused") from None
+            raise HttpRefusal(409, says, code="refused") from None
 
-    def _box(self, key: Key) -> SecretBox:
+    def _box(self, key: RecordKey) -> SecretBox:
         return SecretBox(sha256(self._secret + key.name).digest())

@@ -48,16 +48,16 @@ def person_shown(door: DoorStore, scope: Scope, raw: str) -> Person | None:
 
 
 @dataclass(slots=True, eq=False)
-class Ending:
+class StreamEnd:
     """Of a stream that says itself that it ends. wake: called when it has to. revoked: whether it has to."""
 
     wake: Callable[[], None]
     revoked: bool = False
 
 
-def says_its_end(scope: Scope, wake: Callable[[], None]) -> Ending:
+def says_its_end(scope: Scope, wake: Callable[[], None]) -> StreamEnd:
     """The stream that answers a request looks at this, and ends by itself. wake: it looks now."""
-    made: Ending = scope.setdefault(_ENDING, Ending(wake))
+    made: StreamEnd = scope.setdefault(_ENDING, StreamEnd(wake))
     return made
 
 
@@ -76,7 +76,7 @@ class OpenStream:
     def revoke(self) -> None:
         """It ends: at once, or in LAST_S if it wants to say so first."""
         self.revoked = True
-        ending: Ending | None = self.scope.get(_ENDING)
+        ending: StreamEnd | None = self.scope.get(_ENDING)
         if ending is None:
             self.until.cancel()
         else:

@@ -22,8 +22,8 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.types import Message
 
-from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S
-from banyan_web.refusals import Refused
+from banyan_web.rate_limits import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S
+from banyan_web.refusals import HttpRefusal
 
 _PART = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
@@ -37,15 +37,15 @@ def nested(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if not _NAME.fullmatch(name):
-            raise Refused(400, f"{name[:40]!r} is no name of a parameter.")
+            raise HttpRefusal(400, f"{name[:40]!r} is no name of a parameter.")
         head, _, _ = name.partition("[")
         parts = _PART.findall(name[len(head) :])
         if len(parts) > DEEP:
-            raise Refused(400, f"{name[:40]!r} has more than {DEEP} levels of brackets.")
+            raise HttpRefusal(400, f"{name[:40]!r} has more than {DEEP} levels of brackets.")
         try:
             _put(found, [head, *parts], value)
         except (TypeError, AttributeError):
-            raise Refused(400, f"{name[:40]!r} contradicts another parameter of the request.") from None
+            raise HttpRefusal(400, f"{name[:40]!r} contradicts another parameter of the request.") from None
     return found
 
 
@@ -85,7 +85,7 @@ def boolean(params: dict[str, Any], name: str, default: bool = False) -> bool:
         return True
     if isinstance(value, str | int) and value in FALSE:
         return False
-    raise Refused(422, f"{name} is true or false.")
+    raise HttpRefusal(422, f"{name} is true or false.")
 
 
 def truthy(params: dict[str, Any], name: str, default: bool = False) -> bool:
@@ -104,7 +104,7 @@ def number(params: dict[str, Any], name: str, default: int, most: int, least: in
     except ValueError:
         found = None
     if found is None:
-        raise Refused(422, f"{name} is a whole number.")
+        raise HttpRefusal(422, f"{name} is a whole number.")
     return max(least, min(most, found))
 
 
@@ -112,7 +112,7 @@ def whole(params: dict[str, Any], name: str, default: int, most: int, least: int
     """As `number`, but one that is too large or too small is refused, as the OpenAPI document says. Raises Refused."""
     found = number(params, name, default, LARGEST, -LARGEST)
     if not least <= found <= most:
-        raise Refused(status, f"{name} is a whole number from {least:,} to {most:,}.", code="bad_request")
+        raise HttpRefusal(status, f"{name} is a whole number from {least:,} to {most:,}.", code="bad_request")
     return found
 
 
@@ -124,9 +124,9 @@ def text(params: dict[str, Any], name: str, default: str | None = None) -> str:
     if isinstance(value, bool | int | float):
         value = str(value)
     if not isinstance(value, str):
-        raise Refused(422, f"{name} is missing." if value is None else f"{name} is a text.")
+        raise HttpRefusal(422, f"{name} is missing." if value is None else f"{name} is a text.")
     if "\0" in value:
-        raise Refused(422, f"{name} has a null character.")
+        raise HttpRefusal(422, f"{name} has a null character.")
     return value
 
 
@@ -137,7 +137,7 @@ def texts(params: dict[str, Any], name: str) -> list[str]:
         return []
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str | int) for item in items):
-        raise Refused(422, f"{name} is a list of texts.")
+        raise HttpRefusal(422, f"{name} is a list of texts.")
     return [str(item) for item in items]
 
 
@@ -168,7 +168,7 @@ async def params_of(request: Request, files: bool) -> dict[str, Any]:
         with anyio.fail_after(seconds):
             body = await _body(request, kind, files)
     except TimeoutError:
-        raise Refused(408, f"The body did not come within {seconds:.0f} s.", {"connection": "close"}) from None
+        raise HttpRefusal(408, f"The body did not come within {seconds:.0f} s.", {"connection": "close"}) from None
     return found | body
 
 
@@ -178,9 +178,9 @@ async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
         try:
             value = msgspec.json.decode(raw) if raw.strip() else {}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Refused(400, "The body is no JSON.") from None
+            raise HttpRefusal(400, "The body is no JSON.") from None
         if not isinstance(value, dict):
-            raise Refused(400, "The body is a JSON object.")
+            raise HttpRefusal(400, "The body is a JSON object.")
         return value
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         if kind == "multipart/form-data":
@@ -192,13 +192,13 @@ async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
             form = await request.form(max_files=FILES if files else 0, **given)
         except (HTTPException, MultiPartException, UnicodeDecodeError, ValueError) as error:
             if isinstance(error, HTTPException) and error.status_code == 413:
-                raise Refused(413, error.detail) from None
-            raise Refused(400, "The form in the body is broken, or has too many fields.") from None
+                raise HttpRefusal(413, error.detail) from None
+            raise HttpRefusal(400, "The form in the body is broken, or has too many fields.") from None
         if not files and any(isinstance(value, UploadFile) for value in form.values()):
-            raise Refused(400, "Files are not taken here.")
+            raise HttpRefusal(400, "Files are not taken here.")
         return nested(form.multi_items())
     if await request.body():
-        raise Refused(415, "Send JSON or a form, and say which in Content-Type.")
+        raise HttpRefusal(415, "Send JSON or a form, and say which in Content-Type.")
     return {}
 
 
@@ -206,14 +206,14 @@ def _check_parts(request: Request) -> None:
     """Texts are UTF-8. Some other codecs of Python take quadratic time, and a client may name any. Raises Refused."""
     _, said = parse_options_header(request.headers["content-type"])
     if said.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
-        raise Refused(400, "The texts of a form are UTF-8.")
+        raise HttpRefusal(400, "The texts of a form are UTF-8.")
 
 
 def _bound(request: Request, most: int) -> None:
     """Reading the body raises HTTPException once it is larger than this. Raises Refused if it says so itself."""
     said = request.headers.get("content-length")
     if said is not None and said.isascii() and said.isdigit() and int(said) > most:
-        raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
+        raise HttpRefusal(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
     receive, come = request.receive, 0
 
     async def bounded() -> Message:
@@ -221,7 +221,7 @@ def _bound(request: Request, most: int) -> None:
         message = await receive()
         come += len(message.get("body", b""))
         if come > most:
-            raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
+            raise HttpRefusal(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
         return message
 
     request._receive = bounded

@@ -15,7 +15,7 @@ BUILDING = 503
 """What is asked for is not shown yet: a view that it needs is being built, or what its author wrote is being folded."""
 
 
-class Refused(Exception):
+class HttpRefusal(Exception):
     """A request is refused. message: one sentence that says what to do. more: further fields of the answer."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
@@ -33,9 +33,9 @@ class Refused(Exception):
         return {"error": self.message, "code": self.code, **self.more}
 
 
-def of_call(error: CallError) -> Refused:
+def of_call(error: CallError) -> HttpRefusal:
     """What the node refused."""
-    return Refused(door_status(error), error.message, code=error.code, **error.more)
+    return HttpRefusal(door_status(error), error.message, code=error.code, **error.more)
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -44,5 +44,5 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(msgspec.json.encode(value), status, given)
 
 
-def refusal(why: Refused) -> Response:
+def refusal(why: HttpRefusal) -> Response:
     return answer(why.body, why.status, why.headers)

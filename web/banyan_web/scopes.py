@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 from banyan_web.door_store import SCOPES
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 _BOTH = ("accounts", "blocks", "bookmarks", "favourites", "filters", "follows", "lists", "mutes", "notifications")
 READ = tuple(f"read:{part}" for part in (*_BOTH, "search", "statuses"))
@@ -23,7 +23,7 @@ def scopes_in(text: str, allowed: tuple[str, ...] = GRANTED) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(text.replace("+", " ").split()))
     for scope in found:
         if scope not in allowed:
-            raise Refused(422, f"{scope[:40]!r} is no scope that can be given; those are {', '.join(allowed)}.")
+            raise HttpRefusal(422, f"{scope[:40]!r} is no scope that can be given; those are {', '.join(allowed)}.")
     return found
 
 

@@ -17,9 +17,9 @@ from starlette.responses import RedirectResponse, Response
 
 from banyan_node.server.http_connections import let_in
 from banyan_web.door_logins import SESSION_S, Person, session
-from banyan_web.endpoint import Ask, DoorContext
+from banyan_web.endpoint import DoorContext, DoorRequest
 from banyan_web.open_streams import person_shown
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 _LONGEST = 100
 """Characters of a cookie of ours."""
@@ -41,7 +41,7 @@ class Visit(NamedTuple):
         """The form came from a page that this browser was shown. Raises Refused."""
         said = params.get("csrf")
         if not isinstance(said, str) or not hmac.compare_digest(said.encode(), self.csrf.encode()):
-            raise Refused(403, "This form is too old, or came from another site: go back and load the page anew.")
+            raise HttpRefusal(403, "This form is too old, or came from another site: go back and load the page anew.")
 
 
 def from_here(web: DoorContext, request: Request) -> None:
@@ -49,10 +49,10 @@ def from_here(web: DoorContext, request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = {urlsplit(web.url).netloc, request.headers.get("host", "")}
     if site not in (None, "same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
-        raise Refused(403, "Another site sent this form.")
+        raise HttpRefusal(403, "Another site sent this form.")
 
 
-def sent(web: DoorContext, ask: Ask) -> Visit:
+def sent(web: DoorContext, ask: DoorRequest) -> Visit:
     """The browser that sends a form. Raises Refused if the form is not of a page of this server that it was shown."""
     from_here(web, ask.request)
     at = visit(web, ask)
@@ -60,7 +60,7 @@ def sent(web: DoorContext, ask: Ask) -> Visit:
     return at
 
 
-def visit(web: DoorContext, ask: Ask) -> Visit:
+def visit(web: DoorContext, ask: DoorRequest) -> Visit:
     found = _cookie(web, ask.request)
     if found is None:
         return Visit(secrets.token_urlsafe(32), True, None)
@@ -137,7 +137,7 @@ class Visitor(NamedTuple):
     csrf: str
 
 
-def visitor_of(web: DoorContext, ask: Ask) -> Visitor | None:
+def visitor_of(web: DoorContext, ask: DoorRequest) -> Visitor | None:
     """None if nobody is logged in."""
     at = visit(web, ask)
     if at.person is None:
@@ -146,11 +146,11 @@ def visitor_of(web: DoorContext, ask: Ask) -> Visitor | None:
     return Visitor(at.person.account, at.csrf)
 
 
-def writing(web: DoorContext, ask: Ask) -> Visitor:
+def writing(web: DoorContext, ask: DoorRequest) -> Visitor:
     """Who acts by a form. Raises Refused if nobody is logged in, or if another site sent the form."""
     if visit(web, ask).person is None:
         from_here(web, ask.request)
-        raise Refused(401, "Log in first.")
+        raise HttpRefusal(401, "Log in first.")
     at = sent(web, ask)
     assert at.person is not None
     return Visitor(at.person.account, at.csrf)

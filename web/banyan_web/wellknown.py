@@ -8,21 +8,21 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.instance import SPOKEN
-from banyan_web.mastodon.naming import account_named
-from banyan_web.refusals import Refused, answer
+from banyan_web.mastodon.lookup import account_named
+from banyan_web.refusals import HttpRefusal, answer
 
 ENDPOINTS = Endpoints()
 
 
 @ENDPOINTS.get("/.well-known/webfinger")
-async def webfinger(web: DoorContext, ask: Ask) -> Any:
+async def webfinger(web: DoorContext, ask: DoorRequest) -> Any:
     """Whose a name is (RFC 7033): acct:NAME@DOMAIN, or a DID."""
     resource = ask.params.get("resource")
     if not isinstance(resource, str) or not resource or len(resource) > 500:
-        raise Refused(400, "resource is missing: acct:NAME@DOMAIN, or the DID of an account.")
+        raise HttpRefusal(400, "resource is missing: acct:NAME@DOMAIN, or the DID of an account.")
     found = await account(web, await _did(web, resource))
     acct = found["acct"] if "@" in found["acct"] else f"{found['acct']}@{web.server.domain}"
     page = "http://webfinger.net/rel/profile-page"
@@ -41,12 +41,12 @@ async def _did(web: DoorContext, resource: str) -> str:
     """The DID of a resource. Raises Refused."""
     found = await account_named(web, resource, None)
     if found is None:
-        raise Refused(404, "No account is known by this name.")
+        raise HttpRefusal(404, "No account is known by this name.")
     return found
 
 
 @ENDPOINTS.get("/.well-known/host-meta")
-async def host_meta(web: DoorContext, ask: Ask) -> Any:
+async def host_meta(web: DoorContext, ask: DoorRequest) -> Any:
     """Where webfinger is (RFC 6415)."""
     template = escape(f"{web.url}/.well-known/webfinger?resource={{uri}}")
     xml = (
@@ -57,14 +57,14 @@ async def host_meta(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/.well-known/nodeinfo")
-async def nodeinfos(web: DoorContext, ask: Ask) -> Any:
+async def nodeinfos(web: DoorContext, ask: DoorRequest) -> Any:
     """Which versions of nodeinfo there are."""
     rel = "http://nodeinfo.diaspora.software/ns/schema/2.0"
     return {"links": [{"rel": rel, "href": f"{web.url}/nodeinfo/2.0"}]}
 
 
 @ENDPOINTS.get("/nodeinfo/2.0")
-async def nodeinfo(web: DoorContext, ask: Ask) -> Any:
+async def nodeinfo(web: DoorContext, ask: DoorRequest) -> Any:
     """Which software this is, and how much it holds."""
     size = await web.call("graph.size")
     return {
@@ -83,7 +83,7 @@ async def nodeinfo(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/health")
-async def health(web: DoorContext, ask: Ask) -> Any:
+async def health(web: DoorContext, ask: DoorRequest) -> Any:
     """The node answers."""
     await web.call("id")
     return Response("OK", 200, {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"})

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import completing, paper, refs, session
+from banyan_cli import command_session, completion, paper, refs
 from banyan_cli.errors import BadInput
-from banyan_cli.show.words import count
+from banyan_cli.show.phrases import count
 
 _account = typer.Typer(
     help="Accounts: grant, pin, cut, drop, rotate, recover, close; hand over and take.", no_args_is_help=True
@@ -20,7 +20,7 @@ _account = typer.Typer(
 
 Account = Annotated[
     str | None,
-    typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=completing.accounts),
+    typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=completion.accounts),
 ]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
 Granted = Annotated[
@@ -28,7 +28,7 @@ Granted = Annotated[
     typer.Argument(
         metavar="WRITER",
         help="A writer's key or its beginning, as in `account show`.",
-        autocompletion=completing.writers,
+        autocompletion=completion.writers,
     ),
 ]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -62,7 +62,7 @@ def create(
     ] = False,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     recovery = None if recovery is None else paper.checked_commitment(recovery)
     if own and (has := s.call("id")["account"]) is not None:
         raise BadInput(f"This node has an account of its own, {has}; leave --own away to host another.")
@@ -78,9 +78,9 @@ def listed(
     after: Annotated[str | None, typer.Option(help="Continue after this account.")] = None,
 ) -> None:
     """The accounts whose keys this node holds."""
-    from banyan_cli.show.tables import accounts
+    from banyan_cli.show.text_tables import accounts
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("account.list", limit=limit, after=after)
     refs.remember(s.home, accounts=[(a["account"], a["name"]) for a in answer["accounts"]])
     s.out.answers(answer["accounts"], accounts, "No accounts here yet: `banyan account create NAME` opens one.")
@@ -93,13 +93,13 @@ def show(
     ctx: typer.Context,
     account: Annotated[
         str | None,
-        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completing.accounts),
+        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completion.accounts),
     ] = None,
 ) -> None:
     """Its keys, who may write in it, and where its logs stand."""
     from banyan_cli.show.account import account as shown
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     value = s.call("account.show", account=which(s, account))
     s.out.answer(value, partial(shown, here=s.call("id")["writer"]))
 
@@ -115,7 +115,7 @@ def grant(
     yes: Sure = False,
 ) -> None:
     """Let a device or a platform write in the account."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.sure = yes
     params = {"stratum": stratum, "until": None if until is None else until_ms(until), "colls": coll or None}
     key = _writer(s, writer)
@@ -129,7 +129,7 @@ def pin(
     writer: Annotated[
         str | None,
         typer.Argument(
-            help="A writer's key or its beginning; every writer if left out.", autocompletion=completing.writers
+            help="A writer's key or its beginning; every writer if left out.", autocompletion=completion.writers
         ),
     ] = None,
     log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
@@ -137,7 +137,7 @@ def pin(
     yes: Sure = False,
 ) -> None:
     """Sign where logs stand now, so that no later fork can undo what was written before."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.sure = yes
     if log is not None and writer is None:
         raise BadInput("--log names a log of one writer; give the writer too.")
@@ -160,7 +160,7 @@ def drop(
 
     The account's recovery key undoes it (`account recover --undo`); other nodes forget the log after 30 days.
     """
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     who = which(s, account)
     value = s.call("account.show", account=who)
     key = granted(value, writer)
@@ -182,7 +182,7 @@ def rotate(
 
     With --slot 1 and --words-file a recovery key that was kept on this node moves to those words.
     """
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.sure = yes
     who = which(s, account)
     key = s.call("account.show", account=who)["keys"][RECOVERY] if slot == RECOVERY else {"held": True}
@@ -199,7 +199,7 @@ def _slot(number: int) -> str:
     return {0: "root", RECOVERY: "recovery"}.get(number, f"slot {number}")
 
 
-def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: str) -> Any:
+def _rotate_by_words(s: command_session.Session, who: str, key: dict[str, Any], words: str) -> Any:
     from banyan_node.home.recovery import commitment, rotation
     from banyan_node.operator_errors import WrongWords
 
@@ -218,7 +218,7 @@ def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: s
 @_account.command("new-log")
 def new_log(ctx: typer.Context) -> None:
     """Begin another log for what this node writes: its clock was ahead, and the present log ends in the future."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("log.begin")
     s.out.done(answer, f"This node writes log {answer['log']} from now on (before: {answer['before']}).")
 
@@ -229,7 +229,7 @@ def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> Non
 
     The account's recovery key undoes it (`account recover --undo`); other nodes forget what it wrote after 30 days.
     """
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     who = which(s, account)
     undoing = _undoing(s.call("account.show", account=who))
     confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
@@ -250,7 +250,7 @@ def _undoing(value: dict[str, Any]) -> str:
     return f"Only the account's recovery {whose} it; after 30 days other nodes have forgotten what it takes away."
 
 
-def _say_how_to_undo(s: session.Session, account: str, entry: str) -> None:
+def _say_how_to_undo(s: command_session.Session, account: str, entry: str) -> None:
     """Names the command that undoes this entry of the control log."""
     value = s.call("account.show", account=account)
     number = next((step["seq"] for step in value["path"] if step["entry"] == entry), None)
@@ -258,7 +258,7 @@ def _say_how_to_undo(s: session.Session, account: str, entry: str) -> None:
         s.out.note(f"Within 30 days `banyan account recover --undo {number}` undoes it; its --help says what it needs.")
 
 
-def which(s: session.Session, account: str | None) -> str:
+def which(s: command_session.Session, account: str | None) -> str:
     """The account meant; the node's own when none was named."""
     if account is not None:
         return refs.account(s, account)
@@ -274,7 +274,7 @@ def granted(shown: dict[str, Any], text: str) -> str:
     return refs.one_of("writer", text, writers, "`banyan account show`")
 
 
-def _writer(s: session.Session, text: str) -> str:
+def _writer(s: command_session.Session, text: str) -> str:
     """A writer that is to be let in: its whole key, for nothing here knows it yet; this node's by its beginning."""
     key = text.strip().lower()
     if len(key) == KEY and set(key) <= set("0123456789abcdef"):
@@ -299,7 +299,7 @@ def until_ms(text: str, option: str = "--until") -> int:
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def confirm(s: session.Session, question: str, yes: bool) -> None:
+def confirm(s: command_session.Session, question: str, yes: bool) -> None:
     """Goes on if the answer is yes. Raises BadInput where nobody can answer."""
     s.sure = yes
     if yes:

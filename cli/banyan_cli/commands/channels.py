@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, refs, session
-from banyan_cli.commands.social import By, Undo, Uri
+from banyan_cli import command_session, completion, refs
+from banyan_cli.command_session import put
+from banyan_cli.commands.posts import By, Undo, Uri
 from banyan_cli.errors import BadInput
-from banyan_cli.session import put
 from banyan_schema import dates
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ WhichEpisode = Annotated[
 ]
 Reader = Annotated[
     str | None,
-    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
+    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
 ]
-Of = Annotated[str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completing.accounts)]
+Of = Annotated[str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completion.accounts)]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many.")]
 After = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 Yes = Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say that you mean it.")]
@@ -64,7 +64,7 @@ def channel_create(
     by: By = None,
 ) -> None:
     """Open a channel."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     kind = "audio" if audio else "video"
     said = {"title": title, "description": text, "kind": kind, "language": lang, "site": site}
     answer = s.call("channel.set", **said, picture=_picture(s, picture), by=refs.acting(s, by))
@@ -84,7 +84,7 @@ def channel_set(
     by: By = None,
 ) -> None:
     """Change a channel of yours."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if all(one is None for one in (title, text, lang, site, picture)):
         raise BadInput("Nothing is to be changed; `banyan channel set --help` says what can be.")
     said = {"title": title, "description": text, "language": lang, "site": site, "picture": _picture(s, picture)}
@@ -95,7 +95,7 @@ def channel_set(
 @_channel.command("drop")
 def channel_drop(ctx: typer.Context, which: Which, yes: Yes = False, by: By = None) -> None:
     """End a channel of yours, for good; the posts of its episodes stay."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if not yes:
         raise BadInput("A channel that is dropped cannot be brought back; say so with --yes.")
     answer = s.call("channel.drop", channel=channel_of(s, which, by), by=refs.acting(s, by))
@@ -112,7 +112,7 @@ def channel_ls(
     by: Reader = None,
 ) -> None:
     """The channels of an account, or those that it subscribed to."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whose = None if account is None else refs.account(s, account)
     page = s.call(
         "channel.list", account=whose, subscribed=subscribed or None, limit=limit, after=after, by=refs.acting(s, by)
@@ -133,7 +133,7 @@ def channel_show(
     by: Reader = None,
 ) -> None:
     """A channel and its episodes."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     channel = channel_of(s, which, by)
     value = s.call("channel.show", channel=channel, by=refs.acting(s, by))
     order = "newest" if newest else None
@@ -156,7 +156,7 @@ def channel_add(
     by: By = None,
 ) -> None:
     """Make a post with a film or sound an episode of a channel of yours."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
     channel = channel_of(s, which, by)
     answer = s.call("episode.set", channel=channel, post=refs.post(s, post), **said, by=refs.acting(s, by))
@@ -176,7 +176,7 @@ def channel_edit(
     by: By = None,
 ) -> None:
     """Change an episode of yours."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
     if all(one is None for one in said.values()):
         raise BadInput("Nothing is to be changed; `banyan channel edit --help` says what can be.")
@@ -187,7 +187,7 @@ def channel_edit(
 @_channel.command("remove")
 def channel_remove(ctx: typer.Context, episode: WhichEpisode, by: By = None) -> None:
     """Take an episode out of your channel; its post stays, and can be added again."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("episode.drop", episode=_episode_of(s, episode), by=refs.acting(s, by))
     s.out.done(answer, f"Removed: {answer['title']}. Its post stays.")
 
@@ -195,7 +195,7 @@ def channel_remove(ctx: typer.Context, episode: WhichEpisode, by: By = None) -> 
 @_channel.command("subscribe")
 def channel_subscribe(ctx: typer.Context, which: Which, undo: Undo = False, by: By = None) -> None:
     """Subscribe to a channel; everybody can see it."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("channel.subscribe", channel=channel_of(s, which, by), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Subscribed to {answer['title']}.")
 
@@ -203,14 +203,14 @@ def channel_subscribe(ctx: typer.Context, which: Which, undo: Undo = False, by: 
 @_channel.command("new")
 def channel_new(ctx: typer.Context, limit: Limit = 20, after: After = None, by: Reader = None) -> None:
     """New episodes of the channels that you subscribed to, newest first."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     page = s.call("subscriptions", limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, episodes=_titles(page), channels=[tuple(r["channel"].values()) for r in page["episodes"]])
     s.out.answers(page["episodes"], show_episodes, "No episodes: `banyan channel subscribe`.")
     more(s, page)
 
 
-def channel_of(s: session.Session, which: str, by: str | None) -> str:
+def channel_of(s: command_session.Session, which: str, by: str | None) -> str:
     """The address of the channel that a person means. Raises BadInput."""
 
     def known() -> dict[str, str]:
@@ -223,11 +223,11 @@ def channel_of(s: session.Session, which: str, by: str | None) -> str:
     return refs.titled(s, "channel", which, known, "`banyan channel ls`")
 
 
-def _episode_of(s: session.Session, which: str) -> str:
+def _episode_of(s: command_session.Session, which: str) -> str:
     return refs.titled(s, "episode", which, dict, "`banyan channel show`")
 
 
-def more(s: session.Session, page: dict[str, Any]) -> None:
+def more(s: command_session.Session, page: dict[str, Any]) -> None:
     """Says how to go on, if a page has one behind it."""
     if page["after"]:
         s.out.note(f"More: the same with --after {page['after']}")
@@ -237,7 +237,7 @@ def _titles(page: dict[str, Any]) -> list[tuple[str, str]]:
     return [(row["uri"], row["title"]) for row in page["episodes"]]
 
 
-def _picture(s: session.Session, given: str | None) -> str | None:
+def _picture(s: command_session.Session, given: str | None) -> str | None:
     if not given:
         return given
     return str(put(s, given)["blob"])
@@ -283,9 +283,9 @@ def _counted(count: int, what: str) -> str:
 
 
 def _show_channels(console: Console, rows: list[dict[str, Any]]) -> None:
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
-    from banyan_node.harmless import plain
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
+    from banyan_node.terminal_escape import plain
 
     made = table("channel", "kind", "episodes#", "subscribers#", "you", "of", "title")
     for row in rows:
@@ -299,8 +299,8 @@ def _show_channels(console: Console, rows: list[dict[str, Any]]) -> None:
 def _show_channel(console: Console, found: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.words import name_of
-    from banyan_node.harmless import plain
+    from banyan_cli.show.phrases import name_of
+    from banyan_node.terminal_escape import plain
 
     value = found["channel"]
     console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
@@ -318,8 +318,8 @@ def _show_channel(console: Console, found: dict[str, Any]) -> None:
 
 def show_episodes(console: Console, rows: list[dict[str, Any]]) -> None:
     """A line for each episode, and its chapters below."""
-    from banyan_cli.show.tables import table
-    from banyan_node.harmless import plain
+    from banyan_cli.show.text_tables import table
+    from banyan_node.terminal_escape import plain
 
     made = table("episode", "no.", "published", "length", "channel", "title")
     for row in rows:

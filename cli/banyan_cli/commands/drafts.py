@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
-from banyan_cli.commands.social import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
+from banyan_cli import command_session, refs
+from banyan_cli.command_session import put_all
+from banyan_cli.commands.posts import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
 from banyan_cli.errors import BadInput
-from banyan_cli.session import put_all
-from banyan_node.harmless import plain
+from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def draft_add(
     by: By = None,
 ) -> None:
     """Keep a post, to publish it later."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     reader = refs.acting(s, by)
     before = None if replace is None else _one(s, replace, reader)
     items = put_all(s, media, alt)
@@ -78,7 +78,7 @@ def draft_add(
 @_draft.command("ls")
 def draft_ls(ctx: typer.Context, by: By = None) -> None:
     """Your drafts, those with a time first."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = s.call("drafts", by=refs.acting(s, by))["drafts"]
     s.out.answers(rows, _show, "You have no drafts: `banyan draft add TEXT`.")
 
@@ -86,7 +86,7 @@ def draft_ls(ctx: typer.Context, by: By = None) -> None:
 @_draft.command("publish")
 def draft_publish(ctx: typer.Context, which: Which, by: By = None) -> None:
     """Publish a draft now."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     reader = refs.acting(s, by)
     answer = s.call("draft.publish", id=_id(s, which, reader), by=reader)
     refs.remember(s.home, [answer["uri"]])
@@ -96,16 +96,16 @@ def draft_publish(ctx: typer.Context, which: Which, by: By = None) -> None:
 @_draft.command("drop")
 def draft_drop(ctx: typer.Context, which: Which, by: By = None) -> None:
     """Throw a draft away."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     reader = refs.acting(s, by)
     s.out.done(s.call("draft.drop", id=_id(s, which, reader), by=reader), "Dropped.")
 
 
-def _id(s: session.Session, which: str, by: str | None) -> str:
+def _id(s: command_session.Session, which: str, by: str | None) -> str:
     return str(_one(s, which, by)["id"])
 
 
-def _one(s: session.Session, which: str, by: str | None) -> dict[str, Any]:
+def _one(s: command_session.Session, which: str, by: str | None) -> dict[str, Any]:
     known: list[dict[str, Any]] = s.call("drafts", by=by)["drafts"]
     found = [row for row in known if row["id"].startswith(which.lower())]
     if len(found) != 1:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from banyan_cli import completing, refs, session
-from banyan_cli.commands.social import By, Undo, Who
+from banyan_cli import command_session, completion, refs
+from banyan_cli.commands.posts import By, Undo, Who
 from banyan_cli.errors import BadInput
 from banyan_schema import dates
 
@@ -23,7 +23,7 @@ Which = Annotated[
 ]
 Reader = Annotated[
     str | None,
-    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
+    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
 ]
 WHEN = "Such as '2026-12-24 19:00', in the clock of the zone."
 Ends = Annotated[str | None, typer.Option("--ends", help=WHEN)]
@@ -55,7 +55,7 @@ def event_create(
     by: By = None,
 ) -> None:
     """Announce an event."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     latitude, longitude = _degrees(at)
     answer = s.call(
         "event.create",
@@ -88,7 +88,7 @@ def event_set(
     by: By = None,
 ) -> None:
     """Change an event of yours."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if all(one is None for one in (title, begins, ends, zone, place, at, text)):
         raise BadInput("Nothing is to be changed; `banyan event set --help` says what can be.")
     event, (latitude, longitude) = _event_of(s, which, by), _degrees(at)
@@ -117,7 +117,7 @@ def event_delete(
     by: By = None,
 ) -> None:
     """Call an event of yours off, for good."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if not yes:
         raise BadInput("An event that is called off cannot be brought back; say so with --yes.")
     answer = s.call("event.delete", event=_event_of(s, which, by), by=refs.acting(s, by))
@@ -130,7 +130,7 @@ def event_ls(
     account: Annotated[
         str | None,
         typer.Argument(
-            help="One account's events; else yours and whom you follow.", autocompletion=completing.accounts
+            help="One account's events; else yours and whom you follow.", autocompletion=completion.accounts
         ),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", metavar="GROUP", help="Those of a group.")] = None,
@@ -143,7 +143,7 @@ def event_ls(
     by: Reader = None,
 ) -> None:
     """Events to come, the first to begin first."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if sum((account is not None, group is not None, mine)) > 1:
         raise BadInput("An account, --group and --mine exclude one another; choose one.")
     page = s.call(
@@ -165,7 +165,7 @@ def event_ls(
 @_event.command("show")
 def event_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
     """An event, and how many come."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     value = s.call("event.show", event=_event_of(s, which, by), by=refs.acting(s, by))
     refs.remember(s.home, events=[(value["uri"], value["title"])])
     s.out.answer(value, _show_event)
@@ -182,7 +182,7 @@ def event_answer(
     """Say whether you come."""
     if answer not in ANSWERS:
         raise BadInput(f"'{answer}' is no answer; say {', '.join(ANSWERS)}.")
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     said = s.call("event.reply", event=_event_of(s, which, by), answer=answer, undo=undo or None, by=refs.acting(s, by))
     s.out.done(said, "Taken back." if undo else f"You said {answer} to {said['title']}.")
 
@@ -199,7 +199,7 @@ def event_replies(
     """Who comes, or gave another answer."""
     if answer not in ANSWERS:
         raise BadInput(f"'{answer}' is no answer; there are {', '.join(ANSWERS)}.")
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     given = {
         "event": _event_of(s, which, by),
         "answer": answer,
@@ -217,13 +217,13 @@ def event_replies(
 @_event.command("invite")
 def event_invite(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
     """Invite somebody to an event of yours."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom, event = refs.account(s, account), _event_of(s, which, by)
     answer = s.call("event.invite", event=event, account=whom, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Invited to {answer['title']}.")
 
 
-def _event_of(s: session.Session, which: str, by: str | None) -> str:
+def _event_of(s: command_session.Session, which: str, by: str | None) -> str:
     """The address of the event that a person means. Raises BadInput."""
 
     def more() -> dict[str, str]:
@@ -279,9 +279,9 @@ def when(row: dict[str, Any]) -> str:
 
 
 def _show_events(console: Console, rows: list[dict[str, Any]]) -> None:
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
-    from banyan_node.harmless import plain
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
+    from banyan_node.terminal_escape import plain
 
     made = table("event", "begins", "yes#", "you", "of", "title")
     for row in rows:
@@ -294,8 +294,8 @@ def _show_events(console: Console, rows: list[dict[str, Any]]) -> None:
 def _show_event(console: Console, value: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.words import name_of, span
-    from banyan_node.harmless import plain
+    from banyan_cli.show.phrases import name_of, span
+    from banyan_node.terminal_escape import plain
 
     console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
     console.print(Text(value["uri"], "dim"), soft_wrap=True)
@@ -318,8 +318,8 @@ def _show_event(console: Console, value: dict[str, Any]) -> None:
 def _show_accounts(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
 
     made = table("name", "account")
     for row in rows:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, refs, session
-from banyan_cli.commands.social import By, Undo, Who
+from banyan_cli import command_session, completion, refs
+from banyan_cli.commands.posts import By, Undo, Who
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def lock(ctx: typer.Context, undo: Undo = False, by: By = None) -> None:
     """Lock your account: who follows you from now on has to be accepted first. What you say stays public."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("lock", undo=undo or None, by=refs.acting(s, by))
     stay = f" {answer['accepted']:,} present followers stay." if answer["accepted"] else ""
     done = "Locked: `banyan followers requests` shows who asks." + stay
@@ -37,7 +37,7 @@ def lock(ctx: typer.Context, undo: Undo = False, by: By = None) -> None:
 def followers_ls(
     ctx: typer.Context,
     account: Annotated[
-        str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completing.accounts)
+        str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completion.accounts)
     ] = None,
     mutual: Mutual = False,
     limit: Limit = 100,
@@ -51,7 +51,7 @@ def followers_ls(
 def following(
     ctx: typer.Context,
     account: Annotated[
-        str | None, typer.Argument(help="Who follows; you when left out.", autocompletion=completing.accounts)
+        str | None, typer.Argument(help="Who follows; you when left out.", autocompletion=completion.accounts)
     ] = None,
     mutual: Mutual = False,
     limit: Limit = 100,
@@ -71,7 +71,7 @@ def followers_requests(ctx: typer.Context, limit: Limit = 100, after: After = No
 @_followers.command("accept")
 def followers_accept(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
     """Let somebody follow you."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("follow.accept", account=refs.account(s, account), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else "Accepted.")
 
@@ -79,7 +79,7 @@ def followers_accept(ctx: typer.Context, account: Who, undo: Undo = False, by: B
 @_followers.command("refuse")
 def followers_refuse(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
     """Take somebody who asks off the list. They are not told."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("follow.refuse", account=refs.account(s, account), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else "Refused.")
 
@@ -94,7 +94,7 @@ def _list(
     none: str,
     mutual: bool | None = None,
 ) -> None:
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom = None if account is None else refs.account(s, account)
     page = s.call(method, account=whom, limit=limit, after=after, mutual=mutual, by=refs.acting(s, by))
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["accounts"]])
@@ -106,8 +106,8 @@ def _list(
 def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
 
     made = table("name", "account")
     for row in rows:

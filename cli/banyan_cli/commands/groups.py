@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, refs, session
-from banyan_cli.commands.social import By, Undo, Uri, Who
+from banyan_cli import command_session, completion, refs
+from banyan_cli.commands.posts import By, Undo, Uri, Who
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Rules = Annotated[str | None, typer.Option("--rules", help="What its members hol
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")]
 Reader = Annotated[
     str | None,
-    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
+    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
 ]
 STANDINGS = {
     "owner": "you own it",
@@ -58,12 +58,12 @@ def add_to(app: typer.Typer) -> None:
 def group_ls(
     ctx: typer.Context,
     account: Annotated[
-        str | None, typer.Argument(help="Whose groups; yours when left out.", autocompletion=completing.accounts)
+        str | None, typer.Argument(help="Whose groups; yours when left out.", autocompletion=completion.accounts)
     ] = None,
     by: Reader = None,
 ) -> None:
     """The groups that an account owns, is in, or asked to join."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     page = s.call(
         "groups", account=None if account is None else refs.account(s, account), by=refs.acting(s, by), limit=1_000
     )
@@ -74,7 +74,7 @@ def group_ls(
 @_group.command("show")
 def group_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
     """What a group is for, who rules it, and what is pinned."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     value = s.call("group.show", group=refs.group_of(s, which, by), by=refs.acting(s, by))
     refs.remember(s.home, groups=[(value["uri"], value["name"])])
     refs.remember_rows(s.home, value["pinned"])
@@ -90,7 +90,7 @@ def group_feed(
     by: Reader = None,
 ) -> None:
     """What is said in a group, the newest first."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     page = s.call("group.feed", group=refs.group_of(s, which, by), limit=limit, before=before, by=refs.acting(s, by))
     refs.remember_rows(s.home, page["posts"])
     s.out.answers(page["posts"], _show_posts, "No posts here yet: `banyan post --group`.")
@@ -136,7 +136,7 @@ def group_create(
     by: By = None,
 ) -> None:
     """Open a group. Nothing that is said in it is secret, whatever its kind."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call(
         "group.create", name=name, kind=_kind(kind), description=description, rules=rules, by=refs.acting(s, by)
     )
@@ -155,7 +155,7 @@ def group_set(
     by: By = None,
 ) -> None:
     """Change what a group of yours says of itself."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     given = {"name": name, "kind": _kind(kind), "description": description, "rules": rules}
     if all(value is None for value in given.values()):
         raise BadInput("Nothing is to be changed; give --name, --kind, --description or --rules.")
@@ -171,7 +171,7 @@ def group_delete(
     by: By = None,
 ) -> None:
     """End a group of yours for good. What was said in it stays with those who said it."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if not yes:
         raise BadInput("A group that is deleted cannot be brought back; say so with --yes.")
     answer = s.call("group.delete", group=refs.group_of(s, which, by), by=refs.acting(s, by))
@@ -184,7 +184,7 @@ def group_join(ctx: typer.Context, which: Which, undo: Undo = False, by: By = No
     if undo:
         group_leave(ctx, which, by)
         return
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("group.join", group=refs.group_of(s, which, by), by=refs.acting(s, by))
     waits = f"Asked to join {answer['name']}: its owner or a moderator has to accept that."
     s.out.done(answer, waits if answer["waits"] else f"Joined {answer['name']}.")
@@ -193,7 +193,7 @@ def group_join(ctx: typer.Context, which: Which, undo: Undo = False, by: By = No
 @_group.command("leave")
 def group_leave(ctx: typer.Context, which: Which, by: By = None) -> None:
     """Leave a group, or ask no more to join it. What you said in it is shown there no more, until you join again."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("group.join", group=refs.group_of(s, which, by), undo=True, by=refs.acting(s, by))
     s.out.done(answer, "Left.")
 
@@ -239,7 +239,7 @@ def group_moderator(
     """Name a moderator of a group of yours, or dismiss one."""
     if drop and not undo:
         raise BadInput("--drop goes with --undo: it ends what a moderator said who is dismissed.")
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom, group = refs.account(s, account), refs.group_of(s, which, by)
     answer = s.call(
         "group.moderator", group=group, account=whom, undo=undo or None, drop=drop or None, by=refs.acting(s, by)
@@ -263,14 +263,14 @@ def group_pin(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -
 
 
 def _act(ctx: typer.Context, what: str, which: str, account: str, undo: bool, by: str | None, sentence: str) -> None:
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom, group = refs.account(s, account), refs.group_of(s, which, by)
     answer = s.call(f"group.{what}", group=group, account=whom, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
 
 
 def _act_on_post(ctx: typer.Context, what: str, uri: str, undo: bool, by: str | None, sentence: str) -> None:
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call(f"group.{what}", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
 
@@ -278,7 +278,7 @@ def _act_on_post(ctx: typer.Context, what: str, uri: str, undo: bool, by: str | 
 def _people(
     ctx: typer.Context, what: str, which: str, limit: int, after: str | None, by: str | None, none: str
 ) -> None:
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     page = s.call(f"group.{what}", group=refs.group_of(s, which, by), limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["members"]])
     s.out.answers(page["members"], _show_members, none)
@@ -298,8 +298,8 @@ def _members(row: dict[str, Any]) -> str:
 
 
 def _show_groups(console: Console, rows: list[dict[str, Any]]) -> None:
-    from banyan_cli.show.tables import table
-    from banyan_node.harmless import plain
+    from banyan_cli.show.text_tables import table
+    from banyan_node.terminal_escape import plain
 
     made = table("group", "kind", "members#", "standing", "name")
     for row in rows:
@@ -311,8 +311,8 @@ def _show_group(console: Console, value: dict[str, Any]) -> None:
     from rich.text import Text
 
     from banyan_cli.show.feed import post
-    from banyan_cli.show.words import name_of
-    from banyan_node.harmless import plain
+    from banyan_cli.show.phrases import name_of
+    from banyan_node.terminal_escape import plain
 
     console.print(Text.assemble((plain(value["name"]), "bold"), f"  {refs.short(value['uri'])}"))
     console.print(Text(value["uri"], "dim"), soft_wrap=True)
@@ -340,8 +340,8 @@ def _show_posts(console: Console, posts: list[Any]) -> None:
 def _show_members(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
 
     made = table("name", "standing", "account")
     for row in rows:

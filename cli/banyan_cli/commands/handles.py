@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
-from banyan_cli.commands.social import By, Undo, Who
+from banyan_cli import command_session, refs
+from banyan_cli.commands.posts import By, Undo, Who
 from banyan_cli.errors import BadInput, Failed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def verify(
     """For a platform: say that an account is an official channel. Its urgent posts are told to those who follow it."""
     if (title is None) != undo:
         raise BadInput("Say what the account speaks for, such as 'Sở Y tế Huế'; or --undo alone.")
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom = refs.account(s, account)
     answer = s.call("official.verify", account=whom, title=title, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Verified: {title}.")
@@ -48,7 +48,7 @@ def handle_claim(
     by: By = None,
 ) -> None:
     """Say that a handle is yours. Until its platform confirms it, it is shown as claimed only."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if (handle is None) != undo:
         raise BadInput("Give the handle that you claim, such as lan@vn.example; or --undo alone.")
     answer = s.call("handle.claim", handle=handle, undo=undo or None, by=refs.acting(s, by))
@@ -63,7 +63,7 @@ def handle_domain(
     by: By = None,
 ) -> None:
     """For a platform: say which domain is yours, so that the handles that you confirm count."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if (domain is None) != undo:
         raise BadInput("Give the domain of the platform, such as vn.example; or --undo alone.")
     answer = s.call("handle.domain", domain=domain, undo=undo or None, by=refs.acting(s, by))
@@ -76,7 +76,7 @@ def handle_domain(
 @_handle.command("confirm")
 def handle_confirm(ctx: typer.Context, handle: Name, account: Who, undo: Undo = False, by: By = None) -> None:
     """For a platform: confirm that a handle under your domain is an account's."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom = refs.account(s, account)
     answer = s.call("handle.confirm", handle=handle, account=whom, undo=undo or None, by=refs.acting(s, by))
     waits = "" if answer["claimed"] else " It is shown once the account claims it: `banyan handle claim`."
@@ -86,7 +86,7 @@ def handle_confirm(ctx: typer.Context, handle: Name, account: Who, undo: Undo = 
 @_handle.command("find")
 def handle_find(ctx: typer.Context, handle: Name, by: By = None) -> None:
     """Whose a handle is."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
     s.out.answers(rows, _show, "Nobody who is held here claims it.")
@@ -101,9 +101,9 @@ def handle_prove(
     by: By = None,
 ) -> None:
     """Ask the domain itself, over DNS and the web, whether who confirms a handle is its platform."""
-    from banyan_cli.proving import in_dns, on_the_web
+    from banyan_cli.domain_proof import in_dns, on_the_web
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
     confirmed = {one["account"]: row["account"] for row in rows for one in row["platforms"]}
     if not confirmed:
@@ -122,7 +122,7 @@ def handle_prove(
 
 def shown(handle: dict[str, Any]) -> str:
     """`lan@vn.example, confirmed by Lotus`, or that it is claimed only."""
-    from banyan_cli.show.words import name_of
+    from banyan_cli.show.phrases import name_of
 
     platforms = [name_of(one["account"], one["name"]) for one in handle["platforms"]]
     return f"{handle['handle']}, " + (f"confirmed by {', '.join(platforms)}" if platforms else "claimed only")
@@ -131,8 +131,8 @@ def shown(handle: dict[str, Any]) -> str:
 def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
 
     made = table("name", "confirmed by", "account")
     for row in rows:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, refs, session
+from banyan_cli import command_session, completion, refs
 from banyan_cli.errors import BadInput
-from banyan_node.harmless import plain
+from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,13 +26,13 @@ Element = Annotated[
 Who = Annotated[
     str,
     typer.Argument(
-        metavar="ACCOUNT", help="An account's id or its beginning, or a name.", autocompletion=completing.accounts
+        metavar="ACCOUNT", help="An account's id or its beginning, or a name.", autocompletion=completion.accounts
     ),
 ]
 By = Annotated[
     str | None,
     typer.Option(
-        "--as", help="Which account hosted here acts; yours when left out.", autocompletion=completing.accounts
+        "--as", help="Which account hosted here acts; yours when left out.", autocompletion=completion.accounts
     ),
 ]
 
@@ -44,7 +44,7 @@ def add_to(app: typer.Typer) -> None:
 @_item.command("collections")
 def collections(ctx: typer.Context) -> None:
     """The collections that this node knows, and their fields."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.out.answers(s.call("collections")["collections"], _show_collections, "No collections are known here.")
 
 
@@ -58,7 +58,7 @@ def listing(
     after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
 ) -> None:
     """What an account shows of a collection, by key."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom = refs.account(s, account)
     page = s.call("items.list", account=whom, collection=collection, prefix=prefix, limit=limit, after=after)
     none = "Nothing here." if prefix or after else f"{account} shows nothing of {collection} here."
@@ -71,7 +71,7 @@ def listing(
 @_item.command("get")
 def get(ctx: typer.Context, account: Who, collection: Name, key: Key, element: Element = None) -> None:
     """One item of an account."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom = refs.account(s, account)
     answer = s.call("items.get", account=whom, collection=collection, key=key, element=element)
     s.out.answer(answer, lambda console, row: _show_items(console, [row]))
@@ -90,7 +90,7 @@ def put(
     by: By = None,
 ) -> None:
     """Write an item, new or over what it says. Texts, accounts, keys and posts are taken as typed, all else as JSON."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     holds = _fields_of(s, collection)
     given = {}
     for field in fields:
@@ -106,13 +106,13 @@ def put(
 @_item.command("delete")
 def delete(ctx: typer.Context, collection: Name, key: Key, element: Element = None, by: By = None) -> None:
     """Delete an item, for good unless it is an element of a set; of a set without ELEMENT all of them."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whom = refs.acting(s, by)
     answer = s.call("items.delete", collection=collection, key=key, element=element, by=whom)
     s.out.done(answer, f"Deleted: {_named(answer)}.")
 
 
-def _fields_of(s: session.Session, collection: str) -> dict[str, str]:
+def _fields_of(s: command_session.Session, collection: str) -> dict[str, str]:
     """What each field holds. Of a collection that is not known the node says so when it is written."""
     rows = [row for row in s.call("collections")["collections"] if row["name"] == collection]
     return {field["name"]: field["holds"] for row in rows for field in row["fields"]}
@@ -134,7 +134,7 @@ def _named(answer: dict[str, Any]) -> str:
 def _show_collections(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
+    from banyan_cli.show.text_tables import table
 
     made = table("collection", "merge", "fields")
     for row in rows:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import paper, session
+from banyan_cli import command_session, paper
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def words(
     words_file: paper.WordsFile = None,
 ) -> None:
     """Make 24 recovery words and the commitment that an account is made with. Needs no node and no home."""
+    from banyan_node.home.mnemonic import is_marked
     from banyan_node.home.recovery import commitment, new_words
-    from banyan_node.home.words import is_marked
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if check:
         text = paper.words_from(words_file, "The 24 recovery words")
         committed = commitment(text)
@@ -61,7 +61,7 @@ def backup(
     to: Annotated[Path | None, typer.Option(help="A file to write instead of the screen; it must not exist.")] = None,
 ) -> None:
     """The 24 backup words: this node, its device and the root keys of its accounts. Not the recovery words."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     words = _open(s).keys.words()
     if to is not None:
         from banyan_node.home.folder import write_private
@@ -99,14 +99,14 @@ def restore(
     A store that is there already is taken over if it is of the same realm and of the same keys, else it is refused.
     Recovery words are different ones and are refused: `banyan account recover` takes an account back with them.
     """
-    from banyan_cli.making import refuse_a_second_node, refuse_to_contradict
+    from banyan_cli.node_setup import refuse_a_second_node, refuse_to_contradict
     from banyan_crdt.realm import REALMS
     from banyan_node.home.folder import write_private
     from banyan_node.home.keystore import Keystore, keys_from_words, passphrase_from
     from banyan_node.home.settings import load, parse, set_in_file
     from banyan_node.local import refuse_store_of_others
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     own = b"" if account is None else _account_id(account)
     chosen = {} if realm is None else {"node.realm": parse("node.realm", realm)}
     refuse_to_contradict(chosen)
@@ -143,7 +143,7 @@ def _account_id(text: str) -> bytes:
 @_keys.command("renew")
 def renew(ctx: typer.Context) -> None:
     """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     renew_master(s)
     s.home.renewing.unlink(missing_ok=True)
     s.out.done(
@@ -153,7 +153,7 @@ def renew(ctx: typer.Context) -> None:
     s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
 
 
-def renew_master(s: session.Session) -> None:
+def renew_master(s: command_session.Session) -> None:
     """Replaces the master of the home, or goes on where this was stopped. The caller removes `renewing` once all is
     done that it wants new keys for. Raises BadInput where it cannot be."""
     from banyan_node.home.folder import write_private
@@ -181,7 +181,7 @@ def renew_master(s: session.Session) -> None:
     reseal_local(s.home, s.settings, before, keystore.keys)
 
 
-def are_renewed(s: session.Session) -> bool:
+def are_renewed(s: command_session.Session) -> bool:
     """Whether a renewal that was stopped has replaced the keys."""
     from banyan_node.home.keystore import Keystore
 
@@ -200,7 +200,7 @@ def passphrase(
     """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""
     from banyan_node.home.keystore import passphrase_from
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     keystore = _open(s)
     if remove:
         new = None
@@ -216,7 +216,7 @@ def passphrase(
     s.out.done({"sealed": new is not None}, "The keys are sealed." if new else "The keys have no seal now.")
 
 
-def _open(s: session.Session) -> Any:
+def _open(s: command_session.Session) -> Any:
     from banyan_node.home.keystore import Keystore
 
     keystore = Keystore.open(s.home.keys)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, refs, session
+from banyan_cli import command_session, completion, refs
 from banyan_cli.errors import BadInput
-from banyan_cli.show.words import count
+from banyan_cli.show.phrases import count
 from banyan_schema import dates
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _login = typer.Typer(help="Who can log in at the HTTP door (`banyan up --http`).", no_args_is_help=True)
 _token = typer.Typer(help="Tokens with which programs use the HTTP door.", no_args_is_help=True)
 Name = Annotated[
-    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completing.accounts)
+    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completion.accounts)
 ]
 DAY_S = 86_400
 MOST_DAYS = 36_500
@@ -49,7 +49,7 @@ def set_login(
     """Give an account a password, or another one. Browsers that are logged in as it are then logged out."""
     from banyan_web.door_logins import logins, set_password, typed, wrong_password
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     account, known = _hosted(s, name)
     password = _password(stdin)
     if (wrong := wrong_password(password)) is not None:
@@ -68,7 +68,7 @@ def list_logins(ctx: typer.Context) -> None:
     """The accounts that have a password."""
     from banyan_web.door_logins import logins
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     with door_of(s) as door:
         rows = [login._asdict() for login in logins(door)]
     s.out.answers(rows, _show_logins, "Nobody has a password yet: `banyan login set NAME` gives one.")
@@ -79,7 +79,7 @@ def drop_login(ctx: typer.Context, name: Name) -> None:
     """Take the password of an account away, its links, and the sessions of its browsers. Tokens of its apps stay."""
     from banyan_web import door_logins
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     with door_of(s) as door:
         known = [login for login in door_logins.logins(door) if name in (login.name, login.account)]
         account = known[0].account if known else refs.account(s, name)
@@ -99,7 +99,7 @@ def link(ctx: typer.Context, name: Name) -> None:
     """Make a link that logs a browser in as the account, once, within 15 minutes. It needs no password."""
     from banyan_web.door_logins import LINK_S, Person, make_link
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     account, known = _hosted(s, name)
     base = _url(s)
     with door_of(s) as door:
@@ -115,7 +115,7 @@ def add_token(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="The account that it acts for; none: for the node.", autocompletion=completing.accounts),
+        typer.Argument(help="The account that it acts for; none: for the node.", autocompletion=completion.accounts),
     ] = None,
     scopes: Annotated[
         str, typer.Option(help="What it allows: read write follow push host admin firehose, read:statuses ...")
@@ -124,13 +124,13 @@ def add_token(
     label: Annotated[str, typer.Option(help="What `token list` calls it.")] = "banyan token add",
 ) -> None:
     """Make a token, and show it this once."""
-    from banyan_web.refusals import Refused
+    from banyan_web.refusals import HttpRefusal
     from banyan_web.scopes import EVERY, scopes_in
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     try:
         given = scopes_in(scopes, EVERY)
-    except Refused as why:
+    except HttpRefusal as why:
         raise BadInput(why.message) from why
     if not given:
         raise BadInput('--scopes is empty; say what the token allows, such as --scopes "read write".')
@@ -148,11 +148,11 @@ def add_token(
 def list_tokens(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="Only those of this account.", autocompletion=completing.accounts)
+        str | None, typer.Argument(help="Only those of this account.", autocompletion=completion.accounts)
     ] = None,
 ) -> None:
     """The tokens that are valid, those of apps too, the newest first."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     account = None if name is None else refs.account(s, name)
     with door_of(s) as door:
         rows = [_token_json(token) for token in door.tokens(account)]
@@ -164,7 +164,7 @@ def revoke_token(
     ctx: typer.Context, id: Annotated[str, typer.Argument(metavar="ID", help="As `banyan token list` shows it.")]
 ) -> None:
     """End a token at once."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     with door_of(s) as door:
         known = [token.id for token in door.tokens()]
         found = refs.one_of("token", id, known, "`banyan token list`")
@@ -181,7 +181,7 @@ def _note(door: DoorStore, do: str, **given: Any) -> None:
 
 
 @contextmanager
-def door_of(s: session.Session) -> Iterator[DoorStore]:
+def door_of(s: command_session.Session) -> Iterator[DoorStore]:
     """What the door keeps, with or without a running node."""
     from banyan_web.door_store import DoorStore
 
@@ -194,7 +194,7 @@ def door_of(s: session.Session) -> Iterator[DoorStore]:
         door.close()
 
 
-def log_out(s: session.Session, account: str) -> None:
+def log_out(s: command_session.Session, account: str) -> None:
     """Everywhere at the door, if it was ever open; tokens end too."""
     from banyan_web.door_logins import sign_out
 
@@ -203,7 +203,7 @@ def log_out(s: session.Session, account: str) -> None:
             sign_out(door, account)
 
 
-def _hosted(s: session.Session, name: str) -> tuple[str, str]:
+def _hosted(s: command_session.Session, name: str) -> tuple[str, str]:
     """The account, and the name under which it is hosted here, or that of its profile."""
     account = refs.account(s, name)
     shown = s.call("account.show", account=account)
@@ -222,7 +222,7 @@ def _password(stdin: bool) -> str:
     return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _url(s: session.Session) -> str:
+def _url(s: command_session.Session) -> str:
     """Where browsers find the door: what the settings say; else where the running node serves it, which a flag may have
     said; else where it will."""
     http, node = s.settings.config.http, s.node()
@@ -246,8 +246,8 @@ def _token_json(token: Token) -> dict[str, Any]:
 def _show_logins(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import ago
+    from banyan_cli.show.phrases import ago
+    from banyan_cli.show.text_tables import table
 
     made, now_ms = table("name", "since", "account"), int(time.time() * 1000)
     for row in rows:
@@ -258,8 +258,8 @@ def _show_logins(console: Console, rows: list[dict[str, Any]]) -> None:
 def _show_tokens(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import ago
+    from banyan_cli.show.phrases import ago
+    from banyan_cli.show.text_tables import table
 
     made, now_ms = table("id", "app", "scopes", "made", "ends", "account"), int(time.time() * 1000)
     for row in rows:

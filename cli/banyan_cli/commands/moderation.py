@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from banyan_cli import completing, refs, session
-from banyan_cli.show.words import count
+from banyan_cli import command_session, completion, refs
+from banyan_cli.show.phrases import count
 from banyan_schema import dates
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _moderator = typer.Typer(help="Who moderates at this node (page /moderation).", 
 _audit = typer.Typer(help="What operators, admins and moderators did.", invoke_without_command=True)
 _tasks = typer.Typer(help="Long work of the running node.", invoke_without_command=True)
 Name = Annotated[
-    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completing.accounts)
+    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completion.accounts)
 ]
 Verdict = Literal["nothing", "label", "hide", "withhold", "limit", "suspend", "pass_on"]
 FOLLOW_S, A_PAGE = 1.0, 500
@@ -46,7 +46,7 @@ def reports(
     """Reports that wait, the oldest first."""
     if ctx.invoked_subcommand is not None:
         return
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     found = s.call("report.list", state="closed" if closed else "open", limit=limit, after=after)
     s.out.answers(found["reports"], _show_reports, "No report waits." if not closed else "None was decided yet.")
     if found["after"] is not None:
@@ -56,7 +56,7 @@ def reports(
 @_reports.command("show")
 def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="REPORT", min=1)]) -> None:
     """One report: who reported what, the posts as they were, what became of them."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.out.answer(s.call("report.show", id=number), _show_report)
 
 
@@ -80,7 +80,7 @@ def decide(
     to: Annotated[str, typer.Option(help="The platform that you told.")] = "",
 ) -> None:
     """Decide a report, as the operator of this node. `banyan decisions undo` takes it back."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     said = {"why": why, "text": text, "order": order, "basis": basis, "scope": scope, "days": days, "to": to}
     made = s.call("decision.add", report=number, verdict=verdict, **said)
     s.out.done(made, f"Decision {made['id']}: {verdict}. `banyan decisions undo {made['id']}` takes it back.")
@@ -90,7 +90,7 @@ def decide(
 def decisions(
     ctx: typer.Context,
     account: Annotated[
-        str | None, typer.Option(help="Only about this account.", autocompletion=completing.accounts)
+        str | None, typer.Option(help="Only about this account.", autocompletion=completion.accounts)
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     after: Annotated[int | None, typer.Option(help="The last number of the page before.")] = None,
@@ -98,7 +98,7 @@ def decisions(
     """What moderators decided, newest first."""
     if ctx.invoked_subcommand is not None:
         return
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     about = None if account is None else refs.account(s, account)
     found = s.call("decision.list", account=about, limit=limit, after=after)
     s.out.answers(found["decisions"], _show_decisions, "Nothing was decided yet.")
@@ -113,7 +113,7 @@ def undo(
     why: Annotated[str, typer.Option(help="For other moderators.")] = "",
 ) -> None:
     """Take a decision back: what held because of it holds no more."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     made = s.call("decision.undo", id=number, why=why)
     s.out.done(made, f"Decision {number} ({made['verdict']}) was taken back.")
 
@@ -121,7 +121,7 @@ def undo(
 @_moderator.command("add")
 def add_moderator(ctx: typer.Context, name: Name) -> None:
     """Let a hosted account moderate: it reads reports and decides them on the page /moderation."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     made = s.call("moderator.add", account=refs.account(s, name))
     s.out.done(made, f"{name} moderates at this node. It logs in with `banyan login set` or `banyan login link`.")
 
@@ -129,14 +129,14 @@ def add_moderator(ctx: typer.Context, name: Name) -> None:
 @_moderator.command("drop")
 def drop_moderator(ctx: typer.Context, name: Name) -> None:
     """End that, at once. What it decided stands."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.out.done(s.call("moderator.drop", account=refs.account(s, name)), f"{name} moderates no more.")
 
 
 @_moderator.command("list")
 def moderators(ctx: typer.Context) -> None:
     """The moderators of this node."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = s.call("moderator.list")["moderators"]
     s.out.answers(rows, _show_moderators, "Nobody moderates here: `banyan moderator add NAME`.")
 
@@ -154,7 +154,7 @@ def audit(
     """Who did what, when and why, newest first; with --follow the newest last."""
     if ctx.invoked_subcommand is not None:
         return
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     since = None if days is None else time.time_ns() // 1_000_000 - days * DAY_MS
     asked = {"who": who, "do": do, "since_ms": since}
     newest = s.call("audit.list", limit=1)["acts"] if follow else []  # first: what is done meanwhile must not be missed
@@ -168,7 +168,7 @@ def audit(
         s.out.note(f"More: --before {found['next']}.")
 
 
-def _follow(s: session.Session, last: int, asked: dict[str, Any]) -> None:
+def _follow(s: command_session.Session, last: int, asked: dict[str, Any]) -> None:
     while True:
         found = s.call("audit.list", after=last, limit=A_PAGE, **asked)
         if found["acts"]:
@@ -182,9 +182,9 @@ def _follow(s: session.Session, last: int, asked: dict[str, Any]) -> None:
 def verify(ctx: typer.Context) -> None:
     """Whether each line is followed by one that names it. Keep the last hash elsewhere: it proves all before it."""
     from banyan_cli import errors
-    from banyan_cli.show.tables import facts
+    from banyan_cli.show.text_tables import facts
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     found = s.call("audit.verify")
     s.out.answer(found, facts)
     if found["broken"] is not None:
@@ -202,7 +202,7 @@ def tasks(ctx: typer.Context) -> None:
     """Long work: what runs, how far it is, and what ended lately."""
     if ctx.invoked_subcommand is not None:
         return
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     found = s.call("works")
     s.out.answers(found["works"], _show_works, "Nothing runs.")
     for name, why in found["failing"].items():
@@ -217,7 +217,7 @@ def begin(
     view: Annotated[str | None, typer.Option(help="To rebuild; default: all.")] = None,
 ) -> None:
     """Begin long work in the background of the running node."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     made = s.call("works.begin", do=do, name=name, view=view)
     s.out.done(made, f"Task {made['id']} has begun; `banyan tasks` says how far it is.")
 
@@ -225,7 +225,7 @@ def begin(
 @_tasks.command("cancel")
 def cancel(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="TASK", min=1)]) -> None:
     """Ask that work stops. What an import took in stays."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.out.done(s.call("works.cancel", id=number), f"Task {number} stops at its next step.")
 
 
@@ -239,8 +239,8 @@ def _now_ms() -> int:
 def _table(*columns: str) -> tuple[Any, Callable[[int], str], Callable[[str], Any]]:
     from rich.text import Text
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import ago
+    from banyan_cli.show.phrases import ago
+    from banyan_cli.show.text_tables import table
 
     now = _now_ms()
     return table(*columns), lambda ms: ago(ms, now), Text
@@ -262,7 +262,7 @@ def _show_reports(console: Console, rows: list[dict[str, Any]]) -> None:
 
 
 def _show_report(console: Console, row: dict[str, Any]) -> None:
-    from banyan_cli.show.tables import facts
+    from banyan_cli.show.text_tables import facts
 
     standing = [word for word in ("hosted", "limited", "suspended", "moderator") if row["standing"][word]]
     facts(

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from banyan_cli import completing, refs, session
+from banyan_cli import command_session, completion, refs
 from banyan_node.operator_errors import CallError
 
 _peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_command=True)
 Peer = Annotated[
-    str, typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completing.peers)
+    str, typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completion.peers)
 ]
 NO_PEERS = "No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where."
 GREETING_SECONDS = 10.0
@@ -36,13 +36,13 @@ def peers(ctx: typer.Context) -> None:
 @_peers.command("list")
 def listed(ctx: typer.Context) -> None:
     """The peers connected now, and the banned ones."""
-    from banyan_cli.show import tables
+    from banyan_cli.show import text_tables
 
-    s = session.of(ctx)
-    s.out.answers(s.call("peers"), tables.peers(_now_ms()), NO_PEERS)
+    s = command_session.of(ctx)
+    s.out.answers(s.call("peers"), text_tables.peers(_now_ms()), NO_PEERS)
     slots = s.call("status")["slots"]
     if slots is not None and slots["crowded"]:
-        s.out.note(tables.sentence(slots["crowded"]))
+        s.out.note(text_tables.sentence(slots["crowded"]))
 
 
 @_peers.command("add")
@@ -51,13 +51,13 @@ def add(
     address: Annotated[str, typer.Argument(help="Such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...")],
 ) -> None:
     """Dial a peer now, and count it among the named ones while this node runs."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("peers.add", addr=address)
     _wait_for_greeting(s, answer["peer"])
     s.out.done(answer, f"Connected to {answer['peer']}.")
 
 
-def _wait_for_greeting(s: session.Session, peer: str) -> None:
+def _wait_for_greeting(s: command_session.Session, peer: str) -> None:
     """Waits for the hello: a link stands before it, and may end with it. Raises CallError."""
     deadline = time.monotonic() + GREETING_SECONDS
     while time.monotonic() < deadline:
@@ -78,7 +78,7 @@ def _wait_for_greeting(s: session.Session, peer: str) -> None:
 @_peers.command("drop")
 def drop(ctx: typer.Context, peer: Peer) -> None:
     """Hang up on a peer, and dial it no more as a contact. It may come again."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     peer = _peer(s, peer)
     s.out.done(s.call("peers.drop", peer=peer), f"{peer} was let go.")
 
@@ -86,19 +86,19 @@ def drop(ctx: typer.Context, peer: Peer) -> None:
 @_peers.command("bans")
 def bans(ctx: typer.Context) -> None:
     """Whom this node refuses, why, and until when."""
-    from banyan_cli.show import tables
+    from banyan_cli.show import text_tables
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     found = s.call("bans")
     rows = [{"refused": row["peer"], **row} for row in found["peers"]]
     rows += [{"refused": row["network"], "by_operator": True, **row} for row in found["networks"]]
-    s.out.answers(rows, tables.bans(_now_ms()), "Nobody is banned.")
+    s.out.answers(rows, text_tables.bans(_now_ms()), "Nobody is banned.")
 
 
 Refused = Annotated[
     str,
     typer.Argument(
-        metavar="PEER", help="As above; or a network such as 192.0.2.0/24.", autocompletion=completing.peers
+        metavar="PEER", help="As above; or a network such as 192.0.2.0/24.", autocompletion=completion.peers
     ),
 ]
 
@@ -111,7 +111,7 @@ def ban(
     days: Annotated[int, typer.Option(min=0, help="For how long; 0: until it is pardoned.")] = 0,
 ) -> None:
     """Hang up on a peer, or on all of a network, and refuse it until it is pardoned."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if _is_network(peer):
         s.out.done(s.call("networks.ban", network=peer, reason=reason, days=days), f"{peer} is banned.")
         return
@@ -126,7 +126,7 @@ def _is_network(text: str) -> bool:
 @_peers.command("pardon")
 def pardon(ctx: typer.Context, peer: Refused) -> None:
     """Lift a ban and forget what the peer lost points for."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if _is_network(peer):
         s.out.done(s.call("networks.pardon", network=peer), f"{peer} is welcome again.")
         return
@@ -134,7 +134,7 @@ def pardon(ctx: typer.Context, peer: Refused) -> None:
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
 
 
-def _peer(s: session.Session, text: str) -> str:
+def _peer(s: command_session.Session, text: str) -> str:
     """A whole id is taken unchanged, because a peer that is not linked can be banned too. The node checks it."""
     known = sorted({row["peer"] for row in s.call("peers")}) if len(text) < PEER else []
     fits = any(each.startswith(text) or each.endswith(text) for each in known)
@@ -143,35 +143,35 @@ def _peer(s: session.Session, text: str) -> str:
 
 def status(ctx: typer.Context) -> None:
     """Whether this node is complete; for each account that you follow: what is held, what peers have, who is asked."""
-    from banyan_cli.show import tables
+    from banyan_cli.show import text_tables
 
-    s = session.of(ctx)
-    s.out.answer(s.call("status"), tables.status(_now_ms()))
+    s = command_session.of(ctx)
+    s.out.answer(s.call("status"), text_tables.status(_now_ms()))
 
 
 def diff(ctx: typer.Context, peer: Peer) -> None:
     """Each difference from a peer, with its reason."""
     from banyan_cli.progress import waiting
-    from banyan_cli.show import tables
+    from banyan_cli.show import text_tables
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     with waiting(s.out.notes, "comparing"):
         rows = s.call("diff", peer=_peer(s, peer))
-    s.out.answers(rows, tables.differences, "No difference: both hold the same.")
+    s.out.answers(rows, text_tables.differences, "No difference: both hold the same.")
 
 
 def digest(
     ctx: typer.Context,
     account: Annotated[
         str | None,
-        typer.Argument(help="Only of this account: name or id.", autocompletion=completing.accounts),
+        typer.Argument(help="Only of this account: name or id.", autocompletion=completion.accounts),
     ] = None,
 ) -> None:
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
-    from banyan_cli.show import tables
+    from banyan_cli.show import text_tables
 
-    s = session.of(ctx)
-    s.out.answer(s.call("digest", account=None if account is None else refs.account(s, account)), tables.facts)
+    s = command_session.of(ctx)
+    s.out.answer(s.call("digest", account=None if account is None else refs.account(s, account)), text_tables.facts)
 
 
 def _now_ms() -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import errors, session
+from banyan_cli import command_session, errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def demo(
     """Three platforms and a hobbyist, four real processes on this machine, until all hold the same graph."""
     from banyan_cli.demo.story import run_demo
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     result = run_demo(s.out, wait=not stop, keep=keep)
     s.out.answer(result, _show_demo)
     if not result["converged"]:
@@ -63,10 +63,10 @@ def sim_run(
     from dataclasses import asdict
 
     from banyan_cli.progress import waiting
-    from banyan_cli.show.tables import facts
-    from banyan_sim.run import run_world
+    from banyan_cli.show.text_tables import facts
+    from banyan_sim.runner import run_world
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     with waiting(s.out.notes, f"playing {nodes} nodes, seed {seed}"):
         result = asdict(run_world(nodes, seed, chosen=chosen))
     s.out.answer(result, facts)

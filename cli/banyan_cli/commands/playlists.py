@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
+from banyan_cli import command_session, refs
 from banyan_cli.commands.channels import After, Limit, Of, Reader, Text, Title, Yes, length, more
-from banyan_cli.commands.social import By
+from banyan_cli.commands.posts import By
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def playlist_create(
     by: By = None,
 ) -> None:
     """Make a playlist."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     found = [refs.post(s, post) for post in posts or ()]
     answer = s.call("playlist.set", title=title, description=text, posts=found, by=refs.acting(s, by))
     refs.remember(s.home, playlists=[(answer["uri"], answer["title"])])
@@ -44,7 +44,7 @@ def playlist_create(
 @_playlist.command("set")
 def playlist_set(ctx: typer.Context, which: Which, title: Title = None, text: Text = None, by: By = None) -> None:
     """Give a playlist of yours another title or description."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if title is None and text is None:
         raise BadInput("Nothing is to be changed; give --title or --text.")
     playlist = _playlist_of(s, which, by)
@@ -71,7 +71,7 @@ def playlist_order(ctx: typer.Context, which: Which, posts: Posts, by: By = None
 
 
 def _change(ctx: typer.Context, which: str, posts: list[str], how: str, by: str | None) -> None:
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     playlist, found = _playlist_of(s, which, by), [refs.post(s, post) for post in posts]
     answer = s.call("playlist.set", playlist=playlist, **{how: found}, by=refs.acting(s, by))
     s.out.done(answer, f"{answer['title']} has {answer['posts']} post{'' if answer['posts'] == 1 else 's'}.")
@@ -80,7 +80,7 @@ def _change(ctx: typer.Context, which: str, posts: list[str], how: str, by: str 
 @_playlist.command("drop")
 def playlist_drop(ctx: typer.Context, which: Which, yes: Yes = False, by: By = None) -> None:
     """End a playlist of yours, for good; its posts stay."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if not yes:
         raise BadInput("A playlist that is dropped cannot be brought back; say so with --yes.")
     answer = s.call("playlist.drop", playlist=_playlist_of(s, which, by), by=refs.acting(s, by))
@@ -92,7 +92,7 @@ def playlist_ls(
     ctx: typer.Context, account: Of = None, limit: Limit = 50, after: After = None, by: Reader = None
 ) -> None:
     """The playlists of an account."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     whose = None if account is None else refs.account(s, account)
     page = s.call("playlist.list", account=whose, limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, playlists=[(row["uri"], row["title"]) for row in page["playlists"]])
@@ -103,13 +103,13 @@ def playlist_ls(
 @_playlist.command("show")
 def playlist_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
     """A playlist and its posts."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     value = s.call("playlist.show", playlist=_playlist_of(s, which, by), by=refs.acting(s, by))
     refs.remember(s.home, [one["uri"] for one in value["posts"]], playlists=[(value["uri"], value["title"])])
     s.out.answer(value, _show_playlist)
 
 
-def _playlist_of(s: session.Session, which: str, by: str | None) -> str:
+def _playlist_of(s: command_session.Session, which: str, by: str | None) -> str:
     """The address of the playlist that a person means. Raises BadInput."""
 
     def known() -> dict[str, str]:
@@ -120,8 +120,8 @@ def _playlist_of(s: session.Session, which: str, by: str | None) -> str:
 
 
 def _show_playlists(console: Console, rows: list[dict[str, Any]]) -> None:
-    from banyan_cli.show.tables import table
-    from banyan_node.harmless import plain
+    from banyan_cli.show.text_tables import table
+    from banyan_node.terminal_escape import plain
 
     made = table("playlist", "posts#", "title")
     for row in rows:
@@ -132,9 +132,9 @@ def _show_playlists(console: Console, rows: list[dict[str, Any]]) -> None:
 def _show_playlist(console: Console, value: dict[str, Any]) -> None:
     from rich.text import Text as Line
 
-    from banyan_cli.show.tables import table
-    from banyan_cli.show.words import name_of
-    from banyan_node.harmless import plain
+    from banyan_cli.show.phrases import name_of
+    from banyan_cli.show.text_tables import table
+    from banyan_node.terminal_escape import plain
 
     console.print(Line.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
     console.print(Line(value["uri"], "dim"), soft_wrap=True)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, refs, session
+from banyan_cli import command_session, completion, refs
+from banyan_cli.command_session import put
 from banyan_cli.commands import handles
 from banyan_cli.errors import BadInput
-from banyan_cli.session import put
-from banyan_node.harmless import plain
+from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 @_profile.callback()
 def profile(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
-        _answer(session.of(ctx), None)
+        _answer(command_session.of(ctx), None)
 
 
 @_profile.command("show")
@@ -34,11 +34,11 @@ def show(
     ctx: typer.Context,
     account: Annotated[
         str | None,
-        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completing.accounts),
+        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completion.accounts),
     ] = None,
 ) -> None:
     """An account's profile, and whom it follows."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     _answer(s, None if account is None else refs.account(s, account))
 
 
@@ -58,7 +58,7 @@ def change(
     by: Annotated[str | None, typer.Option("--as", help="Which account hosted here; yours when left out.")] = None,
 ) -> None:
     """Say who you are, in words and pictures."""
-    s, given = session.of(ctx), dict[str, str]()
+    s, given = command_session.of(ctx), dict[str, str]()
     for field in fields or ():
         name, equals, value = field.partition("=")
         if not equals or not name.strip():
@@ -82,12 +82,12 @@ def change(
     s.out.done(answer, " ".join([*said, *(f"It has no {name} now." for name in away)]))
 
 
-def _picture(s: session.Session, file: str | None, told: str | None) -> dict[str, str | None] | None:
+def _picture(s: command_session.Session, file: str | None, told: str | None) -> dict[str, str | None] | None:
     """As `profile.set` takes it: put first, so that nothing is set if it is refused."""
     return None if file is None else {"blob": put(s, file)["blob"], "description": told}
 
 
-def _answer(s: session.Session, account: str | None) -> None:
+def _answer(s: command_session.Session, account: str | None) -> None:
     value = s.call("profile.get", account=account)
     refs.remember(s.home, accounts=[(value["account"], value["name"])])
     refs.remember_rows(s.home, value["pinned"])
@@ -98,7 +98,7 @@ def _show(console: Console, value: dict[str, Any]) -> None:
     from rich.text import Text
 
     from banyan_cli.show import feed
-    from banyan_cli.show.words import count, name_of
+    from banyan_cli.show.phrases import count, name_of
 
     console.print(Text(name_of(value["account"], value["name"]), "bold"))
     console.print(Text(value["account"], "dim"), soft_wrap=True)

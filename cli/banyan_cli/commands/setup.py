@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, paper, session
-from banyan_cli.asking import confirmed, on_terminal
+from banyan_cli import command_session, completion, paper
 from banyan_cli.errors import BadInput, Failed
-from banyan_node.harmless import plain
+from banyan_cli.prompts import confirmed, on_terminal
+from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,12 +53,12 @@ def init(
     ] = None,
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
-    from banyan_cli.making import make_node, refuse_a_second_node, refuse_to_contradict
+    from banyan_cli.node_setup import make_node, refuse_a_second_node, refuse_to_contradict
     from banyan_node.home.keystore import passphrase_from
     from banyan_node.home.recovery import commitment, new_words
     from banyan_node.home.settings import parse
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     options = (name, role, realm, passphrase, recovery, keep_recovery)
     if ask and (any(options) or s.out.json or not on_terminal()):
         raise BadInput("--ask asks on a terminal, and goes with no other option; leave the others out, or --ask.")
@@ -87,9 +87,9 @@ def init(
     s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
 
 
-def _make_by_asking(s: session.Session) -> None:
+def _make_by_asking(s: command_session.Session) -> None:
     """Raises typer.Abort."""
-    from banyan_cli.making import ask_first_questions, make_node
+    from banyan_cli.node_setup import ask_first_questions, make_node
     from banyan_node.home.keystore import passphrase_from
     from banyan_node.home.recovery import commitment
 
@@ -135,7 +135,7 @@ def up(
     from banyan_web.door_logins import at_door
 
     gc.enable()
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     flags = {
         "node.listen": ",".join(listen) if listen else None,
         "node.announce": ",".join(announce) if announce else None,
@@ -157,7 +157,7 @@ def up(
     person = sys.stderr.isatty() and not s.out.json and settings.config.log.format == "auto"
     doors = []
     if settings.config.http.address:
-        from banyan_web.opening import open_door
+        from banyan_web.startup import open_door
 
         doors = [open_door]
     greet = partial(welcome, s.out.notes) if person else None
@@ -170,9 +170,9 @@ def down(ctx: typer.Context) -> None:
 
     from banyan_cli.progress import waiting
     from banyan_node.server.control_client import ControlClient
-    from banyan_node.server.running import alive, find_running
+    from banyan_node.server.control_file import alive, find_running
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     running, token = find_running(s.home)
     with ControlClient(s.home, running, token) as node:
         node.call("shutdown")
@@ -190,7 +190,7 @@ def down(ctx: typer.Context) -> None:
 
 def identity(ctx: typer.Context) -> None:
     """Who this node is, and where peers reach it."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     s.out.answer(s.call("id"), _show_identity)
 
 
@@ -211,11 +211,11 @@ def config_show(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="One setting or section; all when left out.", autocompletion=completing.settings),
+        typer.Argument(help="One setting or section; all when left out.", autocompletion=completion.settings),
     ] = None,
 ) -> None:
     """Every setting, its value, and where the value comes from."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = [
         r for r in s.settings.rows() if name is None or r.option.name == name or r.option.name.startswith(name + ".")
     ]
@@ -265,13 +265,13 @@ def _show_config(console: Console, rows: list[Row]) -> None:
 @_config.command("set")
 def config_set(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.", autocompletion=completing.settings)],
+    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.", autocompletion=completion.settings)],
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""
     from banyan_node.home.settings import lacks, parse, set_in_file
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     typed = parse(name, text)
     if name == "node.realm":
         from banyan_crdt.realm import REALMS

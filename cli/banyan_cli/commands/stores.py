@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completing, errors, refs, session
-from banyan_cli.show.words import count, size
+from banyan_cli import command_session, completion, errors, refs
+from banyan_cli.show.phrases import count, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ def store_commands() -> typer.Typer:
 @_store.command("stats")
 def stats(ctx: typer.Context) -> None:
     """What the store holds."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     found = s.call("store.stats")
     found["views"] = {row["view"]: row["percent"] for row in s.call("store.views")["views"]}
     s.out.answer(found, _show_stats)
@@ -44,7 +44,7 @@ def stats(ctx: typer.Context) -> None:
 
 def _show_stats(console: Console, value: dict[str, Any]) -> None:
     """How much of each view is there, in one line, and which local state."""
-    from banyan_cli.show.tables import facts
+    from banyan_cli.show.text_tables import facts
 
     local = ", ".join(f"{row['name']} {row['rows']:,} ({size(row['bytes'])})" for row in value["local"])
     said = ", ".join(name if percent == 100 else f"{name} {percent} %" for name, percent in value["views"].items())
@@ -56,7 +56,7 @@ def verify(ctx: typer.Context) -> None:
     """Check every page, hash, link and signature, and every row of every view; name what differs, change nothing."""
     from banyan_cli.progress import waiting
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     with waiting(s.out.notes, "verifying"):
         answer = _faults_at_rest(s) or s.call("store.verify")
     s.out.answer(answer, _show_verify)
@@ -64,11 +64,11 @@ def verify(ctx: typer.Context) -> None:
         raise typer.Exit(errors.STORAGE)
 
 
-def _faults_at_rest(s: session.Session) -> dict[str, Any] | None:
+def _faults_at_rest(s: command_session.Session) -> dict[str, Any] | None:
     """What is wrong with the pages of a store at rest: it cannot be opened without danger until that is repaired."""
     if s.node() is not None:
         return None
-    from banyan_node.upkeep.repairing import page_faults
+    from banyan_node.upkeep.repair import page_faults
     from banyan_storage.check import PAGES
     from banyan_storage.errors import StoreLocked
 
@@ -100,7 +100,7 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
 @_store.command("repair")
 def repair(ctx: typer.Context) -> None:
     """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
-    from banyan_cli.show.tables import facts
+    from banyan_cli.show.text_tables import facts
     from banyan_node.local import repair_local
 
     s = _stopped(ctx)
@@ -117,9 +117,9 @@ def repair(ctx: typer.Context) -> None:
         raise typer.Exit(errors.STORAGE)
 
 
-def _stopped(ctx: typer.Context) -> session.Session:
+def _stopped(ctx: typer.Context) -> command_session.Session:
     """The session of a command that needs the store for itself."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if s.node() is not None:
         raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
     return s
@@ -128,7 +128,7 @@ def _stopped(ctx: typer.Context) -> session.Session:
 @_store.command("mend")
 def mend(ctx: typer.Context) -> None:
     """Drop what is wrong: entries, with all that stands on them, and content. `banyan up` then asks peers for it."""
-    from banyan_cli.show.tables import facts
+    from banyan_cli.show.text_tables import facts
     from banyan_node.local import mend_local
 
     s = _stopped(ctx)
@@ -144,14 +144,14 @@ def rebuild(
     view: Annotated[str | None, typer.Argument(help="Only this one, as `banyan store stats` names it.")] = None,
 ) -> None:
     """Build views again from the log, all or one. A node goes on serving; what needs the view says how far it is."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     began = time.monotonic()
     built = _rebuild_at_rest(s, view) if s.node() is None else _rebuild_running(s, view)
     seconds = round(time.monotonic() - began, 1)
     s.out.done({"built": built, "seconds": seconds}, f"Built in {seconds} s: {', '.join(built)}.")
 
 
-def _rebuild_at_rest(s: session.Session, view: str | None) -> list[str]:
+def _rebuild_at_rest(s: command_session.Session, view: str | None) -> list[str]:
     from banyan_node.local import VIEWS, rebuild_local
 
     if view is not None and view not in VIEWS:
@@ -159,7 +159,7 @@ def _rebuild_at_rest(s: session.Session, view: str | None) -> list[str]:
     return rebuild_local(s.home, s.settings, [view] if view else VIEWS, s.out.note)
 
 
-def _rebuild_running(s: session.Session, view: str | None) -> list[str]:
+def _rebuild_running(s: command_session.Session, view: str | None) -> list[str]:
     from banyan_cli.progress import bar
 
     built: list[str] = s.call("store.rebuild", view=view)["rebuilding"]
@@ -184,7 +184,7 @@ def withhold(
     uri: Annotated[
         str,
         typer.Argument(
-            metavar="POST", help="The post; the short form that a feed shows will do.", autocompletion=completing.posts
+            metavar="POST", help="The post; the short form that a feed shows will do.", autocompletion=completion.posts
         ),
     ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
@@ -194,7 +194,7 @@ def withhold(
     erase: Annotated[bool, typer.Option("--erase", help="Keep no sealed copy: a release asks peers for it.")] = False,
 ) -> None:
     """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
     answer = s.call("content.withhold", **params, erase=erase)
     until = "its term ends or you release it" if days else "you release it"
@@ -212,9 +212,9 @@ def withhold(
 @_store.command("withheld")
 def withheld(ctx: typer.Context) -> None:
     """The posts that this node withholds, each with its order."""
-    from banyan_cli.show.tables import withheld as show
+    from banyan_cli.show.text_tables import withheld as show
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = s.call("content.withheld")["posts"]
     refs.remember(s.home, [row["uri"] for row in rows])
     s.out.answers(rows, show(time.time_ns() // 1_000_000), "Nothing is withheld here.")
@@ -224,11 +224,11 @@ def withheld(ctx: typer.Context) -> None:
 def release(
     ctx: typer.Context,
     uri: Annotated[
-        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completing.posts)
+        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completion.posts)
     ],
 ) -> None:
     """Lift a withholding: the content is shown again, from the sealed copy that was kept, or else from peers."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("content.release", uri=refs.post(s, uri))
     asked = answer["released"] - answer["kept"]
     missing = f" {count(asked, 'write', 'writes')} of it had no copy here and must come from peers." if asked else ""
@@ -236,14 +236,14 @@ def release(
 
 
 Account = Annotated[
-    str, typer.Argument(help="An account's id or its beginning, or a name.", autocompletion=completing.accounts)
+    str, typer.Argument(help="An account's id or its beginning, or a name.", autocompletion=completion.accounts)
 ]
 
 
 @_store.command("trust-clock")
 def trust_clock(ctx: typer.Context) -> None:
     """Say that this machine's clock is right although it jumped, so that old content is forgotten as usual."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("clock.trust")
     before = answer["doubted"]
     s.out.done(answer, f"The clock is trusted{f' again ({before})' if before else ''}.")
@@ -252,7 +252,7 @@ def trust_clock(ctx: typer.Context) -> None:
 @_store.command("drop")
 def drop(ctx: typer.Context, account: Account) -> None:
     """Erase an account from this node, which does not fetch it again. Other nodes decide for themselves."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("store.drop", account=refs.account(s, account))
     s.out.done(answer, f"Dropped {answer['account']}: {count(answer['entries'], 'entry', 'entries')}.")
 
@@ -260,7 +260,7 @@ def drop(ctx: typer.Context, account: Account) -> None:
 @_store.command("dropped")
 def dropped(ctx: typer.Context) -> None:
     """The accounts that were dropped here."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     rows = s.call("store.dropped")["accounts"]
     s.out.answers(
         rows, lambda console, shown: console.print("\n".join(shown), soft_wrap=True), "Nothing is dropped here."
@@ -270,7 +270,7 @@ def dropped(ctx: typer.Context) -> None:
 @_store.command("undrop")
 def undrop(ctx: typer.Context, account: Account) -> None:
     """Let a dropped account in again: it is fetched if somebody here follows it closely enough."""
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     answer = s.call("store.undrop", account=refs.account(s, account))
     s.out.done(answer, f"{answer['account']} is not dropped any more.")
 
@@ -284,10 +284,10 @@ def compact(
 ) -> None:
     """Give the disk back what deleted content took."""
     from banyan_cli.progress import waiting
-    from banyan_cli.show.tables import facts
+    from banyan_cli.show.text_tables import facts
     from banyan_node.local import take_compacted
 
-    s = session.of(ctx)
+    s = command_session.of(ctx)
     if to is None and s.node() is not None:
         raise errors.BadInput(
             "The node is running and has the store open; stop it with `banyan down`, or say --to DIR."

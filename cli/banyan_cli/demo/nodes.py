@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from banyan_cli.errors import Failed
-from banyan_cli.making import make_node
+from banyan_cli.node_setup import make_node
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
 from banyan_node.server.control_client import ControlClient

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from banyan_cli.demo.nodes import DemoNode, running
-from banyan_cli.demo.view import Screen
+from banyan_cli.demo.screen import Screen
 from banyan_cli.errors import Failed
 from banyan_cli.out import Out
 from banyan_node.operator_errors import CallError, NoNode

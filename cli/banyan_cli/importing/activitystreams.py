@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 from banyan_cli.errors import BadInput
 from banyan_cli.importing.archives import Archive, packed_in
 from banyan_cli.importing.html_text import text_of
-from banyan_cli.importing.moved import (
+from banyan_cli.importing.model import (
     BROKEN,
     MOST_ID,
     PRIVATE,
+    ArchiveContents,
     Attachment,
     Audience,
     Found,
     Item,
-    Left,
+    Omission,
     ProfileLine,
     ProfilePicture,
-    Reading,
     Tie,
     dicts,
     iso_ms,
@@ -51,7 +51,7 @@ def wants(name: str) -> bool:
     return name.endswith(".json")
 
 
-def reading(archive: Archive) -> Reading:
+def reading(archive: Archive) -> ArchiveContents:
     """All JSON files of it. Raises BadInput if there is none."""
     files = sorted(archive.files)
     if not files:
@@ -68,7 +68,7 @@ def reading(archive: Archive) -> Reading:
         for name in files:
             yield from notes(archive, name, changed)
 
-    return Reading(SERVICE, read)
+    return ArchiveContents(SERVICE, read)
 
 
 def _note_change(one: dict[str, Any], changed: dict[str, dict[str, Any]]) -> None:
@@ -98,13 +98,13 @@ def notes(archive: Archive, name: str, changed: dict[str, dict[str, Any]] | None
         author = _author(one)
         mine = mine or (id_of(one.get("actor")) if isinstance(one, dict) else None) or author
         if isinstance(one, Broken):
-            yield Left(BROKEN, where, one.why)
+            yield Omission(BROKEN, where, one.why)
         elif author is not None and author != mine:
-            yield Left(OTHERS, where, author)
+            yield Omission(OTHERS, where, author)
         elif isinstance(one, dict):
             yield from _of(one, where, changed or {})
         elif not isinstance(one, str) or not one.startswith("http"):
-            yield Left(BROKEN, where, "it is no object")
+            yield Omission(BROKEN, where, "it is no object")
 
 
 def _author(one: Any) -> str | None:
@@ -122,33 +122,33 @@ def _of(one: dict[str, Any], where: str, changed: dict[str, dict[str, Any]]) -> 
         if (uri := id_of(one.get("object"))) is not None:
             yield Tie("repost", handles_of(uri), uri, place=where)
         else:
-            yield Left(BROKEN, where, "a repost without its object")
+            yield Omission(BROKEN, where, "a repost without its object")
     elif kind in ("Create", *NOTES):
         note = one.get("object") if kind == "Create" else one
         if not isinstance(note, dict) or note.get("type") not in NOTES:
-            yield Left("items that are no posts", where, line(str(note))[:60])
+            yield Omission("items that are no posts", where, line(str(note))[:60])
             return
         last = changed.get(id_of(note) or "")
         if last is not None and last.get("type") == "Delete":
-            yield Left("posts that were deleted there", where, id_of(note) or "")
+            yield Omission("posts that were deleted there", where, id_of(note) or "")
             return
         newer = last.get("object") if last is not None else None
         yield note_item({**note, **newer} if isinstance(newer, dict) else note, one, where)
     elif kind not in ("Update", "Delete"):
-        yield Left("items that are no posts", where, line(str(kind))[:60])
+        yield Omission("items that are no posts", where, line(str(kind))[:60])
 
 
-def note_item(note: dict[str, Any], around: dict[str, Any], where: str) -> Item | Left:
+def note_item(note: dict[str, Any], around: dict[str, Any], where: str) -> Item | Omission:
     """A note as an item. around: the activity that it is the object of, or itself."""
     uri = id_of(note)
     if uri is None:
-        return Left(BROKEN, where, "a note without an id")
+        return Omission(BROKEN, where, "a note without an id")
     audience = _audience(note, around)
     if audience is None:
-        return Left(PRIVATE, where, uri)
+        return Omission(PRIVATE, where, uri)
     html, lang = _content(note)
     if len(html) > MOST_HTML:
-        return Left(LONG, where, uri)
+        return Omission(LONG, where, uri)
     said = [line(note.get("name")) if note.get("type") != "Note" else "", plain(text_of(html))]
     said += [f"- {line(o.get('name'))}" for key in ("oneOf", "anyOf") for o in dicts(note.get(key))]
     tags = [line(tag.get("name")) for tag in dicts(note.get("tag")) if tag.get("type") == "Hashtag"]

@@ -18,16 +18,16 @@ from typing import Any
 from banyan_cli.importing import facebook_albums as albums
 from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.facebook_texts import Where, where_of, words_of
-from banyan_cli.importing.moved import (
+from banyan_cli.importing.model import (
     BROKEN,
+    ArchiveContents,
     Attachment,
     Audience,
     Found,
     Item,
-    Left,
+    Omission,
     ProfileLine,
     ProfilePicture,
-    Reading,
     Tie,
     TieKind,
     dicts,
@@ -93,7 +93,7 @@ def reading(
     comments: bool = False,
     with_albums: bool = True,
     unknown_titles: bool = False,
-) -> Reading:
+) -> ArchiveContents:
     """audience: of all posts. comments: whether they come as posts. with_albums: whether photos that no post shows do.
     unknown_titles: whether posts come whose title is not understood. Raises BadInput if there is nothing of
     Facebook."""
@@ -132,7 +132,7 @@ def reading(
                 yield from _counted(archive, name, kind or "", {face.item.path for face in faces.values()})
 
     some = with_albums and any(_kind(name) == "albums" for name in archive.files)
-    return Reading(SERVICE, read, (ALBUM_POSTS,) if some else ())
+    return ArchiveContents(SERVICE, read, (ALBUM_POSTS,) if some else ())
 
 
 def _album(archive: Archive, name: str) -> albums.Album:
@@ -173,8 +173,8 @@ def repaired(value: Any) -> Any:
     return value
 
 
-def _broken(one: Any, where: str) -> Left:
-    return Left(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
+def _broken(one: Any, where: str) -> Omission:
+    return Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
 
 
 def _id(kind: str, stamp: int, seconds: Counter[str]) -> str:
@@ -183,7 +183,9 @@ def _id(kind: str, stamp: int, seconds: Counter[str]) -> str:
     return name if seconds[name] == 1 else f"{name}:{seconds[name]}"
 
 
-def _post(one: Any, where: str, seconds: Counter[str], audience: Audience, unknown_titles: bool = False) -> Item | Left:
+def _post(
+    one: Any, where: str, seconds: Counter[str], audience: Audience, unknown_titles: bool = False
+) -> Item | Omission:
     stamp = one.get("timestamp") if isinstance(one, dict) else None
     time_ms = seconds_ms(stamp)
     if time_ms is None:
@@ -191,9 +193,9 @@ def _post(one: Any, where: str, seconds: Counter[str], audience: Audience, unkno
     title, this = line(one.get("title")), _id("post", time_ms // 1000, seconds)
     place_of = where_of(title)
     if place_of in _OUT:
-        return Left(_OUT[place_of], where, title)
+        return Omission(_OUT[place_of], where, title)
     if place_of == "unknown" and not unknown_titles:
-        return Left(UNKNOWN, where, title)
+        return Omission(UNKNOWN, where, title)
     text = "\n\n".join(told for part in dicts(one.get("data")) if (told := words_of(part.get("post")))).strip()
     media, lines = list[Attachment](), list[str]()
     for part in (part for group in dicts(one.get("attachments")) for part in dicts(group.get("data"))):
@@ -221,7 +223,7 @@ def _inside(part: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wanted: bool) -> Item | Left:
+def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wanted: bool) -> Item | Omission:
     if not isinstance(one, dict):
         return _broken(one, where)
     for part in dicts(one.get("data")):
@@ -231,9 +233,9 @@ def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wa
             continue
         this = _id("comment", time_ms // 1000, seconds)
         if said.get("group"):
-            return Left(GROUPS, where, line(said.get("group")))
+            return Omission(GROUPS, where, line(said.get("group")))
         if not wanted:
-            return Left(COMMENTS, where, line(one.get("title")))
+            return Omission(COMMENTS, where, line(one.get("title")))
         found = (_inside(p, "media") for group in dicts(one.get("attachments")) for p in dicts(group.get("data")))
         media = tuple(Attachment(plain(m["uri"]), words_of(m.get("description"))) for m in found if plain(m.get("uri")))
         return Item(this, words_of(said.get("comment")), time_ms, where, audience=audience, media=media)
@@ -268,7 +270,7 @@ def _faces(archive: Archive) -> Iterator[tuple[str, ProfilePicture]]:
             yield of, ProfilePicture(of, Attachment(plain(newest["uri"]), told), name)
 
 
-def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator[Left]:
+def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator[Omission]:
     """What is counted and named, and does not come. come: paths of pictures that do."""
     keys = {
         "reactions": ("reactions_v2", "reactions"),
@@ -280,8 +282,8 @@ def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator
     why = {"reactions": REACTIONS, "members": MEMBERS, "groups": GROUPS, "events": EVENTS, "albums": ALBUMS}[kind]
     for where, one in _items(archive, name, *keys[kind]):
         if isinstance(one, Broken):
-            yield Left(BROKEN, where, one.why)
+            yield Omission(BROKEN, where, one.why)
         elif kind == "events" and isinstance(one, dict) and not one.get("name"):
-            yield from (Left(why, where, line(e.get("name"))) for answers in one.values() for e in dicts(answers))
+            yield from (Omission(why, where, line(e.get("name"))) for answers in one.values() for e in dicts(answers))
         elif isinstance(one, dict) and plain(one.get("uri")) not in come:
-            yield Left(why, where, line(one.get("title") or one.get("name") or one.get("uri")))
+            yield Omission(why, where, line(one.get("title") or one.get("name") or one.get("uri")))

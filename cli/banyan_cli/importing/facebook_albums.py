@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from banyan_cli.importing.facebook_texts import words_of
-from banyan_cli.importing.moved import BROKEN, MOST_ID, Attachment, Audience, Item, Left, dicts, plain, seconds_ms
+from banyan_cli.importing.model import BROKEN, MOST_ID, Attachment, Audience, Item, Omission, dicts, plain, seconds_ms
 from banyan_cli.importing.streams import Broken
 
 FILES = re.compile(r"(?:^|/)(?:album/\d+|(?:your_)?uncategorized_photos|your_photos|(?:your_)?videos)\.json$")
@@ -52,13 +52,13 @@ def photo_id(uri: str) -> str:
     return found[1] if found else name
 
 
-def posts(album: Album, taken: set[str], audience: Audience) -> Iterator[Item | Left]:
+def posts(album: Album, taken: set[str], audience: Audience) -> Iterator[Item | Omission]:
     """The posts that its photos become. taken: ids of those that are in a post; these are added."""
     photos = list[_Photo]()
     for where, one in album.photos:
         uri = plain(one.get("uri")) if isinstance(one, dict) else ""
         if not uri:
-            yield Left(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
+            yield Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
             continue
         this = photo_id(uri)
         if this not in taken:

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from typing import Any, Literal, TypeAlias
 
-from banyan_cli.importing.moved import plain
+from banyan_cli.importing.model import plain
 
 Where: TypeAlias = Literal["own", "timeline", "group", "elsewhere", "saved", "unknown"]
 """elsewhere: in a group or on another's timeline, the title does not say which. saved: kept for oneself."""

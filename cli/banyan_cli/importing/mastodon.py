@@ -20,7 +20,7 @@ from banyan_cli.importing.activitystreams import (
     notes,
 )
 from banyan_cli.importing.archives import Archive, no_such_files
-from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Left, Reading, Tie, TieKind, line, plain
+from banyan_cli.importing.model import BROKEN, MOST_ID, ArchiveContents, Found, Omission, Tie, TieKind, line, plain
 from banyan_cli.importing.streams import MOST_ITEM, Broken, items
 
 FILES = ("actor.json", "outbox.json", "likes.json", "bookmarks.json")
@@ -42,7 +42,7 @@ def wants(name: str) -> bool:
     return name.rpartition("/")[2] in {*FILES, *PEOPLE, LISTS, BOOKMARKS}
 
 
-def reading(archive: Archive) -> Reading:
+def reading(archive: Archive) -> ArchiveContents:
     """Raises BadInput if none of the files is there."""
     if not archive.files:
         raise no_such_files(archive, "mastodon", "outbox.json, or CSV files such as following_accounts.csv")
@@ -61,24 +61,24 @@ def reading(archive: Archive) -> Reading:
         for end, kind in PEOPLE.items():
             for name in archive.wanted(end):
                 for where, row in streams.rows(archive, name):
-                    if isinstance(row, Left):
+                    if isinstance(row, Omission):
                         yield row
                     elif who := _handle(row[0], host):
                         yield Tie(kind, (who,), place=where)
         for name in archive.wanted(LISTS):
             for where, row in streams.rows(archive, name):
-                if isinstance(row, Left):
+                if isinstance(row, Omission):
                     yield row
                 elif len(row) > 1 and line(row[0]) and (who := _handle(row[1], host)):
                     yield Tie("member", (who,), title=line(row[0]), place=where)
         for name in archive.wanted(BOOKMARKS):
             for where, row in streams.rows(archive, name):
-                if isinstance(row, Left):
+                if isinstance(row, Omission):
                     yield row
                 elif row[0].startswith("http"):
                     yield Tie("bookmark", handles_of(line(row[0])), line(row[0])[:MOST_ID], place=where)
 
-    return Reading(SERVICE, read)
+    return ArchiveContents(SERVICE, read)
 
 
 def _actor(archive: Archive) -> dict[str, Any]:
@@ -98,14 +98,14 @@ def _posts(archive: Archive, name: str, kind: TieKind, emoji: str | None = None)
         for number, one in enumerate(items(stream, "orderedItems", "items"), 1):
             where = f"{name}, item {number}"
             if isinstance(one, Broken):
-                yield Left(BROKEN, where, one.why)
+                yield Omission(BROKEN, where, one.why)
                 continue
             said = one if isinstance(one, dict) and "object" in one else {"object": one}  # a Like, as Banyan exports
             if (uri := id_of(said["object"])) is not None:
                 given = _one_emoji(said.get("content")) or emoji if emoji else None
                 yield Tie(kind, handles_of(uri), uri, emoji=given, place=where)
             else:
-                yield Left(BROKEN, where, "it is no address")
+                yield Omission(BROKEN, where, "it is no address")
 
 
 def _one_emoji(text: Any) -> str | None:

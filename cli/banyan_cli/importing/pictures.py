@@ -1,8 +1,8 @@
 """Pictures and films of items: which of them are wanted, and put where the node can name them in a post.
 
 A post that is here already is not written again, so its pictures are not decoded again either. Those that will be asked
-for next are put meanwhile (ahead.py). A picture that is missing, damaged or refused is named and left out, and its post
-comes without it. What would refuse all of them (no room) is raised.
+for next are put meanwhile (frame_preparer.py). A picture that is missing, damaged or refused is named and left out, and
+its post comes without it. What would refuse all of them (no room) is raised.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from banyan_cli.errors import Failed
-from banyan_cli.importing.attached import Attached
+from banyan_cli.importing.attachments import AttachmentFiles
 
 if TYPE_CHECKING:
-    from banyan_cli.session import CallTarget
-    from banyan_node.workers.beside import Waiting
+    from banyan_cli.command_session import CallTarget
+    from banyan_node.workers.side_threads import Waiting
 
 
 import shutil
@@ -27,21 +27,21 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.moved import Attachment, Item
-from banyan_cli.importing.people import Report
+from banyan_cli.importing.identities import Report
+from banyan_cli.importing.model import Attachment, Item
 from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
-    from banyan_cli.session import CallTarget
+    from banyan_cli.command_session import CallTarget
 
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from banyan_cli.importing.moved import ProfilePicture
+from banyan_cli.importing.model import ProfilePicture
 
 if TYPE_CHECKING:
-    from banyan_cli.session import CallTarget
+    from banyan_cli.command_session import CallTarget
 
 
 # Puts pictures and films before they are asked for, so that several are decoded at the same time.
@@ -63,10 +63,10 @@ class _Begun(NamedTuple):
     size: int
 
 
-class PutAhead:
+class UploadQueue:
     """One import. folder: for copies."""
 
-    def __init__(self, backend: CallTarget, attached: Attached, folder: Path) -> None:
+    def __init__(self, backend: CallTarget, attached: AttachmentFiles, folder: Path) -> None:
         self._backend, self._attached, self._folder = backend, attached, folder
         self._next = deque[str]()
         self._begun = dict[str, _Begun]()
@@ -133,7 +133,7 @@ class Pictures:
     def __init__(
         self,
         backend: CallTarget,
-        attached: Attached,
+        attached: AttachmentFiles,
         folder: Path,
         report: Report,
         dry: bool,
@@ -141,7 +141,7 @@ class Pictures:
     ) -> None:
         """folder: for copies. left: where what is left out is counted too; None: a counter of its own."""
         self._backend, self._attached, self._folder, self._report, self._dry = backend, attached, folder, report, dry
-        self._ahead = PutAhead(backend, attached, folder)
+        self._ahead = UploadQueue(backend, attached, folder)
         self._put = dict[str, str | None]()
         self.totals, self.left = Counter[str](), Counter[str]() if left is None else left
         self.as_it_is = 0

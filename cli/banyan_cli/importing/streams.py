@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from banyan_cli.importing.archives import Archive
-from banyan_cli.importing.moved import BROKEN, Left
+from banyan_cli.importing.model import BROKEN, Omission
 
 MOST_ITEM = 16 << 20
 """Characters of one item: what is read before it is called broken."""
@@ -51,7 +51,7 @@ class _Bad(Exception):
     """The JSON is broken here. Its argument is why."""
 
 
-class _Unread(_Bad):
+class _SkippedValue(_Bad):
     """A value that is not read, although it may be whole. The buffer is still before it."""
 
 
@@ -100,16 +100,16 @@ class _Buffer:
                     return found
                 why, cut = "", True
             except RecursionError:
-                raise _Unread("it is nested too deeply") from None
+                raise _SkippedValue("it is nested too deeply") from None
             except json.JSONDecodeError as error:
                 why = error.msg[:1].lower() + error.msg[1:]
                 end = len(self.text.rstrip()) - 1 if self.ended else len(self.text) - NEAR
                 cut = error.pos > end or error.msg.startswith("Unterminated")
             except ValueError:  # a number of thousands of digits
-                raise _Unread("it has a number that is too long") from None
+                raise _SkippedValue("it has a number that is too long") from None
             size = len(self.text) - self.at
             if cut and size > MOST_ITEM:
-                raise _Unread(f"it has an item of more than {MOST_ITEM >> 20} MiB")
+                raise _SkippedValue(f"it has an item of more than {MOST_ITEM >> 20} MiB")
             if self.ended or not cut:
                 raise _Bad(_ENDS if cut else why)
             self.more(size)
@@ -177,7 +177,7 @@ def _value(text: _Buffer) -> Any:
     """The value that begins here, or Broken if it was passed over."""
     try:
         return text.value()
-    except _Unread as unread:
+    except _SkippedValue as unread:
         if not text.passed():
             raise
         return Broken(str(unread))
@@ -219,7 +219,7 @@ MOST_FIELD = 1 << 24
 """Characters of one field."""
 
 
-def rows(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[str, list[str] | Left]]:
+def rows(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[str, list[str] | Omission]]:
     """(place, row) of all rows that are not empty, the first with the names of columns too. A file that is broken ends
     in a Left, which says that the rest was not read."""
     csv.field_size_limit(MOST_FIELD)
@@ -232,17 +232,17 @@ def rows(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[st
                 return
             except csv.Error as error:
                 where = f"{name}, line {found.line_num}"
-                yield where, Left(BROKEN, where, f"{error}{REST}")
+                yield where, Omission(BROKEN, where, f"{error}{REST}")
                 return
             if any(row):
                 yield f"{name}, line {found.line_num}", row
 
 
-def named(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[str, dict[str, str] | Left]]:
+def named(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[str, dict[str, str] | Omission]]:
     """(place, row) by the names in the first row. A field that a short row lacks is empty."""
     columns: list[str] | None = None
     for where, row in rows(archive, name, delimiter):
-        if isinstance(row, Left):
+        if isinstance(row, Omission):
             yield where, row
         elif columns is None:
             columns = [column.strip() for column in row]

@@ -15,17 +15,17 @@ from typing import Any
 
 from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.html_text import unescaped
-from banyan_cli.importing.moved import (
+from banyan_cli.importing.model import (
     BROKEN,
     PRIVATE,
     REPOSTS,
+    ArchiveContents,
     Attachment,
     Found,
     Item,
-    Left,
+    Omission,
     ProfileLine,
     ProfilePicture,
-    Reading,
     Tie,
     TieKind,
     dicts,
@@ -70,7 +70,7 @@ class _Known:
     media: str = "tweets_media"
 
 
-def reading(archive: Archive) -> Reading:
+def reading(archive: Archive) -> ArchiveContents:
     """Raises BadInput if there are no such files."""
     if not archive.files:
         raise no_such_files(archive, "twitter", "data/tweets.js")
@@ -89,14 +89,14 @@ def reading(archive: Archive) -> Reading:
                 yield from _pictures(archive, one, line(account.get("accountId")), where)
         used = set[str]()
         for where, tweet in _tweets(archive):
-            if isinstance(tweet, Left):
+            if isinstance(tweet, Omission):
                 yield tweet
             elif protected:
-                yield Left(PRIVATE, where, _id(tweet))
+                yield Omission(PRIVATE, where, _id(tweet))
             else:
                 yield _tweet(tweet, where, known, username, used)
         for several in known.notes.values():
-            yield from (Left(LOST, "note-tweet.js", i) for note in several if (i := _note_id(note)) not in used)
+            yield from (Omission(LOST, "note-tweet.js", i) for note in several if (i := _note_id(note)) not in used)
         for name, (kind, key) in _PEOPLE.items():
             for where, one in _objects(archive, name, key):
                 yield _person(one, kind, where, known)
@@ -105,12 +105,12 @@ def reading(archive: Archive) -> Reading:
             if liked:
                 yield Tie("react", (), known.first.get(liked, liked), emoji=LIKE, place=where)
             else:
-                yield Left(BROKEN, where)
+                yield Omission(BROKEN, where)
 
     notes = ["This account is protected: its tweets were for followers only, and do not come."] if protected else []
     if any((kind := _FILE.search(file)) is not None and kind[1] == "follower" for file in archive.files):
         notes.append(FOLLOWERS)
-    return Reading(SERVICE, read, tuple(notes))
+    return ArchiveContents(SERVICE, read, tuple(notes))
 
 
 def _pictures(archive: Archive, profile: dict[str, Any], number: str, where: str) -> Iterator[ProfilePicture]:
@@ -140,13 +140,13 @@ def _objects(archive: Archive, name: str, key: str) -> Iterator[tuple[str, dict[
                 yield f"{file}, item {number}", what
 
 
-def _tweets(archive: Archive) -> Iterator[tuple[str, dict[str, Any] | Left]]:
+def _tweets(archive: Archive) -> Iterator[tuple[str, dict[str, Any] | Omission]]:
     for name in ("tweets", "tweet"):
         for where, one in _objects(archive, name, "tweet"):
             if isinstance(one, dict) and _id(one) and isinstance(one.get("full_text", one.get("text")), str):
                 yield where, one
             else:
-                yield where, Left(BROKEN, where, one.why if isinstance(one, Broken) else "it is no tweet")
+                yield where, Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is no tweet")
 
 
 def _is_protected(archive: Archive) -> bool:
@@ -161,7 +161,7 @@ def _look(archive: Archive) -> _Known:
     if any("/tweet_media/" in f"/{name}" for name in archive.names):  # until 2022
         known.media = "tweet_media"
     for _, one in _tweets(archive):
-        if isinstance(one, Left):
+        if isinstance(one, Omission):
             continue
         versions = _versions(one)
         if len(versions) > 1:
@@ -203,14 +203,14 @@ def _entities(tweet: dict[str, Any], name: str) -> Any:
     return []
 
 
-def _tweet(tweet: dict[str, Any], where: str, known: _Known, username: str, used: set[str]) -> Item | Left:
+def _tweet(tweet: dict[str, Any], where: str, known: _Known, username: str, used: set[str]) -> Item | Omission:
     this = _id(tweet)
     first = known.first.get(this, this)
     if known.last.get(first, this) != this:
-        return Left(EDITED, where, this)
+        return Omission(EDITED, where, this)
     raw = plain(tweet.get("full_text", tweet.get("text")))
     if raw.startswith("RT @"):
-        return Left(REPOSTS, where, line(raw)[:200])
+        return Omission(REPOSTS, where, line(raw)[:200])
     time_ms = _time(tweet.get("created_at"))
     text = _whole(tweet, raw)
     note = _note(known, raw, time_ms)
@@ -302,9 +302,9 @@ def _time(found: Any) -> int | None:
         return None
 
 
-def _person(one: dict[str, Any] | Broken | None, kind: TieKind, where: str, known: _Known) -> Tie | Left:
+def _person(one: dict[str, Any] | Broken | None, kind: TieKind, where: str, known: _Known) -> Tie | Omission:
     number = line(one.get("accountId")) if isinstance(one, dict) else ""
     if not number:
-        return Left(BROKEN, where, one.why if isinstance(one, Broken) else "it has no accountId")
+        return Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it has no accountId")
     name = known.names.get(number)
     return Tie(kind, (f"@{name}", number) if name else (number,), place=where)

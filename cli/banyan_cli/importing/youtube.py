@@ -15,14 +15,14 @@ from collections.abc import Iterator
 
 from banyan_cli.importing import streams
 from banyan_cli.importing.archives import Archive, no_such_files
-from banyan_cli.importing.moved import (
+from banyan_cli.importing.model import (
     BROKEN,
     PRIVATE,
+    ArchiveContents,
     Found,
     Item,
-    Left,
+    Omission,
     ProfileLine,
-    Reading,
     Tie,
     dicts,
     iso_ms,
@@ -52,7 +52,7 @@ def wants(name: str) -> bool:
     return name.endswith(".csv")
 
 
-def reading(archive: Archive) -> Reading:
+def reading(archive: Archive) -> ArchiveContents:
     """Raises BadInput if there are no CSV files."""
     if not archive.files:
         raise no_such_files(archive, "youtube", "subscriptions.csv or comments.csv")
@@ -62,7 +62,7 @@ def reading(archive: Archive) -> Reading:
             columns: list[str] | None = None
             comments = _OF_COMMENTS.search(unicodedata.normalize("NFC", name)) is not None
             for where, row in streams.rows(archive, name):
-                if isinstance(row, Left):
+                if isinstance(row, Omission):
                     yield row
                 elif columns is None:
                     columns = [line(column).lower() for column in row]
@@ -72,17 +72,17 @@ def reading(archive: Archive) -> Reading:
                 else:
                     some = list(_row(row, columns, name, where))
                     if not some and comments:
-                        some = [Left(UNREAD, where, f"its columns: {', '.join(columns)}"[:500])]
+                        some = [Omission(UNREAD, where, f"its columns: {', '.join(columns)}"[:500])]
                     yield from some
 
     films = any("/video" in name.lower() and name.lower().endswith(FILMS) for name in archive.names)
-    return Reading(SERVICE, read, (NO_FILMS,) if films else ())
+    return ArchiveContents(SERVICE, read, (NO_FILMS,) if films else ())
 
 
 def _row(row: list[str], columns: list[str], name: str, where: str) -> Iterator[Found]:
     at = dict(zip(columns, row, strict=False))
     if "live chat id" in at or "live chat" in name.lower():
-        yield Left(CHATS, where)
+        yield Omission(CHATS, where)
     elif "comment id" in at and "comment text" in at:
         yield _named_comment(at, where)
     elif "video title (original)" in at:
@@ -93,7 +93,7 @@ def _row(row: list[str], columns: list[str], name: str, where: str) -> Iterator[
     elif (found := _subscription(row, where) or _comment(row, where)) is not None:
         yield found
     elif len(row) == 2 and _VIDEO.fullmatch(row[0].strip()) and _TIME.match(row[1].strip()):
-        yield Left(PLAYLISTS, where, _WATCH + row[0].strip())
+        yield Omission(PLAYLISTS, where, _WATCH + row[0].strip())
 
 
 def _subscription(row: list[str], where: str) -> Tie | None:
@@ -103,15 +103,15 @@ def _subscription(row: list[str], where: str) -> Tie | None:
     return None
 
 
-def _named_comment(at: dict[str, str], where: str) -> Item | Left:
+def _named_comment(at: dict[str, str], where: str) -> Item | Omission:
     this, video = line(at["comment id"]), line(at.get("video id"))
     if not _COMMENT.fullmatch(this):
-        return Left(BROKEN, where, "a comment without an id")
+        return Omission(BROKEN, where, "a comment without an id")
     stamp = at.get("comment create timestamp")
     return _said(this, at["comment text"], stamp, line(at.get("parent comment id")) or None, video or None, where)
 
 
-def _comment(row: list[str], where: str) -> Item | Left | None:
+def _comment(row: list[str], where: str) -> Item | Omission | None:
     """Its id is the first one, unless another goes on from that, as the id of an answer does; time, parent, video and
     text are where they are."""
     cells = [cell.strip() for cell in row]
@@ -136,10 +136,12 @@ def _comment(row: list[str], where: str) -> Item | Left | None:
     return _said(this, said, time, parent, video, where)
 
 
-def _said(this: str, cell: str, stamp: str | None, parent: str | None, video: str | None, where: str) -> Item | Left:
+def _said(
+    this: str, cell: str, stamp: str | None, parent: str | None, video: str | None, where: str
+) -> Item | Omission:
     words = _words(cell)
     if not words.strip():
-        return Left(BROKEN, where, "a comment without words")
+        return Omission(BROKEN, where, "a comment without words")
     link = None if video is None else f"{_WATCH}{video}&lc={this}"
     return Item(this, words, iso_ms(stamp), where, parent, link=link, answers=link)
 
@@ -159,13 +161,13 @@ def _words(cell: str) -> str:
     return "".join(plain(one.get("text")) for one in inner)
 
 
-def _video(at: dict[str, str], where: str) -> Item | Left:
+def _video(at: dict[str, str], where: str) -> Item | Omission:
     this = line(at.get("video id"))
     title = line(at["video title (original)"])
     if not _VIDEO.fullmatch(this):
-        return Left(BROKEN, where, f"a video without an id: {title}"[:200])
+        return Omission(BROKEN, where, f"a video without an id: {title}"[:200])
     if line(at.get("privacy")).lower() != "public":
-        return Left(PRIVATE, where, title)
+        return Omission(PRIVATE, where, title)
     link = _WATCH + this
     parts = (title, plain(at.get("video description (original)")).strip(), link)
     stamp = at.get("video publish timestamp") or at.get("video create timestamp")

@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.show.words import ago, count, name_of, size, span
-from banyan_node.harmless import plain
+from banyan_cli.show.phrases import ago, count, name_of, size, span
+from banyan_node.terminal_escape import plain
 from banyan_schema.dates import second
 
 # Pictures and films in a terminal: a line for each. Descriptions are other people's: they pass `plain`.
@@ -64,7 +64,7 @@ def _length(ms: int) -> str:
 
 def rows(console: Console, found: list[Row], total: int) -> None:
     """A table of what is here."""
-    from banyan_cli.show.tables import table
+    from banyan_cli.show.text_tables import table
 
     made = table("blob", "type", "size#", "here", "")
     for row in found:

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from banyan_cli import refs
 from banyan_cli.show.feed import words
-from banyan_cli.show.words import ago, name_of
-from banyan_node.harmless import plain
+from banyan_cli.show.phrases import ago, name_of
+from banyan_node.terminal_escape import plain
 
 DID = {
     "reply": "answered your post",

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from banyan_cli.show.tables import nobody
-from banyan_node.harmless import plain
+from banyan_cli.show.text_tables import nobody
+from banyan_node.terminal_escape import plain
 
 
 def welcome(console: Console, value: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What an answer costs: seconds of the processor, on the event loop and on all threads that work for it.
 
-The work of one answer runs with a `Cost` in `SPENT`. `Driven` adds what its own steps take, and `timed` what a function
-takes on another thread. Work that goes on in a process beside this one is added by whoever asks it.
+The work of one answer runs with a `CallCost` in `SPENT`. `TimedAwaitable` adds what its own steps take, and `timed`
+what a function takes on another thread. Work that goes on in a process beside this one is added by whoever asks it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Cost:
+class CallCost:
     """Seconds so far."""
 
     __slots__ = ("seconds",)
@@ -25,7 +25,7 @@ class Cost:
         self.seconds = 0.0
 
 
-SPENT: ContextVar[Cost | None] = ContextVar("banyan_spent", default=None)
+SPENT: ContextVar[CallCost | None] = ContextVar("banyan_spent", default=None)
 
 
 def timed(do: Callable[P, T]) -> Callable[P, T]:
@@ -44,10 +44,10 @@ def timed(do: Callable[P, T]) -> Callable[P, T]:
     return counted
 
 
-class Driven(Generic[T]):
+class TimedAwaitable(Generic[T]):
     """Awaits what is given, and adds the time of its steps; what other tasks do between them is not its own."""
 
-    def __init__(self, work: Coroutine[Any, Any, T], cost: Cost) -> None:
+    def __init__(self, work: Coroutine[Any, Any, T], cost: CallCost) -> None:
         self._work, self._cost = work, cost
 
     def __await__(self) -> Generator[Any, Any, T]:

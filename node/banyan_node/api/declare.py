@@ -1,12 +1,12 @@
 """What a method is: its name, request and answer, whether it reads or writes, where it runs, and its errors.
 
-A module of `methods/` makes one `Declared` and decorates its functions with it. Request and answer are the types in the
-function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks requests,
-reference.py and page.py describe them.
+A module of `methods/` makes one `MethodTable` and decorates its functions with it. Request and answer are the types in
+the function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks
+requests, reference.py and page.py describe them.
 
     read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other. Also in a
             process beside the node that has the store open for reading (apart.py), unless it is declared otherwise
-    look    a read that also needs this node's identity or keys, or the published state of the replica (published.py);
+    look    a read that also needs this node's identity or keys, or the published state of the replica (publisher.py);
             so it needs a store that this home's keys belong to
     work    on a thread of its own, for what takes long and needs only files: blobs
     write   on the replica's thread; answered once it is durable
@@ -24,24 +24,24 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 import msgspec
 
 from banyan_crdt.ids import AccountId
-from banyan_node.api.texts import Milliseconds
+from banyan_node.api.json_types import Milliseconds
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import Settings
-from banyan_node.hosting.vault import Private, Vault
-from banyan_node.links.filling import Filling
+from banyan_node.hosting.sealed_reader import PrivateData, SealedReader
+from banyan_node.links.slot_usage import SlotUsage
 from banyan_node.media.decoders import Decoders
-from banyan_node.media.held import InUse
+from banyan_node.media.local_blobs import UploadLocks
 from banyan_node.upkeep.tasks import LongWorks
-from banyan_node.workers.published import Here, Published
-from banyan_reading.kept import Keeping
+from banyan_node.workers.publisher import LocalIdentity, PublishedState
 from banyan_reading.queries import Queries
-from banyan_reading.search.following import SearchIndex
+from banyan_reading.read_cache import CacheAccess
+from banyan_reading.search.indexer import SearchIndex
 from banyan_storage.blobs import BlobStore
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
-    from banyan_node.media.fetching import BlobFetcher
+    from banyan_node.media.blob_fetcher import BlobFetcher
     from banyan_node.metrics import Metrics
     from banyan_node.server.servers import Servers
     from banyan_node.upkeep.tasks import Tasks
@@ -69,7 +69,7 @@ class Response(msgspec.Struct, frozen=True):
     """What a method answers."""
 
 
-class Nothing(Request, frozen=True, forbid_unknown_fields=True):
+class EmptyRequest(Request, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
@@ -106,14 +106,14 @@ class CommitView:
         self,
         q: Queries,
         blobs: BlobStore,
-        vault: Vault | None = None,
+        vault: SealedReader | None = None,
         search: SearchIndex | None = None,
-        kept: Keeping | None = None,
+        kept: CacheAccess | None = None,
         works: LongWorks | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
         self._vault, self.search = vault, search
-        self.kept, self.works = kept or Keeping(), works or LongWorks()
+        self.kept, self.works = kept or CacheAccess(), works or LongWorks()
 
     @property
     def store(self) -> StoreReader:
@@ -122,46 +122,46 @@ class CommitView:
     def queries(self) -> Queries:
         return self._q
 
-    def private(self, account: AccountId) -> Private:
+    def private(self, account: AccountId) -> PrivateData:
         """What the account said to itself; nothing, where this node cannot open it."""
         if (vault := self._vault) is None:
-            return Private()
+            return PrivateData()
         of = [self._q.number(account)]
         return self.kept.made(("private", account), of, PRIVATE_BYTES, lambda: vault.read(self._q, account))
 
 
-class Looking(CommitView):
+class NodeView(CommitView):
     """The input of a look: the same, this node's identity, and the published state of the replica."""
 
     def __init__(
         self,
         q: Queries,
         blobs: BlobStore,
-        vault: Vault,
+        vault: SealedReader,
         search: SearchIndex,
-        kept: Keeping,
-        here: Here,
-        seen: Published,
+        kept: CacheAccess,
+        here: LocalIdentity,
+        seen: PublishedState,
     ) -> None:
         super().__init__(q, blobs, vault, search, kept)
         self.here, self.seen = here, seen
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class WorkContext:
     """The input of work. uploads: files that come in pieces; in_use: with which something is done. home: the node's
     folder. make_room: makes room for so many bytes of blobs, or raises CallError."""
 
     blobs: BlobStore
     decoders: Decoders
     uploads: BlobStore
-    in_use: InUse
+    in_use: UploadLocks
     home: Path
     settings: Settings
     make_room: Callable[[int], None]
 
 
-class Linking(Protocol):
+class NodeLinks(Protocol):
     """The links of a running node."""
 
     @property
@@ -185,14 +185,14 @@ class Shell(Protocol):
     def worker(self) -> Worker[Context]: ...
 
     @property
-    def seen(self) -> Published:
+    def seen(self) -> PublishedState:
         """The last published state of the replica."""
 
-    async def look(self, do: Callable[[Looking], T]) -> T:
+    async def look(self, do: Callable[[NodeView], T]) -> T:
         """The result of `do`, run on a reader thread."""
 
     @property
-    def slots(self) -> Filling:
+    def slots(self) -> SlotUsage:
         """How full the slots for connections are."""
 
     @property
@@ -223,7 +223,7 @@ class Shell(Protocol):
     def tasks(self) -> Tasks: ...
 
     @property
-    def links(self) -> Linking: ...
+    def links(self) -> NodeLinks: ...
 
     @property
     def door(self) -> DoorState | None:
@@ -282,7 +282,7 @@ class Method:
         return cleandoc(self.do.__doc__ or "")
 
 
-class Declared:
+class MethodTable:
     """The methods of one module, by name."""
 
     def __init__(self) -> None:

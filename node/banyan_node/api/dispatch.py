@@ -27,24 +27,24 @@ from banyan_crdt.realm import Realm
 from banyan_node import idempotency
 from banyan_node.api import decode, methods
 from banyan_node.api.cost import timed
-from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working, named
+from banyan_node.api.declare import CommitView, Method, NodeView, Request, Shell, WorkContext, named
 from banyan_node.api.errors import refusal
-from banyan_node.api.events import Events
-from banyan_node.api.texts import root_of
+from banyan_node.api.event_stream import Events
+from banyan_node.api.json_types import root_of
 from banyan_node.context import Context
 from banyan_node.home.audit import AT_REST, OPERATOR, Actor, AuditLog
 from banyan_node.hosting import claims
-from banyan_node.idempotency import Key
-from banyan_node.media import keeping
-from banyan_node.media.held import read_part
+from banyan_node.idempotency import RecordKey
+from banyan_node.media import blob_eviction
+from banyan_node.media.local_blobs import read_part
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.own_log import Unasked
-from banyan_node.upkeep import chores
-from banyan_node.workers.ahead import GivingWay
-from banyan_node.workers.beside import Beside, Waiting
-from banyan_node.workers.published import Here, Published, here, published
+from banyan_node.upkeep import maintenance
+from banyan_node.workers.frame_preparer import ShortSwitchInterval
+from banyan_node.workers.publisher import LocalIdentity, PublishedState, here, published
+from banyan_node.workers.side_threads import SideThreads, Waiting
 from banyan_reading.queries import queries
-from banyan_replica.intake.future import FUTURE_MS
+from banyan_replica.intake.clock_bounds import FUTURE_MS
 from banyan_replica.outbox import Commit
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
@@ -100,13 +100,13 @@ def read(context: Context, method: Method, ask: Request) -> Any:
         return method.do(CommitView(q, context.blobs, context.vault, context.search, kept, context.works), ask)
 
 
-def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
+def look(context: Context, who: LocalIdentity, seen: PublishedState, do: Callable[[NodeView], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
     with (
         queries(context.engine, context.realm, context.store.late_ids) as q,
         context.kept.at(q.reader.txn, q.whole) as kept,
     ):
-        return do(Looking(q, context.blobs, context.vault, context.search, kept, who, seen))
+        return do(NodeView(q, context.blobs, context.vault, context.search, kept, who, seen))
 
 
 def if_sure(params: Mapping[str, Any], wrong_clock: str | None, ahead_ms: int | None) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def if_sure(params: Mapping[str, Any], wrong_clock: str | None, ahead_ms: int | 
 
 
 class NodeBackend:
-    """The methods of a running node. Implements `banyan_node.server.control.Backend`."""
+    """The methods of a running node. Implements `banyan_node.server.control_api.ControlBackend`."""
 
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell, self._context, self._here = shell, context, here(context)
@@ -136,12 +136,16 @@ class NodeBackend:
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
         self.tell, self.end_events = self._events.tell, self._events.close
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+    async def call(
+        self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: RecordKey | None = None
+    ) -> Any:
         """The answer, as JSON values. by: who acts, for the audit log. once: under this key nothing is done a second
         time. Raises CallError."""
         return msgspec.to_builtins(await self.answer(name, params, by, once))
 
-    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+    async def answer(
+        self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: RecordKey | None = None
+    ) -> Any:
         """The answer in its declared type. Raises CallError."""
         try:
             method = method_of(name)
@@ -158,7 +162,7 @@ class NodeBackend:
             raise
 
     @asynccontextmanager
-    async def _turn(self, key: Key) -> AsyncGenerator[None, None]:
+    async def _turn(self, key: RecordKey) -> AsyncGenerator[None, None]:
         """One after another, of those with the same key."""
         while (before := self._under_key.get(key.name)) is not None:
             await before.wait()
@@ -169,7 +173,7 @@ class NodeBackend:
             del self._under_key[key.name]
             done.set()
 
-    async def _acted(self, method: Method, params: Mapping[str, Any], by: Actor, once: Key | None) -> Any:
+    async def _acted(self, method: Method, params: Mapping[str, Any], by: Actor, once: RecordKey | None) -> Any:
         name = method.name
         ask = decode.request(
             method, if_sure(params, self._shell.seen.wrong_clock, self._shell.seen.ahead_ms) if method.final else params
@@ -199,7 +203,7 @@ class NodeBackend:
     async def _write_down(self, do: Callable[[], int]) -> int:
         return await trio.to_thread.run_sync(do, limiter=self._writing_down)
 
-    async def _answer(self, method: Method, ask: Request, once: Key | None = None) -> Any:
+    async def _answer(self, method: Method, ask: Request, once: RecordKey | None = None) -> Any:
         began = time.perf_counter()
         try:
             if method.runs == "node":
@@ -220,13 +224,13 @@ class NodeBackend:
         finally:
             self._shell.metrics.took(method.name, time.perf_counter() - began)
 
-    async def _kept(self, key: Key | None, answer: Any) -> Any:
+    async def _kept(self, key: RecordKey | None, answer: Any) -> Any:
         """The answer of what is done outside the store; a crash between both leaves no record."""
         if key is not None:
             await self._shell.worker.call(lambda c, now: idempotency.put(c.store, key, answer, c.replica.wall_ms(now)))
         return answer
 
-    async def _write(self, method: Method, ask: Request, once: Key | None) -> Any:
+    async def _write(self, method: Method, ask: Request, once: RecordKey | None) -> Any:
         """A write's answer. The first entry after a start waits until peers told where this node's log stands."""
         do = partial(_write, method, ask, once)
         while True:
@@ -246,17 +250,17 @@ class NodeBackend:
         """Events from now, or from the cursor `since`. Raises CallError."""
         return await self._events.follow(params, self._context.settings.config.limits.event_queue)
 
-    async def look(self, do: Callable[[Looking], T]) -> T:
+    async def look(self, do: Callable[[NodeView], T]) -> T:
         """The result of `do` on a snapshot, run on a reader thread."""
         found: T = await self._in_thread(self._quick, look, self._context, self._here, self._shell.seen, do)
         return found
 
     def _make_room(self, size: int) -> None:
         """On a thread of work: blobs are evicted where posts are written, so that no post names one that goes."""
-        trio.from_thread.run(self._shell.worker.call, partial(keeping.make_room, size))
+        trio.from_thread.run(self._shell.worker.call, partial(blob_eviction.make_room, size))
 
     async def _in_thread(self, lane: trio.CapacityLimiter, do: Callable[..., T], *given: Any) -> T:
-        with GivingWay():
+        with ShortSwitchInterval():
             return await trio.to_thread.run_sync(timed(do), *given, limiter=lane)
 
 
@@ -266,7 +270,7 @@ class LocalBackend:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._audit = AuditLog(context.home.audit)
-        self._beside: Beside | None = None
+        self._beside: SideThreads | None = None
 
     def call(self, method: str, **params: Any) -> Any:
         """The answer, once all writes are durable. Raises CallError, NoNode, StorageError."""
@@ -288,7 +292,7 @@ class LocalBackend:
         c = self.context
         try:
             if claims.restoring(c):  # a running node does this in the background
-                while chores.follow(c, time.time()):
+                while maintenance.follow(c, time.time()):
                     pass
                 claims.give_names(c)
                 settle(c)
@@ -312,7 +316,7 @@ class LocalBackend:
         if found.runs != "work":
             return self._called(method, params)
         ask = decode.request(found, named(params))
-        beside = self._beside = self._beside or Beside(WORKERS)
+        beside = self._beside = self._beside or SideThreads(WORKERS)
 
         def do() -> Any:
             try:
@@ -328,7 +332,7 @@ class LocalBackend:
         return lambda: answer
 
     def _make_room(self, size: int) -> None:
-        keeping.make_room(size, self.context, time.time())
+        blob_eviction.make_room(size, self.context, time.time())
 
     def close(self) -> None:
         """Ends what was begun. The context stays open."""
@@ -364,12 +368,12 @@ class ReadingBackend:
             raise refusal(error) from error
 
 
-def working(c: Context, make_room: Callable[[int], None]) -> Working:
+def working(c: Context, make_room: Callable[[int], None]) -> WorkContext:
     """make_room: on the thread where the work runs."""
-    return Working(c.blobs, c.decoders, c.uploads, c.in_use, c.home.path, c.settings, make_room)
+    return WorkContext(c.blobs, c.decoders, c.uploads, c.in_use, c.home.path, c.settings, make_room)
 
 
-def _write(method: Method, ask: Request, once: Key | None, context: Context, now: float) -> Any:
+def _write(method: Method, ask: Request, once: RecordKey | None, context: Context, now: float) -> Any:
     if once is None:
         return method.do(context, ask, now)
     now_ms = context.replica.wall_ms(now)

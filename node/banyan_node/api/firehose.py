@@ -21,7 +21,7 @@ from banyan_crdt.ops import CONTROL_OPS, Add, Count, Del, Op, Pin, Put, Text, Te
 from banyan_crdt.parts import content_of
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
 from banyan_node.api.declare import Response
-from banyan_node.api.texts import (
+from banyan_node.api.json_types import (
     Did,
     DidText,
     EntryHex,
@@ -39,13 +39,13 @@ from banyan_node.api.texts import (
 )
 from banyan_node.hosting.hosted import is_hosted
 from banyan_reading.queries import Queries
-from banyan_reading.visibility import GivenOut
+from banyan_reading.visibility import ReleasedContent
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage.acts import Act, ActKind
-from banyan_storage.reader import Arrival, StoreReader
-from banyan_storage.records import decode_line
+from banyan_storage.entry_records import decode_line
+from banyan_storage.reader import ArrivedEntry, StoreReader
 from banyan_storage.tables import ref_of
 
 Kind = Literal[
@@ -139,18 +139,18 @@ def cursor_text(store: str, n: int, k: int = 0, a: int = 0) -> FirehoseCursorTex
     return FirehoseCursorText(f"{store}-{n}" + (f".{k}" if k else "") + (f"-{a}" if a else ""))
 
 
-class EventsOf:
+class EventMaker:
     """Makes the events of entries at one commit. store: the first 16 digits of its id, which cursors begin with."""
 
     def __init__(self, q: Queries, store: str, proofs: bool) -> None:
         self._reader, self._store, self._proofs = q.reader, store, proofs
         self._loose = q.reader.any_loose()
-        self._q, self._given = q, GivenOut(q)
+        self._q, self._given = q, ReleasedContent(q)
         self.last_act = 0
         """The last act that was told: the second number of cursors."""
         self._here: dict[AccountId, bool] = {}
 
-    def of(self, row: Arrival, parts: Mapping[int, bytes]) -> Iterator[tuple[FirehoseEvent, str | None]]:
+    def of(self, row: ArrivedEntry, parts: Mapping[int, bytes]) -> Iterator[tuple[FirehoseEvent, str | None]]:
         """The events of one entry, each with the name of its collection. parts: the held ones, by operation."""
         line = decode_line(row.n, row.record)
         counts = not self._loose or self._reader.is_counted(row.id)
@@ -244,13 +244,13 @@ class EventsOf:
             said=list(act.said) if act.said else UNSET,
         )
 
-    def _writer(self, row: Arrival) -> WriterKey:
+    def _writer(self, row: ArrivedEntry) -> WriterKey:
         """Who signed: a control log is of several keys, so its name has none."""
         entry = None if row.log.log else self._reader.at(row.n)
         return row.log.writer if entry is None else entry.header.writer
 
     def _said(
-        self, row: Arrival, k: int, op: Op, parts: Mapping[int, bytes]
+        self, row: ArrivedEntry, k: int, op: Op, parts: Mapping[int, bytes]
     ) -> list[tuple[Kind, SpokenOf, Ref | None]]:
         """What an operation says: kind, cell, and the write that it takes back."""
         part = parts.get(k)
@@ -282,7 +282,7 @@ class EventsOf:
         given = counts and self._given.op(account, was)
         return _cell(was, self._reader.part(ref.entry, ref.op) if given else None)
 
-    def _proof(self, row: Arrival) -> tuple[str | None, str | None]:
+    def _proof(self, row: ArrivedEntry) -> tuple[str | None, str | None]:
         """(run, control entry) of an entry; of an entry that does not count a run only if it is signed itself."""
         reader, log = self._reader, row.log
         if not log.log:
@@ -298,7 +298,7 @@ class EventsOf:
         below = [(s, i) for s in skips_below(first.seq, len(entries)) if (i := reader.id_at(log, s)) is not None]
         return b64encode(encode_run(entries, parent.header.total if parent else 0, below)).decode(), None
 
-    def _to_signed(self, row: Arrival, log: LogId) -> Sequence[Any]:
+    def _to_signed(self, row: ArrivedEntry, log: LogId) -> Sequence[Any]:
         entry = self._reader.at(row.n)
         if entry is not None and entry.sig is not None:
             return [entry]

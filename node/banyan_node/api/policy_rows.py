@@ -5,11 +5,11 @@ from __future__ import annotations
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import Request, Response
 from banyan_reading.answers import PostView
-from banyan_reading.rules import ACTS, Act, Rules
+from banyan_reading.interaction_rules import ACTS, Act, InteractionRules
 from banyan_schema.social.post import InteractionPolicy, Who
 
 
-class PolicyAsked(Request, frozen=True, forbid_unknown_fields=True):
+class PolicyInput(Request, frozen=True, forbid_unknown_fields=True):
     """Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
     the first post holds for a whole conversation. Default: everybody; of an edit: as before."""
 
@@ -18,7 +18,7 @@ class PolicyAsked(Request, frozen=True, forbid_unknown_fields=True):
     reposts: Who | None = None
 
 
-class Policy(Response, frozen=True):
+class InteractionPolicyRow(Response, frozen=True):
     """Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
     the first post holds for a whole conversation."""
 
@@ -27,13 +27,13 @@ class Policy(Response, frozen=True):
     reposts: Who
 
 
-def policy_after(before: InteractionPolicy, asked: PolicyAsked | None) -> InteractionPolicy:
+def policy_after(before: InteractionPolicy, asked: PolicyInput | None) -> InteractionPolicy:
     """What a post says after this was asked for."""
     given = {} if asked is None else {act: who for act in ACTS if (who := getattr(asked, act)) is not None}
     return before._replace(**given)
 
 
-def may_not(rules: Rules, reader: AccountId, view: PostView) -> list[Act]:
+def may_not(rules: InteractionRules, reader: AccountId, view: PostView) -> list[Act]:
     """What rules do not let an account do to a post: to answer it also those of the first post."""
     root = () if view.post.reply is None else (view.post.reply.root,)
     return [act for act in ACTS if rules.refuses(act, reader, (view.target, *(root if act == "answers" else ())))]

@@ -1,5 +1,5 @@
 """OpenAPI 3.1 documents, made from declarations: that of the control API, from its methods, and the parts of which the
-door makes its own from its endpoints (web/banyan_web/describing.py)."""
+door makes its own from its endpoints (web/banyan_web/openapi.py)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from banyan_node.api.declare import Method, Response
 from banyan_node.api.decode import words
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.errors import ALWAYS, OF_THE_SERVER, REFUSALS, by_status
-from banyan_node.api.events import AnyEvent, ApiEvent
-from banyan_node.api.texts import EventCursor
+from banyan_node.api.event_stream import AnyEvent, ApiEvent
+from banyan_node.api.json_types import EventCursor
 from banyan_node.idempotency import MAX_KEY
 
 _REF = "#/components/schemas/{name}"
@@ -30,7 +30,7 @@ class Refusal(Response, frozen=True):
     message: str
 
 
-class RefusedBody(Response, frozen=True):
+class RefusalBody(Response, frozen=True):
     error: Refusal
 
 
@@ -88,11 +88,11 @@ def bearer(about: str) -> dict[str, Any]:
 def document(methods: Mapping[str, Method]) -> Any:
     """That of the control API."""
     types = [t for m in methods.values() for t in (m.asks, m.answers)]
-    schemas = Schemas([*types, AnyEvent, EventCursor, RefusedBody, Healthy, Ready])
+    schemas = Schemas([*types, AnyEvent, EventCursor, RefusalBody, Healthy, Ready])
 
     def refusals(*codes: str) -> dict[str, Any]:
         said = by_status(codes, attrgetter("control"))
-        return {str(one): {"description": why, "content": schemas.json(RefusedBody)} for one, why in said.items()}
+        return {str(one): {"description": why, "content": schemas.json(RefusalBody)} for one, why in said.items()}
 
     key = parameter("Idempotency-Key", "header", {"type": "string", "minLength": 1, "maxLength": MAX_KEY})
 
@@ -123,7 +123,7 @@ def document(methods: Mapping[str, Method]) -> Any:
         | {
             "206": {"description": "The bytes of the range.", "content": raw},
             "304": {"description": "If-None-Match names what it is."},
-            "416": {"description": "The blob has no bytes in the range.", "content": schemas.json(RefusedBody)},
+            "416": {"description": "The blob has no bytes in the range.", "content": schemas.json(RefusalBody)},
         },
         parameters=[
             parameter("blob", "path", {"type": "string", "pattern": "^[0-9a-f]{8,64}$"}),

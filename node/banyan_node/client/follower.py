@@ -173,7 +173,7 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple | set | frozenset) else str(value)
 
 
-class Unpacking:
+class FrameDecompressor:
     """Frames of zstd that come in pieces of any size. dictionary: its bytes, or None."""
 
     def __init__(self, dictionary: bytes | None) -> None:

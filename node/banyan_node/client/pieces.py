@@ -8,7 +8,7 @@ import anyio
 import h11
 from anyio.abc import ByteStream
 
-from banyan_node.client.wire import Address, Answer
+from banyan_node.client.wire import Address, HttpAnswer
 
 
 class AsyncPieces:
@@ -20,7 +20,7 @@ class AsyncPieces:
         self._http = h11.Connection(h11.CLIENT)
         self._line: ByteStream | None = None
 
-    async def begin(self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer | None:
+    async def begin(self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer | None:
         """Asks. Returns the answer if it is a refusal. Raises one of BROKEN."""
         at, size = self._address, b"" if body is None else body
         with anyio.fail_after(self._seconds):
@@ -43,7 +43,7 @@ class AsyncPieces:
             while (piece := await self.next()) is not None:
                 content += piece
             said = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-            return Answer(answer.status_code, said, content)
+            return HttpAnswer(answer.status_code, said, content)
 
     async def next(self) -> bytes | None:
         """None at the end. Raises one of BROKEN."""

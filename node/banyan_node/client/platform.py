@@ -21,10 +21,10 @@ import msgspec
 
 from banyan_node.api.firehose import FirehoseEvent
 from banyan_node.client import v1
-from banyan_node.client.follower import AGAIN, FRONTIER_S, Follower, Place, Unpacking
+from banyan_node.client.follower import AGAIN, FRONTIER_S, Follower, FrameDecompressor, Place
 from banyan_node.client.pieces import BROKEN, AsyncPieces
 from banyan_node.client.v1 import Call, ConsumerRow, OpenedAccount, OperationRow, refused
-from banyan_node.client.wire import STREAM_SECONDS, Address, Answer, AsyncLine, Line, is_late, is_refused
+from banyan_node.client.wire import STREAM_SECONDS, Address, AsyncHttpLine, HttpAnswer, HttpLine, is_late, is_refused
 from banyan_node.operator_errors import CallError
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class _Batch:
     def body(self) -> bytes:
         return b"".join(msgspec.json.encode(self._lines[at]) + b"\n" for at in self.asked)
 
-    def take(self, answer: Answer) -> float | None:
+    def take(self, answer: HttpAnswer) -> float | None:
         """Returns how long to wait before what is left is sent again; None: all is answered. Raises CallError."""
         if answer.status >= 400:
             raise refused(answer)
@@ -99,7 +99,7 @@ class Client:
     def __init__(self, url: str, token: str, seconds: float = CALL_SECONDS) -> None:
         self.url, self._token = url.rstrip("/"), token
         self._address = Address.of_url(url)
-        self._line = Line(self._address, _headers(token), seconds)
+        self._line = HttpLine(self._address, _headers(token), seconds)
 
     def ask(self, call: Call[T]) -> T:
         """The answer to a call. Raises CallError."""
@@ -137,15 +137,15 @@ class Client:
         frontier_s: int = FRONTIER_S,
         compress: bool = False,
         **filters: Any,
-    ) -> Following:
+    ) -> FirehoseReader:
         """The firehose, over every restart of the node; at one of `others`, tokens by addresses, while this one does
         not answer. place: saved before. filters: `collection`, `account`, `shard`, `platform`, `label`, each one or a
         list; `proof`, `uncounted`, and `follow=False` to end where nothing more is held."""
         tokens = {self.url: self._token, **{url.rstrip("/"): token for url, token in others.items()}}
         follower = Follower(list(tokens), place, since, consumer, frontier_s, **filters)
-        return Following(follower, tokens, compress, consumer)
+        return FirehoseReader(follower, tokens, compress, consumer)
 
-    def _send(self, verb: str, target: str, body: bytes | None, headers: Mapping[str, str], again: bool) -> Answer:
+    def _send(self, verb: str, target: str, body: bytes | None, headers: Mapping[str, str], again: bool) -> HttpAnswer:
         """Raises CallError, not for a refusal."""
         for tries in range(1, TRIES + 1):
             try:
@@ -171,7 +171,7 @@ class Client:
         self.close()
 
 
-class Following:
+class FirehoseReader:
     """Events one after the other. place: behind the last of them."""
 
     def __init__(self, follower: Follower, tokens: Mapping[str, str], compress: bool, consumer: str | None) -> None:
@@ -205,7 +205,7 @@ class Following:
             try:
                 unpacking, hash = self._unpacking(node)
                 asked = self._follower.request(hash)
-                line = Line(address, _headers(self._tokens[node]), STREAM_SECONDS)
+                line = HttpLine(address, _headers(self._tokens[node]), STREAM_SECONDS)
                 with closing(line.stream(asked.verb, asked.target, asked.body, asked.headers)) as pieces:
                     while True:
                         try:
@@ -224,15 +224,15 @@ class Following:
                 pause = self._follower.failed()
             time.sleep(pause)
 
-    def _unpacking(self, node: str) -> tuple[Unpacking | None, str | None]:
+    def _unpacking(self, node: str) -> tuple[FrameDecompressor | None, str | None]:
         if not self._compress:
             return None, None
         with Client(node, self._tokens[node]) as there:
             offered = there.ask(v1.dictionaries()).dictionaries
             hash = next((one.hash for one in offered if one.format == "ndjson"), None)
             if hash is None:
-                return Unpacking(None), "zstd"
-            return Unpacking(there.ask(v1.dictionary(hash))), hash
+                return FrameDecompressor(None), "zstd"
+            return FrameDecompressor(there.ask(v1.dictionary(hash))), hash
 
 
 def _to_confirm(follower: Follower, consumer: str | None) -> tuple[str, str, str]:
@@ -248,7 +248,7 @@ class AsyncClient:
     def __init__(self, url: str, token: str, seconds: float = CALL_SECONDS) -> None:
         self.url, self._token = url.rstrip("/"), token
         self._address = Address.of_url(url)
-        self._line = AsyncLine(self._address, _headers(token), seconds)
+        self._line = AsyncHttpLine(self._address, _headers(token), seconds)
 
     async def ask(self, call: Call[T]) -> T:
         """The answer to a call. Raises CallError."""
@@ -288,15 +288,15 @@ class AsyncClient:
         frontier_s: int = FRONTIER_S,
         compress: bool = False,
         **filters: Any,
-    ) -> AsyncFollowing:
+    ) -> AsyncFirehoseReader:
         """As `Client.follow`."""
         tokens = {self.url: self._token, **{url.rstrip("/"): token for url, token in others.items()}}
         follower = Follower(list(tokens), place, since, consumer, frontier_s, **filters)
-        return AsyncFollowing(follower, tokens, compress, consumer)
+        return AsyncFirehoseReader(follower, tokens, compress, consumer)
 
     async def _send(
         self, verb: str, target: str, body: bytes | None, headers: Mapping[str, str], again: bool
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Raises CallError, not for a refusal."""
         import httpx
 
@@ -321,21 +321,21 @@ class AsyncClient:
         await self._line.close()
 
 
-class AsyncFollowing:
+class AsyncFirehoseReader:
     """Events one after the other. Use it as an async context manager, or close it. place: behind the last of them."""
 
     def __init__(self, follower: Follower, tokens: Mapping[str, str], compress: bool, consumer: str | None) -> None:
         self._follower, self._tokens = follower, tokens
         self._compress, self._consumer = compress, consumer
         self._pieces: AsyncPieces | None = None
-        self._unpacking: Unpacking | None = None
+        self._unpacking: FrameDecompressor | None = None
         self._some: Iterator[FirehoseEvent] = iter(())
 
     @property
     def place(self) -> Place | None:
         return self._follower.place
 
-    def __aiter__(self) -> AsyncFollowing:
+    def __aiter__(self) -> AsyncFirehoseReader:
         return self
 
     async def __anext__(self) -> FirehoseEvent:
@@ -371,7 +371,7 @@ class AsyncFollowing:
             with anyio.CancelScope(shield=True):
                 await pieces.close()
 
-    async def __aenter__(self) -> AsyncFollowing:
+    async def __aenter__(self) -> AsyncFirehoseReader:
         return self
 
     async def __aexit__(
@@ -400,5 +400,5 @@ class AsyncFollowing:
             offered = (await there.ask(v1.dictionaries())).dictionaries
             hash = next((one.hash for one in offered if one.format == "ndjson"), None)
             raw = b"" if hash is None else await there.ask(v1.dictionary(hash))
-        self._unpacking = Unpacking(raw or None)
+        self._unpacking = FrameDecompressor(raw or None)
         return hash or "zstd"

@@ -17,19 +17,19 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from banyan_node.api.declare import NoResult, Response
-from banyan_node.api.methods.accounts import AccountShown, Listed
+from banyan_node.api.json_types import Did, FirehoseCursor, Milliseconds
+from banyan_node.api.methods.accounts import AccountShown, HostedRows
 from banyan_node.api.methods.comparison import Digest, GraphFigures
 from banyan_node.api.methods.feeds import Feed
 from banyan_node.api.methods.firehose import FirehoseFrontier
-from banyan_node.api.methods.notices import Notices
+from banyan_node.api.methods.notices import NoticesPage
+from banyan_node.api.methods.post_rows import PostRow, Profile
 from banyan_node.api.methods.posts import Reactions, Reposters
-from banyan_node.api.methods.reading import PostRow, Profile
 from banyan_node.api.methods.relations import Followers
-from banyan_node.api.methods.searching import Found
+from banyan_node.api.methods.search import SearchPage
 from banyan_node.api.methods.threads import Thread
 from banyan_node.api.methods.why import Why
-from banyan_node.api.texts import Did, FirehoseCursor, Milliseconds
-from banyan_node.client.wire import JSON, Answer, refusal
+from banyan_node.client.wire import JSON, HttpAnswer, refusal
 from banyan_node.operator_errors import CallError
 
 # What /v1 of a door answers, where that is not the answer of a method of the node.
@@ -157,7 +157,7 @@ class Call(Generic[T]):
     def content(self) -> bytes | None:
         return None if self.body is None else msgspec.json.encode(self.body)
 
-    def read(self, answer: Answer) -> T:
+    def read(self, answer: HttpAnswer) -> T:
         """Raises CallError."""
         if answer.status >= 400:
             raise refused(answer)
@@ -178,7 +178,7 @@ class Call(Generic[T]):
         return None
 
 
-def refused(answer: Answer) -> CallError:
+def refused(answer: HttpAnswer) -> CallError:
     """What an answer of 400 or more says."""
     try:
         return refusal(msgspec.json.decode(answer.content), answer.status)
@@ -227,9 +227,9 @@ def open_account(
     return Call("POST", "/v1/accounts", OpenedAccount, body=body, key=key or f"open {name}")
 
 
-def accounts(after: str | None = None, limit: int = 1_000) -> Call[Listed]:
+def accounts(after: str | None = None, limit: int = 1_000) -> Call[HostedRows]:
     """The accounts that are hosted here, in the order of opening."""
-    return _get("/v1/accounts", Listed, {"after": after, "limit": limit})
+    return _get("/v1/accounts", HostedRows, {"after": after, "limit": limit})
 
 
 # -- writing
@@ -296,12 +296,12 @@ def digest(account: str) -> Call[Digest]:
     return _get(_account(account, "/digest"), Digest, {})
 
 
-def search(question: str, **more: Any) -> Call[Found]:
-    return _get("/v1/search", Found, {"question": question, **more})
+def search(question: str, **more: Any) -> Call[SearchPage]:
+    return _get("/v1/search", SearchPage, {"question": question, **more})
 
 
-def notifications(by: str | None = None, **more: Any) -> Call[Notices]:
-    return _get("/v1/notifications", Notices, {"by": by, **more})
+def notifications(by: str | None = None, **more: Any) -> Call[NoticesPage]:
+    return _get("/v1/notifications", NoticesPage, {"by": by, **more})
 
 
 def counts() -> Call[GraphFigures]:

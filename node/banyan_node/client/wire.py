@@ -60,7 +60,7 @@ class Address(NamedTuple):
         return self.socket or f"{self.host} port {self.port}"
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """headers: by lower-case names."""
 
     status: int
@@ -72,7 +72,7 @@ class Answer(NamedTuple):
         return self.headers.get("content-type", "").startswith(JSON)
 
 
-class Line:
+class HttpLine:
     """A connection that is opened when it is needed, and again after it broke. One thread. seconds: the limit of each
     wait; None: no limit."""
 
@@ -80,21 +80,23 @@ class Line:
         self._address, self._headers, self._seconds = address, dict(headers), seconds
         self._http = _connection(address, seconds)
 
-    def ask(self, verb: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    def ask(
+        self, verb: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
         """Raises OSError, http.client.HTTPException: then nobody knows whether it was done."""
         try:
             if self._is_stale():
                 self._http.close()
             self._http.request(verb, self._address.path + path, body, {**self._headers, **(headers or {})})
             response = self._http.getresponse()
-            return Answer(response.status, _lower(response.getheaders()), response.read())
+            return HttpAnswer(response.status, _lower(response.getheaders()), response.read())
         except (OSError, http.client.HTTPException):
             self._http.close()
             raise
 
     def stream(
         self, verb: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Generator[bytes, None, Answer | None]:
+    ) -> Generator[bytes, None, HttpAnswer | None]:
         """The pieces of an answer as they come, on a connection of their own, which ends with the generator. Returns an
         answer without pieces if it is a refusal. Raises what `ask` does."""
         line = _connection(self._address, self._seconds)
@@ -102,7 +104,7 @@ class Line:
             line.request(verb, self._address.path + path, body, {**self._headers, **(headers or {})})
             with line.getresponse() as response:  # it is the last on its connection, and owns the socket
                 if response.status >= 400:
-                    return Answer(response.status, _lower(response.getheaders()), response.read())
+                    return HttpAnswer(response.status, _lower(response.getheaders()), response.read())
                 while piece := response.read1(1 << 16):
                     yield piece
                 return None
@@ -134,10 +136,10 @@ def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
 def _connection(address: Address, seconds: float | None) -> http.client.HTTPConnection:
     if address.tls:
         return http.client.HTTPSConnection(address.host, address.port, timeout=seconds)
-    return _Plain(address, seconds)
+    return _SocketConnection(address, seconds)
 
 
-class _Plain(http.client.HTTPConnection):
+class _SocketConnection(http.client.HTTPConnection):
     """Over TCP or a Unix socket."""
 
     def __init__(self, address: Address, seconds: float | None) -> None:
@@ -153,7 +155,7 @@ class _Plain(http.client.HTTPConnection):
             super().connect()
 
 
-class AsyncLine:
+class AsyncHttpLine:
     """The same from inside trio or asyncio. Use it as an async context manager, or close it."""
 
     def __init__(self, address: Address, headers: Mapping[str, str], seconds: float) -> None:
@@ -173,16 +175,16 @@ class AsyncLine:
 
     async def ask(
         self, verb: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Raises httpx.TransportError: then nobody knows whether it was done."""
         response = await self.http.request(verb, path, content=body, headers=headers)
-        return Answer(response.status_code, dict(response.headers), response.content)
+        return HttpAnswer(response.status_code, dict(response.headers), response.content)
 
     async def close(self) -> None:
         await self.http.aclose()
 
 
-def result(answer: Answer, path: str) -> Any:
+def result(answer: HttpAnswer, path: str) -> Any:
     """The JSON of an answer. Raises CallError."""
     try:
         body = msgspec.json.decode(answer.content)

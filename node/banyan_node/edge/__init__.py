@@ -1,10 +1,11 @@
 """The only package that imports libp2p: it provides authenticated, framed links to peers, and hides everything else.
 
 Start reading at edge.py (who keeps which link), then slots.py (who may hold a connection), link.py (frames, bounds,
-deadlines), and stack.py (the libp2p host and its guards). config.py has the settings, the errors and the events.
+deadlines), and libp2p_host.py (the libp2p host and its guards). config.py has the settings, the errors and the events.
 """
 
-from banyan_node.edge.blobs import BLOB_PROTOCOL, BlobLines
+from banyan_node.edge.admission import TWIN
+from banyan_node.edge.blob_streams import BLOB_PROTOCOL, BlobLines
 from banyan_node.edge.config import (
     CreditBroken,
     DialFailed,
@@ -16,11 +17,10 @@ from banyan_node.edge.config import (
     Paused,
     SlowPeer,
 )
-from banyan_node.edge.door import TWIN
 from banyan_node.edge.edge import SYNC_PROTOCOL, Edge, open_edge
 from banyan_node.edge.link import Link
+from banyan_node.links.connection_slots import PeerActivity, SlotSettings
 from banyan_node.links.pauses import PauseSettings
-from banyan_node.links.slots import SlotSettings, Standing
 
 __all__ = [
     "BLOB_PROTOCOL",
@@ -38,8 +38,8 @@ __all__ = [
     "LinkClosed",
     "PauseSettings",
     "Paused",
+    "PeerActivity",
     "SlotSettings",
     "SlowPeer",
-    "Standing",
     "open_edge",
 ]

@@ -16,7 +16,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.peer.peerstore import PeerStore
 from zeroconf import InterfaceChoice, Zeroconf
 
-from banyan_node.edge.stack import GuardedHost
+from banyan_node.edge.libp2p_host import GuardedHost
 
 
 async def discover(host: GuardedHost, found: Callable[[str], None], interfaces: Sequence[str]) -> None:

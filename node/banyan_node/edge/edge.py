@@ -6,8 +6,8 @@ leaves the other dial waiting until its own has succeeded or failed; the larger 
 returns that link. If a peer dials again while the link of its last dial stands, it has lost that link, and the new one
 replaces it. A link that this node dialled is probed first, and is kept if the peer answers.
 
-The supervisor. The host runs inside a loop. If it fails in spite of the guards in stack.py, all its links close, the
-events "host-down" and "host-up" are sent, and a new host listens on the same ports.
+The supervisor. The host runs inside a loop. If it fails in spite of the guards in libp2p_host.py, all its links close,
+the events "host-down" and "host-up" are sent, and a new host listens on the same ports.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
-from banyan_node.edge.addresses import host_of, split
+from banyan_node.edge.admission import Admission
 from banyan_node.edge.attempts import Attempt, why_failed
-from banyan_node.edge.blobs import BLOB_PROTOCOL, serve_blobs
+from banyan_node.edge.blob_streams import BLOB_PROTOCOL, serve_blobs
 from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
 from banyan_node.edge.discovery import discover
-from banyan_node.edge.door import Door
 from banyan_node.edge.heads import HeadsBridge
+from banyan_node.edge.libp2p_host import GuardedHost, GuardedSwarm, close_connection, make_host
 from banyan_node.edge.link import Buffers, Link
-from banyan_node.edge.stack import GuardedHost, GuardedSwarm, close_connection, make_host
-from banyan_node.media.lines import BlobAnswers
+from banyan_node.edge.multiaddrs import host_of, split
+from banyan_node.media.blob_peers import BlobAnswers
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.usage import CAUSE
 
@@ -50,7 +50,7 @@ class Edge:
 
     def __init__(self, config: EdgeConfig, throttle: Throttle | None = None) -> None:
         self.config, self.throttle = config, throttle or Throttle()
-        self.door = Door(config, self._tell)
+        self.door = Admission(config, self._tell)
         self.throttle.spare(self.door.slots.named)
         self.blobs: BlobAnswers | None = None
         self._asking = set[str]()
@@ -139,7 +139,7 @@ class Edge:
             raise EdgeError(f"{peer} does not take {protocol}: {type(error).__name__} {error}") from error
 
     async def _on_blob_stream(self, stream: Any) -> None:
-        """A linked peer asks for blobs. Runs inside the guard of stack.py, one stream a peer."""
+        """A linked peer asks for blobs. Runs inside the guard of libp2p_host.py, one stream a peer."""
         peer = str(stream.muxed_conn.peer_id)
         if self.blobs is None or self._standing(peer) is None or peer in self._asking:
             await stream.reset()
@@ -252,7 +252,7 @@ class Edge:
             self._tell(EdgeEvent("link-down", link.peer_id, str(link.closed)))
 
     async def _on_sync_stream(self, stream: Any) -> None:
-        """A peer opened the sync protocol. Runs inside the guard of stack.py, and lasts as long as the link."""
+        """A peer opened the sync protocol. Runs inside the guard of libp2p_host.py, and lasts as long as the link."""
         peer = str(stream.muxed_conn.peer_id)
         slot = self._swarm().slot_of.get(stream.muxed_conn, 0)
         link = self._make_link(stream, stream.swarm_conn, peer, inbound=True, slot=slot)

@@ -10,7 +10,7 @@ READ_SIZE = 64 * 1024
 WRITE_SIZE = 65_507
 
 
-class FrameReader:
+class LinkFrameReader:
     """Frames out of bytes that come in pieces. `len`: bytes that are not taken yet."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 
 from banyan_node.edge.config import EdgeError, EdgeEvent
-from banyan_node.edge.stack import GuardedHost
+from banyan_node.edge.libp2p_host import GuardedHost
 
 TOPIC = "/banyan/1/heads/"
 MAX_RPC = 64 * 1024

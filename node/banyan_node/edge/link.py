@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import trio
 
 from banyan_node.edge.config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
-from banyan_node.edge.frames import READ_SIZE, FrameReader, framed, pieces
+from banyan_node.edge.frames import READ_SIZE, LinkFrameReader, framed, pieces
 from banyan_node.workers.usage import Usage
 
 FRAME_OVERHEAD = 64
@@ -90,7 +90,7 @@ class Link:
         self._accepted = trio.Event()
         self._spoken = False
         """Whether a frame came that is not empty."""
-        self._reader = FrameReader()
+        self._reader = LinkFrameReader()
         self._frames: deque[bytes] = deque()
         self._handed = 0
         self._buffered = 0

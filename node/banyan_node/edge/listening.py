@@ -1,4 +1,4 @@
-"""Accepts connections no faster than accepting may use the processor (workers/doorstep.py).
+"""Accepts connections no faster than accepting may use the processor (workers/handshake_limiter.py).
 
 Beyond the system's queue, the systems of those who dial try again after a second or more. The task that listens has the
 throttle in its `CAUSE`.

@@ -21,9 +21,9 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
 from banyan_node.exporting.sinks import FolderSink, file_of, write_medium
 from banyan_reading.answers import PostView, ProfileView
-from banyan_reading.moments import edited_ms
+from banyan_reading.interaction_rules import InteractionRules
+from banyan_reading.post_times import edited_ms
 from banyan_reading.queries import Queries
-from banyan_reading.rules import Rules
 from banyan_reading.threads import below
 from banyan_schema import dates
 from banyan_schema.media import Media
@@ -104,7 +104,7 @@ class _Site:
     def __init__(self, q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSink) -> None:
         self._q, self._blobs, self._account, self._sink = q, blobs, account, sink
         self._names: dict[AccountId, str] = {}
-        self._blocked, self.rules = set(q.blocks(account)), Rules(q)
+        self._blocked, self.rules = set(q.blocks(account)), InteractionRules(q)
         self.name = self._name(account)
 
     def shown(self) -> Iterator[PostView]:

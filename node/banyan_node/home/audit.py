@@ -49,7 +49,7 @@ MENDED = "audit.mended"
 """What stands in the place of a line that a crash broke off: how many bytes, and their SHA-256."""
 
 
-class Acted(msgspec.Struct, frozen=True):
+class AuditLine(msgspec.Struct, frozen=True):
     """n: from 1, without gaps. at_ms: milliseconds since 1970. do: a method of the node, or what the door did. given:
     to what and how. refused, of: that the act with the number `of` was not done, and why. before: the SHA-256 of the
     line before, in hexadecimal."""
@@ -99,7 +99,7 @@ class AuditLog:
     def append(
         self, by: Actor, do: str, given: Mapping[str, Any], of: int | None = None, refused: str | None = None
     ) -> int:
-        """Writes a line, durably, and returns its number. of, refused: see `Acted`. Raises StorageError."""
+        """Writes a line, durably, and returns its number. of, refused: see `AuditLine`. Raises StorageError."""
         try:
             with self._locked():
                 end = self._end()
@@ -114,11 +114,11 @@ class AuditLog:
             raise StorageError(f"the audit log {self.folder} cannot be written ({why}), so nothing was done") from error
 
     def page(
-        self, after: int | None, before: int | None, limit: int, wanted: Callable[[Acted], bool]
-    ) -> tuple[list[Acted], int | None]:
+        self, after: int | None, before: int | None, limit: int, wanted: Callable[[AuditLine], bool]
+    ) -> tuple[list[AuditLine], int | None]:
         """Lines, and the number of the last one that was looked at; None if no more is there. after: the oldest first,
         behind that number; else the newest first, before the number `before`."""
-        found, last = list[Acted](), None
+        found, last = list[AuditLine](), None
         lines = self._forward(after) if after is not None else self._backward(before)
         for looked, (n, raw) in enumerate(lines):
             if len(found) == limit or looked == SCANNED:
@@ -261,21 +261,21 @@ def _next(
     end: _End, by: Actor, do: str, given: Mapping[str, Any], of: int | None = None, refused: str | None = None
 ) -> bytes:
     what, how = (do, _short(given), _cut(by.why)), (of, _cut(refused), end.head)
-    return _line(Acted(end.n + 1, time.time_ns() // 1_000_000, by.who, by.via, *what, *how))
+    return _line(AuditLine(end.n + 1, time.time_ns() // 1_000_000, by.who, by.via, *what, *how))
 
 
 def _hash(raw: bytes) -> str:
     return sha256(raw).hexdigest()
 
 
-def _read(raw: bytes) -> Acted | None:
+def _read(raw: bytes) -> AuditLine | None:
     try:
-        return msgspec.json.decode(raw, type=Acted)
+        return msgspec.json.decode(raw, type=AuditLine)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _line(one: Acted) -> bytes:
+def _line(one: AuditLine) -> bytes:
     raw = msgspec.json.encode(one)
     if len(raw) <= LONGEST:
         return raw

@@ -24,7 +24,7 @@ from banyan_node.home.values import (
     lacks_folder,
     why_no_socket,
 )
-from banyan_node.links.slots import SlotSettings
+from banyan_node.links.connection_slots import SlotSettings
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits

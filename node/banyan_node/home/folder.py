@@ -113,7 +113,7 @@ class Home(NamedTuple):
 
     @property
     def mended(self) -> Path:
-        """A report for people: the wrong entries that were dropped from the store (mending.py)."""
+        """A report for people: the wrong entries that were dropped from the store (log_check.py)."""
         return self.path / "store.mended"
 
     @property

@@ -25,7 +25,7 @@ import nacl.pwhash.argon2id as argon2id
 import nacl.secret
 
 from banyan_node.home.folder import write_private
-from banyan_node.home.words import Paper, read, spell
+from banyan_node.home.mnemonic import Paper, read, spell
 from banyan_node.operator_errors import (
     KeysExist,
     KeysExposed,
@@ -43,7 +43,7 @@ RECOVERY_SLOT = 1
 _MAX_FILE = 4096
 
 
-class Cost(NamedTuple):
+class PassphraseCost(NamedTuple):
     """The cost of one guess at the passphrase. ops: passes over the memory. memory: bytes."""
 
     ops: int
@@ -51,8 +51,8 @@ class Cost(NamedTuple):
 
 
 # 64 MiB, so that a small board can open its keys; the fourth pass compensates for some of the smaller memory.
-DEFAULT_COST = Cost(ops=4, memory=64 << 20)
-_DEAREST = Cost(ops=64, memory=argon2id.MEMLIMIT_SENSITIVE)  # a file that asks for more is damaged
+DEFAULT_COST = PassphraseCost(ops=4, memory=64 << 20)
+_DEAREST = PassphraseCost(ops=64, memory=argon2id.MEMLIMIT_SENSITIVE)  # a file that asks for more is damaged
 
 
 class Keys:
@@ -109,7 +109,7 @@ class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     box: bytes
 
 
-class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _PlainMaster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The master, unsealed. check: detects damage, which would otherwise silently give another identity."""
 
     master: bytes
@@ -119,7 +119,7 @@ class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _File(msgspec.Struct, frozen=True, omit_defaults=True):
     format: int
     sealed: _Sealed | None = None
-    plain: _Plain | None = None
+    plain: _PlainMaster | None = None
 
 
 class Keystore:
@@ -134,17 +134,19 @@ class Keystore:
         return f"Keystore({str(self.path)!r}, {'locked' if self.locked else 'unlocked'})"
 
     @classmethod
-    def create(cls, path: Path, passphrase: str | None = None, cost: Cost = DEFAULT_COST) -> "Keystore":
+    def create(cls, path: Path, passphrase: str | None = None, cost: PassphraseCost = DEFAULT_COST) -> "Keystore":
         """A new master, durable before it is returned. Raises KeysExist instead of overwriting another."""
         return cls._write_new(path, Keys(secrets.token_bytes(32)), passphrase, cost)
 
     @classmethod
-    def restore(cls, path: Path, words: str, passphrase: str | None = None, cost: Cost = DEFAULT_COST) -> "Keystore":
+    def restore(
+        cls, path: Path, words: str, passphrase: str | None = None, cost: PassphraseCost = DEFAULT_COST
+    ) -> "Keystore":
         """The master that the 24 words encode. Raises BadBackup, KeysExist."""
         return cls._write_new(path, keys_from_words(words), passphrase, cost)
 
     @classmethod
-    def _write_new(cls, path: Path, keys: Keys, passphrase: str | None, cost: Cost) -> "Keystore":
+    def _write_new(cls, path: Path, keys: Keys, passphrase: str | None, cost: PassphraseCost) -> "Keystore":
         file = _wrap(keys, passphrase, cost)
         try:
             write_private(path, msgspec.json.encode(file) + b"\n", replace=False)
@@ -186,7 +188,7 @@ class Keystore:
             self._keys = _unseal(self.path, sealed, passphrase)
         return self.keys
 
-    def renew(self, aside: Path, passphrase: str | None, cost: Cost = DEFAULT_COST) -> "Keystore":
+    def renew(self, aside: Path, passphrase: str | None, cost: PassphraseCost = DEFAULT_COST) -> "Keystore":
         """Replace the master by a new one; keep the old file as `aside`. Raises KeysExist if that exists."""
         try:
             os.link(self.path, aside)
@@ -199,7 +201,7 @@ class Keystore:
         write_private(self.path, msgspec.json.encode(file) + b"\n")
         return Keystore(self.path, file, keys)
 
-    def change_passphrase(self, new: str | None, cost: Cost = DEFAULT_COST) -> None:
+    def change_passphrase(self, new: str | None, cost: PassphraseCost = DEFAULT_COST) -> None:
         """Seal with another passphrase, or none. The new file is opened as a check before it replaces the old one."""
         keys = self.keys
         file = _wrap(keys, new, cost)
@@ -242,7 +244,7 @@ def keys_from_words(words: str) -> Keys:
     return Keys(read(words, Paper.BACKUP))
 
 
-def seal_paper(path: Path, words: str, passphrase: str, cost: Cost = DEFAULT_COST) -> None:
+def seal_paper(path: Path, words: str, passphrase: str, cost: PassphraseCost = DEFAULT_COST) -> None:
     """Writes the 24 words of an account to a new file, sealed as a keys file is. Raises BadBackup, FileExistsError,
     OSError."""
     file = _wrap(Keys(read(words, Paper.RECOVERY)), passphrase, cost)
@@ -260,9 +262,9 @@ def open_paper(path: Path, passphrase: str | None) -> str:
     return spell(keystore.unlock(passphrase)._master, Paper.RECOVERY)
 
 
-def _wrap(keys: Keys, passphrase: str | None, cost: Cost) -> _File:
+def _wrap(keys: Keys, passphrase: str | None, cost: PassphraseCost) -> _File:
     if passphrase is None:
-        return _File(FORMAT, plain=_Plain(keys._master, keys._check()))
+        return _File(FORMAT, plain=_PlainMaster(keys._master, keys._check()))
     if not passphrase:
         raise KeystoreError("The passphrase is empty; give one of at least one character, or choose to have none.")
     salt = secrets.token_bytes(argon2id.SALTBYTES)
@@ -286,7 +288,7 @@ def _unseal(path: Path, sealed: _Sealed, passphrase: str) -> Keys:
         raise _damaged(path, str(error)) from error
 
 
-def _open_plain(path: Path, plain: _Plain | None) -> Keys:
+def _open_plain(path: Path, plain: _PlainMaster | None) -> Keys:
     if plain is None or len(plain.master) != 32:
         raise _damaged(path, "the master is not 32 bytes")
     keys = Keys(plain.master)

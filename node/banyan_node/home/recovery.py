@@ -17,7 +17,7 @@ from nacl.bindings import crypto_sign_seed_keypair
 from banyan_crdt.ids import WriterKey, key_digest
 from banyan_crdt.ops import Slot
 from banyan_node.home.keystore import Keys
-from banyan_node.home.words import Paper, read, spell
+from banyan_node.home.mnemonic import Paper, read, spell
 from banyan_node.operator_errors import WrongWords
 
 GENERATIONS = 256
@@ -72,23 +72,23 @@ def rotation(words: str, following: bytes) -> tuple[bytes, bytes]:
     return seed, _digest(_seed(keys, generation + 1))
 
 
-class Moved(NamedTuple):
+class SlotKeys(NamedTuple):
     """What a slot moves to: the seed of a paper's first key, and the digest of the key after it."""
 
     seed: bytes
     following: bytes
 
 
-def first_root(words: str) -> Moved:
+def first_root(words: str) -> SlotKeys:
     """The first root key of a paper. Raises BadBackup."""
     keys = _keys(words)
-    return Moved(_root(keys, 0), _digest(_root(keys, 1)))
+    return SlotKeys(_root(keys, 0), _digest(_root(keys, 1)))
 
 
-def first_recovery(words: str) -> Moved:
+def first_recovery(words: str) -> SlotKeys:
     """The first recovery key of a paper. Raises BadBackup."""
     keys = _keys(words)
-    return Moved(_seed(keys, 0), _digest(_seed(keys, 1)))
+    return SlotKeys(_seed(keys, 0), _digest(_seed(keys, 1)))
 
 
 def next_root(words: str, following: bytes) -> bytes | None:

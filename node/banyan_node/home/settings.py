@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 
 import msgspec
 
-from banyan_node.home.agreement import Disagreement, disagreements
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
+from banyan_node.home.setting_conflicts import SettingConflict, disagreements
 from banyan_node.home.values import SIZE, Check, PathCheck, size_of_text
 from banyan_node.operator_errors import ConfigError
 
@@ -120,7 +120,7 @@ def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, s
     return settings
 
 
-def _sentence(settings: Settings, wrong: Disagreement) -> str:
+def _sentence(settings: Settings, wrong: SettingConflict) -> str:
     said = [f"{name} ({settings.sources[name].where})" for name in wrong.names]
     if len(said) == 1:
         return f"{said[0]} cannot be used: {wrong.why}."

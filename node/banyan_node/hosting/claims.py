@@ -25,7 +25,7 @@ from banyan_crdt.ids import AccountId, EntryId, account_to_text, key_digest
 from banyan_node.context import Context, Search
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.home.recovery import first_digests
-from banyan_node.hosting import erasing, hosted
+from banyan_node.hosting import erasure, hosted
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import CLOSED, OWN_NAMED, RESTORING, UNCLAIMED, UNNAMED, WRONG_PAPER
 
@@ -40,7 +40,7 @@ RECOVERIES = 8
 _log = logging.getLogger(__name__)
 
 
-def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
+def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.LocalAccount]:
     """Those of `accounts` that this master secret opened and that were not yet known as hosted here. Those that left
     are hosted here no longer."""
     search, found = ctx.claims, []
@@ -65,9 +65,9 @@ def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
     return found
 
 
-def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> list[hosted.Hosted]:
+def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> list[hosted.LocalAccount]:
     """Compares the unmatched roots with AHEAD more indices, and repeats this while one matches."""
-    found: list[hosted.Hosted] = []
+    found: list[hosted.LocalAccount] = []
     while True:
         _derive(ctx, search, hosted.next_index(ctx) + AHEAD)
         ours = [(root, account) for root, account in unknown.items() if root in search.digests]
@@ -90,11 +90,11 @@ def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
     """Whether a user took the account elsewhere, or it is erased here. The own account never leaves: who cut it off is
     a thief."""
     control = hosted.control_of(ctx, account)
-    if erasing.is_begun(ctx.store, account, control):
+    if erasure.is_begun(ctx.store, account, control):
         return True
     if index == hosted.OWN_INDEX or ctx.device.key not in control.cuts:
         return False
-    home = hosted.Hosted(account, index, "")
+    home = hosted.LocalAccount(account, index, "")
     return hosted.key_here(ctx, home, ROOT_SLOT, control.keys[ROOT_SLOT].current) is None
 
 
@@ -102,13 +102,13 @@ def _is_closed(ctx: Context, account: AccountId, index: int) -> bool:
     return index != hosted.OWN_INDEX and hosted.control_of(ctx, account).closed
 
 
-def _claim(ctx: Context, account: AccountId, index: int) -> hosted.Hosted:
+def _claim(ctx: Context, account: AccountId, index: int) -> hosted.LocalAccount:
     own, named = hosted.me(ctx), OWN_NAMED.get(ctx.store)
     mine = index == hosted.OWN_INDEX and (own is None or _since(ctx, account) > _since(ctx, own))
     if named is not None:
         mine = account == named
     UNNAMED.put(ctx.store, account, True)
-    return hosted.note(ctx, hosted.Hosted(account, index, ""), mine)
+    return hosted.note(ctx, hosted.LocalAccount(account, index, ""), mine)
 
 
 def _derive(ctx: Context, search: Search, upto: int) -> None:

@@ -16,16 +16,16 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, EntryId
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
+from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import why_gone
-from banyan_node.hosting.writing import append
-from banyan_node.media.naming import Drafted, drafted_of
+from banyan_node.media.blob_references import DraftBlob, drafted_of
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView
-from banyan_reading.grouped import group_of
+from banyan_reading.groups import group_of
+from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.queries import Queries
-from banyan_reading.rules import Rules
-from banyan_schema.privately import Draft
+from banyan_schema.private_kinds import PrivateDraft
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target, post_key, write_post
 from banyan_schema.social.post import LAYOUT
@@ -40,22 +40,22 @@ LATE_MS = 300_000
 LOOK_MS = 24 * 3_600_000
 
 
-def draft_of(ctx: Context, account: AccountId, name: bytes) -> Draft | None:
+def draft_of(ctx: Context, account: AccountId, name: bytes) -> PrivateDraft | None:
     """The draft of this id."""
-    return private.of(ctx, account).get(Draft(name, b""))
+    return sealed_writer.of(ctx, account).get(PrivateDraft(name, b""))
 
 
-def post_in(draft: Draft) -> Post | None:
+def post_in(draft: PrivateDraft) -> Post | None:
     """What it would say; None if a newer program wrote it."""
     return LAYOUT.decode(draft.post)
 
 
-def blobs_of(draft: Draft) -> list[BlobRoot]:
+def blobs_of(draft: PrivateDraft) -> list[BlobRoot]:
     """The blobs that it names, previews first, each once."""
     return [BlobRoot(root) for root in SOCIAL.blobs_in(POST, draft.post)]
 
 
-def plan(ctx: Context, account: AccountId, draft: Draft, now_ms: int) -> None:
+def plan(ctx: Context, account: AccountId, draft: PrivateDraft, now_ms: int) -> None:
     """Notes when it is due, or that it is not, and which blobs are kept for it."""
     key = account + draft.id
     _keep(ctx, account, draft, now_ms)
@@ -65,9 +65,9 @@ def plan(ctx: Context, account: AccountId, draft: Draft, now_ms: int) -> None:
         ctx.store.set_due(Work.PUBLISH, key, draft.due_ms)
 
 
-def _keep(ctx: Context, account: AccountId, draft: Draft, now_ms: int) -> None:
+def _keep(ctx: Context, account: AccountId, draft: PrivateDraft, now_ms: int) -> None:
     for root in blobs_of(draft):
-        ctx.store.set_due(Work.KEEP, Drafted(root, account, draft.id).key, now_ms + LOOK_MS)
+        ctx.store.set_due(Work.KEEP, DraftBlob(root, account, draft.id).key, now_ms + LOOK_MS)
 
 
 def keep_all(ctx: Context, account: AccountId, now_ms: int) -> None:
@@ -75,19 +75,19 @@ def keep_all(ctx: Context, account: AccountId, now_ms: int) -> None:
     granted = ctx.store.grants(account)
     if granted is None or ctx.device.key not in granted.grants:
         return
-    for draft in private.of(ctx, account).all(Draft):
+    for draft in sealed_writer.of(ctx, account).all(PrivateDraft):
         _keep(ctx, account, draft, now_ms)
 
 
-def let_go(ctx: Context, account: AccountId, draft: Draft) -> None:
+def let_go(ctx: Context, account: AccountId, draft: PrivateDraft) -> None:
     """Notes that it is not due, and that nothing is kept for it."""
     key = account + draft.id
     ctx.store.drop_due(Work.PUBLISH, key)
     for root in blobs_of(draft):
-        ctx.store.drop_due(Work.KEEP, Drafted(root, account, draft.id).key)
+        ctx.store.drop_due(Work.KEEP, DraftBlob(root, account, draft.id).key)
 
 
-def lacking(blobs: BlobStore, draft: Draft) -> int:
+def lacking(blobs: BlobStore, draft: PrivateDraft) -> int:
     """How many of the blobs that it names are not here whole: another device has them."""
     return sum(held is None or not held.whole for held in map(blobs.find, blobs_of(draft)))
 
@@ -110,12 +110,12 @@ def why_not(q: Queries, account: AccountId, said: Post, now_ms: int) -> str | No
 
 def why_refused(q: Queries, account: AccountId, said: Post) -> str | None:
     """Why an account may not answer or quote what a post answers or quotes. A sentence."""
-    rules, quotes = Rules(q), () if said.quote is None else (said.quote,)
+    rules, quotes = InteractionRules(q), () if said.quote is None else (said.quote,)
     return rules.why_not(account, "answers", said.reply or ()) or rules.why_not(account, "quotes", quotes)
 
 
 def publish(
-    ctx: Context, account: AccountId, draft: Draft, now: float, at_ms: int | None = None
+    ctx: Context, account: AccountId, draft: PrivateDraft, now: float, at_ms: int | None = None
 ) -> tuple[Target, EntryId]:
     """Publishes it and takes it back, in one entry. at_ms: the time that it claims; default: now. Raises CallError,
     Refused."""
@@ -123,7 +123,7 @@ def publish(
     if said is None:
         raise CallError("refused", "The draft was written by a newer version of this program; update it.", 409)
     key: CellKey = post_key(hosted.salt_of(ctx, account), draft.id)
-    gone = private.taking_back(ctx, account, [draft])
+    gone = sealed_writer.taking_back(ctx, account, [draft])
     q, now_ms = ctx.queries(), ctx.replica.wall_ms(now)
     there = q.live(account, Put(POST, key, (), None))
     if there and not _says(q.post(Target(account, key)), said):

@@ -6,7 +6,7 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
 from banyan_node.hosting.visibility import not_shown
 from banyan_node.operator_errors import CallError
-from banyan_reading.grouped import GroupView, group_of
+from banyan_reading.groups import GroupView, group_of
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP

@@ -55,7 +55,7 @@ class KeySlots(Protocol):
     def slot(self, index: int, slot: int, generation: int) -> Signer: ...
 
 
-class Hosted(NamedTuple):
+class LocalAccount(NamedTuple):
     """An account hosted here. `number` is the index of its keys."""
 
     account: AccountId
@@ -63,7 +63,7 @@ class Hosted(NamedTuple):
     name: str
 
 
-def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: Slot | None = None) -> Hosted:
+def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: Slot | None = None) -> LocalAccount:
     """Opens an account with a new index and grants this node's device. The caller announces it.
 
     recovery: the commitment of its recovery slot; None: see `_recovery`.
@@ -77,7 +77,7 @@ def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: S
         now_ms,
         [recovery or _recovery(ctx, index)],
     )
-    return note(ctx, Hosted(account, index, name), mine)
+    return note(ctx, LocalAccount(account, index, name), mine)
 
 
 def _recovery(ctx: Context, index: int) -> Slot:
@@ -92,10 +92,10 @@ def _recovery(ctx: Context, index: int) -> Slot:
     return Slot(digest(ctx, index, RECOVERY_SLOT, 0), digest(ctx, index, RECOVERY_SLOT, 1))
 
 
-def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
+def note(ctx: Context, hosted: LocalAccount, mine: bool) -> LocalAccount:
     store = ctx.store
     _index(ctx, hosted)
-    local.HOSTED.put(store, hosted.account, local.HostedRow(hosted.number, hosted.name))
+    local.HOSTED.put(store, hosted.account, local.HostedNumber(hosted.number, hosted.name))
     store.set_due(Work.CHECKPOINT, hosted.account, 0)  # a restored account may have grown before it was found
     if hosted.name:
         local.HOSTED_NAMES.put(store, _name_key(hosted.name), hosted.account)
@@ -128,7 +128,7 @@ def was_of_erased(store: StoreReader, recovery: Slot) -> bool:
     return local.ERASED_RECOVERY_KEYS.has(store, recovery.current)
 
 
-def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
+def _moved(ctx: Context, home: LocalAccount, slot: Slot) -> bool:
     """Whether the recovery key is none that this node can make: it was moved to paper."""
     return key_here(ctx, home, RECOVERY_SLOT, slot.current) is None
 
@@ -163,9 +163,9 @@ def beginning(ctx: Reads, name: str) -> Iterator[AccountId]:
     return (account for _, account in local.HOSTED_NAMES.rows(ctx.store, _name_key(name)))
 
 
-def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
+def hosted(ctx: Reads, account: AccountId) -> LocalAccount | None:
     row = local.HOSTED.get(ctx.store, account)
-    return None if row is None else Hosted(account, *row)
+    return None if row is None else LocalAccount(account, *row)
 
 
 def is_hosted(store: StoreReader, account: AccountId) -> bool:
@@ -177,11 +177,11 @@ def ids(ctx: Reads) -> list[AccountId]:
     return [*local.HOSTED.keys(ctx.store)]
 
 
-def all_hosted(ctx: Reads) -> list[Hosted]:
-    return sorted((Hosted(account, *row) for account, row in local.HOSTED.rows(ctx.store)), key=_at)
+def all_hosted(ctx: Reads) -> list[LocalAccount]:
+    return sorted((LocalAccount(account, *row) for account, row in local.HOSTED.rows(ctx.store)), key=_at)
 
 
-def _index(ctx: Context, new: Hosted) -> None:
+def _index(ctx: Context, new: LocalAccount) -> None:
     """Updates the index and the count; the first call also indexes what an older program noted."""
     store = ctx.store
     if local.HOSTED_COUNT.get(store) is None:
@@ -197,7 +197,7 @@ def _index(ctx: Context, new: Hosted) -> None:
     local.HOSTED_AT.put(store, _at(new), True)
 
 
-def _at(home: Hosted) -> tuple[int, AccountId]:
+def _at(home: LocalAccount) -> tuple[int, AccountId]:
     return home.number, home.account
 
 
@@ -207,7 +207,7 @@ def count(ctx: Reads) -> int:
     return len(all_hosted(ctx)) if found is None else found
 
 
-def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
+def page(ctx: Reads, after: AccountId | None, limit: int) -> list[LocalAccount]:
     """The accounts hosted here, ordered by key index. Raises CallError if `after` is not one of them."""
     last = None if after is None else hosted(ctx, after)
     if after is not None and last is None:
@@ -261,7 +261,7 @@ def later_roots(control: Control) -> list[bytes]:
     return [root for entry in reversed(control.path) for root in roots_in(entry)]
 
 
-def is_renewed(slots: KeySlots, control: Control, home: Hosted) -> bool:
+def is_renewed(slots: KeySlots, control: Control, home: LocalAccount) -> bool:
     """Whether no root key of the account ever came from the current master, which a thief may have otherwise."""
     had = [init_of(control.path[0]).slots[ROOT_SLOT].current, *later_roots(control)]
     return key_digest(slots.slot(home.number, ROOT_SLOT, 0).key) not in had
@@ -324,7 +324,7 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
     raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
 
 
-def key_here(slots: KeySlots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
+def key_here(slots: KeySlots, home: LocalAccount, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
     """(signer, generation) of the key whose digest is `wanted`, if this node can make it."""
     first = slots.slot(home.number, slot, 0)
     if (first.key, wanted) in _ELSEWHERE:

@@ -1,7 +1,8 @@
 """Which accounts a node of chosen accounts holds (`interest.mode` follows), the most important first (reach.py).
 
-Follows are read once, and again of accounts that were touched since (banyan_storage.views.touched): of own accounts at
-each look, of others once a minute. So an account that changes its follows all the time costs little, here and at peers.
+Follows are read once, and again of accounts that were touched since (banyan_storage.views.invalidation): of own
+accounts at each look, of others once a minute. So an account that changes its follows all the time costs little, here
+and at peers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from banyan_node.hosting.reach import Reach
 from banyan_reading.queries import Queries, queries
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, RESTORING
-from banyan_storage.views import touched
+from banyan_storage.views import invalidation
 
 if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
@@ -35,7 +36,7 @@ from banyan_crdt.control import resolve_control
 from banyan_crdt.ids import Head, LogId, account_to_text, control_log, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
 from banyan_node.moderation import copies
-from banyan_replica.intake.prices import ENTRY_PRICE, OP_PRICE, PART_PRICE
+from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
 
 if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
@@ -52,7 +53,7 @@ FAR_LOOKS = 12
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """Tells the replica which accounts it holds, for as long as the node runs."""
-    chosen, interest, told = context.settings.config.interest, Interest(context), object()
+    chosen, interest, told = context.settings.config.interest, AccountChoice(context), object()
     while chosen.mode == "follows":
         await trio.sleep(LOOK_S)
         with suppress(ViewBuilding):  # follows are unknown until the view is built
@@ -64,7 +65,7 @@ async def follow(worker: Worker[Context], context: Context) -> None:
 
 def hold(ctx: Context, now: float) -> None:
     """Tells the replica which accounts it holds now. Raises ViewBuilding."""
-    interest = Interest(ctx)
+    interest = AccountChoice(ctx)
     _hold(None if holds_all(ctx) else interest.of(ctx.queries()), interest.near, ctx, now)
 
 
@@ -84,7 +85,7 @@ def _hold(found: tuple[AccountId, ...] | None, near: int, context: Context, now:
     context.replica.set_interest(held, now, beyond)
 
 
-class Interest:
+class AccountChoice:
     """Of one store. One thread at a time."""
 
     def __init__(self, ctx: Context) -> None:
@@ -108,9 +109,9 @@ class Interest:
 
     def of(self, q: Queries) -> tuple[AccountId, ...]:
         q.need("relations")
-        last, changes = touched.last(q.reader.txn), None
+        last, changes = invalidation.last(q.reader.txn), None
         if 0 <= self._at <= last:
-            changes = touched.changes(q.reader.txn, self._at)
+            changes = invalidation.changes(q.reader.txn, self._at)
         now = None if changes is None else {number for change in changes for number in change.accounts}
         self._at, far = last, self._looks % FAR_LOOKS == 0
         self._looks += 1
@@ -231,7 +232,7 @@ def go_on(ctx: Context, now: float) -> bool:
 #
 # An account that leaves the chosen ones counts as a stranger's from then on, and what is counted is noted in the store.
 # So it is known after a restart what is to be erased; and what was imported from an archive stays. Who names an account
-# of this node is held further (sync/notices.py), as a stranger.
+# of this node is held further (sync/notice_exchange.py), as a stranger.
 
 log = structlog.get_logger("banyan")
 EVICTION_LOOK_S = 2.0
@@ -246,14 +247,14 @@ EVICTED_AT_ONCE = 1_000
 
 async def run(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
-    evicting = Evicting()
+    evicting = AccountEviction()
     while context.settings.config.interest.mode == "follows":
         await trio.sleep(EVICTION_LOOK_S)
         while await worker.call(evicting.step):
             await trio.sleep(evicting.took_s * PAUSE)
 
 
-class Evicting:
+class AccountEviction:
     """On the replica's thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -334,7 +335,7 @@ NUMBERS_S = 5.0
 among the followers so much later."""
 
 
-class Wanted:
+class LocalDemand:
     """Asked on the store's thread, for every account that strangers name."""
 
     def __init__(self, ctx: Context, clock: Callable[[], float] = time.monotonic) -> None:

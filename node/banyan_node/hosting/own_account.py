@@ -18,11 +18,11 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.ops import Close, Cut, Drop, Grant, Op, Recover, Rotate, decode_body
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted
-from banyan_node.workers.published import Here
-from banyan_replica.intake.own import own_tips
+from banyan_node.workers.publisher import LocalIdentity
+from banyan_replica.intake.own_tips import own_tips
 
 
-def trouble(at: hosted.Reads, here: Here) -> str | None:
+def trouble(at: hosted.Reads, here: LocalIdentity) -> str | None:
     """What is wrong, in a sentence without a full stop. None: nothing, or this node has no own account."""
     me = hosted.me(at)
     home = None if me is None else hosted.hosted(at, me)
@@ -31,7 +31,7 @@ def trouble(at: hosted.Reads, here: Here) -> str | None:
     return _of_control_log(at, here, me, home) or _of_own_logs(at, here, me, home)
 
 
-def _of_control_log(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Hosted) -> str | None:
+def _of_control_log(at: hosted.Reads, here: LocalIdentity, me: AccountId, home: hosted.LocalAccount) -> str | None:
     tips = own_tips(at.store, control_log(me))
     if _is_plainly_ours(at, here, me, tips):
         return None
@@ -47,7 +47,7 @@ def _of_control_log(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Ho
     return f"this node no longer controls its own account: {what}; {_remedy(control, here, home, undo)}"
 
 
-def _of_own_logs(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Hosted) -> str | None:
+def _of_own_logs(at: hosted.Reads, here: LocalIdentity, me: AccountId, home: hosted.LocalAccount) -> str | None:
     """What was written with this node's key and not here. A restored home does not know what it wrote before: that is
     all older than the first entry of its own."""
     written, foreign, since = list[tuple[LogId, Head]](), list[tuple[LogId, Head]](), list[Time]()
@@ -77,7 +77,7 @@ def _entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count:,} entries"
 
 
-def _remedy(control: Control, here: Here, home: hosted.Hosted, undo: str = "") -> str:
+def _remedy(control: Control, here: LocalIdentity, home: hosted.LocalAccount, undo: str = "") -> str:
     renew = "" if hosted.is_renewed(here, control, home) else "`banyan down`, `banyan keys renew`, "
     return (
         f"if that was not you, {renew}`banyan account recover{undo}`, and `banyan account drop` removes what "
@@ -85,7 +85,7 @@ def _remedy(control: Control, here: Here, home: hosted.Hosted, undo: str = "") -
     )
 
 
-def _is_plainly_ours(at: hosted.Reads, here: Here, me: AccountId, tips: Sequence[EntryId]) -> bool:
+def _is_plainly_ours(at: hosted.Reads, here: LocalIdentity, me: AccountId, tips: Sequence[EntryId]) -> bool:
     """A cheap test that reads no control log: its last entry was written here, and this node may write."""
     head, rights = at.store.head(control_log(me)), at.store.grants(me)
     if rights is None or rights.closed or head.flag or head.id not in tips:
@@ -104,7 +104,7 @@ def _written_here(entries: Sequence[Entry], tips: Sequence[EntryId]) -> set[Entr
     return found
 
 
-def _what(control: Control, foreign: Sequence[Entry], here: Here, home: hosted.Hosted) -> str | None:
+def _what(control: Control, foreign: Sequence[Entry], here: LocalIdentity, home: hosted.LocalAccount) -> str | None:
     """Why this node does not control the account, or None. foreign: entries of the path that it did not write. A
     restored home wrote none, so then `foreign` is the whole path, and entries of the owner are among them."""
     if control.frozen:

@@ -17,10 +17,10 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, Ref, WriterKey
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
+from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, read_withheld
-from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target
-from banyan_storage.local_tables import HEARSAY, STATED, STATED_CONTENT, Stated
+from banyan_storage.local_tables import HEARSAY, STATED, STATED_CONTENT, PeerStatement
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 
@@ -85,6 +85,6 @@ def _hearsay(store: Store, more: int = 0) -> int:
     return known
 
 
-def _stated(counts: bool, said: Withheld) -> Stated:
+def _stated(counts: bool, said: Withheld) -> PeerStatement:
     order, basis, scope = (text[: None if counts else HEARSAY_LENGTH] for text in (said.order, said.basis, said.scope))
-    return Stated(counts, said.platform, order, basis, scope, said.time_ms, said.expires_ms or 0)
+    return PeerStatement(counts, said.platform, order, basis, scope, said.time_ms, said.expires_ms or 0)

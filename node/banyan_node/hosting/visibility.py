@@ -9,22 +9,22 @@ from functools import cache
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Coll, WriterKey
-from banyan_node.hosting.vault import Private
+from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity, relations
-from banyan_reading.grouped import group_of
+from banyan_reading.channels import channel_of, subscriptions
+from banyan_reading.events import event_of
+from banyan_reading.groups import group_of
 from banyan_reading.identity import verified
-from banyan_reading.noticed import Noticed
+from banyan_reading.interaction_rules import Act, InteractionRules
+from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.rules import Act, Rules
-from banyan_reading.scheduled import event_of
-from banyan_reading.series import channel_of, subscriptions
-from banyan_reading.visibility import ListRule, Place, PostFacts, Verdict, Viewer, visible, word_filters
+from banyan_reading.visibility import ListRule, PostFacts, Verdict, Viewer, ViewPlace, visible, word_filters
 from banyan_schema import dates
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_schema.privately import AccountList, Filter, FollowWish, Member, Mute
+from banyan_schema.private_kinds import AccountList, Filter, FollowWish, ListMember, Mute
 from banyan_schema.social import POST, post_to_text
 from banyan_storage.local_tables import STATED, WITHHELD
 
@@ -36,10 +36,10 @@ class Visibility:
     def __init__(
         self,
         viewer: Viewer | None,
-        private: Private,
+        private: PrivateData,
         limited: Collection[AccountId],
-        rules: Rules,
-        where: Place,
+        rules: InteractionRules,
+        where: ViewPlace,
         now_ms: int,
     ) -> None:
         self.viewer, self.rules, self.now_ms = viewer, rules, now_ms
@@ -53,7 +53,8 @@ class Visibility:
         first: Target | None = None,
         quoted: Target | None = None,
     ) -> Verdict:
-        """blocked: by who opened the conversation, or wrote what is quoted. first, quoted: see `Rules.of`."""
+        """blocked: by who opened the conversation, or wrote what is quoted. first, quoted: see
+        `InteractionRules.of`."""
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
         limited = [one for one in (author, by) if one and one in self._limited] if self._limited else ()
         refused = self.rules.of(view, first, quoted)
@@ -84,7 +85,7 @@ class Visibility:
         """The same, and what the reader wants in one of its lists."""
         assert self.viewer is not None
         found = self._private.get(AccountList(name, ""))
-        members = {AccountId(one.account) for one in self._private.all(Member) if one.list == name}
+        members = {AccountId(one.account) for one in self._private.all(ListMember) if one.list == name}
         replies, own = None if found is None else found.replies, self.viewer.account
         follows = [one for one in q.follows(own) if not self.hides(one)] if replies == "followed" else []
         rule = ListRule.of(own, members, replies, follows)
@@ -104,7 +105,7 @@ class Visibility:
         return self._private.has("quiet", root.raw)
 
 
-def read_viewer(q: Queries, account: AccountId, held: Private) -> Viewer:
+def read_viewer(q: Queries, account: AccountId, held: PrivateData) -> Viewer:
     """Without lists, and without whom it follows."""
     return Viewer(
         account,
@@ -116,10 +117,10 @@ def read_viewer(q: Queries, account: AccountId, held: Private) -> Viewer:
     )
 
 
-def on_exclusive_lists(held: Private) -> set[AccountId]:
+def on_exclusive_lists(held: PrivateData) -> set[AccountId]:
     """The accounts on lists that keep their posts out of the home timeline."""
     lists = {one.id for one in held.all(AccountList) if one.exclusive}
-    return {AccountId(one.account) for one in held.all(Member) if one.list in lists} if lists else set()
+    return {AccountId(one.account) for one in held.all(ListMember) if one.list in lists} if lists else set()
 
 
 # Why a post is not shown: its author deleted it, this node withholds or hides it, or it is not held.
@@ -148,7 +149,7 @@ class WithheldBy(NamedTuple):
         return f"withheld by {who}: {said or 'no reason given'}"
 
 
-class Gone(NamedTuple):
+class PostAbsence(NamedTuple):
     """word: deleted, withheld, hidden or unknown. sentence: says it of "this post", without a full stop. withheld: by
     which order it is."""
 
@@ -157,10 +158,10 @@ class Gone(NamedTuple):
     withheld: WithheldBy | None = None
 
 
-def why_gone(q: Queries, target: Target) -> Gone:
+def why_gone(q: Queries, target: Target) -> PostAbsence:
     """The reason for a post that is not shown."""
     if q.is_dead(target.account, POST, target.key):
-        return Gone("deleted", "deleted by its author")
+        return PostAbsence("deleted", "deleted by its author")
     said, now_ms = STATED.get(q.reader, target), time.time_ns() // 1_000_000
     if said is not None and said.until_ms and said.until_ms <= now_ms:
         said = None
@@ -170,12 +171,12 @@ def why_gone(q: Queries, target: Target) -> Gone:
     elif said is not None and said.counts:
         withheld = WithheldBy(*said[1:])
     if withheld is not None:
-        return Gone("withheld", withheld.sentence, withheld)
+        return PostAbsence("withheld", withheld.sentence, withheld)
     if q.is_hidden(target):
-        return Gone("hidden", "hidden by the moderators of this node")
+        return PostAbsence("hidden", "hidden by the moderators of this node")
     if said is not None:
-        return Gone("unknown", f"{UNKNOWN}; {said.by.hex()[:16]}, whom nobody here named, says: {said.order}")
-    return Gone("unknown", UNKNOWN)
+        return PostAbsence("unknown", f"{UNKNOWN}; {said.by.hex()[:16]}, whom nobody here named, says: {said.order}")
+    return PostAbsence("unknown", UNKNOWN)
 
 
 def not_shown(q: Queries, coll: Coll, target: Target, what: str, ended: str) -> CallError:
@@ -211,7 +212,7 @@ def heard(
     before: bytes | None = None,
     kinds: Collection[Notice] = NOTICES,
     gone: PutAway = NOTHING,
-) -> Iterator[tuple[bytes, Noticed | None]]:
+) -> Iterator[tuple[bytes, Notification | None]]:
     """(place, what is told), the newest first; None in the place of what is not, so that a caller can stop. visibility:
     of the account. trusted: whose word on official channels counts. before: the place of the last one of the page
     before. gone: what it put away."""
@@ -240,7 +241,7 @@ def heard(
             yield place, None
 
 
-def _is_quiet(q: Queries, visibility: Visibility, one: Noticed) -> bool:
+def _is_quiet(q: Queries, visibility: Visibility, one: Notification) -> bool:
     """Whether it is of a conversation of which the account wants to hear nothing. A poll that ended is told always."""
     for target in (one.post, one.about):
         said = None if target is None or one.what == "poll_ended" else q.post(target)
@@ -249,7 +250,7 @@ def _is_quiet(q: Queries, visibility: Visibility, one: Noticed) -> bool:
     return False
 
 
-def _is_refused(rules: Rules, one: Noticed) -> bool:
+def _is_refused(rules: InteractionRules, one: Notification) -> bool:
     """Whether it is a quote or a repost that the account does not want. Of an answer its own post says so."""
     acts: dict[Notice, Act] = {"quote": "quotes", "repost": "reposts"}
     act = acts.get(one.what)
@@ -259,7 +260,7 @@ def _is_refused(rules: Rules, one: Noticed) -> bool:
 def _may(
     q: Queries,
     account: AccountId,
-    one: Noticed,
+    one: Notification,
     official: Callable[[AccountId], bool],
     channels: Container[Target],
 ) -> bool:

@@ -17,9 +17,9 @@ from banyan_crdt.errors import Reason
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_checkpoint, is_control
 from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
-from banyan_node.links.grounds import NETWORKS
-from banyan_node.workers.published import Here, Published
-from banyan_replica.view import LinkView
+from banyan_node.links.peer_independence import NETWORKS
+from banyan_node.workers.publisher import LocalIdentity, PublishedState
+from banyan_replica.status import LinkView
 from banyan_replica.wire import NAME_BYTES
 from banyan_storage.errors import ViewBuilding
 
@@ -46,7 +46,7 @@ REFUSED: dict[Reason, str] = {
 """Why entries are not taken, and what to do, for each reason; empty: the sentence of the refusal says it."""
 
 
-def doubt(at: Reads, here: Here, seen: Published) -> str | None:
+def doubt(at: Reads, here: LocalIdentity, seen: PublishedState) -> str | None:
     """Why this node cannot know that it is complete, in a sentence without a full stop; None if it can."""
     if claims.restoring(at):
         return f"the accounts of restored keys are still being searched{_itself(here, seen)}"
@@ -76,7 +76,7 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
     return _held_by_nobody(at, seen)
 
 
-def _held_by_nobody(at: Reads, seen: Published) -> str | None:
+def _held_by_nobody(at: Reads, seen: PublishedState) -> str | None:
     """A sentence if no linked peer holds an account that this node holds, or that people at a node of chosen accounts
     follow: then it agrees with its peers, and they cannot know what that account wrote since."""
     compared = [link.names for link in seen.links if link.compared]
@@ -110,7 +110,7 @@ def _any_has(told: Iterable[Container[bytes]], account: AccountId) -> bool:
     return any(account[:NAME_BYTES] in names for names in told)
 
 
-def _refused(at: Reads, seen: Published) -> str | None:
+def _refused(at: Reads, seen: PublishedState) -> str | None:
     """What is not taken though peers have it, and why: for the reason that keeps most entries away."""
     lacking = {log: (why, lag(log, at.store.head(log), length)) for log, (why, length) in seen.refused.items()}
     by_reason = Counter[Reason]()
@@ -128,7 +128,7 @@ def _refused(at: Reads, seen: Published) -> str | None:
     return f"{entries(n)} of {account_to_text(accounts[0])}{others}, which peers have, {are} not taken: {said}"
 
 
-def _named_ahead(at: Reads, seen: Published) -> str | None:
+def _named_ahead(at: Reads, seen: PublishedState) -> str | None:
     """A sentence if a linked peer that the operator named does not agree with this node yet."""
     named = [link for link in seen.links if link.named and link.greeted]
     if not named:
@@ -153,11 +153,11 @@ def lag(log: LogId, mine: Head, claimed: int) -> int:
     return min(lacking, 1) if is_checkpoint(log) else lacking
 
 
-def _linked(seen: Published) -> bool:
+def _linked(seen: PublishedState) -> bool:
     return any(link.greeted for link in seen.links)
 
 
-def _itself(here: Here, seen: Published) -> str:
+def _itself(here: LocalIdentity, seen: PublishedState) -> str:
     """Says so if no peer is connected and all that the node is to dial is itself: whoever restores keys may name the
     node that they came from, which may still run."""
     named = here.settings.config.node.bootstrap

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.edge import Link
-from banyan_node.workers.ahead import SLICE, Ahead
+from banyan_node.workers.fair_queue import JobOwner
+from banyan_node.workers.frame_preparer import SLICE, FramePreparer
 from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import TAKE_BYTES, Worker
 from banyan_replica.gossip.frames import brings_messages
 from banyan_replica.gossip.pushes import relays, without_messages
-from banyan_replica.intake.prepare import Prepared
+from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import Backlog, Lane
 from banyan_replica.wire import is_gossip, is_lasting
 
@@ -43,11 +43,17 @@ SHORTEST = 160
 """No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 
 
-class Incoming:
+class LinkReceiver:
     """Hands the frames of one link over. What a link brought before its end is read too, unless it only asks."""
 
     def __init__(
-        self, link: Link, whose: Whose, backlog: Backlog, ahead: Ahead, worker: Worker[Context], throttle: Throttle
+        self,
+        link: Link,
+        whose: JobOwner,
+        backlog: Backlog,
+        ahead: FramePreparer,
+        worker: Worker[Context],
+        throttle: Throttle,
     ) -> None:
         self._link, self._whose, self._backlog, self._ahead = link, whose, backlog, ahead
         self._worker, self._throttle = worker, throttle
@@ -122,7 +128,7 @@ class Incoming:
             self._losing = True
             self._worker.post(self._lost, whose=self._whose, lane=Lane.FIRST)
 
-    def _post(self, frame: bytes, begun: Future[Prepared] | None, lane: Lane) -> None:
+    def _post(self, frame: bytes, begun: Future[PreparedFrame] | None, lane: Lane) -> None:
         job = partial(self._whole, frame, begun)
         self._worker.post(job, len(frame), writes=_may_write(frame), whose=self._whose, lane=lane)
 
@@ -137,13 +143,13 @@ class Incoming:
         self._losing = False
         context.replica.peers.lost(self._link.peer_id)
 
-    def _whole(self, frame: bytes, begun: Future[Prepared] | None, context: Context, now: float) -> None:
+    def _whole(self, frame: bytes, begun: Future[PreparedFrame] | None, context: Context, now: float) -> None:
         try:
             self._receive(frame, self._ahead.taken(begun, frame), context, now)
         finally:
             self._backlog.took(frame)
 
-    def _slice(self, frame: bytes, part: Prepared, last: bool, context: Context, now: float) -> None:
+    def _slice(self, frame: bytes, part: PreparedFrame, last: bool, context: Context, now: float) -> None:
         try:
             self._receive(frame, part, context, now)
         finally:
@@ -151,7 +157,7 @@ class Incoming:
                 self._ahead.judged(frame, self._whose.group)
                 self._backlog.took(frame)
 
-    def _receive(self, frame: bytes, prepared: Prepared | None, context: Context, now: float) -> None:
+    def _receive(self, frame: bytes, prepared: PreparedFrame | None, context: Context, now: float) -> None:
         if not self._useless(frame):
             context.replica.receive(self._link.peer_id, frame, now, prepared)
         if long := context.to_fold:

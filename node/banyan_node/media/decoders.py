@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
-from banyan_node.media.forking import WORDS
+from banyan_node.media.fork_server import WORDS
 
 IDLE_S = 30.0
 """A process that decoded nothing for so long is ended: it takes some 25 MB."""
 Program = Literal["picture", "film", "page"]
-_CODE = "from banyan_node.media.forking import main; main()"
+_CODE = "from banyan_node.media.fork_server import main; main()"
 
 
 class _Gone(Exception):

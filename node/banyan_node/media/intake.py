@@ -14,8 +14,8 @@ from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
 from banyan_node.home.folder import Home
 from banyan_node.media.decoders import Decoders
-from banyan_node.media.held import About, about_bytes, about_of, whole
-from banyan_node.media.looking import looked, refuse
+from banyan_node.media.local_blobs import BlobNote, about_bytes, about_of, whole
+from banyan_node.media.probe import looked, refuse
 from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
 from banyan_storage.blobs import BlobStore
@@ -26,7 +26,7 @@ MakeRoom = Callable[[int], None]
 
 def put_file(
     blobs: BlobStore, decoders: Decoders, home: Path | None, path: str, side: int, make_room: MakeRoom
-) -> tuple[BlobList, About]:
+) -> tuple[BlobList, BlobNote]:
     """The blob of a file, and what is known of it. Durable when this returns. home: of the node, whose own files are
     not taken; None: this is one that was uploaded. side: see `looked`. Raises CallError with one sentence, and then
     nothing is kept."""
@@ -36,19 +36,19 @@ def put_file(
         with looked(file, name, side, decoders) as found:
             preview = None
             if found.preview is not None:
-                preview = _put(blobs, found.preview.read, About(found.preview_type), name)
+                preview = _put(blobs, found.preview.read, BlobNote(found.preview_type), name)
             about = _with(found.about, None if preview is None else preview.root)
             read = _unchanging(found.file, file, before, name)
             return _put(blobs, read, about, name), about
 
 
-def _with(about: About, preview: BlobRoot | None) -> About:
+def _with(about: BlobNote, preview: BlobRoot | None) -> BlobNote:
     if preview is None:
         return about
-    return About(about.type, about.width, about.height, about.duration_ms, about.blurhash, preview.hex(), about.note)
+    return BlobNote(about.type, about.width, about.height, about.duration_ms, about.blurhash, preview.hex(), about.note)
 
 
-def _put(blobs: BlobStore, read: Callable[[int], bytes], about: About, name: str) -> BlobList:
+def _put(blobs: BlobStore, read: Callable[[int], bytes], about: BlobNote, name: str) -> BlobList:
     try:
         return blobs.put(read, lambda of: about_bytes(about))
     except Malformed as error:

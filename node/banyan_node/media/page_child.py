@@ -19,7 +19,7 @@ from encodings.aliases import aliases
 
 from selectolax.lexbor import LexborHTMLParser
 
-from banyan_node.media.limits import MAX_PAGE
+from banyan_node.media.decode_limits import MAX_PAGE
 from banyan_node.media.picture_child import limit
 
 MEMORY = 512 << 20

@@ -31,7 +31,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from banyan_node.media.limits import MAX_PIXELS
+from banyan_node.media.decode_limits import MAX_PIXELS
 
 # BlurHash: a blurred picture in some 30 letters, shown while the picture itself is not there.
 #
@@ -119,7 +119,7 @@ LARGE_PNG = 1 << 20
 """A larger PNG is a photograph, and becomes a WebP."""
 
 
-class Refusal(Exception):
+class BadPicture(Exception):
     """A sentence without a full stop, about "it"."""
 
 
@@ -130,7 +130,7 @@ def main(word: str) -> None:
     Image.MAX_IMAGE_PIXELS = None  # ours says what is wrong
     try:
         found = _picture(os.fdopen(0, "rb"), side)
-    except Refusal as why:
+    except BadPicture as why:
         found = {"refused": str(why)}
     except UnidentifiedImageError:
         found = {"refused": "is no picture that can be decoded: JPEG, PNG, WebP and GIF can"}
@@ -157,7 +157,9 @@ def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
     with Image.open(file, formats=FORMATS) as opened:
         width, height = opened.size
         if width * height > MAX_PIXELS:
-            raise Refusal(f"has {width:,} x {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million are decoded")
+            raise BadPicture(
+                f"has {width:,} x {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million are decoded"
+            )
         frames = _frames(opened)
         if frames > 1:
             shown, raw, kind = _moving(opened, frames, side)
@@ -206,7 +208,7 @@ def _frames(opened: Image.Image) -> int:
     else:
         return 1
     if frames > MAX_FRAMES:
-        raise Refusal(f"has more than {MAX_FRAMES} frames; post it as a film")
+        raise BadPicture(f"has more than {MAX_FRAMES} frames; post it as a film")
     return frames
 
 

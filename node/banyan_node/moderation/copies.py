@@ -18,7 +18,7 @@ from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.home.keystore import Keys
-from banyan_replica.surroundings import PartItem
+from banyan_replica.host import PartItem
 from banyan_schema.social import Target
 from banyan_storage.local_tables import MEDIA_TO_UNPIN, PINNED_MEDIA, PLAIN_CONTENT, SEALED_CONTENT
 from banyan_storage.slots import ref_bytes

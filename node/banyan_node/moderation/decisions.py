@@ -19,7 +19,7 @@ from banyan_storage.local_tables import (
     SUSPENDED,
     DecisionNote,
     Holds,
-    ToldNote,
+    ModerationNotice,
     Verdict,
 )
 from banyan_storage.reader import StoreReader
@@ -76,7 +76,7 @@ KEPT = 200
 """Of one account; the oldest go."""
 
 
-def tell(store: Store, account: AccountId, told: ToldNote) -> None:
+def tell(store: Store, account: AccountId, told: ModerationNotice) -> None:
     at = OWN_PLACES
     while at < MOST_PLACES and MODERATION_TOLD.has(store, (account, part_key(store.last_arrival, at))):
         at += 1
@@ -91,7 +91,7 @@ def forget(store: Store, account: AccountId) -> None:
         MODERATION_TOLD.put(store, key, None)
 
 
-def told(reader: StoreReader, account: AccountId, before: bytes | None) -> Iterator[tuple[bytes, ToldNote]]:
+def told(reader: StoreReader, account: AccountId, before: bytes | None) -> Iterator[tuple[bytes, ModerationNotice]]:
     """(place, what), the newest first."""
     for (_, place), one in reversed([*MODERATION_TOLD.rows(reader, account)]):
         if before is None or place < before:

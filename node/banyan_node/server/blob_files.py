@@ -26,7 +26,7 @@ _TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,64}")
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
 
 
-class Answers(Protocol):
+class BlobBackend(Protocol):
     """What a blob needs of the backend."""
 
     async def answer(self, method: str, params: dict[str, Any]) -> Any: ...
@@ -34,7 +34,7 @@ class Answers(Protocol):
     async def piece(self, blob: str, offset: int, length: int) -> bytes: ...
 
 
-class Part(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes from `first` on, `length` of them. partial: whether a range was asked for."""
 
     first: int
@@ -45,7 +45,7 @@ class Part(NamedTuple):
 class BlobFiles:
     """refuse: the response of a refusal."""
 
-    def __init__(self, backend: Answers, refuse: Callable[[CallError], Response]) -> None:
+    def __init__(self, backend: BlobBackend, refuse: Callable[[CallError], Response]) -> None:
         self._backend, self._refuse = backend, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,17 +103,17 @@ def _has(tags: list[str], tag: str) -> bool:
     return any(one.strip().removeprefix("W/") in (tag, "*") for line in tags for one in line.split(","))
 
 
-def part_of(asked: str, size: int) -> Part | None:
+def part_of(asked: str, size: int) -> ByteRange | None:
     """The bytes that a Range header asks for; all of them if it has another form, as RFC 9110 wants; None if none of
     them are in the blob."""
     found = _RANGE.fullmatch(asked)
     if found is None or not (found[1] or found[2]):
-        return Part(0, size, False)
+        return ByteRange(0, size, False)
     if not found[1]:
         last = min(size, int(found[2]))
-        return Part(size - last, last, True) if last else None
+        return ByteRange(size - last, last, True) if last else None
     first, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
-    return Part(first, end - first, True) if first < end else None
+    return ByteRange(first, end - first, True) if first < end else None
 
 
 def _kept(shown: Any, asked: str) -> list[tuple[bytes, bytes]]:
@@ -126,7 +126,7 @@ def _kept(shown: Any, asked: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _head(shown: Any, part: Part, asked: str) -> list[tuple[bytes, bytes]]:
+def _head(shown: Any, part: ByteRange, asked: str) -> list[tuple[bytes, bytes]]:
     kind = shown.type or ""
     known = kind.startswith(_FAMILIES) and _TYPE.fullmatch(kind)
     head = [

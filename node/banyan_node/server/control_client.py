@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from banyan_node.client.wire import JSON, Address, AsyncLine, Line, is_late, is_refused, refusal, result
+from banyan_node.client.wire import JSON, Address, AsyncHttpLine, HttpLine, is_late, is_refused, refusal, result
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
-from banyan_node.server.running import Endpoint, Running, find_running
+from banyan_node.server.control_file import ControlFile, ServerAddress, find_running
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-    from banyan_node.workers.beside import Waiting
+    from banyan_node.workers.side_threads import Waiting
 
 CALL_SECONDS = 60.0
 AT_ONCE = 2
@@ -33,11 +33,11 @@ AT_ONCE = 2
 class ControlClient:
     """A blocking client. One per thread; close it, or use it as a context manager."""
 
-    def __init__(self, home: Home, running: Running, token: str, seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, home: Home, running: ControlFile, token: str, seconds: float = CALL_SECONDS) -> None:
         self._home = home
         self._running = running
-        self._line = Line(_address(running.endpoint), _headers(token), seconds)
-        self._events = Line(_address(running.endpoint), _headers(token), None)
+        self._line = HttpLine(_address(running.endpoint), _headers(token), seconds)
+        self._events = HttpLine(_address(running.endpoint), _headers(token), None)
         self._more: Callable[[], ControlClient] = partial(ControlClient, home, running, token, seconds)
         self._threads: ThreadPoolExecutor | None = None
         self._others = list[ControlClient]()
@@ -120,10 +120,10 @@ class ControlClient:
 class AsyncControlClient:
     """Calls from inside trio or asyncio. Use it as an async context manager; for events, a thread and ControlClient."""
 
-    def __init__(self, home: Home, running: Running, token: str, seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, home: Home, running: ControlFile, token: str, seconds: float = CALL_SECONDS) -> None:
         self._home = home
         self._running = running
-        self._line = AsyncLine(_address(running.endpoint), _headers(token), seconds)
+        self._line = AsyncHttpLine(_address(running.endpoint), _headers(token), seconds)
 
     @classmethod
     def from_home(cls, home: Home, seconds: float = CALL_SECONDS) -> AsyncControlClient:
@@ -150,7 +150,7 @@ class AsyncControlClient:
         await self._line.close()
 
 
-def _address(endpoint: Endpoint) -> Address:
+def _address(endpoint: ServerAddress) -> Address:
     return Address(endpoint.host, endpoint.port, endpoint.socket)
 
 
@@ -165,7 +165,7 @@ def _event(line: bytes) -> Any:
     return event
 
 
-def _no_answer(home: Home, running: Running, error: Exception) -> NoNode:
+def _no_answer(home: Home, running: ControlFile, error: Exception) -> NoNode:
     if is_refused(error):
         return NoNode(
             f"No node is running in {home.path}: {home.running} names {running.endpoint}, where nobody answers; "

@@ -5,7 +5,7 @@ http_protocol.py handles HTTP; this module has the sockets and closes connection
 - An error in one connection is logged and ends only that connection.
 - An idle connection is closed: the head of a request must come within `Patience.head` of the connection's start or of
   the answer before, and an answer must be read within `Patience.send`. (control.py has the deadline of a body.)
-- A WebSocket is closed when nothing came for SILENT_S; a client answers pings. (web_sockets.py has its other limits.)
+- A WebSocket is closed when nothing came for SILENT_S; a client answers pings. (websocket.py has its other limits.)
 - There are never more than `most` connections. A further one replaces the oldest that never showed the token; if all
   have shown it, the new one is closed.
 
@@ -28,11 +28,11 @@ from anycorn.events import Closed, Event, RawData, Updated
 from anycorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
-from banyan_node.server.http_protocol import Http, ServerContext, ServerSettings, Tasks
-from banyan_node.server.web_sockets import SILENT_S
+from banyan_node.server.http_protocol import Http, RequestTasks, ServerContext, ServerSettings
+from banyan_node.server.websocket import SILENT_S
 
 STATE = "banyan.connection"
-"""Under this name the server puts `Shown` into the state of an ASGI scope."""
+"""Under this name the server puts `TokenProof` into the state of an ASGI scope."""
 _READ = 1 << 16
 _ACCEPT = 64
 """Connections accepted in a row before other tasks run."""
@@ -50,18 +50,18 @@ PATIENCE = Patience()
 
 
 @dataclass(slots=True)
-class Shown:
+class TokenProof:
     """Whether a request on a connection showed the token."""
 
     let_in: bool = False
 
 
-class Connection:
+class HttpConnection:
     """One connection."""
 
     def __init__(self, line: socket.socket, patience: Patience, client: tuple[str, int] | None = None) -> None:
         """client: the address of the other end; None for a Unix socket."""
-        self.shown = Shown()
+        self.shown = TokenProof()
         self._line, self._patience, self._client = line, patience, client
         self._scope = trio.CancelScope()
         self._idle = self._closed = False
@@ -75,7 +75,7 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     state = ConnectionState(cast(Any, {STATE: self.shown}))
-                    tasks = Tasks(app, nursery)
+                    tasks = RequestTasks(app, nursery)
                     self._http = Http(settings, context, tasks, state, self._told, self._write, self._client)
                     self._wait_for_a_head()
                     await self._read()
@@ -170,17 +170,17 @@ class Connection:
 def let_in(scope: Mapping[str, Any]) -> None:
     """Notes that the request of this ASGI scope showed the token. Does nothing under another server."""
     shown = scope.get("state", {}).get(STATE)
-    if isinstance(shown, Shown):
+    if isinstance(shown, TokenProof):
         shown.let_in = True
 
 
-class Connections:
+class HttpConnections:
     """All connections to one listener."""
 
     def __init__(self, app: ASGIApp, most: int, patience: Patience, settings: ServerSettings) -> None:
         self._app, self._most, self._patience = app, most, patience
         self._settings, self._context = settings, ServerContext(None)
-        self._open: dict[Connection, None] = {}
+        self._open: dict[HttpConnection, None] = {}
 
     @property
     def count(self) -> int:
@@ -212,7 +212,7 @@ class Connections:
                 return
             del self._open[stranger]
             stranger.end()
-        connection = Connection(line, self._patience, client)
+        connection = HttpConnection(line, self._patience, client)
         self._open[connection] = None
         try:
             await connection.run(self._app, self._settings, self._context)

@@ -37,7 +37,7 @@ from anycorn.utils import InvalidRequestPathError, decode_asgi_path
 from anycorn.worker_context import WorkerContext
 from starlette.types import ASGIApp
 
-from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, Socket, wants_socket
+from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, Socket, wants_socket
 
 # What is said to a client whose bytes are no request that is understood here, before any application sees them.
 
@@ -103,7 +103,7 @@ class ServerSettings(Config):
         return self._said[1]
 
 
-class Tasks:
+class RequestTasks:
     """Starts a task for each request, as anycorn asks for it."""
 
     def __init__(self, app: ASGIApp, nursery: trio.Nursery) -> None:
@@ -242,7 +242,7 @@ class Http(H11Protocol):
         self,
         config: ServerSettings,
         context: ServerContext,
-        tasks: Tasks,
+        tasks: RequestTasks,
         state: ConnectionState,
         tell: Callable[[Event], Awaitable[None]],
         write: Callable[[bytes], Awaitable[None]],

@@ -22,9 +22,9 @@ from banyan_node.home.folder import Home
 from banyan_node.home.values import NO_SOCKET, why_no_bind
 from banyan_node.operator_errors import ControlError, PortBusy
 from banyan_node.server import http_protocol
-from banyan_node.server.http_connections import PATIENCE, Connections, Patience
+from banyan_node.server.control_file import Announcement, ServerAddress
+from banyan_node.server.http_connections import PATIENCE, HttpConnections, Patience
 from banyan_node.server.http_protocol import ServerSettings
-from banyan_node.server.running import Announcement, Endpoint
 
 _log = structlog.get_logger("banyan")
 ANNOUNCE_S = 5.0
@@ -33,10 +33,10 @@ GRACE_LOOK_S = 0.02
 """Seconds between two checks whether the last request has ended, when the node stops."""
 
 
-class OnStarted(Protocol):
+class StartSignal(Protocol):
     """The task_status that trio's nursery.start passes in."""
 
-    def started(self, value: Endpoint) -> None:
+    def started(self, value: ServerAddress) -> None:
         """The server listens at this endpoint."""
 
 
@@ -72,13 +72,13 @@ async def serve_app(
     connections: int = 1_024,
     patience: Patience = PATIENCE,
     sockets: bool = False,
-    task_status: OnStarted = trio.TASK_STATUS_IGNORED,
+    task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves an application until `shutdown`. app: makes it, from its URL. sockets: whether it takes WebSockets. Raises
     PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = Connections(app(endpoint.url), connections, patience, ServerSettings(sockets, http_protocol.flat))
+    served = HttpConnections(app(endpoint.url), connections, patience, ServerSettings(sockets, http_protocol.flat))
     try:
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
     finally:
@@ -97,12 +97,12 @@ async def serve_control(
     grace_seconds: float = 3.0,
     connections: int = 128,
     patience: Patience = PATIENCE,
-    task_status: OnStarted = trio.TASK_STATUS_IGNORED,
+    task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves the control API, and announces it in the home while it answers. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = Connections(app, connections, patience, ServerSettings())
+    served = HttpConnections(app, connections, patience, ServerSettings())
     announcement = Announcement(home, endpoint, token)
     try:
         async with trio.open_nursery() as nursery:
@@ -141,12 +141,12 @@ async def _announce_later(announcement: Announcement) -> None:
 
 
 async def _serve(
-    connections: Connections,
+    connections: HttpConnections,
     listener: socket.socket,
-    endpoint: Endpoint,
+    endpoint: ServerAddress,
     shutdown: trio.Event | None,
     grace_seconds: float,
-    task_status: OnStarted,
+    task_status: StartSignal,
 ) -> None:
     async with trio.open_nursery() as serving:
         try:
@@ -163,7 +163,7 @@ async def _serve(
             raise
 
 
-async def _end_after(seconds: float, connections: Connections, serving: trio.Nursery) -> None:
+async def _end_after(seconds: float, connections: HttpConnections, serving: trio.Nursery) -> None:
     """Ends remaining connections then, or at once if it is cancelled."""
     try:
         with trio.move_on_after(seconds):
@@ -179,10 +179,10 @@ def listen(bind: Bind) -> socket.socket:
     return _bind_socket(Path(bind.socket)) if bind.socket else _bind_port(bind.host, bind.port)
 
 
-def endpoint_of(listener: socket.socket) -> Endpoint:
+def endpoint_of(listener: socket.socket) -> ServerAddress:
     """The actual address of a listening socket."""
     name = listener.getsockname()
-    return Endpoint(socket=name) if isinstance(name, str) else Endpoint(name[0], name[1])
+    return ServerAddress(socket=name) if isinstance(name, str) else ServerAddress(name[0], name[1])
 
 
 def _bind_port(host: str, port: int) -> socket.socket:

@@ -7,14 +7,14 @@ from typing import Any
 
 import trio
 
-from banyan_node.server.running import Endpoint
+from banyan_node.server.control_file import ServerAddress
 
 
 class Servers:
     """Each ends by itself, once the node is told to stop."""
 
     def __init__(self) -> None:
-        self._doors: list[Endpoint] = []
+        self._doors: list[ServerAddress] = []
         self._ended: list[trio.Event] = []
 
     @property
@@ -24,7 +24,7 @@ class Servers:
 
     async def start(
         self, nursery: trio.Nursery, server: Callable[..., Awaitable[None]], door: bool = False
-    ) -> Endpoint:
+    ) -> ServerAddress:
         """Returns where it listens."""
         ended = trio.Event()
 
@@ -35,7 +35,7 @@ class Servers:
                 ended.set()
 
         self._ended.append(ended)
-        endpoint: Endpoint = await nursery.start(run)
+        endpoint: ServerAddress = await nursery.start(run)
         if door:
             self._doors.append(endpoint)
         return endpoint

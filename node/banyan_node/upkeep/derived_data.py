@@ -2,8 +2,8 @@
 account of the peers that sent them (links/queues.py) while own people rest; here what is left, slowly while others
 write.
 
-Each step notes its progress in the store (banyan_storage/views/building.py), so the next program that opens it
-continues. A command without a running node finishes the views before it uses the store (finishing.py).
+Each step notes its progress in the store (banyan_storage/views/builder.py), so the next program that opens it
+continues. A command without a running node finishes the views before it uses the store (view_completion.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from banyan_node.upkeep.finishing import SAY_S, folded_again, unbuilt
+from banyan_node.upkeep.view_completion import SAY_S, folded_again, unbuilt
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views import building
+from banyan_storage.views import builder
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
@@ -29,7 +29,7 @@ from contextlib import suppress
 from banyan_node.context import Context
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
-from banyan_reading.search.following import Follower
+from banyan_reading.search.indexer import Indexer
 from banyan_storage.errors import IndexDamaged, ViewBuilding
 from banyan_storage.views import journal
 
@@ -49,7 +49,7 @@ long."""
 def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
     """Builds one step: (whether more is left, the store's count of changes, which shows whether others write)."""
     more = ctx.store.fold_again(size)
-    return building.step(ctx.engine.write(), ctx.store, size) or more, ctx.store.changes
+    return builder.step(ctx.engine.write(), ctx.store, size) or more, ctx.store.changes
 
 
 async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
@@ -108,12 +108,12 @@ async def follow(worker: Worker[Context], context: Context) -> None:
     """Keeps the index up to date for as long as the node runs."""
     search, engine = context.search, context.engine
     search.followed = True
-    follower: Follower | None = None
+    follower: Indexer | None = None
     seen, trimmed = -1, trio.current_time()
     while True:
         await trio.sleep(INDEX_LOOK_S)
         if follower is None or follower.index.replaced:
-            follower, seen = Follower(await trio.to_thread.run_sync(search.connect)), -1
+            follower, seen = Indexer(await trio.to_thread.run_sync(search.connect)), -1
         if seen != engine.commits:
             seen = engine.commits
             try:
@@ -132,7 +132,7 @@ async def follow(worker: Worker[Context], context: Context) -> None:
             await worker.call(partial(_trim, follower.index.read))
 
 
-async def _catch_up(worker: Worker[Context], context: Context, follower: Follower) -> None:
+async def _catch_up(worker: Worker[Context], context: Context, follower: Indexer) -> None:
     more = True
     while more:
         at, worked = trio.current_time(), worker.worked_s
@@ -147,7 +147,7 @@ def _trim(read: int, ctx: Context, now: float) -> None:
     journal.trim(ctx.engine.write(), read)
 
 
-def _step(context: Context, follower: Follower) -> bool:
+def _step(context: Context, follower: Indexer) -> bool:
     with suppress(ViewBuilding), queries(context.engine, context.realm, context.store.late_ids) as q:
         return follower.step(q, STEP)
     return False

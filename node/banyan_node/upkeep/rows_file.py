@@ -1,4 +1,4 @@
-"""A keeper on disk (kept.py): one file of columns, written by its own thread and mapped when it is loaded.
+"""A keeper on disk (read_cache.py): one file of columns, written by its own thread and mapped when it is loaded.
 
     0       magic 8 | crc u32 of the rest | format u32 | columns u32 | about u32 | tail u64 u64 u32
             then for each column  offset u64 | used u64 | room u64 | crc u32,  then about
@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from banyan_replica.frontier.saving import Bytes, Size
+from banyan_replica.frontier.persistence import Bytes, Size
 from banyan_storage.lmdb_folder import sync_folder
 
 log = structlog.get_logger("banyan")
@@ -42,21 +42,21 @@ _COLUMN = struct.Struct("<QQQI")
 _CRC_FROM = 12
 
 
-class _Place(NamedTuple):
+class _ColumnPlace(NamedTuple):
     offset: int
     used: int
     room: int
     crc: int
 
 
-class FileKeeper:
+class FileRowStore:
     """Keeps rows in the file `path`; its draft is `path`.new."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._last: FileDraft | None = None
 
-    def load(self) -> FileKept | None:
+    def load(self) -> FileSavedRows | None:
         try:
             handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -72,22 +72,22 @@ class FileKeeper:
         return self._last
 
 
-def _opened(handle: int) -> FileKept:
+def _opened(handle: int) -> FileSavedRows:
     """Raises OSError; ValueError and struct.error if it is no such file, or cut short."""
     raw = os.pread(handle, PAGE, 0)
     magic, crc, version, columns, about, *tail = _HEAD.unpack_from(raw)
     ends = _HEAD.size + columns * _COLUMN.size
     if magic != MAGIC or version != FORMAT or zlib.crc32(raw[_CRC_FROM : ends + about]) != crc:
         raise ValueError("no header")
-    places = [_Place(*_COLUMN.unpack_from(raw, _HEAD.size + k * _COLUMN.size)) for k in range(columns)]
-    last = _Place(tail[0], tail[1], tail[1], tail[2])
+    places = [_ColumnPlace(*_COLUMN.unpack_from(raw, _HEAD.size + k * _COLUMN.size)) for k in range(columns)]
+    last = _ColumnPlace(tail[0], tail[1], tail[1], tail[2])
     if os.fstat(handle).st_size != last.offset + last.used:
         raise ValueError("cut short")
-    return FileKept(handle, raw[ends : ends + about], places, last)
+    return FileSavedRows(handle, raw[ends : ends + about], places, last)
 
 
-class FileKept:
-    def __init__(self, handle: int, about: bytes, places: Sequence[_Place], tail: _Place) -> None:
+class FileSavedRows:
+    def __init__(self, handle: int, about: bytes, places: Sequence[_ColumnPlace], tail: _ColumnPlace) -> None:
         whole = np.frombuffer(mmap.mmap(handle, 0, access=mmap.ACCESS_COPY), np.uint8)
         self.about = about
         self.columns: Sequence[Bytes] = [whole[p.offset : p.offset + p.room] for p in places]
@@ -114,9 +114,9 @@ class FileDraft:
 
     def __init__(self, path: Path, columns: Sequence[Size], before: FileDraft | None) -> None:
         self._path, self._draft = path, path.with_name(path.name + ".new")
-        self._places, end = list[_Place](), PAGE
+        self._places, end = list[_ColumnPlace](), PAGE
         for size in columns:
-            self._places.append(_Place(end, 0, size.room, 0))
+            self._places.append(_ColumnPlace(end, 0, size.room, 0))
             end = _whole(end + size.room)
         self._end = end
         self._queue: queue.Queue[tuple[int, bytes] | tuple[bytes, bytes] | None] = queue.Queue(WAITING)

@@ -1,7 +1,7 @@
 """What waits for the replica's thread, and how long the thread waits for more.
 
 Calls of this node's own people are apart from frames, behind which they would be found late. Frames are in turns
-(turns.py). The thread has the inbox to itself, but for `put`, `call` and `stop`.
+(fair_queue.py). The thread has the inbox to itself, but for `put`, `call` and `stop`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from banyan_node.workers import memory
+from banyan_node.workers import process_memory
+from banyan_node.workers.fair_queue import FairQueue, TurnRights
 from banyan_node.workers.jobs import Job
 from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.turns import May, Turns
 
 ENOUGH_BYTES = 32 << 10
 """Frames of so many bytes are committed without waiting for more."""
@@ -33,7 +33,7 @@ WINDOW_S = 0.004
 
 
 class Inbox:
-    """relied_on: see `Turns`; it is asked on the replica's thread. now: the time, seconds."""
+    """relied_on: see `FairQueue`; it is asked on the replica's thread. now: the time, seconds."""
 
     def __init__(self, throttle: Throttle, relied_on: Callable[[str], bool], now: Callable[[], float]) -> None:
         self._throttle, self._now = throttle, now
@@ -41,7 +41,7 @@ class Inbox:
         self._called: deque[Job] = deque()
         self.calls: deque[Job] = deque()
         """Calls that wait."""
-        self.turns: Turns[Job] = Turns(relied_on)
+        self.turns: FairQueue[Job] = FairQueue(relied_on)
         """Frames that wait."""
         self.stopping = False
         self._crowd = False
@@ -77,7 +77,7 @@ class Inbox:
             try:
                 self._sort(self._came.get(timeout=patience) if patience else self._came.get_nowait())
             except queue.Empty:
-                if patience > IDLE_S and gc.get_count()[0] > memory.GC_OBJECTS:
+                if patience > IDLE_S and gc.get_count()[0] > process_memory.GC_OBJECTS:
                     gc.collect(0)
                 return
             self._take_in()
@@ -86,9 +86,9 @@ class Inbox:
             self._take_in()
         self._crowd = self._writing() > 1
 
-    def may(self) -> May | None:
-        """Who may have a turn (turns.py); None: all."""
-        return May(self._throttle.is_behind, self._throttle.allows) if self._throttle.owed() else None
+    def may(self) -> TurnRights | None:
+        """Who may have a turn (fair_queue.py); None: all."""
+        return TurnRights(self._throttle.is_behind, self._throttle.allows) if self._throttle.owed() else None
 
     def calls_wait(self) -> bool:
         """Whether a call came, or the end."""

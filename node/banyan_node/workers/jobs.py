@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import trio
 
-from banyan_node.workers.published import Answered
-from banyan_node.workers.turns import Whose
+from banyan_node.workers.fair_queue import JobOwner
+from banyan_node.workers.publisher import AnswerScope
 from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import StorageError
 
-NODE = Whose()
+NODE = JobOwner()
 """The node itself, for what no peer caused."""
 
 
-class Answer:
+class JobAnswer:
     """The answer to a call: written by the replica's thread, read after `given` is set on the event loop."""
 
     def __init__(self) -> None:
@@ -55,12 +55,12 @@ class Arrivals(NamedTuple):
 
 class Job(NamedTuple):
     do: Callable[[Any, float], Any]
-    answer: Answer | None
+    answer: JobAnswer | None
     alone: bool = False
     together: bool = False
     size: int = 0
     writes: bool = False
-    whose: Whose = NODE
+    whose: JobOwner = NODE
     lane: Lane = Lane.REST
 
     def run(self, context: Any, now: float) -> None:
@@ -84,8 +84,8 @@ def together(own: deque[Job], most: int) -> list[Job]:
     return out
 
 
-def answered(calls: Sequence[Job]) -> Answered:
+def answered(calls: Sequence[Job]) -> AnswerScope:
     """Who is answered after these calls."""
     if any(job.answer is not None and not job.together for job in calls):
-        return Answered.OTHERS
-    return Answered.PUBLISHERS if calls else Answered.NOBODY
+        return AnswerScope.OTHERS
+    return AnswerScope.PUBLISHERS if calls else AnswerScope.NOBODY

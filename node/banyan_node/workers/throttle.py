@@ -5,7 +5,7 @@ when strangers have used up their share, their connections are not read from unt
 waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
 
 Connections that have not proved who they are do not wait, because who they are decides whether they must. What they get
-together is in `doorstep.py`.
+together is in `handshake_limiter.py`.
 
 Time is measured while own people work, and not guessed: the steps of all tasks that a connection has (`CAUSE`), what
 its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
@@ -43,10 +43,10 @@ from banyan_node.workers.budget import (
     Allowances,
     Budget,
 )
-from banyan_node.workers.doorstep import Doorstep
-from banyan_node.workers.memory import Ended
+from banyan_node.workers.handshake_limiter import HandshakeLimiter
+from banyan_node.workers.process_memory import ConnectionGarbage
 from banyan_node.workers.usage import GroupUse, Stage, Usage, measuring
-from banyan_replica.gossip.groups import group_of
+from banyan_replica.gossip.address_groups import group_of
 
 BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""
@@ -63,7 +63,7 @@ HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 """What the system says of a socket whose other end hung up; 0 where it cannot (then they wait for their turn)."""
 
 
-class _Waiting:
+class _WaitingConnection:
     """A connection that waits. gone: the other end hung up."""
 
     __slots__ = ("fd", "go_on", "gone", "usage")
@@ -80,7 +80,7 @@ class Throttle:
         self._clock = clock
         self._share, self._strangers = share, Budget(share, clock())
         self._behind = Budget(None if share is None else LEAST, clock(), LEAST_DEEPEST_S)
-        self.doorstep = Doorstep(share, clock, lambda: self.busy, lambda: self.used)
+        self.doorstep = HandshakeLimiter(share, clock, lambda: self.busy, lambda: self.used)
         self.accepting = Usage(self, GroupUse("", 0.0), Stage.KNOCKS)
         """What accepting connections uses."""
         self._named: Container[str] = ()
@@ -95,8 +95,8 @@ class Throttle:
         self._peers: dict[str, Usage] = {}
         self._served = 0.0
         """What that group had used which went on last."""
-        self._waiting: list[_Waiting] = []
-        self._ended = Ended()
+        self._waiting: list[_WaitingConnection] = []
+        self._ended = ConnectionGarbage()
         self._begins, self._waits = trio.Event(), trio.Event()
 
     # -- what is used
@@ -259,7 +259,7 @@ class Throttle:
     async def turn(self, usage: Usage, fd: int = -1) -> bool:
         """Returns when the connection may be read from. fd: its socket. False: the other end hung up meanwhile."""
         usage.seconds = max(usage.seconds, usage.group.served)
-        mine = _Waiting(usage, fd)
+        mine = _WaitingConnection(usage, fd)
         self._waiting.append(mine)
         self._begins.set()
         self._waits.set()
@@ -298,7 +298,7 @@ class Throttle:
             self._begins = trio.Event()
 
     @property
-    def _first(self) -> _Waiting:
+    def _first(self) -> _WaitingConnection:
         """The connection that comes first."""
         return min(self._waiting, key=lambda w: (w.usage.group.seconds, w.usage.seconds))
 

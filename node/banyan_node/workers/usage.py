@@ -22,7 +22,7 @@ LATELY_S = 5.0
 """How long after a connection waited what it owes may still be on its way, seconds."""
 
 
-class Sharing(Protocol):
+class CpuShares(Protocol):
     """What shares out the processor among connections: the throttle (throttle.py)."""
 
     def counts(self, usage: Usage, seconds: float) -> None: ...
@@ -58,7 +58,7 @@ class Usage:
         *("_held", "_holders", "_lately", "_scopes", "_since"),
     )
 
-    def __init__(self, throttle: Sharing, group: GroupUse, stage: Stage = Stage.PROVED) -> None:
+    def __init__(self, throttle: CpuShares, group: GroupUse, stage: Stage = Stage.PROVED) -> None:
         self.throttle, self.group, self.peer, self.seconds, self.stage = throttle, group, "", 0.0, stage
         self.allowed: Allowances | None = None
         self._held, self._since, self._lately = 0.0, inf, 0.0

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import Realm
-from banyan_crdt.signing import Signed, Signer, sign_all, verify_all
+from banyan_crdt.signing import SignatureClaim, Signer, sign_all, verify_all
 
 FEW = 24
 """The least number of signatures that are shared with the other thread."""
@@ -24,7 +24,7 @@ class Verifier:
     def __init__(self) -> None:
         self._other = ThreadPoolExecutor(1, "verifier")
 
-    def __call__(self, realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
+    def __call__(self, realm: Realm, checks: Sequence[SignatureClaim]) -> list[BadSignature | None]:
         if len(checks) < FEW:
             return verify_all(realm, checks)
         half = len(checks) // 2

@@ -1,9 +1,9 @@
 """The replica's thread: it owns the store's pending transaction and the replica. Other threads post to its inbox.
 
 Calls of this node's own people come first. All that wait, at most TAKE, are committed together: 64 people who post at
-once wait for one fsync, not for 64. Then frames of peers come, in turns (turns.py), and share a commit too. They make
-way when a call comes. Effects go to the event loop in order, after the commit that they depend on, together with the
-answers to calls. The event loop runs on while this thread decodes, hashes or syncs the disk.
+once wait for one fsync, not for 64. Then frames of peers come, in turns (fair_queue.py), and share a commit too. They
+make way when a call comes. Effects go to the event loop in order, after the commit that they depend on, together with
+the answers to calls. The event loop runs on while this thread decodes, hashes or syncs the disk.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Generic, TypeVar
 import structlog
 import trio
 
-from banyan_node.workers import memory
+from banyan_node.workers import process_memory
+from banyan_node.workers.fair_queue import JobOwner
 from banyan_node.workers.inbox import Inbox
-from banyan_node.workers.jobs import NODE, Answer, Arrivals, Job, answered, together
-from banyan_node.workers.published import Answered
+from banyan_node.workers.jobs import NODE, Arrivals, Job, JobAnswer, answered, together
+from banyan_node.workers.publisher import AnswerScope
 from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.turns import Whose
 from banyan_replica.outbox import Commit, Effect, Send
 from banyan_replica.peers.backlog import Lane
 from banyan_replica.peers.flow import WINDOW
@@ -60,14 +60,14 @@ class Worker(Generic[T]):
         replica_of: Callable[[T], Replica],
         close: Callable[[T], None],
         deliver: Callable[[Sequence[Effect], Arrivals], None],
-        after: Callable[[T, float, Answered], float] = lambda context, now, answers: float("inf"),
+        after: Callable[[T, float, AnswerScope], float] = lambda context, now, answers: float("inf"),
         relied_on: Callable[[T, str], bool] = lambda context, peer: False,
         throttle: Throttle | None = None,
     ) -> None:
         """after(context, now, answers): called on the thread after each batch, before its calls are answered. Returns
         when it must be called again at the latest.
 
-        relied_on(context, peer): whether the peer has its turns among those that this node relies on (turns.py).
+        relied_on(context, peer): whether the peer has its turns among those that this node relies on (fair_queue.py).
         throttle: how much of the processor other peers get; None: as much as they like."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
         self._after, self._throttle = after, throttle or Throttle()
@@ -76,7 +76,7 @@ class Worker(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
         self._done = trio.Event()
-        self._calls: set[Answer] = set()
+        self._calls: set[JobAnswer] = set()
         self._context: T
         self._replica: Replica
         """What `make` returned, and its replica. On this thread only, as all that follows."""
@@ -97,7 +97,7 @@ class Worker(Generic[T]):
 
     async def start(self) -> None:
         """Returns once `make` has returned; raises what it raised."""
-        memory.prepare()
+        process_memory.prepare()
         self._thread.start()
         await self._ready.wait()
         if self._error is not None:
@@ -108,7 +108,7 @@ class Worker(Generic[T]):
         do: Callable[[T, float], None],
         size: int = 0,
         writes: bool = False,
-        whose: Whose = NODE,
+        whose: JobOwner = NODE,
         lane: Lane = Lane.REST,
     ) -> None:
         """Runs `do(context, now)` later, those of one peer by lanes. Any thread. size: bytes of the frame that it
@@ -121,7 +121,7 @@ class Worker(Generic[T]):
         alone: it commits by itself, so no other job shares its transaction. together: it does not read what other such
         calls publish, so their publications are written together.
         """
-        answer = Answer()
+        answer = JobAnswer()
         if not self._done.is_set():
             self._calls.add(answer)
             try:
@@ -237,13 +237,13 @@ class Worker(Generic[T]):
             self._throttle.spent(reader, "", took)
             self._cpu += took  # and nobody else pays for it
 
-    def _hand(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
+    def _hand(self, effects: Sequence[Effect], answers: Sequence[JobAnswer], reached: int) -> None:
         """Has the event loop carry out effects, and then give answers."""
         size = sum(len(effect.data) for effect in effects if isinstance(effect, Send))
         self._handed += size
         self._tell(partial(self._give, effects, answers, Arrivals(reached, self._replica.store.last_arrival), size))
 
-    def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], arrivals: Arrivals, size: int) -> None:
+    def _give(self, effects: Sequence[Effect], answers: Sequence[JobAnswer], arrivals: Arrivals, size: int) -> None:
         """On the event loop."""
         try:
             self._deliver(effects, arrivals)

@@ -6,8 +6,8 @@ the realm's key is always there; others are built on demand. Long work is done i
 at a start, building tables, keeping rows.
 
 `count` and `root` are right from the beginning, because they are noted in the transaction that moves heads. If a driver
-keeps files (saving.py), rows and the public table are kept beside the store; then a start maps them and applies what
-moved since. Otherwise, or if they cannot be trusted, a start reads the heads, and confirms or replaces the note.
+keeps files (persistence.py), rows and the public table are kept beside the store; then a start maps them and applies
+what moved since. Otherwise, or if they cannot be trusted, a start reads the heads, and confirms or replaces the note.
 """
 
 from __future__ import annotations
@@ -17,15 +17,24 @@ from typing import Protocol
 
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, Head, LogId
+from banyan_replica.frontier.persistence import (
+    RowPersistence,
+    RowsWriter,
+    SavedRows,
+    SavedRowsHeader,
+    about_of,
+    due,
+    due_at_end,
+    open_rows,
+)
 from banyan_replica.frontier.rows import (
     Rows,
     id_words,
     name_of,
     name_words,
 )
-from banyan_replica.frontier.saving import About, Keeping, KeptRows, Saving, about_of, due, due_at_end, open_rows
 from banyan_replica.frontier.sketch import empty, key_of, place
-from banyan_replica.frontier.sums import FrontierTable, Range, Summed, is_head, packed
+from banyan_replica.frontier.sums import FrontierTable, Range, RowSums, is_head, packed
 from banyan_storage.local_tables import FRONTIER
 
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
@@ -66,7 +75,7 @@ class FrontierIndex:
         self,
         source: FrontierSource,
         public: bytes,
-        keeping: Keeping | None = None,
+        keeping: RowPersistence | None = None,
         wakes: Callable[[], None] = lambda: None,
     ) -> None:
         self._source, self._public, self._keeping, self._wakes = source, key_of(public), keeping, wakes
@@ -74,7 +83,7 @@ class FrontierIndex:
         """Heads that moved and may not be durable. If there are more than JOURNAL, a rollback reads all heads again."""
         self._moves: dict[LogId, Head] = {}
         """Heads that moved and are not yet applied to rows and tables."""
-        self._saving: Saving | None = None
+        self._saving: RowsWriter | None = None
         self._failed = False
         """Whether the keeper failed."""
         self._kept_at: bytes | None = None
@@ -103,7 +112,7 @@ class FrontierIndex:
         table = FrontierTable(self._public)
         if self._keeping is None:  # of few accounts, as one of hundreds: sums would be most of its megabytes
             table.sums = empty(0)
-        self._summed = Summed(rows, table)
+        self._summed = RowSums(rows, table)
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
         """While all heads are read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
@@ -320,7 +329,7 @@ class FrontierIndex:
 
     # -- keeping
 
-    def _load(self, keeping: Keeping) -> None:
+    def _load(self, keeping: RowPersistence) -> None:
         """Begins to load the kept rows, if they can be trusted so far."""
         kept = keeping.keeper.load()
         about = None if kept is None else about_of(kept, keeping.store_id, self._public)
@@ -332,12 +341,14 @@ class FrontierIndex:
         self._kept_at = about.position
         self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
-    def _loaded(self, keeping: Keeping, kept: KeptRows, about: About, commits: Iterable[int]) -> Iterator[bool]:
+    def _loaded(
+        self, keeping: RowPersistence, kept: SavedRows, about: SavedRowsHeader, commits: Iterable[int]
+    ) -> Iterator[bool]:
         """Loads the kept rows, in steps. Yields False if they cannot be trusted."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
         ((rows, table),) = out
-        self._summed = Summed(rows, table)
+        self._summed = RowSums(rows, table)
         waiting: dict[LogId, Head] = {}
         for n in commits:
             heads = keeping.moves.heads(n)
@@ -374,7 +385,7 @@ class FrontierIndex:
 
     def _keep(self) -> None:
         if self._keeping is not None and self.ready and not self._failed:
-            self._saving = Saving(self._keeping, self._summed.rows)
+            self._saving = RowsWriter(self._keeping, self._summed.rows)
 
     def _kept(self) -> None:
         """The draft is durable, or has failed."""

@@ -68,7 +68,7 @@ class Key(NamedTuple):
     g: int
 
 
-class Decoded(NamedTuple):
+class SketchDifference(NamedTuple):
     """`items`: place -> weight here minus weight there, modulo p. `left`: how many cells are not zero; 0: complete."""
 
     items: dict[int, int]
@@ -285,7 +285,7 @@ def pure(cells: Numbers) -> npt.NDArray[np.bool_]:
     return out
 
 
-def decode(difference: Numbers) -> Decoded:
+def decode(difference: Numbers) -> SketchDifference:
     """Peels the items out of `difference`: the first cells of a table here minus those there.
 
     An item that was taken by mistake comes out again with the opposite weight. This happens if three or more items look
@@ -320,4 +320,4 @@ def decode(difference: Numbers) -> Decoded:
             if a and b * b % P == a * c % P:
                 todo.append(i)
     left = sum(1 for a, b, c in zip(s0, s1, s2, strict=True) if a or b or c)
-    return Decoded({h: t for h, t in items.items() if t}, left)
+    return SketchDifference({h: t for h, t in items.items() if t}, left)

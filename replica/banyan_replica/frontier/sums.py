@@ -137,7 +137,7 @@ SUMMED = 4_096
 """Up to so many rows, ranges are read off them when they are asked for, in 0.3 ms: what is kept of ranges is 1.5 MB."""
 
 
-class Summed:
+class RowSums:
     """`rows`, and `tables` by salt; the salt of the public one is empty."""
 
     def __init__(self, rows: Rows, public: FrontierTable) -> None:

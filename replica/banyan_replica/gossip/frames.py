@@ -1,7 +1,7 @@
 """The inputs and outputs of the gossip: frames between nodes, effects, and messages to judge.
 
 A frame on the wire is one array of unsigned integers, byte strings and arrays; its first element is the code. Codec and
-grammar (docs/protocol.md) are made from the table `SHAPES`, as for messages (wire/table.py).
+grammar (docs/protocol.md) are made from the table `SHAPES`, as for messages (wire/message_table.py).
 
 Invariant: decode_frame(encode_frame(f)) == f, every list is bounded, and anything else raises Malformed.
 """
@@ -27,9 +27,9 @@ from banyan_replica.gossip.settings import (
     MID_BYTES,
 )
 from banyan_replica.wire.fields import (
-    Kind,
-    Member,
-    Shape,
+    FieldKind,
+    MessageShape,
+    ShapeField,
     at_most,
     bounded,
     exactly,
@@ -59,14 +59,14 @@ class Push(NamedTuple):
     payload: bytes
 
 
-class Pushes(NamedTuple):
+class PushFrame(NamedTuple):
     items: tuple[Push, ...] = ()
     ihaves: tuple[bytes, ...] = ()
     grafts: tuple[bytes, ...] = ()
     prune: bool = False
 
 
-def is_own(frame: Pushes) -> bool:
+def is_own(frame: PushFrame) -> bool:
     """Whether the frame brings what the sender's people wrote, by its first message. `opens_as_own` tells it of
     bytes."""
     return bool(frame.items) and frame.items[0].hop == 0
@@ -108,10 +108,10 @@ class Shuffled(NamedTuple):
 
 
 MemberFrame: TypeAlias = Join | ForwardJoin | Neighbour | NeighbourAnswer | NoNeighbour | Shuffle | Shuffled
-AnyFrame: TypeAlias = Pushes | MemberFrame
+AnyFrame: TypeAlias = PushFrame | MemberFrame
 
 
-class Delivery(NamedTuple):
+class DeliverMessage(NamedTuple):
     """A message that is new here. Judge it, then call accepted, ignored or rejected."""
 
     mid: bytes
@@ -146,7 +146,7 @@ GossipEffect: TypeAlias = SendFrame | DialPeer | DropPeer
 # -- encoding
 
 
-def _text(most: int, what: str) -> Kind:
+def _text(most: int, what: str) -> FieldKind:
     """UTF-8 on the wire, str here."""
     raw = at_most(most, least=1).read
 
@@ -156,7 +156,7 @@ def _text(most: int, what: str) -> Kind:
         except UnicodeDecodeError as e:
             raise Malformed(f"a {what} must be UTF-8: {e}") from None
 
-    return Kind(what, read, str.encode)
+    return FieldKind(what, read, str.encode)
 
 
 def _items(v: Any) -> tuple[Push, ...]:
@@ -175,12 +175,12 @@ def _peer_out(p: PeerInfo) -> list[Any]:
 
 
 MID, HOP, PAYLOAD = exactly(MID_BYTES), up_to(MAX_HOP), at_most(MAX_PAYLOAD)
-TTL, YES = up_to(MAX_TTL), Kind("0 / 1", lambda v: bool(up_to(1).read(v)), int)
+TTL, YES = up_to(MAX_TTL), FieldKind("0 / 1", lambda v: bool(up_to(1).read(v)), int)
 PEER_ID, ADDRESS = _text(MAX_PEER_ID, "peer-id"), _text(MAX_ADDR, "address")
 ADDRS = several(ADDRESS, MAX_ADDRS)
-PEER = Kind("peer", _peer, _peer_out)
+PEER = FieldKind("peer", _peer, _peer_out)
 PEERS = several(PEER, MAX_SAMPLE)
-ITEMS = Kind(f"[0*{MAX_ITEMS} push]", _items, lambda items: [list(i) for i in items])
+ITEMS = FieldKind(f"[0*{MAX_ITEMS} push]", _items, lambda items: [list(i) for i in items])
 
 GRAMMAR = {
     "push": f"[mid: {MID.grammar}, hop: {HOP.grammar}, payload: {PAYLOAD.grammar}]",
@@ -191,20 +191,22 @@ GRAMMAR = {
 """Grammar rules that the fields refer to."""
 
 SHAPES = (
-    Shape(
-        0, "pushes", Pushes,
+    MessageShape(
+        0, "pushes", PushFrame,
         (
-            Member("items", ITEMS), Member("ihaves", several(MID, MAX_IHAVES)),
-            Member("grafts", several(MID, MAX_GRAFTS)), Member("prune", YES),
+            ShapeField("items", ITEMS), ShapeField("ihaves", several(MID, MAX_IHAVES)),
+            ShapeField("grafts", several(MID, MAX_GRAFTS)), ShapeField("prune", YES),
         ),
     ),
-    Shape(1, "join", Join, (Member("addresses", ADDRS),)),
-    Shape(2, "forwarded", ForwardJoin, (Member("joiner", PEER), Member("ttl", TTL))),
-    Shape(3, "neighbour", Neighbour, (Member("urgent", YES), Member("addresses", ADDRS))),
-    Shape(4, "answer", NeighbourAnswer, (Member("yes", YES),)),
-    Shape(5, "disconnect", NoNeighbour, ()),
-    Shape(6, "shuffle", Shuffle, (Member("origin", PEER), Member("ttl", TTL), Member("peers", PEERS))),
-    Shape(7, "shuffled", Shuffled, (Member("origin", PEER_ID), Member("peers", PEERS))),
+    MessageShape(1, "join", Join, (ShapeField("addresses", ADDRS),)),
+    MessageShape(2, "forwarded", ForwardJoin, (ShapeField("joiner", PEER), ShapeField("ttl", TTL))),
+    MessageShape(3, "neighbour", Neighbour, (ShapeField("urgent", YES), ShapeField("addresses", ADDRS))),
+    MessageShape(4, "answer", NeighbourAnswer, (ShapeField("yes", YES),)),
+    MessageShape(5, "disconnect", NoNeighbour, ()),
+    MessageShape(
+        6, "shuffle", Shuffle, (ShapeField("origin", PEER), ShapeField("ttl", TTL), ShapeField("peers", PEERS))
+    ),
+    MessageShape(7, "shuffled", Shuffled, (ShapeField("origin", PEER_ID), ShapeField("peers", PEERS))),
 )  # fmt: skip
 _READ: dict[int, Callable[[list[Any]], AnyFrame]] = {shape.code: reader(shape) for shape in SHAPES}
 _WRITE = writers(SHAPES)

@@ -17,17 +17,17 @@ from dataclasses import asdict
 
 from banyan_replica.gossip.frames import (
     AnyFrame,
-    Delivery,
+    DeliverMessage,
     DropPeer,
     GossipEffect,
     PeerId,
     PeerInfo,
     Push,
-    Pushes,
+    PushFrame,
     SendFrame,
 )
 from banyan_replica.gossip.membership import Membership
-from banyan_replica.gossip.memory import Spread
+from banyan_replica.gossip.message_cache import Spread
 from banyan_replica.gossip.plumtree import Plumtree
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
@@ -124,17 +124,17 @@ class Gossip:
         what the store still has."""
         self._tree.recent.forget(raw)
 
-    def receive(self, peer: PeerId, frame: AnyFrame, now: float) -> tuple[Delivery, ...]:
+    def receive(self, peer: PeerId, frame: AnyFrame, now: float) -> tuple[DeliverMessage, ...]:
         """The new messages of the frame, to be judged. Frames of a peer that is not up are ignored."""
         self._clock(now)
         if peer not in self._members.up:
             return ()
-        if isinstance(frame, Pushes):
+        if isinstance(frame, PushFrame):
             return tuple(self._tree.receive(peer, frame, now))
         self._members.receive(peer, frame, now)
         return ()
 
-    def accepted(self, delivery: Delivery, now: float, also: Sequence[bytes] = (), stale: int = 0) -> None:
+    def accepted(self, delivery: DeliverMessage, now: float, also: Sequence[bytes] = (), stale: int = 0) -> None:
         """also: other new messages that it contained. stale: how many known ones it contained."""
         self._clock(now)
         if self._tree.accepted(delivery, also, stale, now):
@@ -175,7 +175,7 @@ class Gossip:
 
     def forget_messages(self) -> None:
         """Forgets messages since the last `durable`, which were rolled back: they are not sent, and may come again."""
-        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Pushes))]
+        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, PushFrame))]
         self._out.clear()
         self._out.extend(kept)
         self._tree.forget_fresh()

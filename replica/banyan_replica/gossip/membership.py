@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container
 
+from banyan_replica.gossip.address_groups import LOCAL, group_of
 from banyan_replica.gossip.frames import (
     DialPeer,
     DropPeer,
@@ -31,8 +32,7 @@ from banyan_replica.gossip.frames import (
     Shuffle,
     Shuffled,
 )
-from banyan_replica.gossip.groups import LOCAL, group_of
-from banyan_replica.gossip.memory import News
+from banyan_replica.gossip.message_cache import News
 from banyan_replica.gossip.passive import PassiveView, Shuffles, pick
 from banyan_replica.gossip.records import Conn, Dial, Neighbours
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng

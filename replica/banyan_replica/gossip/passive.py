@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from banyan_replica.gossip.address_groups import LOCAL, group_of_any
 from banyan_replica.gossip.frames import GossipEffect, PeerId, PeerInfo, SendFrame, Shuffle, Shuffled
-from banyan_replica.gossip.groups import LOCAL, group_of_any
-from banyan_replica.gossip.records import Conn, Refusal, Spare
+from banyan_replica.gossip.records import Conn, NeighbourRefusal, Spare
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
 
@@ -40,7 +40,7 @@ class PassiveView:
         self.rng = rng
         self.ledger = ledger
         self.spares: dict[PeerId, Spare] = {}
-        self.refusals: dict[PeerId, Refusal] = {}
+        self.refusals: dict[PeerId, NeighbourRefusal] = {}
         """The last ones, oldest first."""
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class PassiveView:
         last = self.refusals.pop(peer, None)
         again = last is not None and now < last.again_at + self.s.refused_max_s
         wait_s = min(2 * last.wait_s, self.s.refused_max_s) if last is not None and again else self.s.refused_s
-        self.refusals[peer] = Refusal(now + wait_s, wait_s)
+        self.refusals[peer] = NeighbourRefusal(now + wait_s, wait_s)
         if len(self.refusals) > self.s.passive:
             del self.refusals[next(iter(self.refusals))]
 

@@ -14,10 +14,10 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes
-from banyan_replica.gossip.memory import Recent, Seen, Trail
-from banyan_replica.gossip.outgoing import Outgoing
-from banyan_replica.gossip.records import PATIENCE, Awaited, Counters, Pending, TreeLink
+from banyan_replica.gossip.frames import DeliverMessage, GossipEffect, PeerId, Push, PushFrame
+from banyan_replica.gossip.message_cache import PayloadCache, SeenIds, Trail
+from banyan_replica.gossip.neighbour_queues import NeighbourQueues
+from banyan_replica.gossip.records import PATIENCE, Counters, MissingMessage, PendingMessage, TreeLink
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")
@@ -39,15 +39,15 @@ class Plumtree:
         self.unread = unread
         self.fetch = fetch
         self.unanswered = unanswered
-        self.seen = Seen(settings.seen)
+        self.seen = SeenIds(settings.seen)
         self.fresh: set[bytes] = set()
         """Ids that are marked seen and may not be durable yet."""
         self.awaited: list[tuple[bytes, set[PeerId]]] = []
         """Ids of `fresh` that were awaited when they came, and the peers that have them."""
-        self.recent = Recent(settings.recent, settings.recent_bytes)
+        self.recent = PayloadCache(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, TreeLink] = {}
-        self.pending: dict[bytes, Pending] = {}
-        self.notes: dict[bytes, Awaited] = {}
+        self.pending: dict[bytes, PendingMessage] = {}
+        self.notes: dict[bytes, MissingMessage] = {}
         self.due: list[tuple[float, bytes]] = []
         """A heap of when to look at which note. An element whose note is gone, or has another time by now, is out of
         date; the heap is rebuilt when most are."""
@@ -56,7 +56,7 @@ class Plumtree:
         self.prune_ok = -NEVER
         self.counters = Counters()
         self.trail = Trail()
-        self.outgoing = Outgoing(settings, out, join, self.counters, self.trail)
+        self.outgoing = NeighbourQueues(settings, out, join, self.counters, self.trail)
 
     # -- neighbours
 
@@ -105,7 +105,7 @@ class Plumtree:
         self.trail.began(mid, "", now)
         self._spread(Push(mid, 0, payload), (), now)
 
-    def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
+    def accepted(self, delivery: DeliverMessage, also: Sequence[bytes], stale: int, now: float) -> bool:
         """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
 
         also, stale: see `Gossip.accepted`.
@@ -190,9 +190,9 @@ class Plumtree:
 
     # -- frames in
 
-    def receive(self, peer: PeerId, frame: Pushes, now: float) -> list[Delivery]:
+    def receive(self, peer: PeerId, frame: PushFrame, now: float) -> list[DeliverMessage]:
         link = self.links.get(peer)
-        out: list[Delivery] = []
+        out: list[DeliverMessage] = []
         duplicates = 0
         there = [*[item.mid for item in frame.items], *frame.ihaves]
         self.trail.went(peer, there, "has", now)
@@ -212,7 +212,7 @@ class Plumtree:
                     if link is not None:
                         self._note(mid, link, now)
                     continue
-                self.pending[mid] = Pending([payload], {peer}, now + self.s.pending_s)
+                self.pending[mid] = PendingMessage([payload], {peer}, now + self.s.pending_s)
                 note = self.notes.get(mid)
                 if note is not None:
                     self._look(mid, note, now + self.s.pending_s)
@@ -225,7 +225,7 @@ class Plumtree:
                     self.counters.overflowed += 1
                     continue
                 pending.payloads.append(payload)
-            out.append(Delivery(mid, payload, min(hop + 1, MAX_HOP), peer))
+            out.append(DeliverMessage(mid, payload, min(hop + 1, MAX_HOP), peer))
         self.counters.duplicates += duplicates
         if link is None:
             return out
@@ -267,14 +267,14 @@ class Plumtree:
         elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
             at = pending.until if pending is not None else now + self.s.graft_s
             link.notes += 1
-            note = self.notes[mid] = Awaited(link.peer, at, [link.peer])
+            note = self.notes[mid] = MissingMessage(link.peer, at, [link.peer])
             self._look(mid, note, at)
             if link.notes == self.s.hurry and pending is None:
                 self._ask(mid, note, now)
         else:
             self.counters.overflowed += 1
 
-    def _drop_note(self, mid: bytes) -> Awaited | None:
+    def _drop_note(self, mid: bytes) -> MissingMessage | None:
         note = self.notes.pop(mid, None)
         if note is not None:
             link = self.links.get(note.by)
@@ -328,7 +328,7 @@ class Plumtree:
     def _collect_at(self) -> float:
         return max(self.debt_at, self.collected + self.s.collect_s)
 
-    def _look(self, mid: bytes, note: Awaited, at: float) -> None:
+    def _look(self, mid: bytes, note: MissingMessage, at: float) -> None:
         """Has the note looked at then, and not before."""
         note.at = at
         heapq.heappush(self.due, (at, mid))
@@ -350,7 +350,7 @@ class Plumtree:
             else:
                 self._ask(mid, note, now)
 
-    def _ask(self, mid: bytes, note: Awaited, now: float) -> None:
+    def _ask(self, mid: bytes, note: MissingMessage, now: float) -> None:
         """Asks a peer that announced the message, or two after the first try. Those that may be asked no more now may
         be asked again within a second."""
         waits = False

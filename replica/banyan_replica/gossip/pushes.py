@@ -19,9 +19,9 @@ from banyan_crdt.codec import AN_ARRAY, bytes_head, decode, encode, read_value
 from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
-from banyan_replica.gossip.frames import Delivery, Push, Pushes, decode_frame, encode_frame, is_of_the_tree
+from banyan_replica.gossip.frames import DeliverMessage, Push, PushFrame, decode_frame, encode_frame, is_of_the_tree
 from banyan_replica.gossip.settings import MAX_PAYLOAD, MID_BYTES
-from banyan_replica.sync.serve import control_item, run_item
+from banyan_replica.sync.item_builder import control_item, run_item
 from banyan_replica.wire import (
     CheckpointItem,
     ControlItem,
@@ -33,7 +33,7 @@ from banyan_replica.wire import (
     encode_message,
     is_gossip,
 )
-from banyan_replica.wire.items import RUN
+from banyan_replica.wire.data_items import RUN
 from banyan_storage.reader import StoreReader
 
 CHECKPOINTS = 4_096
@@ -46,7 +46,7 @@ JOINED_BYTES = 512 << 10
 
 def _opening() -> re.Pattern[bytes]:
     mid = bytes(range(MID_BYTES))
-    raw = encode_message(GossipFrame(encode_frame(Pushes((Push(mid, 0, b""),)))))
+    raw = encode_message(GossipFrame(encode_frame(PushFrame((Push(mid, 0, b""),)))))
     at, of_mid = raw.index(mid), len(bytes_head(MID_BYTES))
     push = raw[at - of_mid - 1 : at]
     return re.compile(
@@ -76,14 +76,14 @@ def without_messages(raw: bytes) -> bytes | None:
         frame = decode_frame(message.frame) if isinstance(message, GossipFrame) else None
     except Malformed:
         return raw
-    if not isinstance(frame, Pushes):
+    if not isinstance(frame, PushFrame):
         return raw
     if not (frame.grafts or frame.prune):
         return None
-    return encode_message(GossipFrame(encode_frame(Pushes((), (), frame.grafts, frame.prune))))
+    return encode_message(GossipFrame(encode_frame(PushFrame((), (), frame.grafts, frame.prune))))
 
 
-def opened(delivery: Delivery) -> Item | Reject:
+def opened(delivery: DeliverMessage) -> Item | Reject:
     """The item of a pushed message, or the error if it is none."""
     try:
         return decode_item(read_value(delivery.payload))

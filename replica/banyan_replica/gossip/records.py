@@ -67,7 +67,7 @@ class TreeLink:
 
 
 @dataclass(slots=True)
-class Awaited:
+class MissingMessage:
     """An announced message that has not arrived."""
 
     by: PeerId
@@ -77,7 +77,7 @@ class Awaited:
 
 
 @dataclass(slots=True)
-class Pending:
+class PendingMessage:
     """Copies of a message that are being judged, and the peers known to have it."""
 
     payloads: list[bytes]
@@ -130,7 +130,7 @@ class Spare(NamedTuple):
     group: str
 
 
-class Refusal(NamedTuple):
+class NeighbourRefusal(NamedTuple):
     """Of a peer that refused to be a neighbour, or let this node go. again_at: when it may be asked again. wait_s: how
     long that was then."""
 

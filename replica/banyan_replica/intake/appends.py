@@ -11,7 +11,7 @@ from itertools import zip_longest
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
-from banyan_crdt.logs import Granted, counted_body
+from banyan_crdt.logs import PathGrant, counted_body
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.run import Run
 from banyan_crdt.state import control_head
@@ -42,7 +42,7 @@ def of_plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], he
 
 
 def of_run(
-    run: Run, fresh: int, entries: Sequence[Entry], contents: Sequence[Content], granted: Granted, head: Head
+    run: Run, fresh: int, entries: Sequence[Entry], contents: Sequence[Content], granted: PathGrant, head: Head
 ) -> Append:
     """The counted operations of `entries`, which begin at `fresh` in the run, with the content that came."""
     total = run.entries[fresh - 1].header.total if fresh else run.base
@@ -62,7 +62,7 @@ def of_run(
 
 
 def loose_parts(
-    run: Run, fresh: int, parent: Entry | None, contents: Sequence[Content], granted: Granted
+    run: Run, fresh: int, parent: Entry | None, contents: Sequence[Content], granted: PathGrant
 ) -> list[tuple[EntryId, int, bytes]]:
     """(entry, op, bytes) of the content that came for the entries from `fresh` on, where the operation would count.
     parent: the parent of the first of them."""
@@ -88,7 +88,7 @@ def _parts(body: Body, content: Content) -> list[bytes | None]:
 # The invariant: answers about a log are those that the store will give once all appends are written.
 
 
-class Together:
+class AppendBatch:
     """Waiting appends. It lives on the thread that owns the store."""
 
     def __init__(self, store: Store) -> None:

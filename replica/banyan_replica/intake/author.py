@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
+from banyan_crdt.checkpoint import Checkpoint, ControlRef, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
@@ -28,7 +28,7 @@ from banyan_crdt.ids import (
     control_log,
     key_digest,
 )
-from banyan_crdt.logs import Granted, granted_valid
+from banyan_crdt.logs import PathGrant, granted_valid
 from banyan_crdt.ops import (
     Add,
     ControlOp,
@@ -46,11 +46,11 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
-from banyan_replica.intake.future import checkpoints_allowed, is_future
+from banyan_replica.host import PartItem
+from banyan_replica.intake.clock_bounds import checkpoints_allowed, is_future
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.own import checkpoint_content, own_tips, wrote_control
-from banyan_replica.surroundings import PartItem
-from banyan_replica.sync.serve import content_of
+from banyan_replica.intake.own_tips import checkpoint_content, own_tips, wrote_control
+from banyan_replica.sync.item_builder import content_of
 from banyan_replica.wire import Content
 from banyan_schema import dates
 from banyan_storage.local_tables import OWN_TIPS
@@ -101,7 +101,7 @@ class _Waits(NamedTuple):
         return Written(log, (*entries[:-1], last), base, skips, contents)
 
 
-class _Made(NamedTuple):
+class _DraftedEntry(NamedTuple):
     entry: Entry
     content: Content
     size: int
@@ -235,7 +235,7 @@ class Author:
         old = self.store.checkpoint(account, writer)
         return old is None or (old.control, sorted(old.pins)) != self._says(account, writer, before)
 
-    def _says(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[Place, list[Pin]]:
+    def _says(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[ControlRef, list[Pin]]:
         """The content of a new checkpoint of that key. Raises Refused if it may not make one."""
         control = self._control_of(account)
         if not control.entitles(writer):
@@ -257,7 +257,7 @@ class Author:
         tip = self._tip(log)
         below = parent = tip.last if tip else None
         ids = tip.ids if tip else {}  # ids of drafts that are refused below stay in it; the next entries replace them
-        made: list[_Made] = []
+        made: list[_DraftedEntry] = []
         for draft in drafts:
             piece = self._entry(log, parent, ids, draft, now_ms)
             h = piece.entry.header
@@ -292,7 +292,7 @@ class Author:
         signer: Signer,
         below: Entry | None,
         ids: dict[int, EntryId],
-        chunk: Sequence[_Made],
+        chunk: Sequence[_DraftedEntry],
         now_ms: int,
     ) -> _Waits:
         entries = tuple([piece.entry for piece in chunk])
@@ -309,7 +309,7 @@ class Author:
 
     def _entry(
         self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: EntryDraft, now_ms: int
-    ) -> _Made:
+    ) -> _DraftedEntry:
         ops: list[Op] = []
         raws: list[tuple[int, bytes]] = []
         size = 0
@@ -334,7 +334,7 @@ class Author:
         )
         entry = Entry(entry_id(self.realm, encode_header(h)), h, raw_ops, None)
         ids[seq] = entry.id
-        return _Made(entry, content_of(raws), len(raw_ops) + size + 64)
+        return _DraftedEntry(entry, content_of(raws), len(raw_ops) + size + 64)
 
     def _control_entry(
         self,
@@ -390,7 +390,7 @@ class Author:
             self._tips.popitem(last=False)
 
 
-def _no_room(realm: Realm, granted: Granted, h: Header) -> str:
+def _no_room(realm: Realm, granted: PathGrant, h: Header) -> str:
     """Says whose log is full, and from when on it takes this entry."""
     from_ms = max(granted.since >> 16, realm.birth_ms) + realm.allows_after(h.seq + 1, h.total)
     return (
@@ -415,9 +415,9 @@ def _with_part(op: Op, part: Part) -> Op:
     raise Refused(f"a {type(op).__name__} carries no content")
 
 
-def _chunks(made: Sequence[_Made]) -> list[list[_Made]]:
+def _chunks(made: Sequence[_DraftedEntry]) -> list[list[_DraftedEntry]]:
     """Splits into runs of at most MAX_RUN_ENTRIES entries and RUN_CONTENT bytes."""
-    out: list[list[_Made]] = []
+    out: list[list[_DraftedEntry]] = []
     size = RUN_CONTENT + 1
     for piece in made:
         if size + piece.size > RUN_CONTENT or len(out[-1]) == MAX_RUN_ENTRIES:

@@ -18,10 +18,10 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import control_head
-from banyan_replica.intake.accounts import Accounts
-from banyan_replica.intake.appends import Together, of_account
-from banyan_replica.intake.counting import Counting, Moved
-from banyan_replica.intake.future import checkpoints_allowed, is_future
+from banyan_replica.intake.account_cache import AccountCache
+from banyan_replica.intake.appends import AppendBatch, of_account
+from banyan_replica.intake.clock_bounds import checkpoints_allowed, is_future
+from banyan_replica.intake.log_recount import LogRecount, Moved
 from banyan_replica.wire import Content
 from banyan_storage.store import Store
 
@@ -33,7 +33,7 @@ class ControlLogs:
     """Judges them. It lives on the thread that owns the store."""
 
     def __init__(
-        self, store: Store, realm: Realm, accounts: Accounts, slow: Counting, together: Together, moved: Moved
+        self, store: Store, realm: Realm, accounts: AccountCache, slow: LogRecount, together: AppendBatch, moved: Moved
     ) -> None:
         self.store, self.realm, self.slow = store, realm, slow
         self._accounts, self._together, self._moved = accounts, together, moved

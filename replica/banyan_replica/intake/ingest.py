@@ -22,18 +22,18 @@ from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry, Header
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, is_checkpoint
-from banyan_crdt.logs import Granted, granted_valid, within_limits
-from banyan_crdt.ops import Kept, Pin, part_of
+from banyan_crdt.logs import PathGrant, granted_valid, within_limits
+from banyan_crdt.ops import KeptTip, Pin, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
-from banyan_replica.intake.accounts import Accounts, Known
-from banyan_replica.intake.appends import Together, loose_parts, of_plain, of_run
+from banyan_replica.host import ALONE, PartItem, ReplicaHost
+from banyan_replica.intake.account_cache import AccountCache, AccountRights
+from banyan_replica.intake.appends import AppendBatch, loose_parts, of_plain, of_run
+from banyan_replica.intake.clock_bounds import is_future
 from banyan_replica.intake.control_logs import ControlLogs
-from banyan_replica.intake.counting import Counting, LoosePart, Moved, parts_size
-from banyan_replica.intake.future import is_future
 from banyan_replica.intake.joints import check_joint, check_place, first_fresh, shown_below
-from banyan_replica.surroundings import ALONE, PartItem, Surroundings
+from banyan_replica.intake.log_recount import LogRecount, LoosePart, Moved, parts_size
 from banyan_replica.wire import Content, pieces
 from banyan_storage.due import Work
 from banyan_storage.store import Store
@@ -56,15 +56,13 @@ def _always(entries: int) -> bool:
 class Ingest:
     """The one writer of a store's logs. Not thread-safe: it lives on the thread that owns the store."""
 
-    def __init__(
-        self, store: Store, realm: Realm, moved: Moved = lambda *_: None, around: Surroundings = ALONE
-    ) -> None:
+    def __init__(self, store: Store, realm: Realm, moved: Moved = lambda *_: None, around: ReplicaHost = ALONE) -> None:
         self.store, self.realm, self.moved, self._around = store, realm, moved, around
-        self._accounts = Accounts(store)
-        self.slow = Counting(store, realm, self._accounts, moved)
+        self._accounts = AccountCache(store)
+        self.slow = LogRecount(store, realm, self._accounts, moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
         """Time and total of the last entries of logs, against which the next run is checked."""
-        self.together = Together(store)
+        self.together = AppendBatch(store)
         """What waits to be written."""
         self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
 
@@ -172,7 +170,7 @@ class Ingest:
         self._extend(run, head, 0, contents, granted, ours)
         return run.entries
 
-    def _granted(self, log: LogId) -> tuple[Known, Granted, Kept | None]:
+    def _granted(self, log: LogId) -> tuple[AccountRights, PathGrant, KeptTip | None]:
         """The account, the log's grant, and where the log is cut. Raises NotYet if nothing of it can count."""
         known = self._accounts.get(log.account)
         if known is None:
@@ -185,7 +183,7 @@ class Ingest:
             raise NotYet("cut", f"log {log.log} of writer {log.writer.hex()[:16]} was cut off whole")
         return known, granted, cut
 
-    def _all_valid(self, granted: Granted, run: Run) -> bool:
+    def _all_valid(self, granted: PathGrant, run: Run) -> bool:
         """Whether every entry is surely within the grant. Its limits grow with time, and `seq` and `total` rise, so the
         last entry at the first entry's time is the worst case."""
         first, last = run.entries[0].header, run.entries[-1].header
@@ -193,7 +191,7 @@ class Ingest:
         within = within_limits(self.realm, granted, last.seq, first.time, last.total)
         return within and (until is None or last.time <= until)
 
-    def _counting(self, entries: Sequence[Entry], granted: Granted, cut: Kept | None) -> int:
+    def _counting(self, entries: Sequence[Entry], granted: PathGrant, cut: KeptTip | None) -> int:
         """How many of the first entries are within the grant and the cut. Raises NotYet if none."""
         for k, e in enumerate(entries):
             if (cut is not None and e.header.seq > cut.seq) or not granted_valid(self.realm, granted, e):
@@ -204,10 +202,10 @@ class Ingest:
 
     def _unusual(
         self,
-        known: Known,
+        known: AccountRights,
         run: Run,
-        granted: Granted,
-        cut: Kept | None,
+        granted: PathGrant,
+        cut: KeptTip | None,
         contents: Sequence[Content],
         proof: Sequence[Header],
         may: Callable[[int], bool],
@@ -267,14 +265,14 @@ class Ingest:
 
     def _goes_on(
         self,
-        known: Known,
+        known: AccountRights,
         run: Run,
         head: Head,
         fresh: int,
         count: int,
         contents: Sequence[Content],
-        granted: Granted,
-        cut: Kept | None,
+        granted: PathGrant,
+        cut: KeptTip | None,
         may: Callable[[int], bool],
         now_s: int,
         ours: bool,
@@ -305,7 +303,7 @@ class Ingest:
         entries: Sequence[Entry],
         shown: int,
         parts: Sequence[LoosePart],
-        granted: Granted,
+        granted: PathGrant,
         now_s: int,
     ) -> None:
         """Holds entries that change nothing now, if there is room. shown: a proof shows so many of the first to be
@@ -327,7 +325,7 @@ class Ingest:
             raise NotYet("branch", f"entry {entries[-1].header.seq} is on a branch that does not count, beside many")
 
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
-        """See `Counting.lacks`."""
+        """See `LogRecount.lacks`."""
         return self.slow.lacks(log)
 
     def pinned(self, log: LogId) -> int:
@@ -341,7 +339,7 @@ class Ingest:
         old: Head,
         fresh: int,
         contents: Sequence[Content],
-        granted: Granted,
+        granted: PathGrant,
         ours: bool,
         stop: int | None = None,
     ) -> None:
@@ -404,7 +402,7 @@ class Ingest:
             end = parent.time, parent.total
         check_joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
 
-    def _may_count(self, first: Entry, granted: Granted, cut: Kept | None) -> None:
+    def _may_count(self, first: Entry, granted: PathGrant, cut: KeptTip | None) -> None:
         """Raises NotYet if `first` cannot count, so nothing above it can."""
         seq = first.header.seq
         if cut is not None and seq > cut.seq:
@@ -417,7 +415,7 @@ class Ingest:
         raise NotYet("limit", f"entry {seq} is past what the log may hold at its date; it may write on another day")
 
     def expire(self, log: LogId, now_ms: int) -> int:
-        """See `Counting.expire`."""
+        """See `LogRecount.expire`."""
         self.flush()
         return self.slow.expire(log, now_ms // 1000)
 

@@ -19,17 +19,17 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import part_of
 from banyan_crdt.realm import Realm
+from banyan_replica.host import PartItem
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
-from banyan_replica.intake.prices import cost, cost_of_checkpoint, cost_of_content
+from banyan_replica.intake.storage_cost import cost, cost_of_checkpoint, cost_of_content
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item, pieces
 
 
-class Asked(Enum):
+class FollowUp(Enum):
     """What the sender of an item that is not accepted yet is asked for at once."""
 
     NOTHING = auto()
@@ -39,19 +39,19 @@ class Asked(Enum):
     """What is missing of the log below the item."""
 
 
-REASONS: dict[Reason, Asked] = {
-    "version": Asked.NOTHING,
-    "account": Asked.CONTROL,
-    "grant": Asked.CONTROL,
-    "gap": Asked.LOG,
-    "future": Asked.NOTHING,
-    "until": Asked.NOTHING,
-    "limit": Asked.NOTHING,
-    "cut": Asked.NOTHING,
-    "control": Asked.CONTROL,
-    "branch": Asked.NOTHING,
-    "busy": Asked.NOTHING,
-    "full": Asked.NOTHING,
+REASONS: dict[Reason, FollowUp] = {
+    "version": FollowUp.NOTHING,
+    "account": FollowUp.CONTROL,
+    "grant": FollowUp.CONTROL,
+    "gap": FollowUp.LOG,
+    "future": FollowUp.NOTHING,
+    "until": FollowUp.NOTHING,
+    "limit": FollowUp.NOTHING,
+    "cut": FollowUp.NOTHING,
+    "control": FollowUp.CONTROL,
+    "branch": FollowUp.NOTHING,
+    "busy": FollowUp.NOTHING,
+    "full": FollowUp.NOTHING,
 }
 """All reasons for which an item is not accepted yet. Whatever the reason, the log differs from the peer's as long as it
 lasts; sync/repeats.py bounds how often such a log is fetched."""
@@ -61,7 +61,7 @@ SHORT_CONTROL = 64
 """Control logs up to this length are always judged at once: there is one per account."""
 
 
-class Judged(NamedTuple):
+class IntakeResult(NamedTuple):
     """entries: the ids in the item (for a run, the last). news: whether a head moved, so that others must be told.
     added: entries that count now and did not before; empty for a control log. lacking: content that the item names is
     wanted, did not come with it, and is not held."""
@@ -90,7 +90,7 @@ class Intake:
         self.notes: OrderedDict[tuple[str, LogId], NotTaken] = OrderedDict()
         """Why items were not accepted yet, by peer and log."""
 
-    def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
+    def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> IntakeResult:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
         try:
             return self._item(link, item, now, wall_ms)
@@ -98,7 +98,7 @@ class Intake:
             self._asking.refused(link, item, why.reason)
             raise
 
-    def _item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
+    def _item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> IntakeResult:
         if isinstance(item, CheckedLater):
             self._not_yet(link, item.log, item.why, now)
             raise item.why
@@ -114,7 +114,7 @@ class Intake:
 
     def _counted(
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, log: LogId, now: float, wall_ms: int
-    ) -> Judged:
+    ) -> IntakeResult:
         """Judges an item, and counts what is stored of it as a stranger's."""
         strangers, old = self._room.strangers, self._ingest.head(log)
         if isinstance(item, Checkpoint):
@@ -170,7 +170,7 @@ class Intake:
 
     def _judge(
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, now: float, wall_ms: int
-    ) -> Judged:
+    ) -> IntakeResult:
         if isinstance(item, CheckedControl):
             return self._control_item(link, item, now, wall_ms)
         if isinstance(item, Checkpoint):
@@ -191,7 +191,7 @@ class Intake:
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
         news = self._sync.moves != moves
-        return Judged((last.id,), news, run.log, added, self._lacks(item))
+        return IntakeResult((last.id,), news, run.log, added, self._lacks(item))
 
     def _lacks(self, item: CheckedRun) -> bool:
         """Whether content that the run names is wanted, did not come with it, and is not held."""
@@ -211,7 +211,7 @@ class Intake:
             self._ingest.flush()
         return any(self._store.lacks_part(*part) for part in absent)
 
-    def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> Judged:
+    def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> IntakeResult:
         log = control_log(item.account)
         try:
             n = self._control_work(item)
@@ -225,7 +225,7 @@ class Intake:
             raise
         self.notes.pop((link.peer, log), None)
         self._asking.control_came(link, item.account)
-        return Judged(tuple(e.id for e in item.entries), changed, log, ())
+        return IntakeResult(tuple(e.id for e in item.entries), changed, log, ())
 
     def _control_work(self, item: CheckedControl) -> int:
         """How many control entries must be read to judge these."""
@@ -237,14 +237,14 @@ class Intake:
             return len(item.entries)
         return len(item.entries) + held + len(self._store.loose_rows(log))
 
-    def _checkpoint(self, link: PeerSession, item: Checkpoint, now: float, wall_ms: int) -> Judged:
+    def _checkpoint(self, link: PeerSession, item: Checkpoint, now: float, wall_ms: int) -> IntakeResult:
         try:
             news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may_judge(link, n, now))
         except NotYet as why:
             self._not_yet(link, item.log_id, why, now)
             raise
         self.notes.pop((link.peer, item.log_id), None)
-        return Judged((item.id,), news, item.log_id, ())
+        return IntakeResult((item.id,), news, item.log_id, ())
 
     def _not_yet(self, link: PeerSession, log: LogId, why: NotYet, now: float) -> None:
         self._ingest.flush()
@@ -253,12 +253,12 @@ class Intake:
         if len(self.notes) > self._limits.notes:
             self.notes.popitem(last=False)
         match REASONS[why.reason]:
-            case Asked.CONTROL:
+            case FollowUp.CONTROL:
                 self._asking.wait_for(link, log.account, {})
                 self._asking.ask_for(link, control_log(log.account))
-            case Asked.LOG:
+            case FollowUp.LOG:
                 self._asking.ask_for(link, log)
-            case Asked.NOTHING:
+            case FollowUp.NOTHING:
                 pass
 
 

@@ -21,8 +21,8 @@ from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
-from banyan_crdt.signing import Signed, verify_all
-from banyan_replica.gossip.frames import Pushes, encode_frame
+from banyan_crdt.signing import SignatureClaim, verify_all
+from banyan_replica.gossip.frames import PushFrame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
 from banyan_replica.wire import (
     Content,
@@ -59,7 +59,7 @@ class CheckedLater(NamedTuple):
 
 
 Checked: TypeAlias = CheckedControl | CheckedRun | Checkpoint | CheckedLater
-Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], list[BadSignature | None]]
+Verify: TypeAlias = Callable[[Realm, Sequence[SignatureClaim]], list[BadSignature | None]]
 
 
 LARGE = 32 << 10
@@ -67,7 +67,7 @@ LARGE = 32 << 10
 follows has 0.8 MB, and takes 90 ms to read."""
 
 
-class Prepared(NamedTuple):
+class PreparedFrame(NamedTuple):
     """message: the frame's message, or the error. items: those of a data message, each checked or with its error.
     pushed: the same of large messages of the gossip, by their bytes."""
 
@@ -77,18 +77,18 @@ class Prepared(NamedTuple):
     pushed: Mapping[bytes, Checked | Reject] = MappingProxyType({})
 
 
-def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all, pushed: bool = False) -> Prepared:
+def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all, pushed: bool = False) -> PreparedFrame:
     """Never raises on hostile bytes. verify: checks signatures, perhaps on other threads. pushed: also reads large
     messages of the gossip, which may not be new."""
     try:
         message = decode_message(frame)
     except Reject as why:
-        return Prepared(len(frame), bare(why), [])
+        return PreparedFrame(len(frame), bare(why), [])
     if pushed and isinstance(message, GossipFrame) and brings_items(message.frame):
-        return Prepared(len(frame), message, [], _large(realm, message.frame[1], verify))
+        return PreparedFrame(len(frame), message, [], _large(realm, message.frame[1], verify))
     if not isinstance(message, DataItems):
-        return Prepared(len(frame), message, [])
-    return Prepared(len(frame), message, check_items(realm, message.items, verify))
+        return PreparedFrame(len(frame), message, [])
+    return PreparedFrame(len(frame), message, check_items(realm, message.items, verify))
 
 
 def brings_items(frame: list[Any]) -> bool:
@@ -100,7 +100,7 @@ def brings_items(frame: list[Any]) -> bool:
     )
 
 
-_PUSHES = encode_frame(Pushes())
+_PUSHES = encode_frame(PushFrame())
 
 
 def _large(realm: Realm, rows: list[list[Any]], verify: Verify) -> dict[bytes, Checked | Reject]:
@@ -119,7 +119,7 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
     """Each item checked, or the Reject that every node would raise for it."""
     checked: list[Checked | Reject] = []
     of: list[int] = []
-    signatures: list[Signed] = []
+    signatures: list[SignatureClaim] = []
     for k, item in enumerate(items):
         try:
             found = _check_item(realm, item)
@@ -147,7 +147,7 @@ def _check_item(realm: Realm, item: Item) -> Checked:
     return decode_checkpoint(realm, item.checkpoint)
 
 
-def _signatures(item: CheckedControl | Checkpoint | CheckedLater) -> Iterable[Signed]:
+def _signatures(item: CheckedControl | Checkpoint | CheckedLater) -> Iterable[SignatureClaim]:
     """The signatures of an item; a control log has one per entry."""
     if isinstance(item, CheckedControl):
         return map(signed, item.entries)
@@ -209,22 +209,22 @@ def ids_of(item: CheckedRun | CheckedControl | Checkpoint) -> tuple[EntryId, ...
 # bytes to credit) goes with the last slice.
 
 
-def slices(whole: Prepared, most: int) -> list[Prepared]:
+def slices(whole: PreparedFrame, most: int) -> list[PreparedFrame]:
     """Slices of about `most` bytes, at least one. Frames that do not consist of items stay whole."""
     message = whole.message
     if isinstance(message, DataItems):
         groups = _groups([size_of(item) for item in message.items], most)
-        parts = [Prepared(0, DataItems(message.items[a:b]), whole.items[a:b]) for a, b in groups]
+        parts = [PreparedFrame(0, DataItems(message.items[a:b]), whole.items[a:b]) for a, b in groups]
         return [*parts[:-1], parts[-1]._replace(size=whole.size)]
     if isinstance(message, GossipFrame) and brings_items(message.frame):
         code, items, *more = message.frame
         *first, (last, _) = _groups([len(payload) for _, _, payload in items], most)
-        parts = [Prepared(0, GossipFrame([code, items[a:b], *_NOTHING_MORE]), [], whole.pushed) for a, b in first]
+        parts = [PreparedFrame(0, GossipFrame([code, items[a:b], *_NOTHING_MORE]), [], whole.pushed) for a, b in first]
         return [*parts, whole._replace(message=GossipFrame([code, items[last:], *more]))]
     return [whole]
 
 
-_, _, *_NOTHING_MORE = encode_frame(Pushes())
+_, _, *_NOTHING_MORE = encode_frame(PushFrame())
 
 
 def _groups(sizes: Sequence[int], most: int) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ class Lane(IntEnum):
     """After all that came before it, and before all that comes later."""
 
 
-class Waiting:
+class BacklogBytes:
     """Bytes that wait. Each of its numbers is written by one thread only: the reader's, and the replica's."""
 
     __slots__ = ("put", "took")
@@ -50,8 +50,8 @@ class Waiting:
 class Backlog:
     """The reader calls `put`, the replica calls `took`, each on its own thread. all: what waits of all peers."""
 
-    def __init__(self, all: Waiting | None = None) -> None:
-        self._all, self._greeted = all or Waiting(), False
+    def __init__(self, all: BacklogBytes | None = None) -> None:
+        self._all, self._greeted = all or BacklogBytes(), False
         self._put = self._took = self._bulk_put = self._bulk_took = self._relayed_put = self._relayed_took = 0
 
     def put(self, frame: bytes) -> str | None:

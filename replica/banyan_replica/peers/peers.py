@@ -10,9 +10,9 @@ from banyan_replica.gossip.frames import PeerInfo
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
-from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.sync.parts import MissingParts
+from banyan_replica.sync.missing_parts import MissingParts
 from banyan_replica.sync.sync import Sync
 from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
@@ -24,7 +24,7 @@ class Peers:
 
     store: Store
     links: Mapping[str, PeerSession]
-    named: NamedByOperator
+    named: OperatorTrust
     ledger: Ledger
     sync: Sync
     missing: MissingParts

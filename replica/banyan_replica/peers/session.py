@@ -6,13 +6,13 @@ assignment). So one file shows all changes of a field.
 
 | object | what | who calls it |
 |---|---|---|
-| `life`, `hello` | greeting, open, closing | receiving.py, outbox.py |
-| `flow` | bulk in both directions: windows and credit | receiving.py, outbox.py, sync/serving.py |
+| `life`, `hello` | greeting, open, closing | message_dispatch.py, outbox.py |
+| `flow` | bulk in both directions: windows and credit | message_dispatch.py, outbox.py, sync/bulk_sender.py |
 | `load` | what its questions cost us, and of what use it is | sync/, replica.py |
 | `told` | its claims about its own frontier | sync/ |
 | `course` | how we reach its frontier | sync/ |
-| `owed` | what it owes us | sync/asking.py |
-| `orders` | what we owe it | sync/serving.py |
+| `owed` | what it owes us | sync/fetcher.py |
+| `orders` | what we owe it | sync/bulk_sender.py |
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from banyan_replica.peers.ledger import Load
 from banyan_replica.peers.states import LIFE, LifeEvent, LifeState, step
 from banyan_replica.sync.course import Course
 from banyan_replica.sync.orders import Orders
-from banyan_replica.sync.owed import Owed
+from banyan_replica.sync.peer_debt import PeerDebt
 from banyan_replica.wire import NOTICES, READS_AS_IF, Hello
 
 # A peer's claims about its own frontier. The sync decides what to do about them.
 
 
-class Told:
+class PeerClaims:
     __slots__ = ("answers_notices", "arrival", "differences", "logs", "reads_as_if", "root")
 
     def __init__(self) -> None:
@@ -84,8 +84,8 @@ class PeerSession:
         self.life = LifeState.GREETING
         self.hello: Hello | None = None
         """The peer's hello, of our version and realm; None before it came."""
-        self.flow, self.load, self.told = Flow(outbox), Load(), Told()
-        self.course, self.owed, self.orders = Course(since), Owed(), Orders()
+        self.flow, self.load, self.told = Flow(outbox), Load(), PeerClaims()
+        self.course, self.owed, self.orders = Course(since), PeerDebt(), Orders()
 
     @property
     def closing(self) -> bool:

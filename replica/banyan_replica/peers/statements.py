@@ -17,8 +17,8 @@ from banyan_crdt.errors import BadSignature, Malformed, NotYet
 from banyan_crdt.ids import EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify
-from banyan_replica.intake.future import FUTURE_MS
-from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.intake.clock_bounds import FUTURE_MS
+from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.wire import Witness
 
 STALE_MS = 15 * 60_000
@@ -35,9 +35,9 @@ unread, so that a flood of them costs a node a five-hundredth of a core."""
 class Witnesses:
     """The latest signed statement of each platform. signer: this node's own, if it is a platform."""
 
-    def __init__(self, realm: Realm, signer: Signer | None, named: NamedByOperator | None = None) -> None:
+    def __init__(self, realm: Realm, signer: Signer | None, named: OperatorTrust | None = None) -> None:
         self._realm, self._signer = realm, signer
-        self.named = named or NamedByOperator()
+        self.named = named or OperatorTrust()
         self._latest: OrderedDict[WriterKey, Witness] = OrderedDict()
         self._made_ms = 0
         self.matched: dict[bytes, int] = {}

@@ -4,8 +4,8 @@ Rule 1: the tables here, and nothing else, decide which state follows another. A
 decide what the event does to the state.
 
 Rule 2: a step that a table does not have is a bug of this node, and raises `IllegalStep`. A peer cannot cause one:
-a message that it may not send in a state is ignored and costs nothing (receiving.py asks the message table and the
-session).
+a message that it may not send in a state is ignored and costs nothing (message_dispatch.py asks the message table and
+the session).
 
 Four things go on between two nodes independently of each other, so there are four machines:
 

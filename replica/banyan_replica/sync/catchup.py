@@ -60,7 +60,7 @@ WHOLE = Span(b"", LAST)
 
 
 @dataclass(slots=True)
-class PeerReading:
+class SpanRead:
     """A span that a peer reads to us. asked: the span that we asked for. left: the rest of it. claimed: the logs that
     the peer said it holds when it was asked: it may get many while it reads, and reads out what it holds then."""
 
@@ -92,9 +92,9 @@ class PeerReader:
     logs: int
     idle_since: float
     state: ReaderState = ReaderState.IDLE
-    reading: PeerReading | None = None
+    reading: SpanRead | None = None
     """What it reads while READING."""
-    paused: PeerReading | None = None
+    paused: SpanRead | None = None
     """What it read when it seemed to stall. It was not told to stop, and goes on unless another peer takes the span."""
     rest_until: float = 0.0
     rests: int = 0
@@ -107,7 +107,7 @@ class PeerReader:
             self._on(ReaderEvent.RESTED)
         return self.state is ReaderState.RESTING
 
-    def begin(self, reading: PeerReading) -> None:
+    def begin(self, reading: SpanRead) -> None:
         self._on(ReaderEvent.ASKED)
         self.reading, self.paused = reading, None
 
@@ -126,7 +126,7 @@ class PeerReader:
         self._on(ReaderEvent.READ)
         self.reading, self.idle_since, self.rests = None, now, 0
 
-    def fail(self, now: float) -> PeerReading | None:
+    def fail(self, now: float) -> SpanRead | None:
         """It rests, twice as long each time. Returns what it was reading."""
         self._on(ReaderEvent.FAILED)
         self.rest_until = now + min(REST_MOST_S, REST_S * 2**self.rests)
@@ -138,7 +138,7 @@ class PeerReader:
         self.state = step(READER, self.state, event)
 
 
-class Ask(NamedTuple):
+class SpanRequest(NamedTuple):
     peer: str
     scan: Scan
 
@@ -230,10 +230,10 @@ class Catchup:
             self._free_again(reading)
             source.paused = reading or source.paused
 
-    def close(self) -> list[Ask]:
+    def close(self) -> list[SpanRequest]:
         """Ends the catch-up because nothing is left to read: we are equal to a peer that holds all."""
         under_way = [(peer, s.reading or s.paused) for peer, s in self._sources.items()]
-        stops = [Ask(peer, _stop(reading)) for peer, reading in under_way if reading is not None]
+        stops = [SpanRequest(peer, _stop(reading)) for peer, reading in under_way if reading is not None]
         self._free, self._sources = [], {}
         return stops
 
@@ -285,9 +285,9 @@ class Catchup:
 
     # -- assignment
 
-    def assign(self, now: float) -> list[Ask]:
+    def assign(self, now: float) -> list[SpanRequest]:
         """Gives idle sources something to read."""
-        out: list[Ask] = []
+        out: list[SpanRequest] = []
         idle = [p for p, s in self._sources.items() if s.state is not ReaderState.READING and not s.rests_at(now)]
         for peer in sorted(idle, key=lambda p: (self._sources[p].rests, p)):
             source = self._sources[peer]
@@ -302,10 +302,10 @@ class Catchup:
                 taken = Span(middle, reading.left.stop), reading.doubted
                 slow = next(p for p, s in self._sources.items() if s.reading is reading)
                 self._sources[slow].shorten(middle)
-                out.append(Ask(slow, Scan(reading.number, *reading.left)))
+                out.append(SpanRequest(slow, Scan(reading.number, *reading.left)))
             self._number += 1
-            source.begin(PeerReading(self._number, taken[0], taken[0], now, source.logs, taken[1]))
-            out.append(Ask(peer, Scan(self._number, *taken[0])))
+            source.begin(SpanRead(self._number, taken[0], taken[0], now, source.logs, taken[1]))
+            out.append(SpanRequest(peer, Scan(self._number, *taken[0])))
         return out
 
     # -- inside
@@ -317,13 +317,13 @@ class Catchup:
             self._free.remove(free)
             source.go_on()
 
-    def _taken_over(self, taken: tuple[Span, str], by: str) -> list[Ask]:
+    def _taken_over(self, taken: tuple[Span, str], by: str) -> list[SpanRequest]:
         """Tells the peer that may still go on with the span to stop; one that reads it anew needs no telling."""
         for peer, source in self._sources.items():
             paused = source.paused
             if paused is not None and (paused.left, paused.doubted) == taken:
                 source.paused = None
-                return [] if peer == by else [Ask(peer, _stop(paused))]
+                return [] if peer == by else [SpanRequest(peer, _stop(paused))]
         return []
 
     def _take_free(self, peer: str) -> tuple[Span, str] | None:
@@ -336,7 +336,7 @@ class Catchup:
         self._free.remove(best)
         return best
 
-    def _to_help(self, helper: PeerReader, now: float) -> PeerReading | None:
+    def _to_help(self, helper: PeerReader, now: float) -> SpanRead | None:
         """The reading with the most left, if helping is worth it."""
         best, width = None, 0
         for source in self._sources.values():
@@ -348,7 +348,7 @@ class Catchup:
                 best, width = reading, reading.left.width
         return best
 
-    def _free_again(self, reading: PeerReading | None, doubted: str = "") -> None:
+    def _free_again(self, reading: SpanRead | None, doubted: str = "") -> None:
         """Frees the rest of a reading."""
         if reading is not None:
             self._free.append((reading.left, reading.doubted or doubted))
@@ -364,7 +364,7 @@ class Catchup:
         self._sources = {}
 
 
-def _stop(reading: PeerReading) -> Scan:
+def _stop(reading: SpanRead) -> Scan:
     """Tells the reader to stop where it is."""
     return Scan(reading.number, reading.left.cursor, reading.left.cursor or bytes(32))
 

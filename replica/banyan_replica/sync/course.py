@@ -6,7 +6,7 @@ The states and their steps are in peers/states.py; this module has the times.
 from __future__ import annotations
 
 from banyan_replica.peers.states import COURSE, CourseEvent, CourseState, step
-from banyan_replica.sync.standing import Standing
+from banyan_replica.sync.known_differences import KnownDifferences
 
 NEVER = -1e9
 
@@ -28,7 +28,7 @@ class Course:
         """When equal frontiers were last noted."""
         self.heard_at = NEVER
         """When the comparison began that the peer asked for, of those that are answered now and then only."""
-        self.stuck = Standing(now)
+        self.stuck = KnownDifferences(now)
         """What stands between us and the peer, and is known."""
 
     @property
@@ -85,7 +85,7 @@ class Course:
         """The peer asks for a comparison, from which we learn too; ours waits until then."""
         self.until = max(self.until, until)
 
-    def again(self, standing: Standing) -> None:
+    def again(self, standing: KnownDifferences) -> None:
         """The peer was linked before, and so much stood between us."""
         self.stuck = standing
         standing.want()

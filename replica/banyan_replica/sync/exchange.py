@@ -1,4 +1,4 @@
-"""One exchange of sketches (comparing.py): what was asked and came, a table that is built for one, and the answer of a
+"""One exchange of sketches (comparison.py): what was asked and came, a table that is built for one, and the answer of a
 table to a question."""
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Exchange:
     stamp: int = 0
     mine: Numbers | None = None
     whole: bool = True
-    """Whether what stands (standing.py) is compared too."""
+    """Whether what stands (known_differences.py) is compared too."""
     all: Numbers | None = None
     """If all cells were asked for, to be kept: ours at that time."""
     root: bytes = b""

@@ -9,8 +9,8 @@ peer:
   claims another head, or if something of its account was taken here since.
 - Where there is no room to remember a log, one that costs much less is forgotten, or of this one only some bits are
   kept: it is asked for again after a day, or if the peer claims another length. It is then not compared as if it were
-  held either (refused.py), and stands (standing.py). If the oldest went each time, all would be found, asked for and
-  forgotten in turn.
+  held either (unaccepted_logs.py), and stands (known_differences.py). If the oldest went each time, all would be found,
+  asked for and forgotten in turn.
 - All that comes again stays within REPEATED bytes an hour, whatever moves. What one log costs the next time is taken to
   be what it cost the last time; what is more than that is news.
 
@@ -25,13 +25,13 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.sketch import Key
 from banyan_replica.peers.ledger import Leak
-from banyan_replica.sync.owed import OwedLogs
-from banyan_replica.sync.refused import Refused
+from banyan_replica.sync.peer_debt import OwedLogs
+from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
 
 REPEATED = 150_000
 """Bytes that a peer is asked for again in an hour; half of them at once. A log that costs more by itself is asked for
-once nothing is left of what came again before. Both ways, and with comparing (standing.py), it is less than a megabyte
-in the first hour."""
+once nothing is left of what came again before. Both ways, and with comparing (known_differences.py), it is less than a
+megabyte in the first hour."""
 BITS, DAY_S = 1 << 20, 86_400.0
 """Bits of a peer for the logs that there is no room to remember, and how long they are kept: of 20,000 such logs, one
 in 700 others looks as if it were among them."""
@@ -57,7 +57,7 @@ class Repeats:
     """Those of one peer. The times are seconds. key: of the public table."""
 
     def __init__(self, key: Key) -> None:
-        self.refused = Refused(key)
+        self.refused = UnacceptedLogs(key)
         self._accounts: dict[AccountId, dict[LogId, Vain]] = {}
         self._moved: dict[AccountId, int] = {}
         """When something of an account of these was last taken here, as a number."""

@@ -2,11 +2,11 @@
 
 Neighbours tell each other their roots every few seconds. If they differ, the cheapest way that can work is taken:
 
-- A node that was away gets, from a peer that it met before, all that came since, in arrival order (replaying.py).
+- A node that was away gets, from a peer that it met before, all that came since, in arrival order (replay.py).
 - A node that holds little has several neighbours read the network to it, in account order (catchup.py).
-- Otherwise a sketch of the whole frontier tells what differs, in one round trip (comparing.py).
+- Otherwise a sketch of the whole frontier tells what differs, in one round trip (comparison.py).
 - If too much differs for a sketch, sums are compared prefix by prefix, down to heads. First both tell each other where
-  the logs of their own people stand (lately.py).
+  the logs of their own people stand (recent_own_heads.py).
 
 Each side asks for what it lacks (asking.py) and hears what the other lacks, so one exchange informs both. If one side
 holds only some accounts, the accounts that both hold are compared (interest.py).
@@ -22,20 +22,20 @@ from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.sums import DEPTH
 from banyan_replica.gossip.settings import Rng
+from banyan_replica.host import ReplicaHost
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.strangers import Room
+from banyan_replica.intake.untrusted import AccountFilter
 from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.surroundings import Surroundings
-from banyan_replica.sync.asking import Asking
-from banyan_replica.sync.comparing import Comparing
-from banyan_replica.sync.interest import ALL, Interests
-from banyan_replica.sync.lately import Lately
-from banyan_replica.sync.notices import NoticeExchange
-from banyan_replica.sync.refused import difference
-from banyan_replica.sync.replaying import Replaying
-from banyan_replica.sync.serving import Serving
-from banyan_replica.sync.standing import Standing
+from banyan_replica.sync.bulk_sender import BulkSender
+from banyan_replica.sync.comparison import SketchComparison
+from banyan_replica.sync.fetcher import Fetcher
+from banyan_replica.sync.known_differences import KnownDifferences
+from banyan_replica.sync.notice_exchange import NoticeExchange
+from banyan_replica.sync.partial_compare import ALL, PartialComparison
+from banyan_replica.sync.recent_own_heads import RecentOwnHeads
+from banyan_replica.sync.replay import ReplayPlanner
+from banyan_replica.sync.unaccepted_logs import difference
 from banyan_replica.wire import (
     FANOUT,
     MAX_RANGE,
@@ -68,8 +68,8 @@ class Sync:
         tree: FrontierIndex,
         limits: Limits,
         links: dict[str, PeerSession],
-        room: Room,
-        around: Surroundings,
+        room: AccountFilter,
+        around: ReplicaHost,
         near: Callable[[str], bool],
         rng: Rng,
         random_bytes: Callable[[int], bytes],
@@ -78,18 +78,18 @@ class Sync:
         self.store, self.around, self.near = ingest.store, around, near
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or encoded ones."""
-        self._stood: dict[str, Standing] = {}
+        self._stood: dict[str, KnownDifferences] = {}
         """What stood between us and peers whose link is down."""
         self.moves = self._settled = 0
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
-        self.asking = Asking(ingest, limits, links, room, around, self.out)
-        self.lately = Lately(around.is_hosted)
-        self.serving = Serving(ingest.store, limits, links, around, self.out, ingest.pinned)
-        self.comparing = Comparing(self, links, rng, random_bytes)
-        self.replaying = Replaying(ingest.store, limits, links, self.out)
-        self.interests = Interests(ingest.store, ingest.realm.id, limits, links, around, random_bytes, self.out)
+        self.asking = Fetcher(ingest, limits, links, room, around, self.out)
+        self.lately = RecentOwnHeads(around.is_hosted)
+        self.serving = BulkSender(ingest.store, limits, links, around, self.out, ingest.pinned)
+        self.comparing = SketchComparison(self, links, rng, random_bytes)
+        self.replaying = ReplayPlanner(ingest.store, limits, links, self.out)
+        self.interests = PartialComparison(ingest.store, ingest.realm.id, limits, links, around, random_bytes, self.out)
         self.notices = NoticeExchange(self, links)
 
     @property

@@ -5,7 +5,22 @@ credit, and the grammar and the table in docs/protocol.md. `messages.py` has the
 fields, `items.py` the items of `data`, `grammar.py` the text of the page.
 """
 
-from banyan_replica.wire.items import content_size, decode_item, encode_item, size_of
+from banyan_replica.wire.data_items import content_size, decode_item, encode_item, size_of
+from banyan_replica.wire.message_table import (
+    TABLE,
+    MessageRule,
+    Who,
+    before_hello,
+    decode_message,
+    encode_message,
+    goes_ahead,
+    is_bulk,
+    is_gossip,
+    is_lasting,
+    opens_as,
+    says_nothing_stored,
+    who_says,
+)
 from banyan_replica.wire.messages import (
     ABILITIES,
     AS_IF,
@@ -60,21 +75,6 @@ from banyan_replica.wire.messages import (
     Witness,
     pieces,
 )
-from banyan_replica.wire.table import (
-    TABLE,
-    Spoken,
-    Who,
-    before_hello,
-    decode_message,
-    encode_message,
-    goes_ahead,
-    is_bulk,
-    is_gossip,
-    is_lasting,
-    opens_as,
-    says_nothing_stored,
-    who_says,
-)
 
 __all__ = [
     "ABILITIES",
@@ -111,6 +111,7 @@ __all__ = [
     "Interest",
     "Item",
     "Message",
+    "MessageRule",
     "Notices",
     "Parts",
     "Replay",
@@ -123,7 +124,6 @@ __all__ = [
     "Sketch",
     "SketchCells",
     "SketchNames",
-    "Spoken",
     "Sums",
     "Want",
     "WantNotices",

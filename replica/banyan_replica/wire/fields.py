@@ -1,7 +1,7 @@
 """The types of fields: each reads a decoded CBOR value strictly, writes it back, and has its grammar.
 
-A `Kind` is the only definition of a type, so the codec and the grammar in docs/protocol.md cannot differ. A `Shape` is
-an array that begins with a code, with named fields. Errors name the shape and the field.
+A `FieldKind` is the only definition of a type, so the codec and the grammar in docs/protocol.md cannot differ. A
+`MessageShape` is an array that begins with a code, with named fields. Errors name the shape and the field.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def as_it_is(v: Any) -> Any:
     return v
 
 
-class Kind(NamedTuple):
+class FieldKind(NamedTuple):
     """A type. `grammar`: CDDL (RFC 8610). `read`: decoded CBOR -> value, raises Malformed. `write`: the inverse."""
 
     grammar: str
@@ -25,20 +25,20 @@ class Kind(NamedTuple):
     write: Callable[[Any], Any] = as_it_is
 
 
-class Member(NamedTuple):
+class ShapeField(NamedTuple):
     """A field of a shape."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
 
 
-class Shape(NamedTuple):
+class MessageShape(NamedTuple):
     """An array [code, field, ...]. `made`: values of the fields -> the message."""
 
     code: int
     name: str
     made: Callable[..., Any]
-    fields: tuple[Member, ...]
+    fields: tuple[ShapeField, ...]
 
     @property
     def grammar(self) -> str:
@@ -47,7 +47,7 @@ class Shape(NamedTuple):
         return f"[{self.code}{fields}]"
 
 
-def reader(shape: Shape) -> Callable[[list[Any]], Any]:
+def reader(shape: MessageShape) -> Callable[[list[Any]], Any]:
     """A function from an array with the shape's code to the message. It raises Malformed with the name of the field."""
     reads, size = [f.kind.read for f in shape.fields], len(shape.fields) + 1
     build = compiled("v", f"made({', '.join(f'r{n}(v[{n + 1}])' for n in range(size - 1))})", reads, shape.made)
@@ -67,7 +67,7 @@ Writers = dict[Any, tuple[int, list[tuple[int, Callable[[Any], Any]]]]]
 """By type of message: the code, and the index and `write` of each field that CBOR does not take unchanged."""
 
 
-def writers(shapes: Iterable[Shape]) -> Writers:
+def writers(shapes: Iterable[MessageShape]) -> Writers:
     """What `spelled` needs to write messages of these shapes."""
     return {
         s.made: (s.code, [(n, f.kind.write) for n, f in enumerate(s.fields) if f.kind.write is not as_it_is])
@@ -95,12 +95,12 @@ def compiled(argument: str, text: str, reads: Sequence[Callable[[Any], Any]], ma
     return made_of
 
 
-def _count(shape: Shape, here: int) -> str:
+def _count(shape: MessageShape, here: int) -> str:
     names = ", ".join(f.name for f in shape.fields)
     return f"{shape.name} has {len(shape.fields)} fields{f' ({names})' if names else ''}, this one {here}"
 
 
-def _at_its_field(shape: Shape, v: list[Any]) -> Malformed:
+def _at_its_field(shape: MessageShape, v: list[Any]) -> Malformed:
     for field, x in zip(shape.fields, v[1:], strict=True):
         try:
             field.kind.read(x)
@@ -126,7 +126,7 @@ def read_list(v: Any) -> list[Any]:
     return v
 
 
-def exactly(n: int) -> Kind:
+def exactly(n: int) -> FieldKind:
     """A byte string of n bytes."""
 
     def read(v: Any) -> bytes:
@@ -134,10 +134,10 @@ def exactly(n: int) -> Kind:
             raise Malformed(f"expected {n} bytes")
         return v
 
-    return Kind(f"b{n}", read)
+    return FieldKind(f"b{n}", read)
 
 
-def exactly_or_none(n: int, name: str = "") -> Kind:
+def exactly_or_none(n: int, name: str = "") -> FieldKind:
     """A byte string of n bytes, or an empty one. `name`: the rule of the grammar that says so."""
 
     def read(v: Any) -> bytes:
@@ -145,10 +145,10 @@ def exactly_or_none(n: int, name: str = "") -> Kind:
             raise Malformed(f"expected {n} bytes or none")
         return v
 
-    return Kind(name or f"b{n} / h''", read)
+    return FieldKind(name or f"b{n} / h''", read)
 
 
-def at_most(n: int, least: int = 0) -> Kind:
+def at_most(n: int, least: int = 0) -> FieldKind:
     """A byte string of `least` to n bytes."""
 
     def read(v: Any) -> bytes:
@@ -156,10 +156,10 @@ def at_most(n: int, least: int = 0) -> Kind:
             raise Malformed(f"expected {least} to {n} bytes")
         return v
 
-    return Kind(f"bstr .size ({least}..{n})", read)
+    return FieldKind(f"bstr .size ({least}..{n})", read)
 
 
-def unsigned(bits: int) -> Kind:
+def unsigned(bits: int) -> FieldKind:
     """An unsigned integer of at most so many bits, so that a peer's number fits its use here."""
 
     def read(v: Any) -> int:
@@ -167,10 +167,10 @@ def unsigned(bits: int) -> Kind:
             raise Malformed(f"expected an unsigned integer of {bits} bits")
         return v
 
-    return Kind(f"u{bits}", read)
+    return FieldKind(f"u{bits}", read)
 
 
-def up_to(most: int) -> Kind:
+def up_to(most: int) -> FieldKind:
     """An integer from 0 to `most`."""
 
     def read(v: Any) -> int:
@@ -178,10 +178,10 @@ def up_to(most: int) -> Kind:
             raise Malformed(f"expected a number from 0 to {most}")
         return v
 
-    return Kind(" / ".join(map(str, range(most + 1))) if most < 4 else f"0..{most}", read)
+    return FieldKind(" / ".join(map(str, range(most + 1))) if most < 4 else f"0..{most}", read)
 
 
-def pieces(name: str, size: int) -> Kind:
+def pieces(name: str, size: int) -> FieldKind:
     """A byte string of pieces of `size` bytes. `name`: the rule of the grammar, because CDDL cannot express this."""
 
     def read(v: Any) -> bytes:
@@ -189,16 +189,16 @@ def pieces(name: str, size: int) -> Kind:
             raise Malformed(f"expected pieces of {size} bytes each")
         return v
 
-    return Kind(name, read)
+    return FieldKind(name, read)
 
 
-def nullable(kind: Kind) -> Kind:
+def nullable(kind: FieldKind) -> FieldKind:
     """The same kind, or null."""
     read = kind.read
-    return Kind(f"{kind.grammar} / null", lambda v: None if v is None else read(v))
+    return FieldKind(f"{kind.grammar} / null", lambda v: None if v is None else read(v))
 
 
-def rows(*fields: Member, most: int | None = None, least: int = 0) -> Kind:
+def rows(*fields: ShapeField, most: int | None = None, least: int = 0) -> FieldKind:
     """An array of `least` to `most` arrays of these fields, read as tuples."""
     reads, size = [f.kind.read for f in fields], len(fields)
     cells = [f"x{n}" for n in range(size)]
@@ -212,10 +212,10 @@ def rows(*fields: Member, most: int | None = None, least: int = 0) -> Kind:
         out: list[Any] = build(found)
         return out
 
-    return Kind(f"[{occurs(least, most)} [{inner}]]", read, lambda v: [list(row) for row in v])
+    return FieldKind(f"[{occurs(least, most)} [{inner}]]", read, lambda v: [list(row) for row in v])
 
 
-def several(kind: Kind, most: int) -> Kind:
+def several(kind: FieldKind, most: int) -> FieldKind:
     """An array of at most `most` values of a kind, read as a tuple."""
     one, write = kind.read, kind.write
 
@@ -223,7 +223,7 @@ def several(kind: Kind, most: int) -> Kind:
         bounded(read_list(v), 0, most)
         return tuple([one(x) for x in v])
 
-    return Kind(f"[0*{most} {kind.grammar}]", read, lambda v: [write(x) for x in v])
+    return FieldKind(f"[0*{most} {kind.grammar}]", read, lambda v: [write(x) for x in v])
 
 
 def occurs(least: int, most: int | None) -> str:
@@ -249,5 +249,5 @@ def read_rows(v: Any, n: int) -> list[list[Any]]:
 
 B8, B16, B32, B64 = exactly(8), exactly(16), exactly(32), exactly(64)
 U16, U32, U48, U63 = unsigned(16), unsigned(32), unsigned(48), unsigned(63)
-BYTES = Kind("bstr", read_bytes)
+BYTES = FieldKind("bstr", read_bytes)
 FLAG = up_to(1)

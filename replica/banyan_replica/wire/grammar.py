@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from banyan_replica.gossip import frames
-from banyan_replica.wire import items, table
-from banyan_replica.wire.fields import Shape
+from banyan_replica.wire import data_items, message_table
+from banyan_replica.wire.fields import MessageShape
 
 WIDTH = 140
 
 
 def messages() -> str:
     """The grammar of every message, and of the rules that their fields name."""
-    shapes = [line.shape for line in table.TABLE]
+    shapes = [line.shape for line in message_table.TABLE]
     lines = _choice("message", [s.name for s in shapes])
     lines += ["", *_rules({s.name: s.grammar for s in shapes})]
-    lines += ["", *_rules({**items.GRAMMAR, **table.GRAMMAR})]
+    lines += ["", *_rules({**data_items.GRAMMAR, **message_table.GRAMMAR})]
     return "\n".join(lines)
 
 
 def gossip() -> str:
     """The grammar of the frames of gossip."""
-    shapes: list[Shape] = list(frames.SHAPES)
+    shapes: list[MessageShape] = list(frames.SHAPES)
     lines = _choice("gossip-frame", [s.name for s in shapes])
     lines += ["", *_rules({s.name: s.grammar for s in shapes}), "", *_rules(frames.GRAMMAR)]
     return "\n".join(lines)
@@ -29,7 +29,7 @@ def gossip() -> str:
 def who() -> str:
     """The table: one line per message, with who may send it and how it is treated."""
     rows = ["| code | message | who sends it | before hello | bulk | says |", "|---|---|---|---|---|---|"]
-    for line in table.TABLE:
+    for line in message_table.TABLE:
         early, bulk = ("yes" if x else "" for x in (line.before_hello, line.bulk))
         rows.append(f"| {line.shape.code} | {line.shape.name} | {line.who.value} | {early} | {bulk} | {line.says} |")
     return "\n".join(rows)

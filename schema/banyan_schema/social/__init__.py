@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from banyan_schema.address import Target, post_from_text, post_to_text
-from banyan_schema.collection import Draft, cell_key, seal, undo
+from banyan_schema.collection import OpDraft, cell_key, seal, undo
 from banyan_schema.social.post import (
     MAX_LANG,
     MAX_TEXT,
@@ -45,7 +45,7 @@ __all__ = [
     "VOTE",
     "Audience",
     "Content",
-    "Draft",
+    "OpDraft",
     "Poll",
     "Post",
     "ProfileField",

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put, Tomb
 from banyan_schema.address import Target
-from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Blobs, Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.compound import many, record
 from banyan_schema.fields import ACCOUNT, HASH, KEY, TARGET, choice, number, optional, text
 from banyan_schema.layout import Layout
@@ -202,41 +202,41 @@ CHANNELS, PLAYLISTS = _CHANNEL, _PLAYLIST
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_channel(key: CellKey, channel: Channel, replaces: Iterable[Ref] = ()) -> Draft:
+def write_channel(key: CellKey, channel: Channel, replaces: Iterable[Ref] = ()) -> OpDraft:
     """A new channel (with a key from `post_key`), or a change (`replaces`: the live writes). This and the next two
     raise ValueError past a limit."""
-    return Draft(Put(CHANNEL, key, tuple(replaces), None), _CHANNEL.encode(channel))
+    return OpDraft(Put(CHANNEL, key, tuple(replaces), None), _CHANNEL.encode(channel))
 
 
-def write_episode(key: CellKey, episode: Episode, replaces: Iterable[Ref] = ()) -> Draft:
+def write_episode(key: CellKey, episode: Episode, replaces: Iterable[Ref] = ()) -> OpDraft:
     """A new episode or a change, as above."""
-    return Draft(Put(EPISODE, key, tuple(replaces), None), _EPISODE.encode(episode))
+    return OpDraft(Put(EPISODE, key, tuple(replaces), None), _EPISODE.encode(episode))
 
 
-def write_playlist(key: CellKey, playlist: Playlist, replaces: Iterable[Ref] = ()) -> Draft:
+def write_playlist(key: CellKey, playlist: Playlist, replaces: Iterable[Ref] = ()) -> OpDraft:
     """A new playlist or a change, as above."""
-    return Draft(Put(PLAYLIST, key, tuple(replaces), None), _PLAYLIST.encode(playlist))
+    return OpDraft(Put(PLAYLIST, key, tuple(replaces), None), _PLAYLIST.encode(playlist))
 
 
-def drop_channel(key: CellKey) -> Draft:
+def drop_channel(key: CellKey) -> OpDraft:
     """Ends a channel for good; this and the next two leave the posts."""
-    return Draft(Tomb(CHANNEL, key), None)
+    return OpDraft(Tomb(CHANNEL, key), None)
 
 
-def drop_episode(key: CellKey) -> Draft:
+def drop_episode(key: CellKey) -> OpDraft:
     """Takes an episode out of its channel for good."""
-    return Draft(Tomb(EPISODE, key), None)
+    return OpDraft(Tomb(EPISODE, key), None)
 
 
-def drop_playlist(key: CellKey) -> Draft:
+def drop_playlist(key: CellKey) -> OpDraft:
     """Ends a playlist for good."""
-    return Draft(Tomb(PLAYLIST, key), None)
+    return OpDraft(Tomb(PLAYLIST, key), None)
 
 
-def subscribe(salt: bytes, said: Subscription) -> Draft:
+def subscribe(salt: bytes, said: Subscription) -> OpDraft:
     """Subscribes to a channel. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"subscription"
-    return Draft(
+    return OpDraft(
         Add(SUBSCRIPTION, cell_key(salt, name), cell_key(salt, name, *said.channel), None),
         _SUBSCRIPTION.encode(said),
     )

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, Tomb
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.fields import ACCOUNT, KEY, TARGET, choice, formed, optional, signed, text
 from banyan_schema.layout import Layout
@@ -180,26 +180,26 @@ REPLIES = _REPLY
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_event(key: CellKey, event: SocialEvent, replaces: Iterable[Ref] = ()) -> Draft:
+def write_event(key: CellKey, event: SocialEvent, replaces: Iterable[Ref] = ()) -> OpDraft:
     """A new event (with a key from `post_key`), or a change (`replaces`: the live writes). Raises ValueError past a
     limit."""
-    return Draft(Put(EVENT, key, tuple(replaces), None), _EVENT.encode(event))
+    return OpDraft(Put(EVENT, key, tuple(replaces), None), _EVENT.encode(event))
 
 
-def delete_event(key: CellKey) -> Draft:
+def delete_event(key: CellKey) -> OpDraft:
     """Ends an event for good."""
-    return Draft(Tomb(EVENT, key), None)
+    return OpDraft(Tomb(EVENT, key), None)
 
 
-def answer_event(salt: bytes, said: EventReply) -> Draft:
+def answer_event(salt: bytes, said: EventReply) -> OpDraft:
     """Answers; another answer is the same element, so the last one shows. `salt`: the account's, 32 bytes. Take it back
     with `undo`."""
     name = b"event.reply"
-    return Draft(Add(REPLY, cell_key(salt, name), cell_key(salt, name, *said.event), None), _REPLY.encode(said))
+    return OpDraft(Add(REPLY, cell_key(salt, name), cell_key(salt, name, *said.event), None), _REPLY.encode(said))
 
 
-def invite_to_event(salt: bytes, said: EventInvite) -> Draft:
+def invite_to_event(salt: bytes, said: EventInvite) -> OpDraft:
     """Invites somebody. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"event.invite"
     key, elem = cell_key(salt, name, *said.event), cell_key(salt, name, *said.event, said.whom)
-    return Draft(Add(INVITE, key, elem, None), _INVITE.encode(said))
+    return OpDraft(Add(INVITE, key, elem, None), _INVITE.encode(said))

@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, Tomb
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.compound import many
 from banyan_schema.fields import ACCOUNT, KEY, choice, optional, text
 from banyan_schema.layout import Layout
@@ -171,26 +171,26 @@ GROUP, JOIN, ACT = (collection.id for collection in COLLECTIONS)
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_group(key: CellKey, group: Group, replaces: Iterable[Ref] = ()) -> Draft:
+def write_group(key: CellKey, group: Group, replaces: Iterable[Ref] = ()) -> OpDraft:
     """A new group (with a key from `post_key`), or a change (`replaces`: the live writes). Raises ValueError past a
     limit."""
-    return Draft(Put(GROUP, key, tuple(replaces), None), _GROUP.encode(group))
+    return OpDraft(Put(GROUP, key, tuple(replaces), None), _GROUP.encode(group))
 
 
-def delete_group(key: CellKey) -> Draft:
+def delete_group(key: CellKey) -> OpDraft:
     """Ends a group for good."""
-    return Draft(Tomb(GROUP, key), None)
+    return OpDraft(Tomb(GROUP, key), None)
 
 
-def join(salt: bytes, said: GroupJoin) -> Draft:
+def join(salt: bytes, said: GroupJoin) -> OpDraft:
     """Joins a group, or asks to. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"group.join"
-    return Draft(Add(JOIN, cell_key(salt, name), cell_key(salt, name, *said.group), None), _JOIN.encode(said))
+    return OpDraft(Add(JOIN, cell_key(salt, name), cell_key(salt, name, *said.group), None), _JOIN.encode(said))
 
 
-def act(salt: bytes, said: GroupAct) -> Draft:
+def act(salt: bytes, said: GroupAct) -> OpDraft:
     """Says something as owner or moderator. `salt`: that account's, 32 bytes. Take it back with `undo`."""
     name, what = b"group.act", bytes((WHATS.index(said.what),))
     key = cell_key(salt, name, *said.group)
     elem = cell_key(salt, name, *said.group, what, said.account, said.key or b"")
-    return Draft(Add(ACT, key, elem, None), _ACT.encode(said))
+    return OpDraft(Add(ACT, key, elem, None), _ACT.encode(said))

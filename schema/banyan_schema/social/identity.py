@@ -17,7 +17,7 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.ops import Add, Put
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.fields import ACCOUNT, formed, text
 from banyan_schema.layout import Layout
 from banyan_schema.notices import names, told_by
@@ -33,7 +33,7 @@ HANDLE_FIELD, DOMAIN_FIELD = "handle", "domain"
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class HandleConfirmation:
     """The account that says it, a platform, confirms that `handle` is `account`'s."""
 
     handle: str
@@ -70,7 +70,7 @@ HANDLE_COLLECTION = Collection(
     "handle",
     "set",
     Layout(
-        Confirmed,
+        HandleConfirmation,
         lambda said: (said.handle, said.account),
         (formed("a handle", MAX_HANDLE, FORM, "lan@vn.example"), ACCOUNT),
     ),
@@ -81,12 +81,12 @@ HANDLE_COLLECTION = Collection(
 HANDLE = HANDLE_COLLECTION.id
 
 
-def confirm_handle(salt: bytes, said: Confirmed) -> Draft:
+def confirm_handle(salt: bytes, said: HandleConfirmation) -> OpDraft:
     """Confirms a handle; another account for the same handle is the same element. `salt`: the platform's account's, 32
     bytes. Take it back with `undo`."""
     name = b"handle"
     op = Add(HANDLE, cell_key(salt, name), cell_key(salt, name, said.handle.encode()), None)
-    return Draft(op, HANDLE_COLLECTION.encode(said))
+    return OpDraft(op, HANDLE_COLLECTION.encode(said))
 
 
 # Official channels: a platform says that an account is the voice of an office, a service or a paper.
@@ -131,12 +131,12 @@ OFFICIAL = OFFICIAL_COLLECTION.id
 OFFICIAL_COLLECTIONS = (OFFICIAL_COLLECTION,)
 
 
-def attest(salt: bytes, said: Official) -> Draft:
+def attest(salt: bytes, said: Official) -> OpDraft:
     """Says that an account is official; another title is the same element. `salt`: the platform's account's, 32 bytes.
     Take it back with `undo`."""
     name = b"official"
     op = Add(OFFICIAL, cell_key(salt, name), cell_key(salt, name, said.account), None)
-    return Draft(op, OFFICIAL_COLLECTION.encode(said))
+    return OpDraft(op, OFFICIAL_COLLECTION.encode(said))
 
 
 # Moves: an account says that it moved to another one, and that one says that it also was the first.
@@ -192,17 +192,17 @@ MOVE_COLLECTIONS = (_TO, _FROM)
 MOVED_TO, MOVED_FROM = (collection.id for collection in MOVE_COLLECTIONS)
 
 
-def move_to(salt: bytes, account: AccountId, replaces: Iterable[Ref] = ()) -> Draft:
+def move_to(salt: bytes, account: AccountId, replaces: Iterable[Ref] = ()) -> OpDraft:
     """Says that the account goes on as another one. `salt`: the account's, 32 bytes. `replaces`: the live writes. Take
     it back with `undo`."""
-    return Draft(Put(MOVED_TO, cell_key(salt, b"moved.to"), tuple(replaces), None), _TO.encode(MovedTo(account)))
+    return OpDraft(Put(MOVED_TO, cell_key(salt, b"moved.to"), tuple(replaces), None), _TO.encode(MovedTo(account)))
 
 
-def moved_from(salt: bytes, account: AccountId) -> Draft:
+def moved_from(salt: bytes, account: AccountId) -> OpDraft:
     """Says that the account also was another one. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"moved.from"
     op = Add(MOVED_FROM, cell_key(salt, name), cell_key(salt, name, account), None)
-    return Draft(op, _FROM.encode(MovedFrom(account)))
+    return OpDraft(op, _FROM.encode(MovedFrom(account)))
 
 
 COLLECTIONS = (HANDLE_COLLECTION, *OFFICIAL_COLLECTIONS, *MOVE_COLLECTIONS)

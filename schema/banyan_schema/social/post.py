@@ -24,7 +24,7 @@ from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.parts import make_part
 from banyan_crdt.shapes import between
 from banyan_schema.address import Target, conversation
-from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
+from banyan_schema.collection import Blobs, Collection, Fact, Facts, OpDraft, SeedIn, cell_key
 from banyan_schema.compound import many, pair, record
 from banyan_schema.fields import ACCOUNT, TARGET, choice, number, optional, text
 from banyan_schema.layout import Layout
@@ -358,10 +358,10 @@ def post_key(salt: bytes, nonce: bytes, now_ms: int | None = None) -> CellKey:
     return key if now_ms is None else CellKey(now_ms.to_bytes(6, "big") + key[:10])
 
 
-def write_post(key: CellKey, post: Post, replaces: Iterable[Ref] = ()) -> Draft:
+def write_post(key: CellKey, post: Post, replaces: Iterable[Ref] = ()) -> OpDraft:
     """A new post (with a key from `post_key`), or an edit (with the same key; `replaces`: its live writes). Raises
     ValueError past a limit."""
-    return Draft(Put(POST, key, tuple(replaces), None), encode_post(post))
+    return OpDraft(Put(POST, key, tuple(replaces), None), encode_post(post))
 
 
 def tags_in(text: str) -> tuple[str, ...]:
@@ -392,6 +392,6 @@ def encode_post(post: Post) -> bytes:
     return LAYOUT.encode(post)
 
 
-def delete_post(key: CellKey) -> Draft:
+def delete_post(key: CellKey) -> OpDraft:
     """Deletes the post for good: no later write of the key shows."""
-    return Draft(Tomb(POST, key), None)
+    return OpDraft(Tomb(POST, key), None)

@@ -16,7 +16,7 @@ from typing import Any
 
 from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
-from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Blobs, Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.fields import KEY, normal, text
 from banyan_schema.layout import Layout
 from banyan_schema.media import MEDIA, Media, blobs_of
@@ -105,13 +105,15 @@ the avatar is in the seed, because each page of posts shows many."""
 PROFILE = COLLECTION.id
 
 
-def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (), media: Media | None = None) -> Draft:
+def set_profile(
+    salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (), media: Media | None = None
+) -> OpDraft:
     """Sets one field. `salt`: the account's, 32 bytes. `replaces`: the live writes of that field. `media`: the picture
     that the field is. Raises ValueError past a limit."""
     name = normal("a profile field's name", field, MAX_FIELD)
     normal(f"the profile field '{field}'", value, MAX_VALUE)  # its error names the field
     op = Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None)
-    return Draft(op, LAYOUT.encode(ProfileField(field, value, media)))
+    return OpDraft(op, LAYOUT.encode(ProfileField(field, value, media)))
 
 
 # A post that an account pins to its profile: an element of its one set of these.
@@ -124,23 +126,23 @@ def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
+class PinnedPost:
     """The post `key` of the same account."""
 
     key: CellKey
 
 
-PINNED_LAYOUT = Layout(Pinned, lambda said: (said.key,), (KEY,))
+PINNED_LAYOUT = Layout(PinnedPost, lambda said: (said.key,), (KEY,))
 PINNED_COLLECTION = Collection("pinned", "set", PINNED_LAYOUT)
 """It tells views nothing: a profile reads it from its slots."""
 PINNED = PINNED_COLLECTION.id
 PINNED_COLLECTIONS = (PINNED_COLLECTION,)
 
 
-def pin(salt: bytes, key: CellKey) -> Draft:
+def pin(salt: bytes, key: CellKey) -> OpDraft:
     """Pins a post. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     op = Add(PINNED, cell_key(salt, b"pinned"), cell_key(salt, b"pinned", key), None)
-    return Draft(op, PINNED_LAYOUT.encode(Pinned(key)))
+    return OpDraft(op, PINNED_LAYOUT.encode(PinnedPost(key)))
 
 
 COLLECTIONS = (COLLECTION, *PINNED_COLLECTIONS)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from banyan_crdt.ids import AccountId, Coll
 from banyan_crdt.ops import Add
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.fields import ACCOUNT, choice
 from banyan_schema.layout import Layout
 from banyan_schema.notices import names, notice
@@ -53,11 +53,11 @@ RELATIONS: dict[Coll, Relation] = {FOLLOW: "follow", BLOCK: "block", MUTE: "mute
 _OF: dict[Relation, Collection[Relate]] = dict(zip(RELATIONS.values(), RELATION_COLLECTIONS, strict=True))
 
 
-def relate(salt: bytes, relation: Relation, target: AccountId) -> Draft:
+def relate(salt: bytes, relation: Relation, target: AccountId) -> OpDraft:
     """Follows, blocks or mutes `target`. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name, of = relation.encode(), _OF[relation]
     op = Add(of.id, cell_key(salt, name), cell_key(salt, name, target), None)
-    return Draft(op, of.encode(Relate(relation, target)))
+    return OpDraft(op, of.encode(Relate(relation, target)))
 
 
 # Whom a locked account accepts as a follower: an element of its own one set for each follower that it answered.
@@ -108,11 +108,11 @@ FOLLOW_ANSWER = FOLLOW_ANSWER_COLLECTION.id
 LOCKED_COLLECTIONS = (FOLLOW_ANSWER_COLLECTION,)
 
 
-def answer_follow(salt: bytes, said: FollowAnswer) -> Draft:
+def answer_follow(salt: bytes, said: FollowAnswer) -> OpDraft:
     """Answers; another answer is the same element. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"follow.answer"
     op = Add(FOLLOW_ANSWER, cell_key(salt, name), cell_key(salt, name, said.follower), None)
-    return Draft(op, FOLLOW_ANSWER_COLLECTION.encode(said))
+    return OpDraft(op, FOLLOW_ANSWER_COLLECTION.encode(said))
 
 
 COLLECTIONS = (*RELATION_COLLECTIONS, *LOCKED_COLLECTIONS)

@@ -13,7 +13,7 @@ from typing import Any
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.fields import ACCOUNT, KEY, normal, text
 from banyan_schema.layout import Layout
 from banyan_schema.notices import names, notice
@@ -59,11 +59,11 @@ REACTION_COLLECTION = Collection(
 REACTION = REACTION_COLLECTION.id
 
 
-def react(salt: bytes, target: Target, emoji: str) -> Draft:
+def react(salt: bytes, target: Target, emoji: str) -> OpDraft:
     """Reacts to a post. `salt`: the account's, 32 bytes. Raises ValueError past the limit; take it back with `undo`."""
     raw = normal("an emoji", emoji, MAX_EMOJI)
     op = Add(REACTION, cell_key(salt, b"reaction", *target), cell_key(salt, b"reaction", raw), None)
-    return Draft(op, REACTION_LAYOUT.encode(Reaction(target, emoji)))
+    return OpDraft(op, REACTION_LAYOUT.encode(Reaction(target, emoji)))
 
 
 # A repost: an element of the account's one set of reposts.
@@ -105,10 +105,10 @@ REPOST = REPOST_COLLECTION.id
 REPOST_COLLECTIONS = (REPOST_COLLECTION,)
 
 
-def repost(salt: bytes, target: Target) -> Draft:
+def repost(salt: bytes, target: Target) -> OpDraft:
     """Reposts a post. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     op = Add(REPOST, cell_key(salt, b"repost"), cell_key(salt, b"repost", *target), None)
-    return Draft(op, REPOST_LAYOUT.encode(Repost(target)))
+    return OpDraft(op, REPOST_LAYOUT.encode(Repost(target)))
 
 
 # An answer that the author of a conversation hides from it, or a quote that the author of what it quotes hides: an
@@ -154,10 +154,10 @@ HIDDEN = HIDDEN_COLLECTION.id
 HIDDEN_COLLECTIONS = (HIDDEN_COLLECTION,)
 
 
-def hide(salt: bytes, said: Hidden) -> Draft:
+def hide(salt: bytes, said: Hidden) -> OpDraft:
     """Hides a post. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     op = Add(HIDDEN, cell_key(salt, b"hidden"), cell_key(salt, b"hidden", said.below, *said.post), None)
-    return Draft(op, HIDDEN_COLLECTION.encode(said))
+    return OpDraft(op, HIDDEN_COLLECTION.encode(said))
 
 
 COLLECTIONS = (REACTION_COLLECTION, *REPOST_COLLECTIONS, *HIDDEN_COLLECTIONS)

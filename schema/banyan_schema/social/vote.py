@@ -24,7 +24,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import CellKey, H, Ref
 from banyan_crdt.ops import Put
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Fact, Facts
+from banyan_schema.collection import Collection, Fact, Facts, OpDraft
 from banyan_schema.compound import many
 from banyan_schema.fields import ACCOUNT, KEY, choice, number
 from banyan_schema.layout import Layout
@@ -115,7 +115,7 @@ VOTE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 
 
-def write_vote(poll: Target, asked: Poll, options: Iterable[int], replaces: Iterable[Ref] = ()) -> Draft:
+def write_vote(poll: Target, asked: Poll, options: Iterable[int], replaces: Iterable[Ref] = ()) -> OpDraft:
     """Votes in a poll. `options`: numbers from 0. `replaces`: the live writes of the cell. Take it back with `undo`."""
     said = Vote(poll, ballot_of(asked), asked.choices, asked.closes_ms, len(asked.options), tuple(sorted({*options})))
-    return Draft(Put(VOTE, vote_key(poll), tuple(replaces), None), LAYOUT.encode(said))
+    return OpDraft(Put(VOTE, vote_key(poll), tuple(replaces), None), LAYOUT.encode(said))

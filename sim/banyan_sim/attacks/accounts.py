@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from banyan_crdt.checkpoint import Place, encode_checkpoint, make_checkpoint
+from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoint
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import TEST
 from banyan_replica.wire import CheckpointItem
-from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.attack import Attack, Attackers, Victim
 from banyan_sim.forge import pushed, pushes
 
 ACCOUNTS_EACH = 256
@@ -15,7 +15,7 @@ class MintAccounts(Attack):
     about = "new accounts as fast as one process can make them"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def mint(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
@@ -34,7 +34,7 @@ class Checkpoints(Attack):
     about = "an account replaces its checkpoint 10,000 times, then the next account does"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         each = strangers.few(CHECKPOINTS_EACH)
 
         async def replace(n: int) -> None:
@@ -42,7 +42,7 @@ class Checkpoints(Attack):
             while stranger.alive:
                 account = strangers.forge.account()
                 await stranger.throw(pushes(pushed(account.item(), account.mid)))
-                place = Place(0, account.path[0].id)
+                place = ControlRef(0, account.path[0].id)
                 for first in range(1, strangers.few(NUMBERS), each):
                     made = [
                         make_checkpoint(TEST, account.id, account.device, number, place, ())
@@ -62,7 +62,7 @@ class DeepControl(Attack):
     about = "control logs of 480 kB, pushed entry by entry, so that each entry has all before it judged again"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         pins = strangers.few(PINS)
 
         async def push(n: int) -> None:
@@ -86,7 +86,7 @@ WRONG_EACH = 500
 class WrongSignatures(Attack):
     about = "frames of 500 control entries whose signatures are wrong, each from an identity until it is banned"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         items = []
         for _ in range(strangers.few(WRONG_EACH)):
             account = strangers.forge.account()

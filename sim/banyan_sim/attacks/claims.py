@@ -17,7 +17,7 @@ from banyan_replica.wire import (
     SketchCells,
     WantNotices,
 )
-from banyan_sim.attack import Attack, Stranger, Strangers, Victim
+from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 
 HEADS, CLAIMS_EVERY_S = 4_000, 1.0
 
@@ -25,7 +25,7 @@ HEADS, CLAIMS_EVERY_S = 4_000, 1.0
 class FalseClaims(Attack):
     about = "half say that they hold a million logs and read none of them out, half name logs that there are not"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
 
         async def claim(n: int) -> None:
@@ -38,7 +38,7 @@ class FalseClaims(Attack):
 
         await strangers.each(claim)
 
-    async def _name(self, strangers: Strangers, stranger: Stranger) -> None:
+    async def _name(self, strangers: Attackers, stranger: Attacker) -> None:
         random = strangers.random
         heads = [
             (
@@ -60,7 +60,7 @@ class EndlessReplay(Attack):
     about = "peers that were once equal to both honest nodes claim that much came since, and never tell all of it"
     needs = 6
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def replay(n: int) -> None:
             key, store, address = strangers.random(32), strangers.random(16), (victim.address, victim.neighbour)[n % 2]
             strangers.tally.identities += 1
@@ -75,7 +75,7 @@ class EndlessReplay(Attack):
 
         await strangers.each(replay, 6)
 
-    async def _claim(self, strangers: Strangers, address: str, key: bytes, store: bytes) -> None:
+    async def _claim(self, strangers: Attackers, address: str, key: bytes, store: bytes) -> None:
         """Comes back and says that it received a million entries meanwhile, until it is asked for them; then it holds
         the node for as long as a replay stops comparisons with others."""
         stranger = await strangers.meet(address, key=key, hello=False)
@@ -108,7 +108,7 @@ class FalseNotices(Attack):
     needs = 8
     on_chosen = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
         account, names = AccountId(victim.account), strangers.few(ACCOUNTS)
 

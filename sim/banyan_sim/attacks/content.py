@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from banyan_crdt.ids import EntryId
 from banyan_replica.wire import Message, Parts, WantParts, encode_message
-from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.attack import Attack, Attackers, Victim
 from banyan_sim.forge import pushed, pushes
 
 BARE_EACH, BARE_SIZE, PAUSE_S = 8, 1_000, 0.05
@@ -14,7 +14,7 @@ class BarePosts(Attack):
     needs = 8
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def push(n: int) -> None:
             stranger, asked = await strangers.meet(), list[WantParts]()
 
@@ -49,7 +49,7 @@ class LargeContent(Attack):
     about = "posts of 60 kB, each of an account of its own, as fast as the links take them"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def fill(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
@@ -72,7 +72,7 @@ ROWS = 100_000
 class UnaskedParts(Attack):
     about = "answers of 4 MB to questions that nobody asked: read strictly, then ignored, and free"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
         frame = encode_message(Parts([(EntryId(random(32)), 0, None, b"") for _ in range(strangers.few(ROWS))]))
 

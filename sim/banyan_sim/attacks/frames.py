@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from banyan_replica.wire import Credit, encode_message
-from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.attack import Attack, Attackers, Victim
 
 TIMES = 5_000
 
@@ -9,7 +9,7 @@ TIMES = 5_000
 class TinyFrames(Attack):
     about = "frames of three bytes that say nothing, as many as the links take"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         frames = [encode_message(Credit(0))] * strangers.few(TIMES)
 
         async def drizzle(n: int) -> None:
@@ -27,7 +27,7 @@ ITEMS = (4 << 20) - 16
 class EmptyArrays(Attack):
     about = "frames of 4 MiB of empty arrays, each from an identity until it is banned, then from a new one"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         items = strangers.few(ITEMS)
         frame = b"\x82\x07\x9a" + items.to_bytes(4, "big") + b"\x80" * items
 
@@ -46,7 +46,7 @@ JUNK = b"\x82\x18\x63\x00"
 class RedialBanned(Attack):
     about = "banned identities dial again at once, for as long as they are banned"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         keys = [strangers.random(32) for _ in range(strangers.identities)]
         strangers.tally.identities += len(keys)
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from banyan_crdt.ids import base58
-from banyan_replica.gossip.frames import ForwardJoin, PeerInfo, Pushes, Shuffle
+from banyan_replica.gossip.frames import ForwardJoin, PeerInfo, PushFrame, Shuffle
 from banyan_replica.gossip.settings import MAX_ADDRS, MAX_SAMPLE, MAX_TTL
-from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.attack import Attack, Attackers, Victim
 from banyan_sim.forge import gossip, pushed, pushes
 
 
@@ -19,7 +19,7 @@ class Shuffles(Attack):
     about = "neighbours that exchange 32 invented peers at a time, and say that invented peers want to join"
     needs = 8
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
 
         async def mix(n: int) -> None:
@@ -44,7 +44,7 @@ class Eclipse(Attack):
     about = "all join as neighbours of the victim, so that the honest one has no place, and pass nothing on"
     needs = 20
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def join(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
@@ -64,7 +64,7 @@ class GraftStorm(Attack):
     needs = 5
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         near = [await strangers.meet() for _ in range(4)]
         source = await strangers.meet(victim.neighbour)
         for stranger in near:
@@ -88,12 +88,12 @@ class Promises(Attack):
     about = "neighbours that announce 320 invented messages a second each, and send none when asked"
     needs = 8
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def promise(n: int) -> None:
             stranger = await strangers.meet()
             await stranger.join()
             while stranger.alive:
-                await stranger.throw(gossip(Pushes((), tuple(strangers.random(16) for _ in range(PROMISES_EACH)))))
+                await stranger.throw(gossip(PushFrame((), tuple(strangers.random(16) for _ in range(PROMISES_EACH)))))
                 await strangers.sleep(PAUSE_S)
 
         await strangers.each(promise, 8)
@@ -105,7 +105,7 @@ LOGS, RUN = 16, 1_024
 class NotYet(Attack):
     about = "gossip of runs whose beginning the node lacks, again and again: decoded, checked and dropped each time"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         account = strangers.forge.account()
         half = strangers.few(RUN)
         logs = [account.log(n + 1) for n in range(strangers.few(LOGS))]
@@ -130,7 +130,7 @@ class FutureDates(Attack):
     about = "gossip of entries that are dated a day ahead, so that the victim doubts its own clock"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def date(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:

@@ -4,14 +4,14 @@ from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Unknown, encode_ops
 from banyan_replica.wire import LAST, Interest, Scan, Sketch, SketchNames, Want, Wants
 from banyan_replica.wire import WantParts as Question
-from banyan_sim.attack import Attack, Strangers, Victim
-from banyan_sim.forge import Log, pushed, pushes
+from banyan_sim.attack import Attack, Attackers, Victim
+from banyan_sim.forge import ForgedLog, pushed, pushes
 
 POSTS, SIZE, AT_ONCE = 17, 60_000, 8
 """Posts, and bytes of each: a megabyte in all, as much as one answer has. Questions at once."""
 
 
-async def shelve(strangers: Strangers) -> Question:
+async def shelve(strangers: Attackers) -> Question:
     """Puts a megabyte of content into the victim's store. Returns the question that is answered with all of it."""
     writer, account = await strangers.meet(), strangers.forge.account()
     log, contents = account.log(1), list[bytes | None]()
@@ -28,7 +28,7 @@ async def shelve(strangers: Strangers) -> Question:
 class WantParts(Attack):
     about = "questions of 700 bytes that are answered with a megabyte of content each, and read"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         question = await shelve(strangers)
 
         async def ask(n: int) -> None:
@@ -50,14 +50,14 @@ class LooseReaders(Attack):
     about = "everybody asks for both branches of forked logs, and gives no credit for the answer"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         account, writer = strangers.forge.account(), await strangers.meet()
         await writer.throw(pushes(pushed(account.item(), account.mid)))
         branch, wants = strangers.few(BRANCH), list[Want]()
         for number in range(1, LOGS + 1):
             log = account.log(number)
             log.write(count=2)
-            twin: Log = log.fork(1)
+            twin: ForgedLog = log.fork(1)
             log.write(LARGE, count=branch)
             twin.write(LARGE, count=branch + 1)
             await writer.throw(pushes(log.push(0, 1)), pushes(log.push(1, len(log.ids))))
@@ -81,7 +81,7 @@ PLACES = (4 << 20) // 8 - 16
 class DearNames(Attack):
     about = "questions of 4 MiB: which logs are at these half million places?"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         places = strangers.random(8 * strangers.few(PLACES))
 
         async def ask(n: int) -> None:
@@ -95,7 +95,7 @@ class DearNames(Attack):
 class SaltedSketches(Attack):
     about = "questions under ever new salts, for each of which the whole frontier must be read"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def ask(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
@@ -111,7 +111,7 @@ EVERY_S = 0.005
 class RestartedScans(Attack):
     about = "everybody asks for the whole network from its beginning, two hundred times a second, and gives credit"
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def restart(n: int) -> None:
             stranger, reading = await strangers.meet(), 0
             while stranger.alive:
@@ -129,7 +129,7 @@ class Interests(Attack):
     about = "everybody follows 65,536 accounts, and others the next moment"
     on_chosen = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def follow(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from banyan_crdt.ops import Drop, Pin
-from banyan_sim.attack import Attack, Stranger, Strangers, Victim
-from banyan_sim.forge import Account, Log, pushed, pushes
+from banyan_sim.attack import Attack, Attacker, Attackers, Victim
+from banyan_sim.forge import Account, ForgedLog, pushed, pushes
 
 LOGS, ENTRIES, RUN = 30, 9_216, 1_024
 """Logs of one account and their entries, of seven bytes each; entries in one signature."""
@@ -12,7 +12,9 @@ CONTROL = 2_000
 """Control entries, as many as a log of them has room for."""
 
 
-async def tiny_entries(strangers: Strangers, stranger: Stranger, forked: bool = False) -> tuple[Account, list[Log]]:
+async def tiny_entries(
+    strangers: Attackers, stranger: Attacker, forked: bool = False
+) -> tuple[Account, list[ForgedLog]]:
     """An account whose logs are full of tiny entries, and its logs. forked: each has another last entry too."""
     run, entries = strangers.few(RUN), strangers.few(ENTRIES)
     account = strangers.forge.account()
@@ -29,7 +31,7 @@ async def tiny_entries(strangers: Strangers, stranger: Stranger, forked: bool = 
     return account, logs
 
 
-def pin_all(account: Account, logs: list[Log], place: int) -> None:
+def pin_all(account: Account, logs: list[ForgedLog], place: int) -> None:
     """One control entry that pins an entry of each log, counted from its end."""
     account.control(*(Pin(log.id.writer, log.id.log, len(log.ids) - place, log.ids[-place]) for log in logs))
 
@@ -38,7 +40,7 @@ class Recount(Attack):
     about = "one account of 276,480 tiny entries, then control entries that each make the node count it again"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         stranger = await strangers.meet()
         account, logs = await tiny_entries(strangers, stranger)
         for n in range(CONTROL):
@@ -54,7 +56,7 @@ class PinnedForks(Attack):
     about = "logs of 276,480 entries, each forked at its end, then control entries that each pin a place in all of them"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         stranger = await strangers.meet()
         account, logs = await tiny_entries(strangers, stranger, forked=True)
         for n in range(CONTROL):
@@ -71,7 +73,7 @@ class Forks(Attack):
     about = "logs that fork at every place, from the last entry down, so that each fork has the log counted again"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         depth, each = strangers.few(DEPTH), strangers.few(EACH)
 
         async def fork(n: int) -> None:

@@ -4,7 +4,7 @@ from banyan_crdt.ids import EntryId, H
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.wire import Witness
-from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.attack import Attack, Attackers, Victim
 
 HOUR_MS = 3_600_000
 
@@ -14,7 +14,7 @@ class ForgedWitness(Attack):
     needs = 3
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         async def vouch(n: int) -> None:
             platform, late = Signer(TEST, strangers.random(32)), Signer(TEST, strangers.random(32))
             stranger = await strangers.meet()
@@ -37,7 +37,7 @@ class ManyPlatforms(Attack):
     about = "statements of ever new platforms, which every node checks and passes on to all its neighbours"
     spreads = True
 
-    async def run(self, strangers: Strangers, victim: Victim) -> None:
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
 
         async def state(n: int) -> None:

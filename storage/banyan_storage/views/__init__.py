@@ -2,13 +2,13 @@
 log.
 
 social/        one file per view                  registry.py   finds them
-view.py        what a view is                     changes.py    writes changed rows, and their counters
-hooks.py       what the store calls               folding.py    from operations to what is shown
-building.py    rebuilds views step by step, beside other writes
+view.py        what a view is                     row_changes.py    writes changed rows, and their counters
+hooks.py       what the store calls               fold.py    from operations to what is shown
+builder.py    rebuilds views step by step, beside other writes
 whole_slots.py slots of which more than one operation is looked at
-building.py   folds an account again from its log
+builder.py   folds an account again from its log
 large_accounts.py  the same for large accounts and long runs, in steps
-proof.py       compares every row with the log
+row_check.py       compares every row with the log
 progress.py    how much of each view is built
 journal.py     which posts changed, for an index outside the store
 """

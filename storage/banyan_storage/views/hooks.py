@@ -1,6 +1,6 @@
 """What the store calls inside its transaction when operations or content were added or removed (viewhook.ViewHooks).
 
-Accounts that the builder has not reached yet are ignored (building.py): it will read them.
+Accounts that the builder has not reached yet are ignored (builder.py): it will read them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from banyan_storage.engine import WriteTxn
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import NUMBERS, TOMBS, place_bytes, slot_of
 from banyan_storage.viewhook import Append, ArrivedPart, CountedEntry, Wanting
-from banyan_storage.views import building, journal, large_accounts
-from banyan_storage.views.folding import Fold, clear, fold_account, numbers_of
+from banyan_storage.views import builder, journal, large_accounts
+from banyan_storage.views.fold import Fold, clear, fold_account, numbers_of
 from banyan_storage.views.registry import cursors, is_folded
 from banyan_storage.views.whole_slots import Slots
 
@@ -24,7 +24,7 @@ class SocialViews:
     """Has no state of its own: everything is in the tables."""
 
     def opened(self, txn: WriteTxn, fresh: bool) -> None:
-        building.opened(txn, fresh)
+        builder.opened(txn, fresh)
 
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         pairs = list(zip(batch, firsts, strict=True))

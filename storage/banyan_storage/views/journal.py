@@ -12,14 +12,14 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from banyan_storage.engine import ReadTxn, Table, WriteTxn
-from banyan_storage.tables import Layout, guard, guarded, number, u16, u48, u64
+from banyan_storage.tables import RowLayout, guard, guarded, number, u16, u48, u64
 from banyan_storage.views.view import OpeningPost
 
 JOURNAL = Table("changed_posts")
 """number 8 of the last of its changes -> POST, of each; or ARRIVALS; or nothing: all posts; guarded"""
-POST = Layout("account 4 | key 16")
+POST = RowLayout("account 4 | key 16")
 """account: its number."""
-ARRIVALS = Layout("first 6 | count 2")
+ARRIVALS = RowLayout("first 6 | count 2")
 """The posts that came with so many entries."""
 POST_BYTES, ARRIVALS_BYTES = POST.key.stop, ARRIVALS.count.stop
 BLOCK = 100
@@ -29,7 +29,7 @@ MOST, LOOK = 50_000, 100
 changes are between two looks whether there are."""
 
 
-class Change(NamedTuple):
+class PostChange(NamedTuple):
     """What one row says. number: of its last change. posts: each as `POST`. arrivals: of entries that brought some."""
 
     number: int
@@ -84,10 +84,10 @@ def note_all(txn: WriteTxn) -> None:
     txn.put(JOURNAL, after, guard(after, b""))
 
 
-def changes(txn: ReadTxn, after: int, limit: int) -> list[Change] | None:
+def changes(txn: ReadTxn, after: int, limit: int) -> list[PostChange] | None:
     """The rows after this change, until they have so many changes; None if they are not all there, or one of them is of
     all."""
-    found, reached = list[Change](), after
+    found, reached = list[PostChange](), after
     for key, raw in txn.scan(JOURNAL, u64(after + 1)):
         change = _read(number(key), guarded(key, raw) or b"")
         reached += change.size
@@ -99,11 +99,11 @@ def changes(txn: ReadTxn, after: int, limit: int) -> list[Change] | None:
     return found if found or last(txn) >= after else None
 
 
-def _read(last: int, row: bytes) -> Change:
+def _read(last: int, row: bytes) -> PostChange:
     if len(row) == ARRIVALS_BYTES:
         first = number(row[ARRIVALS.first])
-        return Change(last, (), range(first, first + number(row[ARRIVALS.count])))
-    return Change(last, tuple(row[at : at + POST_BYTES] for at in range(0, len(row), POST_BYTES)), range(0))
+        return PostChange(last, (), range(first, first + number(row[ARRIVALS.count])))
+    return PostChange(last, tuple(row[at : at + POST_BYTES] for at in range(0, len(row), POST_BYTES)), range(0))
 
 
 def trim(txn: WriteTxn, upto: int) -> None:

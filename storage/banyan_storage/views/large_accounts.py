@@ -28,11 +28,11 @@ from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.viewhook import Append, CountedEntry, Wanting
-from banyan_storage.views.changes import Changes
-from banyan_storage.views.folding import Fold, fold_account
+from banyan_storage.views.fold import Fold, fold_account
 from banyan_storage.views.registry import AGAIN, cursors
+from banyan_storage.views.row_changes import RowChanges
 
 CLEARED, FOLDED, WANTED, RUN = b"\0", b"\1", b"\2", b"\3"
 """What is done to an account: its rows are cleared, or it is folded, or only its content is asked for, because all
@@ -42,7 +42,7 @@ SCATTER = 40_503
 """A number that moves the place of the next step far from that of the last, as entries arrive: under load no account
 waits until all before it are done."""
 
-_ROW = Layout("phase 1 | upto 6 | seq 6 | name")
+_ROW = RowLayout("phase 1 | upto 6 | seq 6 | name")
 
 
 class _Progress(NamedTuple):
@@ -159,7 +159,7 @@ def clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
     number = txn.get(NUMBERS, account)
     if number is None:
         return True
-    changes, values = Changes(txn, cursors(txn)), list(islice(txn.dups(SHOWN, number), size))
+    changes, values = RowChanges(txn, cursors(txn)), list(islice(txn.dups(SHOWN, number), size))
     for value in values:
         changes.slot(showing(number, value), None)
         changes.delete(SHOWN, number, value)

@@ -19,11 +19,11 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_storage.engine import ReadTxn, Table
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.slots import SHOWN_TABLES, SLOT, Showing, facts_of
-from banyan_storage.tables import ACTS, ARRIVED, STORE_TABLES, Layout
+from banyan_storage.slots import SHOWN_TABLES, SLOT, SlotContent, facts_of
+from banyan_storage.tables import ACTS, ARRIVED, STORE_TABLES, RowLayout
 from banyan_storage.views import social
+from banyan_storage.views.invalidation import TOUCHED
 from banyan_storage.views.journal import JOURNAL
-from banyan_storage.views.touched import TOUCHED
 from banyan_storage.views.view import Row, RowOf, View
 
 SHOWN_NAME = "shown"
@@ -31,7 +31,7 @@ VERSIONS = Table("view_versions")
 """name -> version u32, for views that are complete."""
 BUILDING = Table("views_building")
 """name -> BUILDING_ROW, for views that are being built."""
-BUILDING_ROW = Layout("version 4 | cursor")
+BUILDING_ROW = RowLayout("version 4 | cursor")
 """cursor: see progress.py."""
 
 AGAIN = Table("views_again")
@@ -91,7 +91,7 @@ def tables_of(name: str) -> tuple[Table, ...]:
 _LISTENING: dict[str, tuple[str, RowOf]] = {kind: (view.name, of) for view in VIEWS for kind, of in view.rows.items()}
 
 
-def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
+def rows_of(showing: SlotContent, takes: Callable[[str], bool] | None = None) -> list[Row]:
     """The rows that views make of a slot. `takes`: whether to include the view of that name. Facts that no view shows
     give no row."""
     slot, place, seed = showing
@@ -103,15 +103,15 @@ def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> lis
     return found
 
 
-# How much of each view is there: all of it, or the part up to a cursor (building.py).
+# How much of each view is there: all of it, or the part up to a cursor (builder.py).
 
-CURSOR = Layout("account 32 | own")
+CURSOR = RowLayout("account 32 | own")
 """own: of the last slot."""
 WHOLE = b"\xff" * 64
 """The rest of a cursor at the end of its account, after all slots."""
 
 
-class ViewStanding(NamedTuple):
+class ViewProgress(NamedTuple):
     """A view: its version, and how much of it is built, from 0 to 1; 1: all of it."""
 
     name: str
@@ -131,10 +131,10 @@ def done_of(cursor: bytes) -> float:
     return int.from_bytes(cursor.ljust(8, b"\0")[:8], "big") / (1 << 64)
 
 
-def standings(txn: ReadTxn) -> list[ViewStanding]:
+def standings(txn: ReadTxn) -> list[ViewProgress]:
     """Every view."""
     at = cursors(txn)
-    return [ViewStanding(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
+    return [ViewProgress(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
 
 
 def need(at: Mapping[str, bytes], *names: str) -> None:

@@ -2,9 +2,9 @@
 
 When what a slot shows changes, the rows of the old state are removed and the rows of the new state are added. No two
 slots give the same row, so no other slots need to be read. Counters are rows too: they are updated together with the
-rows that they count (changes.py), and are read without counting.
+rows that they count (row_changes.py), and are read without counting.
 
-A view that is new, or whose version differs from the store's, is rebuilt (building.py).
+A view that is new, or whose version differs from the store's, is rebuilt (builder.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from banyan_storage.engine import Item, Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 
 Row = tuple[Table, bytes, bytes]
 """(table, key, value)."""
@@ -61,7 +61,7 @@ class View(NamedTuple):
         return (*self.tables, *(counter.counts for counter in self.counters))
 
 
-BY_TIME = Layout("time 8 | account 4 | key 16 | place")
+BY_TIME = RowLayout("time 8 | account 4 | key 16 | place")
 """The end of rows of posts of many accounts, some with the place in their keys."""
 
 UNIQUE = slice(-32, None)

@@ -21,7 +21,7 @@ from banyan_storage.slots import (
     STAMP,
     TOMB,
     TOMBS,
-    Showing,
+    SlotContent,
     cells_at,
     in_order,
     shown,
@@ -29,7 +29,7 @@ from banyan_storage.slots import (
     size_of,
     stamp_of,
 )
-from banyan_storage.views.changes import Changes
+from banyan_storage.views.row_changes import RowChanges
 
 _apart = itemgetter(SLOT.account, SLOT.own)
 
@@ -51,7 +51,7 @@ class Slots:
         self._txn, self._reader = txn, reader
         self._slots: dict[bytes, _SlotState] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, building, empty)
+        self.changes = RowChanges(txn, building, empty)
 
     def at(self, slot: bytes) -> _SlotState:
         """The slot, read from the store when it is first asked for."""
@@ -113,5 +113,5 @@ class Slots:
         changes.write()
 
 
-def _showing(slot: bytes, row: bytes) -> Showing | None:
-    return Showing(slot, *SHOW.unpack(row)) if row else None
+def _showing(slot: bytes, row: bytes) -> SlotContent | None:
+    return SlotContent(slot, *SHOW.unpack(row)) if row else None

@@ -11,7 +11,7 @@ import pytest
 from banyan_cli.importing import facebook
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.facebook import repaired
-from banyan_cli.importing.moved import BROKEN, Found, Item, Left, ProfileLine, Tie
+from banyan_cli.importing.model import BROKEN, Found, Item, Omission, ProfileLine, Tie
 from tests.cli.moving import made
 from tests.cli.shell import banyan
 from tests.node.pictures import photo
@@ -105,7 +105,7 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
     posts = [made.status(n, "Chúc mừng", title=title) for n, title in enumerate(titles)]
     out = found(tmp_path, made.facebook(posts, **more), with_albums=False)
     assert [f for f in out if isinstance(f, Item)] == []
-    assert sorted(f.why for f in out if isinstance(f, Left)) == sorted(
+    assert sorted(f.why for f in out if isinstance(f, Omission)) == sorted(
         [
             facebook.TIMELINES,
             facebook.COMMENTS,
@@ -152,8 +152,8 @@ def test_a_title_that_is_not_known_to_be_of_the_own_timeline_keeps_a_post_out(
     tmp_path: Path, title: str, why: str
 ) -> None:
     posts = made.facebook([made.status(1, "kín", title=title)])
-    assert [f for f in found(tmp_path, posts) if isinstance(f, Item | Left)] == [
-        Left(why, "your_facebook_activity/posts/your_posts__check_ins__photos_and_videos_1.json, item 1", title)
+    assert [f for f in found(tmp_path, posts) if isinstance(f, Item | Omission)] == [
+        Omission(why, "your_facebook_activity/posts/your_posts__check_ins__photos_and_videos_1.json, item 1", title)
     ]
 
 
@@ -194,7 +194,7 @@ def test_what_was_saved_is_no_post_and_both_lists_of_one_file_are_read(tmp_path:
     more: dict[str, Any] = {"comments_and_reactions.json": both}
     out = found(tmp_path, made.facebook(posts, **more), comments=True)
     assert [f.text for f in out if isinstance(f, Item)] == ["hay quá"]
-    assert sorted(f.why for f in out if isinstance(f, Left)) == sorted([facebook.SAVED] * 3 + [facebook.REACTIONS])
+    assert sorted(f.why for f in out if isinstance(f, Omission)) == sorted([facebook.SAVED] * 3 + [facebook.REACTIONS])
 
 
 def test_files_of_which_nothing_is_made_are_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_photos_and_films_in_no_album_are_posts_each_and_what_is_broken_is_named
         ("photo:1000002", "Hoa", "", 1),
         ("photo:1000003", "", "", 1),
     ]
-    broken = [(f.why, f.place.rpartition(", ")[2]) for f in out if isinstance(f, Left)]
+    broken = [(f.why, f.place.rpartition(", ")[2]) for f in out if isinstance(f, Omission)]
     assert broken == [(BROKEN, "item 3"), (BROKEN, "item 4")]
 
 

@@ -14,7 +14,7 @@ from banyan_cli.importing import mastodon
 from banyan_cli.importing.activitystreams import OTHERS
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.html_text import text_of
-from banyan_cli.importing.moved import BROKEN, PRIVATE, Found, Item, Left, ProfileLine
+from banyan_cli.importing.model import BROKEN, PRIVATE, Found, Item, Omission, ProfileLine
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan
 
@@ -105,7 +105,7 @@ def test_followers_only_and_direct_posts_never_come_and_unlisted_ones_stay_unlis
     assert isinstance(unlisted, Item)
     assert (public.audience, unlisted.audience) == ("public", "unlisted")
     for one in (private, direct, silent):
-        assert isinstance(one, Left)
+        assert isinstance(one, Omission)
         assert one.why == PRIVATE
 
 
@@ -116,7 +116,7 @@ def test_what_others_wrote_is_left_out_and_the_stricter_of_two_audiences_holds(t
     narrow["to"], narrow["cc"] = ["https://example.org/users/an/followers"], []
     out = found(made.zipped(tmp_path / "one.zip", made.mastodon(0, [theirs, mine, narrow])))
     assert [f.text for f in out if isinstance(f, Item)] == ["x"]
-    assert sorted(f.why for f in out if isinstance(f, Left)) == sorted([OTHERS, PRIVATE])
+    assert sorted(f.why for f in out if isinstance(f, Omission)) == sorted([OTHERS, PRIVATE])
 
 
 @pytest.mark.parametrize(

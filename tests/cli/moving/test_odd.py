@@ -13,9 +13,9 @@ import pytest
 from banyan_cli.errors import BadInput
 from banyan_cli.importing import activitystreams, facebook, mastodon, twitter, youtube
 from banyan_cli.importing.archives import Archive, open_archive
-from banyan_cli.importing.moved import Reading
-from banyan_cli.importing.moving import Move, survey
-from banyan_cli.importing.people import People, Report
+from banyan_cli.importing.identities import IdentityMap, Report
+from banyan_cli.importing.model import ArchiveContents
+from banyan_cli.importing.transfer import Move, survey
 from banyan_node.api.decode import request
 from banyan_node.api.dispatch import EVERY
 from banyan_node.operator_errors import CallError
@@ -112,7 +112,7 @@ def whole(service: str) -> dict[str, bytes]:
     return made.youtube()
 
 
-READERS: dict[str, tuple[Callable[[str], bool], Callable[[Archive], Reading]]] = {
+READERS: dict[str, tuple[Callable[[str], bool], Callable[[Archive], ArchiveContents]]] = {
     "mastodon": (mastodon.wants, mastodon.reading),
     "activitystreams": (activitystreams.wants, activitystreams.reading),
     "twitter": (twitter.wants, twitter.reading),
@@ -161,7 +161,7 @@ def test_whatever_one_value_is_the_others_come_and_the_node_takes_what_is_sent(s
             try:
                 reading = reading_of(archive)
                 found = survey(reading)
-                people = People([("bo@other.example", "bo"), ("7", "seven"), ("Trần Văn Bình", "binh")])
+                people = IdentityMap([("bo@other.example", "bo"), ("7", "seven"), ("Trần Văn Bình", "binh")])
                 totals = Move(Judge(), reading, found, people, Report(None)).run(lambda n: None)
             except BadInput:
                 continue
@@ -179,7 +179,7 @@ def test_names_of_hundreds_of_characters_and_texts_of_megabytes_are_no_trouble(t
     files["lists.csv"] = f"{long},{long.replace(' ', '')}@other.example\n".encode()
     with open_archive(made.zipped(tmp_path / "a.zip", files), mastodon.wants) as archive:
         reading = mastodon.reading(archive)
-        people = People([(f"{long.replace(' ', '')}@other.example", "bo")])
+        people = IdentityMap([(f"{long.replace(' ', '')}@other.example", "bo")])
         totals = Move(Judge(), reading, survey(reading), people, Report(None)).run(lambda n: None)
     assert (totals.posts["came"], sum(totals.left.values())) == (1, 2)
     assert totals.ties["member"]["came"] == 1

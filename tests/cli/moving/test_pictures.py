@@ -20,8 +20,8 @@ from PIL import Image
 
 from banyan_cli.errors import Failed
 from banyan_cli.importing.archives import Archive, open_archive
-from banyan_cli.importing.attached import PREFIX, Attached, copies
-from banyan_cli.importing.pictures import AHEAD, MANY, MISSING, MOST_OF_A_POST, REFUSED, PutAhead
+from banyan_cli.importing.attachments import PREFIX, AttachmentFiles, copies
+from banyan_cli.importing.pictures import AHEAD, MANY, MISSING, MOST_OF_A_POST, REFUSED, UploadQueue
 from banyan_node.operator_errors import CallError
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan, node_up
@@ -319,9 +319,9 @@ class Slow:
 
 
 @contextmanager
-def ahead(tmp_path: Path, backend: Slow, files: made.Files) -> Iterator[PutAhead]:
+def ahead(tmp_path: Path, backend: Slow, files: made.Files) -> Iterator[UploadQueue]:
     with open_archive(made.folder(tmp_path / "files", files), lambda name: False) as archive, copies() as folder:
-        put = PutAhead(backend, Attached(archive, files), folder)
+        put = UploadQueue(backend, AttachmentFiles(archive, files), folder)
         put.expect(files)
         yield put
         assert list(folder.iterdir()) == []
@@ -364,16 +364,16 @@ def test_behind_a_large_film_nothing_is_copied_before_it_is_done(
 def test_where_the_disk_takes_one_copy_only_the_next_is_made_when_it_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow, whole = Slow(), Attached.copied
+    slow, whole = Slow(), AttachmentFiles.copied
 
     @contextmanager
-    def narrow(self: Attached, name: str, folder: Path) -> Iterator[Path]:
+    def narrow(self: AttachmentFiles, name: str, folder: Path) -> Iterator[Path]:
         if any(folder.iterdir()):
             raise Failed("no room")
         with whole(self, name, folder) as copy:
             yield copy
 
-    monkeypatch.setattr(Attached, "copied", narrow)
+    monkeypatch.setattr(AttachmentFiles, "copied", narrow)
     with ahead(tmp_path, slow, {"a": b"a", "b": b"b", "c": b"c"}) as put:
         assert [put.take(name)["blob"] for name in ("a", "b", "c")] == ["a", "b", "c"]
     assert slow.waiting == [1, 2, 3]
@@ -419,7 +419,7 @@ def test_a_path_finds_its_file_and_no_other() -> None:
         "": None,
         "/": None,
     }
-    attached = Attached(Archive("a.zip", {}, frozenset(names)), paths)
+    attached = AttachmentFiles(Archive("a.zip", {}, frozenset(names)), paths)
     assert {path: attached.find(path) for path in paths} == paths
 
 

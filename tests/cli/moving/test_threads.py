@@ -9,7 +9,7 @@ import pytest
 
 from banyan_cli.importing import activitystreams
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.moved import Found, Item, Left
+from banyan_cli.importing.model import Found, Item, Omission
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan
 
@@ -104,7 +104,7 @@ def test_an_update_gives_the_last_text_and_a_delete_takes_a_note_away(tmp_path: 
     )
     assert isinstance(first, Item)
     assert (first.text, first.audience) == ("ba", "public")
-    assert isinstance(left, Left)
+    assert isinstance(left, Omission)
 
 
 def test_a_note_that_came_with_mastodon_is_here_already(home: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from banyan_cli.importing import twitter
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.moved import PRIVATE, REPOSTS, Attachment, Found, Item, Left, Tie
+from banyan_cli.importing.model import PRIVATE, REPOSTS, Attachment, Found, Item, Omission, Tie
 from tests.cli.moving import made
 from tests.cli.shell import banyan
 
@@ -71,7 +71,7 @@ def test_a_long_tweet_has_the_text_of_its_note(tmp_path: Path) -> None:
     out = found(tmp_path, [short], note_tweet=made.ytd("note_tweet", [note, lost]))
     (one,) = [f for f in out if isinstance(f, Item)]
     assert one.text.endswith("hết &amp; chấm. https://example.org/")
-    assert [f.name for f in out if isinstance(f, Left)] == ["8"]
+    assert [f.name for f in out if isinstance(f, Omission)] == ["8"]
 
 
 def test_of_an_edited_tweet_the_last_text_comes_under_the_first_id(tmp_path: Path) -> None:
@@ -83,25 +83,25 @@ def test_of_an_edited_tweet_the_last_text_comes_under_the_first_id(tmp_path: Pat
     last, reply = (f for f in out if isinstance(f, Item))
     assert (last.id, last.text) == (ids[0], "bản 3")
     assert reply.parent == ids[0]
-    assert sum(isinstance(f, Left) for f in out) == 2
+    assert sum(isinstance(f, Omission) for f in out) == 2
 
 
 def test_retweets_and_tweets_of_a_protected_account_do_not_come(tmp_path: Path) -> None:
     out = found(tmp_path, [made.tweet(1, "RT @bo: xin chào")])
-    assert [f.why for f in out if isinstance(f, Left)] == [REPOSTS]
+    assert [f.why for f in out if isinstance(f, Omission)] == [REPOSTS]
     history = [
         {"protectedHistory": {"protectedAt": "2020-01-01T00:00:00.000Z", "action": "Unprotect"}},
         {"protectedHistory": {"protectedAt": "2021-01-01T00:00:00.000Z", "action": "Protect"}},
     ]
     out = found(tmp_path, [made.tweet(1, "kín")], protected_history=made.ytd("protected_history", history))
-    assert [f.why for f in out if isinstance(f, Left)] == [PRIVATE]
+    assert [f.why for f in out if isinstance(f, Omission)] == [PRIVATE]
     out = found(tmp_path, [made.tweet(1, "x")], protected_history=made.ytd("protected_history", history[:1]))
     assert any(isinstance(f, Item) for f in out)
 
 
 def test_followers_are_nothing_that_was_left_out(tmp_path: Path) -> None:
     more = {"follower": made.ytd("follower", [{"follower": {"accountId": "7", "userLink": "https://x.com/7"}}])}
-    assert not [f for f in found(tmp_path, [], **more) if isinstance(f, Left)]
+    assert not [f for f in found(tmp_path, [], **more) if isinstance(f, Omission)]
     with open_archive(made.zipped(tmp_path / "t.zip", made.twitter([], **more)), twitter.wants) as archive:
         assert twitter.FOLLOWERS in twitter.reading(archive).notes
 
@@ -127,7 +127,7 @@ def test_people_are_known_by_their_number_and_the_name_by_which_they_were_mentio
         ("mute", ("10",), None),
         ("react", (), made.tweet_id(1)),
     ]
-    assert sum(isinstance(f, Left) for f in out) == 1  # of another form
+    assert sum(isinstance(f, Omission) for f in out) == 1  # of another form
 
 
 @pytest.mark.parametrize("name", ["data/tweet.js", "data/tweets-part1.js", "tweets.js", "twitter-2022/data/tweets.js"])

@@ -8,7 +8,7 @@ import pytest
 
 from banyan_cli.importing import streams, youtube
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.moved import BROKEN, PRIVATE, Found, Item, Left, ProfileLine, Tie
+from banyan_cli.importing.model import BROKEN, PRIVATE, Found, Item, Omission, ProfileLine, Tie
 from banyan_cli.importing.streams import REST
 from tests.cli.moving import made
 from tests.cli.shell import banyan
@@ -80,14 +80,16 @@ def test_a_cell_of_a_comment_becomes_its_text(
     path = tmp_path / "comments.csv"
     path.write_bytes(made.table(head, (ME, WHEN, "0", FIRST, "", made.VIDEO, cell)))
     (out,) = found(path)
-    assert isinstance(out, Item | Left)
+    assert isinstance(out, Item | Omission)
     assert (out.text if isinstance(out, Item) else out.why) == (text or BROKEN)
 
 
 def test_comments_that_are_not_understood_are_named(tmp_path: Path) -> None:
     odd = made.table(("When", "What"), (WHEN, "mất"), (WHEN, "hai"))
     files = {**made.youtube(), "Takeout/YouTube/comments/comments(1).csv": odd}
-    out = [f for f in found(made.zipped(tmp_path / "t.zip", files)) if isinstance(f, Left) and f.why == youtube.UNREAD]
+    out = [
+        f for f in found(made.zipped(tmp_path / "t.zip", files)) if isinstance(f, Omission) and f.why == youtube.UNREAD
+    ]
     assert [(f.place, f.name) for f in out] == [
         (f"Takeout/YouTube/comments/comments(1).csv, line {n}", "its columns: when, what") for n in (2, 3)
     ]
@@ -102,7 +104,7 @@ def test_a_table_that_cannot_be_read_to_its_end_says_so(tmp_path: Path, monkeypa
     assert isinstance(first, Item)
     assert (first.text, rest) == (
         "hay",
-        Left(BROKEN, f"{path.name}, line 3", f"field larger than field limit (100){REST}"),
+        Omission(BROKEN, f"{path.name}, line 3", f"field larger than field limit (100){REST}"),
     )
 
 
@@ -110,7 +112,7 @@ def test_public_videos_come_and_the_others_and_playlists_are_counted(tmp_path: P
     out = found(made.tarred(tmp_path / "t.tgz", made.youtube()))
     (video,) = [f for f in out if isinstance(f, Item) and f.id.startswith("video:")]
     assert video.text == f"Phở bò\n\nCách nấu phở\n\nhttps://www.youtube.com/watch?v={made.VIDEO}"
-    assert sorted(f.why for f in out if isinstance(f, Left)) == sorted([PRIVATE, PRIVATE, youtube.PLAYLISTS])
+    assert sorted(f.why for f in out if isinstance(f, Omission)) == sorted([PRIVATE, PRIVATE, youtube.PLAYLISTS])
     assert ProfileLine("name", "An nấu ăn") in out
 
 

@@ -22,7 +22,7 @@ from banyan_crdt.firehose import (
     RunsVerifier,
     frame,
 )
-from banyan_crdt.frontier import ID_BYTES, ToldRow, decode_frontier_cursor, encode_frontier_cursor
+from banyan_crdt.frontier import ID_BYTES, CursorRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import EntryId, H, LogId, PartHash, account_from_text, account_to_text
 from banyan_crdt.ops import Part, decode_any_body, decode_body, encode_ops
 from banyan_crdt.parts import content_of, make_part, open_part
@@ -151,7 +151,7 @@ _LOGS = [LogId(p.id, p.key("phone"), n) for p in (Person("an"), Person("bo")) fo
 
 
 def _cursors() -> list[bytes]:
-    rows = [ToldRow(log, seq, EntryId(H("entry", bytes([seq])))) for log in _LOGS for seq in (0, 3, 77)]
+    rows = [CursorRow(log, seq, EntryId(H("entry", bytes([seq])))) for log in _LOGS for seq in (0, 3, 77)]
     return [encode_frontier_cursor(rows[:count]).encode() for count in (0, 1, 5, len(rows))]
 
 

@@ -11,10 +11,10 @@ from banyan_cli.errors import BadInput
 from banyan_cli.importing import activitystreams, facebook, twitter, youtube
 from banyan_cli.importing.archives import Archive, open_archive
 from banyan_cli.importing.html_text import text_of
-from banyan_cli.importing.moved import Item, Reading
-from banyan_cli.importing.moving import survey
+from banyan_cli.importing.model import ArchiveContents, Item
 from banyan_cli.importing.streams import REST, Broken, items
-from banyan_node.hosting.moving import MOST_TEXT, split, unfit
+from banyan_cli.importing.transfer import survey
+from banyan_node.hosting.move_in import MOST_TEXT, split, unfit
 from tests.cli.moving import made
 from tests.fuzz.mutate import json_value, text
 from tests.fuzz.target import Bound, Target
@@ -62,7 +62,7 @@ def _html(raw: bytes) -> None:
         assert "".join("".join(parts).split()) == "".join(shown.split())
 
 
-def _reader(name: str, reading: Callable[[Archive], Reading]) -> Callable[[bytes], None]:
+def _reader(name: str, reading: Callable[[Archive], ArchiveContents]) -> Callable[[bytes], None]:
     def read(raw: bytes) -> None:
         with open_archive(written(name, raw), lambda found: True) as archive:
             found = reading(archive)
@@ -105,7 +105,7 @@ TARGETS = (
         _html,
         (),
         lambda: ['<p>a<br><a href="https://e.org/x">e.org/…</a></p><ul><li>b</ul>&amp;'.encode()],
-        (IMPORTING + "html_text", "banyan_node.hosting.moving"),
+        (IMPORTING + "html_text", "banyan_node.hosting.move_in"),
         text,
         memory=Bound(1 << 20, 400),
     ),

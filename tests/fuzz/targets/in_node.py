@@ -22,16 +22,16 @@ from banyan_cli.importing.edges import read_edges
 from banyan_node.api import decode
 from banyan_node.api.dispatch import EVERY
 from banyan_node.edge import DialFailed
-from banyan_node.edge.addresses import host_of, split
+from banyan_node.edge.multiaddrs import host_of, split
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home
+from banyan_node.home.mnemonic import Paper, read, spell
 from banyan_node.home.settings import load, set_in_file
-from banyan_node.home.words import Paper, read, spell
-from banyan_node.idempotency import Key
+from banyan_node.idempotency import RecordKey
 from banyan_node.links import peerstore
 from banyan_node.operator_errors import BadBackup, CallError, ConfigError
-from banyan_node.server.control import control_app
-from banyan_node.server.http_protocol import Http, ServerContext, ServerSettings, Tasks
+from banyan_node.server.control_api import control_app
+from banyan_node.server.http_protocol import Http, RequestTasks, ServerContext, ServerSettings
 from tests.fuzz.mutate import json_value, text
 from tests.fuzz.target import Bound, Target
 
@@ -86,7 +86,7 @@ def _calls() -> list[bytes]:
 class _Backend:
     """Answers every call with its parameters."""
 
-    async def answer(self, method: str, params: dict[str, Any], *, once: Key | None = None) -> Any:
+    async def answer(self, method: str, params: dict[str, Any], *, once: RecordKey | None = None) -> Any:
         return params
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
@@ -121,7 +121,7 @@ async def _connection(raw: bytes) -> None:
 
     with trio.move_on_after(100):
         async with trio.open_nursery() as nursery:
-            http = Http(settings, context, Tasks(app, nursery), ConnectionState(cast(Any, {})), told, write)
+            http = Http(settings, context, RequestTasks(app, nursery), ConnectionState(cast(Any, {})), told, write)
             half = raw[0] * len(raw) // 256 if raw else 0
             for piece in filter(None, (raw[1 : 1 + half], raw[1 + half :])):
                 with trio.move_on_after(30):  # a request that is not whole waits for the rest
@@ -225,7 +225,7 @@ TARGETS = (
         _http,
         (),
         _requests,
-        ("banyan_node.server.http_protocol", "banyan_node.server.control"),
+        ("banyan_node.server.http_protocol", "banyan_node.server.control_api"),
         text,
         share=3,
         work=Bound(10_000, 100),
@@ -236,13 +236,13 @@ TARGETS = (
         _address,
         (DialFailed,),
         _addresses,
-        ("banyan_node.edge.addresses",),
+        ("banyan_node.edge.multiaddrs",),
         text,
         share=10,
         largest=2_000,
     ),
     Target("node.config", _config, (ConfigError,), _configs, ("banyan_node.home.settings",), text, share=8),
-    Target("node.words", _words, (BadBackup,), _papers, ("banyan_node.home.words",), text, share=8),
+    Target("node.words", _words, (BadBackup,), _papers, ("banyan_node.home.mnemonic",), text, share=8),
     Target(
         "node.anchors",
         _anchors,

@@ -14,7 +14,7 @@ from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import EntryId, H
 from banyan_crdt.realm import TEST
 from banyan_replica.frontier import sketch
-from banyan_replica.gossip.frames import Delivery, Pushes, decode_frame, encode_frame
+from banyan_replica.gossip.frames import DeliverMessage, PushFrame, decode_frame, encode_frame
 from banyan_replica.gossip.pushes import opened, opens_as_own
 from banyan_replica.intake.prepare import check_items, named, prepare
 from banyan_replica.peers.statements import Withheld, read_withheld, sign_withheld
@@ -30,7 +30,7 @@ from banyan_replica.wire import (
     encode_item,
     encode_message,
 )
-from banyan_replica.wire.blobs import (
+from banyan_replica.wire.blob_messages import (
     BlobQuestion,
     NotHere,
     decode_chunk_answer,
@@ -41,7 +41,7 @@ from banyan_replica.wire.blobs import (
     encode_not_here,
     encode_question,
 )
-from banyan_replica.wire.items import decode_item
+from banyan_replica.wire.data_items import decode_item
 from tests.crdt.make import Person, run_bytes, signer
 from tests.fuzz.target import Bound, Target
 from tests.fuzz.targets.in_crdt import vectors
@@ -73,7 +73,7 @@ def _message(raw: bytes) -> None:
     if isinstance(read, GossipFrame):
         frame = decode_frame(read.frame)
         assert encode_frame(frame) == read.frame
-        if isinstance(frame, Pushes):
+        if isinstance(frame, PushFrame):
             assert not opens_as_own(raw) or frame.items[0].hop == 0
             _pushed(frame)
 
@@ -85,8 +85,8 @@ def _is_loose(read: Message) -> bool:
     return isinstance(read, DataItems) and any(isinstance(item, ControlItem) for item in read.items)
 
 
-def _pushed(frame: Pushes) -> None:
-    items = [opened(Delivery(p.mid, p.payload, p.hop, "peer")) for p in frame.items]
+def _pushed(frame: PushFrame) -> None:
+    items = [opened(DeliverMessage(p.mid, p.payload, p.hop, "peer")) for p in frame.items]
     _checked([item for item in items if not isinstance(item, Reject)])
 
 
@@ -174,7 +174,7 @@ def _blob_messages(raw: bytes) -> None:
 
 
 BLOB = blob_of(b"a small one")
-_BLOB_CODE = ("banyan_replica.wire.blobs", "banyan_crdt.blob")
+_BLOB_CODE = ("banyan_replica.wire.blob_messages", "banyan_crdt.blob")
 
 
 def _blob_seeds() -> list[bytes]:

@@ -12,8 +12,7 @@ from banyan_crdt.ids import EntryId, LogId
 from banyan_crdt.logs import Grants
 from banyan_crdt.realm import TEST
 from banyan_storage.archive import MAGIC, ControlFrame, EndFrame, PartsFrame, RunFrame, read_archive
-from banyan_storage.errors import CorruptStore, StorageError
-from banyan_storage.records import (
+from banyan_storage.entry_records import (
     decode_grants,
     decode_line,
     decode_record,
@@ -22,6 +21,7 @@ from banyan_storage.records import (
     record_after,
     record_name,
 )
+from banyan_storage.errors import CorruptStore, StorageError
 from tests.crdt.make import Person
 from tests.fuzz.mutate import raw_bytes
 from tests.fuzz.target import Target
@@ -101,6 +101,8 @@ def _rows() -> list[bytes]:
 
 TARGETS = (
     Target("storage.archive", _archive, (StorageError,), _archives, ("banyan_storage.archive",), share=20),
-    Target("storage.record", _record, (CorruptStore,), _records, ("banyan_storage.records",), raw_bytes, share=10),
-    Target("storage.grants", _grants, (CorruptStore,), _rows, ("banyan_storage.records",), raw_bytes, share=10),
+    Target(
+        "storage.record", _record, (CorruptStore,), _records, ("banyan_storage.entry_records",), raw_bytes, share=10
+    ),
+    Target("storage.grants", _grants, (CorruptStore,), _rows, ("banyan_storage.entry_records",), raw_bytes, share=10),
 )

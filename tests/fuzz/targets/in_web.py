@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from banyan_node.media.page_child import ADDRESS, JOINERS, said
-from banyan_web.bounds import Bounds
 from banyan_web.mastodon.apps import redirects_in
-from banyan_web.mastodon.cards.page_fetching import absolute
-from banyan_web.oauth.forms import page
+from banyan_web.mastodon.cards.page_fetch import absolute
 from banyan_web.oauth.grants import SHOWN, sent_back
+from banyan_web.oauth.html_pages import page
 from banyan_web.params import DEEP, nested
-from banyan_web.refusals import Refused
+from banyan_web.rate_limits import RateLimits
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import own_path
 from tests.fuzz.mutate import text
 from tests.fuzz.target import Bound, Target
@@ -69,8 +69,8 @@ def _address(raw: bytes) -> None:
     """Who asks is short, whatever a proxy hands on."""
     said = raw.decode("latin-1")
     for peer in (None, "127.0.0.1", "203.0.113.9"):
-        assert len(Bounds(proxies=_PROXIES).address(peer, said)) <= 43
-    assert Bounds(proxies=_PROXIES).address("203.0.113.9", said) == "203.0.113.9"
+        assert len(RateLimits(proxies=_PROXIES).address(peer, said)) <= 43
+    assert RateLimits(proxies=_PROXIES).address("203.0.113.9", said) == "203.0.113.9"
 
 
 def _page(raw: bytes) -> None:
@@ -113,8 +113,8 @@ _PATHS = [b"/oauth/authorize?client_id=x&redirect_uri=https%3A%2F%2Fapp.example"
 _ADDRESSES = [b"198.51.100.1, 2001:db8::1", b"[2001:db8::9]:443", b"198.51.100.1:80, ::ffff:127.0.0.1, 127.0.0.2"]
 
 TARGETS = (
-    Target("web.parameters", _parameters, (Refused,), lambda: _QUERIES, ("banyan_web.params",), text),
-    Target("web.redirects", _redirect, (Refused,), lambda: _URIS, ("banyan_web.mastodon.apps",), text),
+    Target("web.parameters", _parameters, (HttpRefusal,), lambda: _QUERIES, ("banyan_web.params",), text),
+    Target("web.redirects", _redirect, (HttpRefusal,), lambda: _URIS, ("banyan_web.mastodon.apps",), text),
     Target("web.paths", _own, (), lambda: _PATHS, ("banyan_web.sessions",), text),
     Target(
         "web.page",
@@ -125,6 +125,6 @@ TARGETS = (
         text,
         memory=Bound(4 << 20, 400),
     ),
-    Target("web.link", _link, (), lambda: _LINKS, ("banyan_web.mastodon.cards.page_fetching",), text),
-    Target("web.addresses", _address, (), lambda: _ADDRESSES, ("banyan_web.bounds",), text),
+    Target("web.link", _link, (), lambda: _LINKS, ("banyan_web.mastodon.cards.page_fetch",), text),
+    Target("web.addresses", _address, (), lambda: _ADDRESSES, ("banyan_web.rate_limits",), text),
 )

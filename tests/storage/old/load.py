@@ -9,7 +9,7 @@ from pathlib import Path
 from banyan_crdt.codec import decode
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
-from banyan_node.home.keystore import Cost, Keystore
+from banyan_node.home.keystore import Keystore, PassphraseCost
 from banyan_node.home.settings import set_in_file
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine
@@ -35,7 +35,7 @@ def old_home(path: Path, fixture: Path = FOUR) -> Home:
     """A home of the realm test whose store is of an older schema, without the tables that came later."""
     home = Home(path)
     home.prepare()
-    Keystore.create(home.keys, None, Cost(ops=1, memory=8 << 10))
+    Keystore.create(home.keys, None, PassphraseCost(ops=1, memory=8 << 10))
     set_in_file(home.config, "node.realm", "test")
     later = {VERSIONS, BUILDING, *COUNT_TABLES} | ({t.ERASED} if fixture == FOUR else set())
     with closing(LmdbEngine(home.store, [x for x in TABLES if x not in later], map_size=1 << 22)) as engine:

@@ -10,11 +10,11 @@ from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
+from banyan_replica.host import PartItem
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.surroundings import PartItem
 from banyan_schema.social import (
     POST,
-    Draft,
+    OpDraft,
     Post,
     ReplyTo,
     Target,
@@ -39,12 +39,12 @@ def tell(node: Ingest) -> list[Person]:
     people = [Person(name) for name in PEOPLE]
     chains: dict[str, list[Entry]] = {name: [] for name in PEOPLE}
     posts: list[tuple[Target, Ref]] = []
-    adds: dict[str, list[tuple[Draft, Ref]]] = {name: [] for name in PEOPLE}
+    adds: dict[str, list[tuple[OpDraft, Ref]]] = {name: [] for name in PEOPLE}
     for person in people:
         node.control(person.id, person.control, NOW_MS)
         node.parts([PartItem(person.control[0].id, 0, person.salt)])
 
-    def say(person: Person, draft: Draft) -> Ref:
+    def say(person: Person, draft: OpDraft) -> Ref:
         op, raw = seal(draft, rng.randbytes(16))
         chain = chains[person.name]
         chain.append(follow(person.full("phone"), person.log(), chain, op, parts=len(raw or b"")))
@@ -86,7 +86,7 @@ def tell(node: Ingest) -> list[Person]:
                 say(person, delete_post(own[0][0].key))
             elif own:
                 target, ref = rng.choice(own)
-                say(person, Draft(Put(POST, target.key, (ref,), None), write_post(target.key, Post("anew")).content))
+                say(person, OpDraft(Put(POST, target.key, (ref,), None), write_post(target.key, Post("anew")).content))
         elif kind == "name":
             say(person, set_profile(salt, "name", f"{name} {n}"))
     return people

@@ -9,8 +9,8 @@ from pathlib import Path
 from banyan_crdt.codec import encode
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
+from banyan_replica.host import PartItem
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.surroundings import PartItem
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store

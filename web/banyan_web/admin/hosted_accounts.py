@@ -9,20 +9,20 @@ from msgspec import Meta
 
 from banyan_node.api.declare import NoResult, Request
 from banyan_node.api.declare import Response as Said
+from banyan_node.api.json_types import Did, EntryHex
 from banyan_node.api.methods.account_removal import ErasureReceipt
-from banyan_node.api.methods.decisions import AccountStanding, DecisionRow
-from banyan_node.api.methods.moderators import ModeratorNamed, ModeratorRows
-from banyan_node.api.texts import Did, EntryHex
-from banyan_node.hosting.erasing import MOST_DAYS
-from banyan_node.idempotency import Key
-from banyan_web.admin.acting import ADMIN, BODY, actor, queried, written_down
+from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus
+from banyan_node.api.methods.moderators import ModeratorResult, ModeratorRows
+from banyan_node.hosting.erasure import MOST_DAYS
+from banyan_node.idempotency import RecordKey
+from banyan_web.admin.requests import ADMIN, BODY, actor, queried, written_down
 from banyan_web.door_logins import login_of, sessions, sign_out
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.keyed import keep, once
 from banyan_web.params import text, whole
 from banyan_web.platform.requests import only, shaped
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 PAGE = 100
@@ -56,7 +56,7 @@ class HostedAccount(Said, frozen=True):
     account: Did
     name: str
     own: bool
-    standing: AccountStanding
+    standing: ModerationStatus
     password: bool
     sessions: int
     tokens: int
@@ -93,8 +93,8 @@ class NewModerator(Request, frozen=True, forbid_unknown_fields=True):
     account: Annotated[str, Meta(min_length=1, max_length=300)]
 
 
-@ENDPOINTS.get("/v1/admin/tokens", ADMIN, Shape(None, TokenRows, query={"account": str}))
-async def tokens(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/tokens", ADMIN, EndpointShape(None, TokenRows, query={"account": str}))
+async def tokens(web: DoorContext, ask: DoorRequest) -> Any:
     """The tokens that are valid, of all or of one account (a DID). Never a secret: this server has only its hash."""
     only(ask.params, "account")
     of = text(ask.params, "account") if "account" in ask.params else None
@@ -113,16 +113,16 @@ def _token(one: Token) -> dict[str, Any]:
     }
 
 
-@ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, Shape(None, NoResult, query=_WHY, refuses=BODY, keyed=True))
-async def revoke(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, EndpointShape(None, NoResult, query=_WHY, refuses=BODY, keyed=True))
+async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a token at once."""
     only(ask.params, "why")
     by, id_ = actor(ask, text(ask.params, "why", "")), ask.path["id"]
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         found = next((one for one in await to_thread.run_sync(web.door.tokens) if one.id == id_), None)
         if found is None:
-            raise Refused(404, "There is no such token, or none any more.", code="not_found")
+            raise HttpRefusal(404, "There is no such token, or none any more.", code="not_found")
         await written_down(web, by, "token.revoke", _token(found))
         return await keep(web, key, {})
 
@@ -131,8 +131,8 @@ async def revoke(web: DoorContext, ask: Ask) -> Any:
     return done
 
 
-@ENDPOINTS.get("/v1/admin/accounts", ADMIN, Shape(None, HostedAccounts, query=_AFTER))
-async def hosted(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/accounts", ADMIN, EndpointShape(None, HostedAccounts, query=_AFTER))
+async def hosted(web: DoorContext, ask: DoorRequest) -> Any:
     """The accounts that are hosted here, with what holds of them and how they are logged in."""
     only(ask.params, "after", "limit")
     after = text(ask.params, "after") if "after" in ask.params else None
@@ -159,25 +159,25 @@ async def _row(web: DoorContext, one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def hosted_standing(web: DoorContext, ask: Ask) -> dict[str, Any]:
+async def hosted_standing(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
     """What holds of the account of the path. Raises Refused."""
     found: dict[str, Any] = await web.call("account.standing", account=ask.path["account"])
     if not found["hosted"]:
-        raise Refused(404, "That account is not hosted here.", code="not_found")
+        raise HttpRefusal(404, "That account is not hosted here.", code="not_found")
     return found
 
 
-_SUSPEND = Shape(Suspension, DecisionRow, refuses=BODY, keyed=True)
-_RESTORE = Shape(OnlyWhy, DecisionRow, refuses=BODY, keyed=True)
+_SUSPEND = EndpointShape(Suspension, DecisionRow, refuses=BODY, keyed=True)
+_RESTORE = EndpointShape(OnlyWhy, DecisionRow, refuses=BODY, keyed=True)
 
 
 @ENDPOINTS.post("/v1/admin/accounts/{account}/suspend", ADMIN, shape=_SUSPEND)
-async def suspend(web: DoorContext, ask: Ask) -> Any:
+async def suspend(web: DoorContext, ask: DoorRequest) -> Any:
     """This node writes nothing for a hosted account any more. It can read, export itself, and leave with its recovery
     key."""
     wanted, by = shaped(ask.params, Suspension), actor(ask)
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         account = (await hosted_standing(web, ask))["account"]
         said = {"account": account, "why": wanted.why, "text": wanted.text}
         return await web.act(by, "decision.add", key, verdict="suspend", **said)
@@ -186,27 +186,27 @@ async def suspend(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/v1/admin/accounts/{account}/restore", ADMIN, shape=_RESTORE)
-async def restore(web: DoorContext, ask: Ask) -> Any:
+async def restore(web: DoorContext, ask: DoorRequest) -> Any:
     """Takes the suspension of a hosted account back."""
     wanted, by = shaped(ask.params, OnlyWhy), actor(ask)
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         number = (await hosted_standing(web, ask))["suspended"]
         if number is None:
-            raise Refused(409, "That account is not suspended.", code="refused")
+            raise HttpRefusal(409, "That account is not suspended.", code="refused")
         return await web.act(by, "decision.undo", key, id=number, why=wanted.why)
 
     return await once(web, ask, do)
 
 
 @ENDPOINTS.post(
-    "/v1/admin/accounts/{account}/sign-out", ADMIN, shape=Shape(OnlyWhy, SignedOut, refuses=BODY, keyed=True)
+    "/v1/admin/accounts/{account}/sign-out", ADMIN, shape=EndpointShape(OnlyWhy, SignedOut, refuses=BODY, keyed=True)
 )
-async def sign_everything_out(web: DoorContext, ask: Ask) -> Any:
+async def sign_everything_out(web: DoorContext, ask: DoorRequest) -> Any:
     """Logs an account out everywhere: browsers, links, and tokens of its apps. Its password stays."""
     wanted = shaped(ask.params, OnlyWhy)
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         account = (await hosted_standing(web, ask))["account"]
         await written_down(web, actor(ask, wanted.why), "account.sign_out", {"account": account})
         browsers, ended = await to_thread.run_sync(sign_out, web.door, account)
@@ -215,24 +215,26 @@ async def sign_everything_out(web: DoorContext, ask: Ask) -> Any:
     return await once(web, ask, do)
 
 
-@ENDPOINTS.get("/v1/admin/moderators", ADMIN, Shape(None, ModeratorRows))
-async def moderators(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/moderators", ADMIN, EndpointShape(None, ModeratorRows))
+async def moderators(web: DoorContext, ask: DoorRequest) -> Any:
     """The moderators of this node."""
     only(ask.params)
     return await web.call("moderator.list")
 
 
-@ENDPOINTS.post("/v1/admin/moderators", ADMIN, shape=Shape(NewModerator, ModeratorNamed, refuses=BODY, keyed=True))
-async def add_moderator(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post(
+    "/v1/admin/moderators", ADMIN, shape=EndpointShape(NewModerator, ModeratorResult, refuses=BODY, keyed=True)
+)
+async def add_moderator(web: DoorContext, ask: DoorRequest) -> Any:
     """Lets a hosted account moderate: on the page /moderation it reads reports and decides them."""
     wanted = shaped(ask.params, NewModerator)
     return await once(web, ask, lambda key: web.act(actor(ask), "moderator.add", key, account=wanted.account))
 
 
 @ENDPOINTS.delete(
-    "/v1/admin/moderators/{account}", ADMIN, Shape(None, ModeratorNamed, query=_WHY, refuses=BODY, keyed=True)
+    "/v1/admin/moderators/{account}", ADMIN, EndpointShape(None, ModeratorResult, query=_WHY, refuses=BODY, keyed=True)
 )
-async def drop_moderator(web: DoorContext, ask: Ask) -> Any:
+async def drop_moderator(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends that. What the account decided stands."""
     only(ask.params, "why")
     by = actor(ask, text(ask.params, "why", ""))
@@ -276,8 +278,10 @@ _UNDO: dict[str, Any] = {"why": _Why}
 _QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": _Why}
 
 
-@ENDPOINTS.delete("/v1/accounts/{account}", ADMIN, Shape(None, EndedAccount, query=_QUERY, refuses=BODY, keyed=True))
-async def end(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete(
+    "/v1/accounts/{account}", ADMIN, EndpointShape(None, EndedAccount, query=_QUERY, refuses=BODY, keyed=True)
+)
+async def end(web: DoorContext, ask: DoorRequest) -> Any:
     """Closes a hosted account: nobody can write in it, and nodes show nothing of it; its recovery key undoes that. With
     `erase` all that this node holds of it goes from its files, but for its control log."""
     asked, named = queried(ask, EndOfAccount), ask.path["account"]
@@ -285,9 +289,9 @@ async def end(web: DoorContext, ask: Ask) -> Any:
     said = {name: asked[name] for name in ("reason", "days") if name in asked}
     if said and not asked["erase"]:
         says = "`reason` and `days` are of an erasure: add erase=true, or leave them out to close the account only."
-        raise Refused(422, says, code="bad_request")
+        raise HttpRefusal(422, says, code="bad_request")
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         if asked["erase"]:
             return await web.act(by, "account.erase", key, account=named, confirm=confirm, **said)
         account = (await web.call("account.standing", account=named))["account"]
@@ -300,15 +304,15 @@ async def end(web: DoorContext, ask: Ask) -> Any:
     return {"account": done["account"], "entry": done["entry"] if erasure is None else None, "erasure": erasure}
 
 
-@ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt))
-async def receipt(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, EndpointShape(None, ErasureReceipt))
+async def receipt(web: DoorContext, ask: DoorRequest) -> Any:
     """How far the erasing of an account is, here and at peers."""
     only(ask.params)
     return await web.call("account.erasure", account=ask.path["account"])
 
 
-@ENDPOINTS.delete("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt, query=_UNDO, keyed=True))
-async def take_back(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/accounts/{account}/erasure", ADMIN, EndpointShape(None, ErasureReceipt, query=_UNDO, keyed=True))
+async def take_back(web: DoorContext, ask: DoorRequest) -> Any:
     """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed."""
     by = actor(ask, queried(ask, UndoErasure).get("why"))
     return await once(web, ask, lambda key: web.act(by, "account.unerase", key, account=ask.path["account"]))

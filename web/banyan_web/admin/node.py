@@ -12,17 +12,17 @@ from msgspec import Meta
 from banyan_node.api.declare import Request
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.account_removal import DroppedAccounts, DroppedAnswer, UndroppedAnswer
-from banyan_node.api.methods.archive import StoreStats
-from banyan_node.api.methods.network import Bans, DroppedPeer, NetworkBanned, Peer
+from banyan_node.api.methods.network import Bans, DroppedPeer, NetworkBanInfo, Peer
 from banyan_node.api.methods.node_state import PeerRow, StrangersRoom
-from banyan_node.api.methods.policy import HeldAccounts, HeldRequest, Policy, PolicySet, SetPolicyRequest
+from banyan_node.api.methods.policy import HeldAccounts, HeldRequest, NodePolicy, PolicySet, SetPolicyRequest
+from banyan_node.api.methods.store import StoreStats
 from banyan_node.api.methods.upkeep import BeginWorkRequest, WorkRow, Works
-from banyan_web.admin.acting import ADMIN, BODY, actor, queried
-from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.admin.requests import ADMIN, BODY, actor, queried
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.keyed import once
 from banyan_web.params import text
 from banyan_web.platform.requests import only, shaped
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 _WHY: dict[str, Any] = {"why": Annotated[str, Meta(max_length=500)]}
@@ -48,8 +48,8 @@ class NewDrop(Request, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=500)] = ""
 
 
-@ENDPOINTS.get("/v1/admin/storage", ADMIN, Shape(None, Storage))
-async def storage(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/storage", ADMIN, EndpointShape(None, Storage))
+async def storage(web: DoorContext, ask: DoorRequest) -> Any:
     """What is held, and how much may be. Bytes."""
     only(ask.params)
     status, policy = await web.call("status"), (await web.call("policy"))["settings"]
@@ -65,21 +65,23 @@ async def storage(web: DoorContext, ask: Ask) -> Any:
     }
 
 
-@ENDPOINTS.get("/v1/admin/storage/accounts", ADMIN, Shape(None, HeldAccounts, query=_PAGE))
-async def accounts(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/storage/accounts", ADMIN, EndpointShape(None, HeldAccounts, query=_PAGE))
+async def accounts(web: DoorContext, ask: DoorRequest) -> Any:
     """What each account takes, and because of whom it is held."""
     return await web.call("store.accounts", **queried(ask, HeldRequest))
 
 
-@ENDPOINTS.get("/v1/admin/storage/dropped", ADMIN, Shape(None, DroppedAccounts))
-async def dropped(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/storage/dropped", ADMIN, EndpointShape(None, DroppedAccounts))
+async def dropped(web: DoorContext, ask: DoorRequest) -> Any:
     """The accounts that were dropped here."""
     only(ask.params)
     return await web.call("store.dropped")
 
 
-@ENDPOINTS.post("/v1/admin/storage/dropped", ADMIN, shape=Shape(NewDrop, DroppedAnswer, refuses=BODY, keyed=True))
-async def drop(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post(
+    "/v1/admin/storage/dropped", ADMIN, shape=EndpointShape(NewDrop, DroppedAnswer, refuses=BODY, keyed=True)
+)
+async def drop(web: DoorContext, ask: DoorRequest) -> Any:
     """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
     wanted = shaped(ask.params, NewDrop)
     by = actor(ask, wanted.why)
@@ -87,64 +89,68 @@ async def drop(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete(
-    "/v1/admin/storage/dropped/{account}", ADMIN, Shape(None, UndroppedAnswer, query=_WHY, refuses=BODY, keyed=True)
+    "/v1/admin/storage/dropped/{account}",
+    ADMIN,
+    EndpointShape(None, UndroppedAnswer, query=_WHY, refuses=BODY, keyed=True),
 )
-async def undrop(web: DoorContext, ask: Ask) -> Any:
+async def undrop(web: DoorContext, ask: DoorRequest) -> Any:
     """Lets a dropped account in again."""
     only(ask.params, "why")
     by = actor(ask, text(ask.params, "why", ""))
     return await once(web, ask, lambda key: web.act(by, "store.undrop", key, account=ask.path["account"]))
 
 
-@ENDPOINTS.get("/v1/admin/policy", ADMIN, Shape(None, Policy))
-async def policy(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/policy", ADMIN, EndpointShape(None, NodePolicy))
+async def policy(web: DoorContext, ask: DoorRequest) -> Any:
     """What the node follows, and what it keeps."""
     only(ask.params)
     return await web.call("policy")
 
 
-@ENDPOINTS.add("PATCH", "/v1/admin/policy", ADMIN, shape=Shape(SetPolicyRequest, PolicySet, refuses=BODY, keyed=True))
-async def set_policy(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.add(
+    "PATCH", "/v1/admin/policy", ADMIN, shape=EndpointShape(SetPolicyRequest, PolicySet, refuses=BODY, keyed=True)
+)
+async def set_policy(web: DoorContext, ask: DoorRequest) -> Any:
     """Writes settings of the policy into config.toml. They hold from the next start on."""
     wanted = shaped(ask.params, SetPolicyRequest)
     return await once(web, ask, lambda key: web.act(actor(ask), "policy.set", key, settings=wanted.settings))
 
 
-@ENDPOINTS.get("/v1/admin/tasks", ADMIN, Shape(None, Works))
-async def works(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/tasks", ADMIN, EndpointShape(None, Works))
+async def works(web: DoorContext, ask: DoorRequest) -> Any:
     """Long work: what runs, how far it is, and what ended lately."""
     only(ask.params)
     return await web.call("works")
 
 
-@ENDPOINTS.post("/v1/admin/tasks", ADMIN, shape=Shape(BeginWorkRequest, WorkRow, refuses=BODY, keyed=True))
-async def begin(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/admin/tasks", ADMIN, shape=EndpointShape(BeginWorkRequest, WorkRow, refuses=BODY, keyed=True))
+async def begin(web: DoorContext, ask: DoorRequest) -> Any:
     """Begins long work in the background. Archives are files of the folder `archives` in the node's home."""
     wanted = shaped(ask.params, BeginWorkRequest)
     said = {"do": wanted.do, "name": wanted.name, "view": wanted.view}
     return await once(web, ask, lambda key: web.act(actor(ask), "works.begin", key, **said))
 
 
-@ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, Shape(None, WorkRow, query=_WHY, refuses=BODY, keyed=True))
-async def cancel(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, EndpointShape(None, WorkRow, query=_WHY, refuses=BODY, keyed=True))
+async def cancel(web: DoorContext, ask: DoorRequest) -> Any:
     """Asks that work stops. What an import took in stays."""
     only(ask.params, "why")
     by, id_ = actor(ask, text(ask.params, "why", "")), numbered(ask)
     return await once(web, ask, lambda key: web.act(by, "works.cancel", key, id=id_))
 
 
-def numbered(ask: Ask) -> int:
+def numbered(ask: DoorRequest) -> int:
     """The number in the path. Raises Refused."""
     said = ask.path["id"]
     if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
-        raise Refused(404, "There is nothing of that number.", code="not_found")
+        raise HttpRefusal(404, "There is nothing of that number.", code="not_found")
     return int(said)
 
 
 # Peers and bans.
 
 
-class Peers(Said, frozen=True):
+class PeerRows(Said, frozen=True):
     peers: list[PeerRow]
 
 
@@ -163,40 +169,42 @@ class NewBan(Request, frozen=True, forbid_unknown_fields=True):
     days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 
-@ENDPOINTS.get("/v1/admin/peers", ADMIN, Shape(None, Peers))
-async def listing(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/peers", ADMIN, EndpointShape(None, PeerRows))
+async def listing(web: DoorContext, ask: DoorRequest) -> Any:
     """Linked and banned peers."""
     only(ask.params)
     return {"peers": await web.call("peers")}
 
 
-@ENDPOINTS.post("/v1/admin/peers", ADMIN, shape=Shape(NewPeer, Peer, refuses=(*BODY, 502), keyed=True))
-async def add(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/admin/peers", ADMIN, shape=EndpointShape(NewPeer, Peer, refuses=(*BODY, 502), keyed=True))
+async def add(web: DoorContext, ask: DoorRequest) -> Any:
     """Dials a peer now, answers once it is linked, and counts it among the named ones while the node runs."""
     wanted = shaped(ask.params, NewPeer)
     return await once(web, ask, lambda key: web.act(actor(ask), "peers.add", key, addr=wanted.address))
 
 
-@ENDPOINTS.delete("/v1/admin/peers/{peer}", ADMIN, Shape(None, DroppedPeer, query=_WHY, refuses=BODY, keyed=True))
-async def drop_peer(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete(
+    "/v1/admin/peers/{peer}", ADMIN, EndpointShape(None, DroppedPeer, query=_WHY, refuses=BODY, keyed=True)
+)
+async def drop_peer(web: DoorContext, ask: DoorRequest) -> Any:
     """Hangs up on a peer, and dials it no more as a contact. It may come again; a ban refuses it."""
     by = actor(ask, _why(ask))
     return await once(web, ask, lambda key: web.act(by, "peers.drop", key, peer=ask.path["peer"]))
 
 
-@ENDPOINTS.get("/v1/admin/bans", ADMIN, Shape(None, Bans))
-async def bans(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/admin/bans", ADMIN, EndpointShape(None, Bans))
+async def bans(web: DoorContext, ask: DoorRequest) -> Any:
     """Whom this node refuses, why, and until when."""
     only(ask.params)
     return await web.call("bans")
 
 
-@ENDPOINTS.post("/v1/admin/bans", ADMIN, shape=Shape(NewBan, Bans, refuses=BODY, keyed=True))
-async def ban(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/admin/bans", ADMIN, shape=EndpointShape(NewBan, Bans, refuses=BODY, keyed=True))
+async def ban(web: DoorContext, ask: DoorRequest) -> Any:
     """Refuses a peer or a network, and hangs up. Answers all bans."""
     wanted = shaped(ask.params, NewBan)
     if (wanted.peer is None) == (wanted.network is None):
-        raise Refused(422, "Name a 'peer' or a 'network', one of both.", code="bad_request")
+        raise HttpRefusal(422, "Name a 'peer' or a 'network', one of both.", code="bad_request")
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     method = "peers.ban" if wanted.network is None else "networks.ban"
 
@@ -207,22 +215,22 @@ async def ban(web: DoorContext, ask: Ask) -> Any:
 _NETWORK: dict[str, Any] = {"network": Annotated[str, Meta(min_length=1, max_length=60)], **_WHY}
 
 
-@ENDPOINTS.delete("/v1/admin/bans/peers/{peer}", ADMIN, Shape(None, Peer, query=_WHY, refuses=BODY, keyed=True))
-async def pardon(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/admin/bans/peers/{peer}", ADMIN, EndpointShape(None, Peer, query=_WHY, refuses=BODY, keyed=True))
+async def pardon(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends the ban of a peer, and clears its points."""
     by = actor(ask, _why(ask))
     return await once(web, ask, lambda key: web.act(by, "peers.pardon", key, peer=ask.path["peer"]))
 
 
 @ENDPOINTS.delete(
-    "/v1/admin/bans/networks", ADMIN, Shape(None, NetworkBanned, query=_NETWORK, refuses=BODY, keyed=True)
+    "/v1/admin/bans/networks", ADMIN, EndpointShape(None, NetworkBanInfo, query=_NETWORK, refuses=BODY, keyed=True)
 )
-async def pardon_network(web: DoorContext, ask: Ask) -> Any:
+async def pardon_network(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends the ban of a network."""
     by, network = actor(ask, _why(ask, "network")), text(ask.params, "network")
     return await once(web, ask, lambda key: web.act(by, "networks.pardon", key, network=network))
 
 
-def _why(ask: Ask, *known: str) -> str:
+def _why(ask: DoorRequest, *known: str) -> str:
     only(ask.params, "why", *known)
     return text(ask.params, "why", "")

@@ -17,17 +17,17 @@ from banyan_node.api.firehose import FirehoseEvent
 from banyan_node.api.methods.firehose import FirehoseFrontier
 from banyan_node.client.v1 import ConsumerRow, ConsumerRows, FirehoseDictionaries, FirehoseNote
 from banyan_node.operator_errors import CallError
-from banyan_web.bounds import BODY_S
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape, demand
-from banyan_web.firehose.asking import FORMATS, LONGEST_S, SCOPE, Opened, name_of, opened, refused
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape, demand
 from banyan_web.firehose.consumers import Consumer, owner_of
-from banyan_web.firehose.forms import ZSTD, accepts_zstd, dictionaries, encoded
+from banyan_web.firehose.encodings import ZSTD, accepts_zstd, dictionaries, encoded
+from banyan_web.firehose.requests import FORMATS, LONGEST_S, SCOPE, StreamStart, name_of, opened, refused
 from banyan_web.open_streams import REVOKED, LiveAnswer
 from banyan_web.params import boolean, nested, text, texts
 from banyan_web.platform.requests import only
-from banyan_web.refusals import Refused
-from banyan_web.sockets import Connection, SocketEndpoint
+from banyan_web.rate_limits import BODY_S
+from banyan_web.refusals import HttpRefusal
+from banyan_web.websocket import SocketEndpoint, WebSocketConnection
 
 ENDPOINTS = Endpoints()
 CURSOR = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}(\.[0-9]{1,6})?(-[0-9]{1,15})?")
@@ -47,7 +47,7 @@ _QUERY: dict[str, Any] = {
 assert set(FORMATS) == {"ndjson", "sse", "cbor"}
 
 
-class FirehoseAsked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FirehoseBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As the parameters of GET: for a frontier cursor that is too long for an address."""
 
     since: str | None = None
@@ -66,14 +66,14 @@ class FirehoseAsked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     frontier: Annotated[int, Meta(ge=1, le=LONGEST_S)] | None = None
 
 
-class Confirming(msgspec.Struct, frozen=True):
+class ConfirmBody(msgspec.Struct, frozen=True):
     """cursor: of the last event that is done. back: it may go back."""
 
     cursor: str
     back: bool = False
 
 
-_LINES = Shape(
+_LINES = EndpointShape(
     None,
     (FirehoseEvent, FirehoseNote),
     gives="application/x-ndjson",
@@ -85,7 +85,7 @@ _OWN: dict[str, Any] = {"refuses": (400, 408, 413, 415)}
 
 
 @ENDPOINTS.get("/v1/firehose", SCOPE, shape=_LINES)
-async def firehose(web: DoorContext, ask: Ask) -> Response:
+async def firehose(web: DoorContext, ask: DoorRequest) -> Response:
     """Everything that arrives at the node, as NDJSON, server-sent events, or the signed entries themselves (CBOR).
 
     The same address takes a WebSocket. Text of a line: an event or a note."""
@@ -96,14 +96,14 @@ async def firehose(web: DoorContext, ask: Ask) -> Response:
     "/v1/firehose",
     SCOPE,
     raw=True,
-    shape=_LINES._replace(asks=FirehoseAsked, query={}, refuses=(408, 410, 413, 415, 429)),
+    shape=_LINES._replace(asks=FirehoseBody, query={}, refuses=(408, 410, 413, 415, 429)),
 )
-async def firehose_from(web: DoorContext, ask: Ask) -> Response:
+async def firehose_from(web: DoorContext, ask: DoorRequest) -> Response:
     """The same, for parameters that are too long for an address."""
     return await _stream(web, ask, await _asked(ask))
 
 
-async def _stream(web: DoorContext, ask: Ask, params: dict[str, Any]) -> Response:
+async def _stream(web: DoorContext, ask: DoorRequest, params: dict[str, Any]) -> Response:
     found = await opened(web, demand(ask.token, SCOPE), params, ask.request)
     first, pieces, headers = found.first, found.pieces, {"vary": "accept-encoding"}
     if found.packed is None and accepts_zstd(ask.request.headers.get("accept-encoding", "")):
@@ -117,7 +117,7 @@ async def _stream(web: DoorContext, ask: Ask, params: dict[str, Any]) -> Respons
     return answer
 
 
-async def _asked(ask: Ask) -> dict[str, Any]:
+async def _asked(ask: DoorRequest) -> dict[str, Any]:
     """The parameters of a body. Raises Refused."""
     raw = bytearray()
     try:
@@ -126,31 +126,33 @@ async def _asked(ask: Ask) -> dict[str, Any]:
                 async for piece in pieces:
                     raw += piece
                     if len(raw) > FRONTIER_BYTES:
-                        raise Refused(413, f"At most {FRONTIER_BYTES:,} bytes are taken here.", {"connection": "close"})
+                        raise HttpRefusal(
+                            413, f"At most {FRONTIER_BYTES:,} bytes are taken here.", {"connection": "close"}
+                        )
     except TimeoutError:
-        raise Refused(408, f"The body did not come within {BODY_S:.0f} s.", {"connection": "close"}) from None
+        raise HttpRefusal(408, f"The body did not come within {BODY_S:.0f} s.", {"connection": "close"}) from None
     if ask.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "Send JSON, and say so in Content-Type.")
+        raise HttpRefusal(415, "Send JSON, and say so in Content-Type.")
     try:
         value = msgspec.json.decode(bytes(raw))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused(400, "The body is no JSON.") from None
+        raise HttpRefusal(400, "The body is no JSON.") from None
     if not isinstance(value, dict):
-        raise Refused(400, "The body is a JSON object.")
+        raise HttpRefusal(400, "The body is a JSON object.")
     return ask.params | {name: one for name, one in value.items() if one is not None}
 
 
 @ENDPOINTS.get(
     "/v1/firehose/frontier",
     SCOPE,
-    shape=Shape(
+    shape=EndpointShape(
         None,
         FirehoseFrontier,
         query={name: _QUERY[name] for name in ("since", "account", "shard")},
         refuses=(409, 410),
     ),
 )
-async def frontier(web: DoorContext, ask: Ask) -> Any:
+async def frontier(web: DoorContext, ask: DoorRequest) -> Any:
     """How far a reader has come who was told everything up to a cursor, in a form that every node understands."""
     only(ask.params, "since", "account", "shard")
     given: dict[str, Any] = {} if "since" not in ask.params else {"since": text(ask.params, "since")}
@@ -163,8 +165,8 @@ async def frontier(web: DoorContext, ask: Ask) -> Any:
         raise refused(why) from None
 
 
-@ENDPOINTS.get("/v1/firehose/dictionaries", shape=Shape(None, FirehoseDictionaries))
-async def listed(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/firehose/dictionaries", shape=EndpointShape(None, FirehoseDictionaries))
+async def listed(web: DoorContext, ask: DoorRequest) -> Any:
     """The dictionaries of the compressed firehose."""
     only(ask.params)
     rows = [
@@ -174,26 +176,28 @@ async def listed(web: DoorContext, ask: Ask) -> Any:
     return {"dictionaries": rows}
 
 
-@ENDPOINTS.get("/v1/firehose/dictionaries/{hash}", shape=Shape(gives="application/octet-stream"))
-async def dictionary(web: DoorContext, ask: Ask) -> Response:
+@ENDPOINTS.get("/v1/firehose/dictionaries/{hash}", shape=EndpointShape(gives="application/octet-stream"))
+async def dictionary(web: DoorContext, ask: DoorRequest) -> Response:
     """One of them. What is under a hash never changes."""
     only(ask.params)
     found = dictionaries().get(ask.path["hash"])
     if found is None:
-        raise Refused(404, "There is no such dictionary: GET /v1/firehose/dictionaries lists them.", code="not_found")
+        raise HttpRefusal(
+            404, "There is no such dictionary: GET /v1/firehose/dictionaries lists them.", code="not_found"
+        )
     headers = {"content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable"}
     return Response(found.raw, 200, headers)
 
 
-@ENDPOINTS.get("/v1/firehose/consumers", SCOPE, shape=Shape(None, ConsumerRows))
-async def consumers(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/firehose/consumers", SCOPE, shape=EndpointShape(None, ConsumerRows))
+async def consumers(web: DoorContext, ask: DoorRequest) -> Any:
     """The consumers of who asks, and where each stands."""
     found = await anyio.to_thread.run_sync(web.firehose.consumers.of, owner_of(demand(ask.token, SCOPE)))
     return {"consumers": [_row(one) for one in found]}
 
 
-@ENDPOINTS.get("/v1/firehose/consumers/{name}", SCOPE, shape=Shape(None, ConsumerRow))
-async def consumer(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/firehose/consumers/{name}", SCOPE, shape=EndpointShape(None, ConsumerRow))
+async def consumer(web: DoorContext, ask: DoorRequest) -> Any:
     """One of them."""
     found = await anyio.to_thread.run_sync(
         web.firehose.consumers.find, owner_of(demand(ask.token, SCOPE)), name_of(ask.path["name"])
@@ -204,9 +208,9 @@ async def consumer(web: DoorContext, ask: Ask) -> Any:
 @ENDPOINTS.post(
     "/v1/firehose/consumers/{name}/ack",
     SCOPE,
-    shape=Shape(Confirming, ConsumerRow, **_OWN | {"refuses": (400, 408, 410, 413, 415)}),
+    shape=EndpointShape(ConfirmBody, ConsumerRow, **_OWN | {"refuses": (400, 408, 410, 413, 415)}),
 )
-async def ack(web: DoorContext, ask: Ask) -> Any:
+async def ack(web: DoorContext, ask: DoorRequest) -> Any:
     """Confirms everything up to a cursor. It is on the disk before this is answered."""
     cursor, back = text(ask.params, "cursor"), boolean(ask.params, "back")
     return await confirmed(web, demand(ask.token, SCOPE), name_of(ask.path["name"]), cursor, back)
@@ -215,7 +219,7 @@ async def ack(web: DoorContext, ask: Ask) -> Any:
 async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back: bool) -> dict[str, Any]:
     """The consumer, once it is on the disk. Raises Refused."""
     if not CURSOR.fullmatch(cursor):
-        raise Refused(422, f"'{cursor[:60]}' is no cursor: give `cursor` of the last event that is done.")
+        raise HttpRefusal(422, f"'{cursor[:60]}' is no cursor: give `cursor` of the last event that is done.")
     try:
         await web.backend.call("firehose", {"since": cursor, "limit": 1})  # of this store, and not of its future
     except CallError as why:
@@ -225,8 +229,8 @@ async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back
     )
 
 
-@ENDPOINTS.delete("/v1/firehose/consumers/{name}", SCOPE, shape=Shape(None, NoResult, **_OWN))
-async def drop(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/firehose/consumers/{name}", SCOPE, shape=EndpointShape(None, NoResult, **_OWN))
+async def drop(web: DoorContext, ask: DoorRequest) -> Any:
     """Forgets a consumer."""
     owner = owner_of(demand(ask.token, SCOPE))
     if not await anyio.to_thread.run_sync(web.firehose.consumers.drop, owner, name_of(ask.path["name"])):
@@ -236,7 +240,7 @@ async def drop(web: DoorContext, ask: Ask) -> Any:
 
 def _there(found: Consumer | None) -> Consumer:
     if found is None:
-        raise Refused(404, "There is no such consumer: it begins with GET /v1/firehose?consumer=NAME.")
+        raise HttpRefusal(404, "There is no such consumer: it begins with GET /v1/firehose?consumer=NAME.")
     return found
 
 
@@ -254,7 +258,7 @@ DONE = 1000
 """The code with which a stream ends that told its last line (RFC 6455, 7.4.1)."""
 
 
-async def _serve(web: DoorContext, to: Connection) -> None:
+async def _serve(web: DoorContext, to: WebSocketConnection) -> None:
     params = nested(to.socket.query_params.multi_items())
     stream = await opened(web, demand(to.token, SCOPE), params, to.socket)
     try:
@@ -274,7 +278,9 @@ async def _serve(web: DoorContext, to: Connection) -> None:
 SOCKET = SocketEndpoint("/v1/firehose", False, _serve)
 
 
-async def _listen(web: DoorContext, to: Connection, consumer: Any, lock: anyio.Lock, scope: anyio.CancelScope) -> None:
+async def _listen(
+    web: DoorContext, to: WebSocketConnection, consumer: Any, lock: anyio.Lock, scope: anyio.CancelScope
+) -> None:
     """Until the client leaves."""
     while True:
         try:
@@ -287,18 +293,18 @@ async def _listen(web: DoorContext, to: Connection, consumer: Any, lock: anyio.L
             value = msgspec.json.decode(said)
             cursor = value.get("ack") if isinstance(value, dict) else None
             if not isinstance(cursor, str) or consumer is None:
-                raise Refused(422, 'Say {"ack": CURSOR}, on a stream that was opened with `consumer`.')
+                raise HttpRefusal(422, 'Say {"ack": CURSOR}, on a stream that was opened with `consumer`.')
             row = await confirmed(web, to.token, name_of(consumer), cursor, False)
             answer = {"kind": "ack", **row}
         except (msgspec.DecodeError, RecursionError):
             answer = {"kind": "refused", "error": "A message is a JSON object.", "status": 400}
-        except Refused as why:
+        except HttpRefusal as why:
             answer = {"kind": "refused", "error": why.message, "status": why.status}
         async with lock:
             await to.say(answer)
 
 
-async def _tell(to: Connection, stream: Opened, lock: anyio.Lock) -> None:
+async def _tell(to: WebSocketConnection, stream: StreamStart, lock: anyio.Lock) -> None:
     """Until the stream ends. The next piece is made when this one was taken."""
     piece: bytes | None = stream.first
     while piece is not None:

@@ -25,7 +25,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import of_kind
-from banyan_web.open_streams import Ending
+from banyan_web.open_streams import StreamEnd
 
 KEPT_EVENTS, KEPT_BYTES = 16_384, 8 << 20
 """The most that is kept of the end."""
@@ -107,20 +107,20 @@ def _ends(kind: str) -> bool:
     return kind in ("delete", "account") if rule is None else rule.ends
 
 
-class Reading(NamedTuple):
+class TailKind(NamedTuple):
     """Which method of the node is read, and how its pages are understood."""
 
     method: str
     of: Callable[[Mapping[str, Any]], Iterator[TailEvent]]
 
 
-EVENTS, RUNS = Reading("firehose", events_of), Reading("firehose.runs", runs_of)
+EVENTS, RUNS = TailKind("firehose", events_of), TailKind("firehose.runs", runs_of)
 
 
 class Tail:
     """Use it in one event loop. closed: whether followers have to end."""
 
-    def __init__(self, source: Source, reading: Reading = EVENTS) -> None:
+    def __init__(self, source: Source, reading: TailKind = EVENTS) -> None:
         self._source, self._reading = source, reading
         self.followers = 0
         self._changed = anyio.Event()
@@ -158,7 +158,7 @@ class Tail:
             return None
         return self._kept[bisect_right(self._places, place) :]
 
-    async def moved(self, place: ArrivalPlace, seconds: float, ending: Ending | None = None) -> bool:
+    async def moved(self, place: ArrivalPlace, seconds: float, ending: StreamEnd | None = None) -> bool:
         """Waits until something arrived behind a place, or the end, or the store became another. False if nothing did
         in so many seconds."""
         store = store_of(self.cursor)

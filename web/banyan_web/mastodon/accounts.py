@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import relationships as standing
-from banyan_web.mastodon.ids import account_id, did_of, thing_id, thing_of
-from banyan_web.mastodon.naming import account_named, as_did
+from banyan_web.mastodon.entity_ids import account_id, did_of, thing_id, thing_of
+from banyan_web.mastodon.lookup import account_named, as_did
 from banyan_web.mastodon.paging import between
-from banyan_web.mastodon.ties import page_of
+from banyan_web.mastodon.relationships import page_of
 from banyan_web.params import number, text, texts, truthy
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 # Lists of accounts. Who is on one is read by the devices of the account alone.
 
@@ -33,14 +33,14 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _one(web: DoorContext, ask: Ask) -> dict[str, Any]:
+async def _one(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
     """The list and who is on it. Raises Refused."""
     found: dict[str, Any] = await web.call("list.show", id=thing_of(ask.path["id"]), by=ask.account)
     return found
 
 
 @ENDPOINTS.get("/api/v1/lists", "read:lists")
-async def every(web: DoorContext, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: DoorRequest) -> Any:
     return [_entity(row) for row in (await web.call("lists", by=ask.account))["lists"]]
 
 
@@ -55,67 +55,67 @@ async def with_member(web: DoorContext, reader: str, did: str) -> list[dict[str,
 
 
 @ENDPOINTS.get("/api/v1/lists/{id}", "read:lists")
-async def show_list(web: DoorContext, ask: Ask) -> Any:
+async def show_list(web: DoorContext, ask: DoorRequest) -> Any:
     return _entity(await _one(web, ask))
 
 
 @ENDPOINTS.post("/api/v1/lists", "write:lists")
-async def make(web: DoorContext, ask: Ask) -> Any:
+async def make(web: DoorContext, ask: DoorRequest) -> Any:
     return _entity(await web.call("list.set", title=_title(ask), **_ways(ask), by=ask.account))
 
 
 @ENDPOINTS.put("/api/v1/lists/{id}", "write:lists")
-async def change(web: DoorContext, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: DoorRequest) -> Any:
     shown = await _one(web, ask)
     title, ways = _title(ask) if "title" in ask.params else shown["title"], _ways(ask)
     return _entity(await web.call("list.set", id=shown["id"], title=title, **ways, by=ask.account))
 
 
-def _ways(ask: Ask) -> dict[str, Any]:
+def _ways(ask: DoorRequest) -> dict[str, Any]:
     """What is said of how it shows posts. Raises Refused."""
     replies = text(ask.params, "replies_policy", "") or None
     if replies not in (None, *REPLIES):
-        raise Refused(422, f"replies_policy is {', '.join(REPLIES)}.")
+        raise HttpRefusal(422, f"replies_policy is {', '.join(REPLIES)}.")
     return {"replies": replies, "exclusive": truthy(ask.params, "exclusive") if "exclusive" in ask.params else None}
 
 
-def _title(ask: Ask) -> str:
+def _title(ask: DoorRequest) -> str:
     title = text(ask.params, "title").strip()
     if not title:
-        raise Refused(422, "Validation failed: Title can't be blank")
+        raise HttpRefusal(422, "Validation failed: Title can't be blank")
     return title
 
 
 @ENDPOINTS.delete("/api/v1/lists/{id}", "write:lists")
-async def delete(web: DoorContext, ask: Ask) -> Any:
+async def delete(web: DoorContext, ask: DoorRequest) -> Any:
     await web.call("list.delete", id=(await _one(web, ask))["id"], by=ask.account)
     return {}
 
 
 @ENDPOINTS.get("/api/v1/lists/{id}/accounts", "read:lists")
-async def members(web: DoorContext, ask: Ask) -> Any:
+async def members(web: DoorContext, ask: DoorRequest) -> Any:
     rows = (await _one(web, ask))["members"]
     rows.sort(key=lambda row: account_id(row["account"]))
     return await accounts.listed(web, page_of(web, ask, rows))
 
 
 @ENDPOINTS.post("/api/v1/lists/{id}/accounts", "write:lists")
-async def add(web: DoorContext, ask: Ask) -> Any:
+async def add(web: DoorContext, ask: DoorRequest) -> Any:
     """Also accounts that one does not follow."""
     await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), by=ask.account)
     return {}
 
 
 @ENDPOINTS.delete("/api/v1/lists/{id}/accounts", "write:lists")
-async def take_off(web: DoorContext, ask: Ask) -> Any:
+async def take_off(web: DoorContext, ask: DoorRequest) -> Any:
     await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), undo=True, by=ask.account)
     return {}
 
 
-def _named(ask: Ask) -> list[str]:
+def _named(ask: DoorRequest) -> list[str]:
     found = [did_of(one) for one in texts(ask.params, "account_ids")]
     if not 1 <= len(found) <= MEMBERS_MOST:
-        raise Refused(422, f"account_ids[] names 1 to {MOST:,} accounts.")
+        raise HttpRefusal(422, f"account_ids[] names 1 to {MOST:,} accounts.")
     return found
 
 
@@ -125,44 +125,46 @@ ASKED = 100
 """The most ids of a request."""
 
 
-def ids(ask: Ask) -> list[str]:
+def ids(ask: DoorRequest) -> list[str]:
     """The DIDs of `id[]`. Those that are no ids are left out. Raises Refused."""
     found = dict[str, None]()
     for one in texts(ask.params, "id")[:ASKED]:
         try:
             found[did_of(one)] = None
-        except Refused:
+        except HttpRefusal:
             continue
     return list(found)
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     return await accounts.known(web, did_of(ask.path["id"]), ask.reader)
 
 
 @ENDPOINTS.get("/api/v1/accounts")
-async def several(web: DoorContext, ask: Ask) -> Any:
+async def several(web: DoorContext, ask: DoorRequest) -> Any:
     rows = await accounts.profiles(web, ids(ask))
     return await accounts.listed(web, [row for row in rows.values() if row["held"]])
 
 
 @ENDPOINTS.get("/api/v1/accounts/lookup")
-async def lookup(web: DoorContext, ask: Ask) -> Any:
+async def lookup(web: DoorContext, ask: DoorRequest) -> Any:
     did = await account_named(web, text(ask.params, "acct"), ask.reader)
     if did is None:
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     return await accounts.known(web, did, ask.reader)
 
 
 @ENDPOINTS.get("/api/v1/accounts/search", "read:accounts")
-async def search(web: DoorContext, ask: Ask) -> Any:
+async def search(web: DoorContext, ask: DoorRequest) -> Any:
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 1_000, 0)
     following = truthy(ask.params, "following")
     return await find(web, ask, text(ask.params, "q"), limit, skip, following)
 
 
-async def find(web: DoorContext, ask: Ask, words: str, limit: int, skip: int, following: bool) -> list[dict[str, Any]]:
+async def find(
+    web: DoorContext, ask: DoorRequest, words: str, limit: int, skip: int, following: bool
+) -> list[dict[str, Any]]:
     """Accounts that are called so: first the one whose name or DID it is. With `resolve` also one of which nothing is
     held here yet, so that it can be followed."""
     if not any(letter.isalnum() for letter in words):
@@ -179,7 +181,7 @@ async def find(web: DoorContext, ask: Ask, words: str, limit: int, skip: int, fo
     return await accounts.listed(web, [{"account": did} for did in dids[:limit]])
 
 
-async def _of(web: DoorContext, ask: Ask, method: str) -> list[dict[str, Any]]:
+async def _of(web: DoorContext, ask: DoorRequest, method: str) -> list[dict[str, Any]]:
     """Of others, without whom one mutes; of oneself with them, as with Mastodon."""
     did, after = did_of(ask.path["id"]), ask.params.get("max_id")
     own = did == ask.reader
@@ -196,22 +198,22 @@ async def _of(web: DoorContext, ask: Ask, method: str) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/followers")
-async def followers(web: DoorContext, ask: Ask) -> Any:
+async def followers(web: DoorContext, ask: DoorRequest) -> Any:
     return await _of(web, ask, "followers")
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/following")
-async def following(web: DoorContext, ask: Ask) -> Any:
+async def following(web: DoorContext, ask: DoorRequest) -> Any:
     return await _of(web, ask, "following")
 
 
 @ENDPOINTS.get("/api/v1/accounts/relationships", "read:follows")
-async def relationships(web: DoorContext, ask: Ask) -> Any:
+async def relationships(web: DoorContext, ask: DoorRequest) -> Any:
     return await standing(web, ask.account, ids(ask))
 
 
 @ENDPOINTS.get("/api/v1/accounts/familiar_followers", "read:follows")
-async def familiar(web: DoorContext, ask: Ask) -> Any:
+async def familiar(web: DoorContext, ask: DoorRequest) -> Any:
     found = []
     for did in ids(ask)[:MOST]:
         known = await web.call("relationship", account=did, named=MOST, by=ask.account)
@@ -220,12 +222,12 @@ async def familiar(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/lists", "read:lists")
-async def lists(web: DoorContext, ask: Ask) -> Any:
+async def lists(web: DoorContext, ask: DoorRequest) -> Any:
     return await with_member(web, ask.account, did_of(ask.path["id"]))
 
 
 @ENDPOINTS.get("/api/v1/directory")
-async def directory(web: DoorContext, ask: Ask) -> Any:
+async def directory(web: DoorContext, ask: DoorRequest) -> Any:
     """Accounts hosted here, in the order in which they were opened, or the other way round."""
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 5_000, 0)
     found = (await web.call("account.list", limit=skip + limit))["accounts"][skip:]
@@ -236,23 +238,23 @@ async def directory(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/suggestions", "read:accounts")
-async def suggestions(web: DoorContext, ask: Ask) -> Any:
+async def suggestions(web: DoorContext, ask: DoorRequest) -> Any:
     found = await _suggested(web, ask)
     return [{"source": "past_interactions", "sources": ["friends_of_friends"], "account": one} for one in found]
 
 
 @ENDPOINTS.get("/api/v1/suggestions", "read:accounts")
-async def old_suggestions(web: DoorContext, ask: Ask) -> Any:
+async def old_suggestions(web: DoorContext, ask: DoorRequest) -> Any:
     return await _suggested(web, ask)
 
 
-async def _suggested(web: DoorContext, ask: Ask) -> list[dict[str, Any]]:
+async def _suggested(web: DoorContext, ask: DoorRequest) -> list[dict[str, Any]]:
     limit = number(ask.params, "limit", PAGE, MOST)
     return await accounts.listed(web, (await web.call("suggestions", by=ask.account, limit=limit))["suggestions"])
 
 
 @ENDPOINTS.delete("/api/v1/suggestions/{id}", "write:accounts")
-async def not_suggested(web: DoorContext, ask: Ask) -> Any:
+async def not_suggested(web: DoorContext, ask: DoorRequest) -> Any:
     """Nothing is kept of it: the account is suggested until it is followed, muted or blocked."""
     did_of(ask.path["id"])
     return {}

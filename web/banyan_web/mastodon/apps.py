@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 
 from banyan_web import door_apps
-from banyan_web.bounds import APPS_ADDRESS, APPS_S
 from banyan_web.door_apps import App
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.mastodon.push.sending import Pushes
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.mastodon.push.sender import PushSubscribers
 from banyan_web.oauth.grants import SHOWN
 from banyan_web.params import text, texts
-from banyan_web.refusals import Refused
+from banyan_web.rate_limits import APPS_ADDRESS, APPS_S
+from banyan_web.refusals import HttpRefusal
 from banyan_web.scopes import scopes_in
 
 ENDPOINTS = Endpoints()
@@ -27,7 +27,7 @@ _NEVER = ("javascript", "data", "vbscript", "file", "blob", "about", "view-sourc
 
 
 @ENDPOINTS.post("/api/v1/apps")
-async def create(web: DoorContext, ask: Ask) -> Any:
+async def create(web: DoorContext, ask: DoorRequest) -> Any:
     """Registers an app. Its secret is told this once."""
     name = " ".join(text(ask.params, "client_name").split())
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
@@ -39,17 +39,17 @@ async def create(web: DoorContext, ask: Ask) -> Any:
         raise _invalid("Website must be an http or https URL")
     count = web.bounds.take("apps", ask.address, APPS_ADDRESS, APPS_S)
     if count.over:
-        raise Refused(429, f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later.")
+        raise HttpRefusal(429, f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later.")
     app, secret = await anyio.to_thread.run_sync(door_apps.register, web.door, name, redirects, scopes, website)
     more = {"client_id": app.client, "client_secret": secret, "client_secret_expires_at": 0}
     return {**application(web, app), **more}
 
 
 @ENDPOINTS.get("/api/v1/apps/verify_credentials")
-async def verify(web: DoorContext, ask: Ask) -> Any:
+async def verify(web: DoorContext, ask: DoorRequest) -> Any:
     """The app that a token is of. One that `banyan token add` made is of no app, and has its name alone."""
     if ask.token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
+        raise HttpRefusal(401, "The access token is invalid", {"www-authenticate": "Bearer"})
     app = None if ask.token.client is None else door_apps.app_of(web.door, ask.token.client)
     if app is None:
         app = App(0, "", ask.token.app, None, (SHOWN,), ask.token.scopes, ask.token.created)
@@ -65,7 +65,7 @@ def application(web: DoorContext, app: App) -> dict[str, Any]:
         "scopes": list(app.scopes),
         "redirect_uri": "\n".join(app.redirects),
         "redirect_uris": list(app.redirects),
-        "vapid_key": web.part(Pushes).identity.server_key,
+        "vapid_key": web.part(PushSubscribers).identity.server_key,
     }
 
 
@@ -104,5 +104,5 @@ def _is_website(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc) and len(text) <= LONGEST and text.isprintable()
 
 
-def _invalid(what: str) -> Refused:
-    return Refused(422, f"Validation failed: {what}.")
+def _invalid(what: str) -> HttpRefusal:
+    return HttpRefusal(422, f"Validation failed: {what}.")

@@ -8,16 +8,16 @@ from typing import Any
 
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.accounts import find
 from banyan_web.mastodon.cards.link_cards import LinkCards, link_of
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.statuses import rows_of, status, statuses
-from banyan_web.mastodon.ids import did_of
-from banyan_web.mastodon.naming import behind
+from banyan_web.mastodon.entity_ids import did_of
+from banyan_web.mastodon.lookup import behind
 from banyan_web.mastodon.tags import DAY_S, tag, used
 from banyan_web.params import number, text, truthy
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 PAGE, MOST = 20, 40
@@ -29,10 +29,10 @@ TYPES = ("accounts", "statuses", "hashtags")
 
 
 @ENDPOINTS.get("/api/v2/search", "read:search")
-async def search(web: DoorContext, ask: Ask) -> Any:
+async def search(web: DoorContext, ask: DoorRequest) -> Any:
     words, kind = text(ask.params, "q").strip(), ask.params.get("type")
     if kind is not None and kind not in TYPES:
-        raise Refused(422, f"type is {', '.join(TYPES)}.")
+        raise HttpRefusal(422, f"type is {', '.join(TYPES)}.")
     found: dict[str, Any] = {"accounts": [], "statuses": [], "hashtags": []}
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, SKIPPED, 0)
     if not words:
@@ -49,7 +49,7 @@ async def search(web: DoorContext, ask: Ask) -> Any:
     return found
 
 
-async def _exactly(web: DoorContext, ask: Ask, did: str | None, uri: str | None, kind: Any) -> dict[str, Any]:
+async def _exactly(web: DoorContext, ask: DoorRequest, did: str | None, uri: str | None, kind: Any) -> dict[str, Any]:
     """What an address or an id names. An account of which nothing is here is answered if `resolve` is asked: to follow
     it is what makes it come."""
     try:
@@ -58,19 +58,19 @@ async def _exactly(web: DoorContext, ask: Ask, did: str | None, uri: str | None,
         if did is not None and kind in (None, "accounts"):
             there = await accounts.account(web, did) if truthy(ask.params, "resolve") else None
             return {"accounts": [there or await accounts.known(web, did, ask.reader)]}
-    except Refused as why:
+    except HttpRefusal as why:
         if why.status != 404:
             raise
     return {}
 
 
-async def _posts(web: DoorContext, ask: Ask, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
+async def _posts(web: DoorContext, ask: DoorRequest, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
     question = words
     if ask.params.get("account_id"):
         question += f" from:{did_of(text(ask.params, 'account_id'))}"
     try:
         rows = (await web.call("search", question=question, limit=skip + limit, by=ask.reader))["posts"]
-    except Refused as why:
+    except HttpRefusal as why:
         if why.status == 422:
             return []  # as a question about posts it means nothing; it may be a name
         raise
@@ -88,7 +88,7 @@ async def _tags(web: DoorContext, words: str, limit: int, skip: int) -> list[dic
 
 
 @ENDPOINTS.get("/api/v1/trends/tags")
-async def trends(web: DoorContext, ask: Ask) -> Any:
+async def trends(web: DoorContext, ask: DoorRequest) -> Any:
     """Without those on whose page the reader sees nothing."""
     skip, limit = number(ask.params, "offset", 0, 80, 0), number(ask.params, "limit", 10, 20)
     seen = list[Any]()
@@ -101,7 +101,7 @@ async def trends(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/trends")
-async def old_trends(web: DoorContext, ask: Ask) -> Any:
+async def old_trends(web: DoorContext, ask: DoorRequest) -> Any:
     return await trends(web, ask)
 
 
@@ -130,7 +130,7 @@ def _weight(row: Mapping[str, Any]) -> int:
 
 
 @ENDPOINTS.get("/api/v1/trends/statuses")
-async def posts(web: DoorContext, ask: Ask) -> Any:
+async def posts(web: DoorContext, ask: DoorRequest) -> Any:
     skip, limit = number(ask.params, "offset", 0, TREND_SKIPPED, 0), number(ask.params, "limit", TREND_PAGE, TREND_MOST)
     rows = sorted((row for row in await _rows(web) if _weight(row)), key=_weight, reverse=True)
     seen = list[dict[str, Any]]()
@@ -141,7 +141,7 @@ async def posts(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/trends/links")
-async def links(web: DoorContext, ask: Ask) -> Any:
+async def links(web: DoorContext, ask: DoorRequest) -> Any:
     """Of pages whose card is here; none is asked for because of this."""
     skip, limit = number(ask.params, "offset", 0, TREND_SKIPPED, 0), number(ask.params, "limit", 10, TREND_PAGE)
     found = dict[str, list[dict[str, Any]]]()

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.mastodon.ids import thing_id, thing_of
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.mastodon.entity_ids import thing_id, thing_of
 from banyan_web.params import number, text, texts, truthy
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 CONTEXTS = ("home", "notifications", "public", "thread", "account")
@@ -25,26 +25,26 @@ def _groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-async def _every(web: DoorContext, ask: Ask) -> dict[str, list[dict[str, Any]]]:
+async def _every(web: DoorContext, ask: DoorRequest) -> dict[str, list[dict[str, Any]]]:
     return _groups((await web.call("filters", by=ask.account))["filters"])
 
 
-async def _rows(web: DoorContext, ask: Ask) -> list[dict[str, Any]]:
+async def _rows(web: DoorContext, ask: DoorRequest) -> list[dict[str, Any]]:
     """Raises Refused."""
     found = (await _every(web, ask)).get(thing_of(ask.path["id"]))
     if not found:
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     return found
 
 
-async def _keyword(web: DoorContext, ask: Ask) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _keyword(web: DoorContext, ask: DoorRequest) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A keyword, and all of its filter. Raises Refused."""
     wanted = thing_of(ask.path["id"])
     for rows in (await _every(web, ask)).values():
         for row in rows:
             if row["id"] == wanted:
                 return row, rows
-    raise Refused(404, "Record not found")
+    raise HttpRefusal(404, "Record not found")
 
 
 def _keyword_entity(row: dict[str, Any]) -> dict[str, Any]:
@@ -71,37 +71,37 @@ def entity(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v2/filters", "read:filters")
-async def every(web: DoorContext, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: DoorRequest) -> Any:
     return [entity(rows) for rows in (await _every(web, ask)).values()]
 
 
 @ENDPOINTS.get("/api/v2/filters/{id}", "read:filters")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     return entity(await _rows(web, ask))
 
 
 @ENDPOINTS.post("/api/v2/filters", "write:filters")
-async def make(web: DoorContext, ask: Ask) -> Any:
+async def make(web: DoorContext, ask: DoorRequest) -> Any:
     return await _set(web, ask, [])
 
 
 @ENDPOINTS.put("/api/v2/filters/{id}", "write:filters")
-async def change(web: DoorContext, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: DoorRequest) -> Any:
     return await _set(web, ask, await _rows(web, ask))
 
 
-async def _set(web: DoorContext, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]:
+async def _set(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Makes a filter, or changes the one that has these rows. Raises Refused."""
     first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None, "contexts": None}
     action = text(ask.params, "filter_action", first["action"])
     if action not in ("warn", "hide"):
-        raise Refused(422, "filter_action is warn or hide.")
+        raise HttpRefusal(422, "filter_action is warn or hide.")
     words = {thing_id(row["id"]): (row["words"], row["whole"]) for row in rows}
     fresh = list[tuple[str, bool]]()
     for item in _attributes(ask.params.get("keywords_attributes")):
         id_ = text(item, "id", "")
         if id_ and id_ not in words:
-            raise Refused(404, "Record not found")
+            raise HttpRefusal(404, "Record not found")
         if id_ and truthy(item, "_destroy"):
             del words[id_]
         elif id_:
@@ -115,17 +115,17 @@ async def _set(web: DoorContext, ask: Ask, rows: list[dict[str, Any]]) -> dict[s
     return await _write(web, ask, rows, title, action, _until(ask, first["until"]), contexts, given)
 
 
-def _contexts(ask: Ask, before: list[str] | None) -> list[str] | None:
+def _contexts(ask: DoorRequest, before: list[str] | None) -> list[str] | None:
     """Raises Refused."""
     found = texts(ask.params, "context")
     if unknown := set(found) - {*CONTEXTS}:
-        raise Refused(422, f"'{min(unknown)[:40]}' is no context of a filter; those are {', '.join(CONTEXTS)}.")
+        raise HttpRefusal(422, f"'{min(unknown)[:40]}' is no context of a filter; those are {', '.join(CONTEXTS)}.")
     return found or before
 
 
 async def _write(
     web: DoorContext,
-    ask: Ask,
+    ask: DoorRequest,
     rows: list[dict[str, Any]],
     title: str,
     action: str,
@@ -134,7 +134,7 @@ async def _write(
     words: list[dict[str, Any]],
 ) -> dict[str, Any]:
     if not words:
-        raise Refused(422, "A filter has at least one keyword: this network filters posts by their words alone.")
+        raise HttpRefusal(422, "A filter has at least one keyword: this network filters posts by their words alone.")
     of = rows[0]["of"] if rows else None
     about = {"title": title, "action": action, "until": until, "contexts": contexts, "words": words}
     found = await web.call("filters.set", **about, of=of, by=ask.account)
@@ -144,11 +144,11 @@ async def _write(
 def _attributes(given: Any) -> list[dict[str, Any]]:
     items = list(given.values()) if isinstance(given, dict) else [] if given is None else given
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise Refused(422, "keywords_attributes is a list of objects.")
+        raise HttpRefusal(422, "keywords_attributes is a list of objects.")
     return items
 
 
-def _until(ask: Ask, before: int | None) -> int | None:
+def _until(ask: DoorRequest, before: int | None) -> int | None:
     """Empty means for ever."""
     if "expires_in" not in ask.params:
         return before
@@ -157,7 +157,7 @@ def _until(ask: Ask, before: int | None) -> int | None:
 
 
 @ENDPOINTS.delete("/api/v2/filters/{id}", "write:filters")
-async def delete(web: DoorContext, ask: Ask) -> Any:
+async def delete(web: DoorContext, ask: DoorRequest) -> Any:
     rows = await _rows(web, ask)
     await web.call("filters.set", title=rows[0]["title"], words=[], of=rows[0]["of"], by=ask.account)
     return {}
@@ -167,11 +167,13 @@ async def delete(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/filters/{id}/keywords", "read:filters")
-async def keywords(web: DoorContext, ask: Ask) -> Any:
+async def keywords(web: DoorContext, ask: DoorRequest) -> Any:
     return [_keyword_entity(row) for row in await _rows(web, ask)]
 
 
-async def _with(web: DoorContext, ask: Ask, rows: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
+async def _with(
+    web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]], words: list[dict[str, Any]]
+) -> dict[str, Any]:
     first = rows[0]
     return await _write(web, ask, rows, first["title"], first["action"], first["until"], first["contexts"], words)
 
@@ -181,7 +183,7 @@ def _said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.post("/api/v2/filters/{id}/keywords", "write:filters")
-async def add_keyword(web: DoorContext, ask: Ask) -> Any:
+async def add_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     rows = await _rows(web, ask)
     more = {"words": text(ask.params, "keyword"), "whole": truthy(ask.params, "whole_word", True)}
     changed = await _with(web, ask, rows, [*_said(rows), more])
@@ -189,12 +191,12 @@ async def add_keyword(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/filters/keywords/{id}", "read:filters")
-async def show_keyword(web: DoorContext, ask: Ask) -> Any:
+async def show_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     return _keyword_entity((await _keyword(web, ask))[0])
 
 
 @ENDPOINTS.put("/api/v2/filters/keywords/{id}", "write:filters")
-async def change_keyword(web: DoorContext, ask: Ask) -> Any:
+async def change_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     row, rows = await _keyword(web, ask)
     said = {
         "words": text(ask.params, "keyword", row["words"]),
@@ -205,22 +207,22 @@ async def change_keyword(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/api/v2/filters/keywords/{id}", "write:filters")
-async def delete_keyword(web: DoorContext, ask: Ask) -> Any:
+async def delete_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     row, rows = await _keyword(web, ask)
     await _with(web, ask, rows, [one for one in _said(rows) if one["id"] != row["id"]])
     return {}
 
 
 @ENDPOINTS.get("/api/v2/filters/{id}/statuses", "read:filters")
-async def statuses(web: DoorContext, ask: Ask) -> Any:
+async def statuses(web: DoorContext, ask: DoorRequest) -> Any:
     await _rows(web, ask)
     return []
 
 
 @ENDPOINTS.post("/api/v2/filters/{id}/statuses", "write:filters")
-async def add_status(web: DoorContext, ask: Ask) -> Any:
+async def add_status(web: DoorContext, ask: DoorRequest) -> Any:
     await _rows(web, ask)
-    raise Refused(422, "This network filters posts by their words alone: mute the account, or add a keyword.")
+    raise HttpRefusal(422, "This network filters posts by their words alone: mute the account, or add a keyword.")
 
 
 # -- version 1, to read
@@ -238,15 +240,15 @@ def _old(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/filters", "read:filters")
-async def old(web: DoorContext, ask: Ask) -> Any:
+async def old(web: DoorContext, ask: DoorRequest) -> Any:
     return [_old(row) for row in (await web.call("filters", by=ask.account))["filters"]]
 
 
 @ENDPOINTS.get("/api/v1/filters/{id}", "read:filters")
-async def old_one(web: DoorContext, ask: Ask) -> Any:
+async def old_one(web: DoorContext, ask: DoorRequest) -> Any:
     return _old((await _keyword(web, ask))[0])
 
 
 @ENDPOINTS.post("/api/v1/filters", "write:filters")
-async def old_make(web: DoorContext, ask: Ask) -> Any:
-    raise Refused(422, "Filters are set with version 2 of this interface: POST /api/v2/filters.")
+async def old_make(web: DoorContext, ask: DoorRequest) -> Any:
+    raise HttpRefusal(422, "Filters are set with version 2 of this interface: POST /api/v2/filters.")

@@ -9,21 +9,21 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from banyan_node.api.methods.social import LONGEST_POLL_MS
-from banyan_node.media.limits import MAX_PIXELS
-from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
+from banyan_node.api.methods.post_writes import LONGEST_POLL_MS
+from banyan_node.media.decode_limits import MAX_PIXELS
+from banyan_node.media.probe import FILMS, MAX_PICTURE, PICTURES, SOUNDS
 from banyan_reading.profiles import MOST_PINS
 from banyan_schema.dates import iso
 from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
 from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
-from banyan_web.bounds import MEDIA_BYTES
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import account, paragraphs
-from banyan_web.mastodon.push.sending import Pushes
+from banyan_web.mastodon.push.sender import PushSubscribers
 from banyan_web.mastodon.tags import FEATURED
-from banyan_web.refusals import Refused
+from banyan_web.rate_limits import MEDIA_BYTES
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 SPOKEN = "4.7.0"
@@ -37,7 +37,7 @@ _SOURCE = "https://pypi.org/project/banyan-social/"
 
 
 @ENDPOINTS.get("/api/v1/instance")
-async def first(web: DoorContext, ask: Ask) -> Any:
+async def first(web: DoorContext, ask: DoorRequest) -> Any:
     """The old form, which many apps still ask for."""
     size = await web.call("graph.size")
     return {
@@ -61,7 +61,7 @@ async def first(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/instance")
-async def second(web: DoorContext, ask: Ask) -> Any:
+async def second(web: DoorContext, ask: DoorRequest) -> Any:
     """The present form."""
     size = await web.call("graph.size")
     more = {
@@ -76,7 +76,7 @@ async def second(web: DoorContext, ask: Ask) -> Any:
             feeds: {"local": "public", "remote": "public"}
             for feeds in ("live_feeds", "hashtag_feeds", "trending_link_feeds")
         },
-        "vapid": {"public_key": web.part(Pushes).identity.server_key},
+        "vapid": {"public_key": web.part(PushSubscribers).identity.server_key},
         "translation": {"enabled": False},
         "limited_federation": False,
     }
@@ -99,13 +99,13 @@ async def second(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/instance/extended_description")
-async def extended(web: DoorContext, ask: Ask) -> Any:
+async def extended(web: DoorContext, ask: DoorRequest) -> Any:
     """The node has one description."""
     return {"updated_at": iso(0), "content": ""}
 
 
 @ENDPOINTS.get("/api/v1/instance/rules")
-async def rules(web: DoorContext, ask: Ask) -> Any:
+async def rules(web: DoorContext, ask: DoorRequest) -> Any:
     """Those of the setting `http.rules`."""
     return _rules(web)
 
@@ -117,20 +117,20 @@ def _rules(web: DoorContext) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.get("/api/v1/instance/privacy_policy")
-async def privacy(web: DoorContext, ask: Ask) -> Any:
+async def privacy(web: DoorContext, ask: DoorRequest) -> Any:
     """The file of `http.privacy`."""
     said = web.server.rules.privacy
     if said is None:
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     return {"updated_at": iso(said.changed_ms), "content": paragraphs(said.text)}
 
 
 @ENDPOINTS.get("/api/v1/instance/terms_of_service")
-async def terms(web: DoorContext, ask: Ask) -> Any:
+async def terms(web: DoorContext, ask: DoorRequest) -> Any:
     """The file of `http.terms`."""
     said = web.server.rules.terms
     if said is None:
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     day = iso(said.changed_ms)[:10]
     return {"effective_date": day, "effective": True, "content": paragraphs(said.text), "succeeded_by": None}
 
@@ -140,19 +140,19 @@ async def terms(web: DoorContext, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/instance/domain_blocks")
 @ENDPOINTS.get("/api/v1/custom_emojis")
 @ENDPOINTS.get("/api/v1/announcements")
-async def none(web: DoorContext, ask: Ask) -> Any:
+async def none(web: DoorContext, ask: DoorRequest) -> Any:
     """There are none: nodes know each other by keys and not by domains, and the network has no emoji of its own."""
     return []
 
 
 @ENDPOINTS.get("/api/v1/instance/translation_languages")
-async def translations(web: DoorContext, ask: Ask) -> Any:
+async def translations(web: DoorContext, ask: DoorRequest) -> Any:
     """Nothing is translated."""
     return {}
 
 
 @ENDPOINTS.get("/api/v1/preferences", "read:accounts")
-async def preferences(web: DoorContext, ask: Ask) -> Any:
+async def preferences(web: DoorContext, ask: DoorRequest) -> Any:
     """The defaults of who writes, as they were set with the profile."""
     chosen = defaults.of(web.door, ask.account)
     return {
@@ -213,7 +213,7 @@ async def _contact(web: DoorContext) -> dict[str, Any] | None:
         return None
     try:
         return await account(web, own)
-    except Refused:
+    except HttpRefusal:
         return None
 
 
@@ -221,7 +221,7 @@ async def _contact(web: DoorContext) -> dict[str, Any] | None:
 # says why.
 
 
-class Off(NamedTuple):
+class UnsupportedCall(NamedTuple):
     """why: a refusal; None: `empty` is answered. status: of the refusal."""
 
     verb: str
@@ -237,31 +237,31 @@ _NONE: dict[str, list[Any]] = {"collections": []}
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
 EVERY = (
-    Off("GET", "/api/v1/domain_blocks", "read:blocks"),
-    Off("POST", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
-    Off("DELETE", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
-    Off("GET", "/api/v1/accounts/{id}/endorsements", None),
-    Off("GET", "/api/v1/accounts/{id}/identity_proofs", None),
-    Off("GET", "/api/v1/endorsements", "read:accounts"),
-    Off("POST", "/api/v1/accounts/{id}/pin", "write:accounts", _ENDORSED),
-    Off("POST", "/api/v1/accounts/{id}/unpin", "write:accounts", _ENDORSED),
-    Off("POST", "/api/v1/accounts/{id}/endorse", "write:accounts", _ENDORSED),
-    Off("POST", "/api/v1/accounts/{id}/unendorse", "write:accounts", _ENDORSED),
-    Off("GET", "/api/v1/accounts/{id}/collections", None, empty=_NONE),
-    Off("GET", "/api/v1/accounts/{id}/in_collections", None, empty=_NONE),
-    Off("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
-    Off("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
-    Off("GET", "/api/v1/collections/{id}", None, "Record not found", 404),
-    Off("GET", "/api/v1/conversations", "read:statuses"),
-    Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
-    Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
+    UnsupportedCall("GET", "/api/v1/domain_blocks", "read:blocks"),
+    UnsupportedCall("POST", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
+    UnsupportedCall("DELETE", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
+    UnsupportedCall("GET", "/api/v1/accounts/{id}/endorsements", None),
+    UnsupportedCall("GET", "/api/v1/accounts/{id}/identity_proofs", None),
+    UnsupportedCall("GET", "/api/v1/endorsements", "read:accounts"),
+    UnsupportedCall("POST", "/api/v1/accounts/{id}/pin", "write:accounts", _ENDORSED),
+    UnsupportedCall("POST", "/api/v1/accounts/{id}/unpin", "write:accounts", _ENDORSED),
+    UnsupportedCall("POST", "/api/v1/accounts/{id}/endorse", "write:accounts", _ENDORSED),
+    UnsupportedCall("POST", "/api/v1/accounts/{id}/unendorse", "write:accounts", _ENDORSED),
+    UnsupportedCall("GET", "/api/v1/accounts/{id}/collections", None, empty=_NONE),
+    UnsupportedCall("GET", "/api/v1/accounts/{id}/in_collections", None, empty=_NONE),
+    UnsupportedCall("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
+    UnsupportedCall("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
+    UnsupportedCall("GET", "/api/v1/collections/{id}", None, "Record not found", 404),
+    UnsupportedCall("GET", "/api/v1/conversations", "read:statuses"),
+    UnsupportedCall("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
+    UnsupportedCall("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
 )
 
 
-def _declare(one: Off) -> None:
-    async def answer(web: DoorContext, ask: Ask) -> Any:
+def _declare(one: UnsupportedCall) -> None:
+    async def answer(web: DoorContext, ask: DoorRequest) -> Any:
         if one.why is not None:
-            raise Refused(one.status, one.why)
+            raise HttpRefusal(one.status, one.why)
         return one.empty
 
     ENDPOINTS.add(one.verb, one.path, one.scope)(answer)

@@ -20,11 +20,11 @@ from starlette.responses import Response, StreamingResponse
 
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import PIECE, part_of
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.keyed import given_key, keep, key_for
 from banyan_web.mastodon.entities.media import attachment
-from banyan_web.mastodon.remembered import (
-    Stored,
+from banyan_web.mastodon.pending_writes import (
+    PendingUpload,
     begin_upload,
     describe_upload,
     drop_upload,
@@ -35,7 +35,7 @@ from banyan_web.mastodon.remembered import (
     upload_of,
 )
 from banyan_web.params import text
-from banyan_web.refusals import Refused, answer, of_call
+from banyan_web.refusals import HttpRefusal, answer, of_call
 
 ENDPOINTS = Endpoints()
 FETCH_S = 8.0
@@ -47,7 +47,7 @@ LONGEST = 1_500
 
 
 @ENDPOINTS.post("/api/v2/media", "write:media", files=True)
-async def send(web: DoorContext, ask: Ask) -> Any:
+async def send(web: DoorContext, ask: DoorRequest) -> Any:
     """A picture is read at once; anything else after the answer, 202."""
     stored, path = await _stored(web, ask)
     if path is None:
@@ -61,16 +61,16 @@ async def send(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/media", "write:media", files=True)
-async def send_and_wait(web: DoorContext, ask: Ask) -> Any:
+async def send_and_wait(web: DoorContext, ask: DoorRequest) -> Any:
     stored, path = await _stored(web, ask)
     return _shown_as(web, stored, 202) if path is None else await _put(web, stored, path)
 
 
-async def _stored(web: DoorContext, ask: Ask) -> tuple[Stored, Path | None]:
+async def _stored(web: DoorContext, ask: DoorRequest) -> tuple[PendingUpload, Path | None]:
     """The file in a private file of its own; None if it came before under its Idempotency-Key. Raises Refused."""
     given = ask.params.get("file")
     if not isinstance(given, UploadFile):
-        raise Refused(422, "Validation failed: File can't be blank")
+        raise HttpRefusal(422, "Validation failed: File can't be blank")
     focus, said = _focus(ask.params), _description(ask.params)
     said_kind = (given.content_type or "").partition(";")[0].strip().lower()[:100]
     kind = await anyio.to_thread.run_sync(_kind, given.file, said_kind)
@@ -95,7 +95,7 @@ def _digest(file: IO[bytes]) -> str:
     return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
 
 
-async def _put(web: DoorContext, stored: Stored, path: Path) -> dict[str, Any]:
+async def _put(web: DoorContext, stored: PendingUpload, path: Path) -> dict[str, Any]:
     """Stores the file as a blob. Raises Refused, with the reason."""
     made, failed = None, ""
     try:
@@ -103,31 +103,31 @@ async def _put(web: DoorContext, stored: Stored, path: Path) -> dict[str, Any]:
             tasks.start_soon(say_reading, web.door, stored.id)
             try:
                 made = await web.call("media.put", path=str(path))
-            except Refused as why:
+            except HttpRefusal as why:
                 failed = why.message.replace(f"'{path.name}' ", "")
             tasks.cancel_scope.cancel()
     finally:
         await anyio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
     end_upload(web.door, stored.id, made, failed or None)
     if made is None:
-        raise Refused(422, failed)
+        raise HttpRefusal(422, failed)
     return _entity(web, stored._replace(made=made))
 
 
-async def _put_later(web: DoorContext, stored: Stored, path: Path) -> None:
+async def _put_later(web: DoorContext, stored: PendingUpload, path: Path) -> None:
     """Whether or not who sent it waits."""
     with anyio.CancelScope(shield=True):
         try:
             await _put(web, stored, path)
-        except Refused:
+        except HttpRefusal:
             return  # it is noted, and the next question for it says so
 
 
-def _entity(web: DoorContext, stored: Stored) -> dict[str, Any]:
+def _entity(web: DoorContext, stored: PendingUpload) -> dict[str, Any]:
     return attachment(web, stored.row, stored.id, stored.focus, f"?upload={stored.id}")
 
 
-def _waiting(stored: Stored) -> dict[str, Any]:
+def _waiting(stored: PendingUpload) -> dict[str, Any]:
     kind = stored.kind.partition("/")[0]
     return {
         "id": stored.id,
@@ -144,20 +144,20 @@ def _waiting(stored: Stored) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/media/{id}", "write:media")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     """206 while it is being read; 422 if it cannot be posted, or if whatever read it died."""
     return _shown_as(web, upload_of(web, ask.path["id"], ask.account), 206)
 
 
-def _shown_as(web: DoorContext, stored: Stored, waits: int) -> Any:
+def _shown_as(web: DoorContext, stored: PendingUpload, waits: int) -> Any:
     """waits: the status while it is being read. Raises Refused."""
     if stored.failed:
-        raise Refused(422, stored.failed)
+        raise HttpRefusal(422, stored.failed)
     return answer(_waiting(stored), waits) if stored.made is None else _entity(web, stored)
 
 
 @ENDPOINTS.put("/api/v1/media/{id}", "write:media", files=True)
-async def describe(web: DoorContext, ask: Ask) -> Any:
+async def describe(web: DoorContext, ask: DoorRequest) -> Any:
     found = upload_of(web, ask.path["id"], ask.account)
     said = _description(ask.params) if "description" in ask.params else found.description
     focus = _focus(ask.params) or found.focus
@@ -166,7 +166,7 @@ async def describe(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/api/v1/media/{id}", "write:media")
-async def drop(web: DoorContext, ask: Ask) -> Any:
+async def drop(web: DoorContext, ask: DoorRequest) -> Any:
     """Of an upload that is not posted; the node erases its bytes within a day."""
     drop_upload(web.door, upload_of(web, ask.path["id"], ask.account).id)
     return {}
@@ -175,7 +175,7 @@ async def drop(web: DoorContext, ask: Ask) -> Any:
 def _description(params: dict[str, Any]) -> str | None:
     said = text(params, "description", "").strip()
     if len(said) > LONGEST:
-        raise Refused(422, f"Validation failed: Description is too long (maximum is {LONGEST} characters)")
+        raise HttpRefusal(422, f"Validation failed: Description is too long (maximum is {LONGEST} characters)")
     return said or None
 
 
@@ -186,9 +186,9 @@ def _focus(params: dict[str, Any]) -> tuple[float, float] | None:
     try:
         x, y = (float(part) for part in said.split(","))
     except ValueError:
-        raise Refused(422, "focus is two numbers from -1 to 1, with a comma between them.") from None
+        raise HttpRefusal(422, "focus is two numbers from -1 to 1, with a comma between them.") from None
     if not (-1 <= x <= 1 and -1 <= y <= 1):
-        raise Refused(422, "focus is two numbers from -1 to 1, with a comma between them.")
+        raise HttpRefusal(422, "focus is two numbers from -1 to 1, with a comma between them.")
     return x, y
 
 
@@ -196,11 +196,11 @@ def _focus(params: dict[str, Any]) -> tuple[float, float] | None:
 
 
 @ENDPOINTS.get("/media/{blob}")
-async def bytes_of(web: DoorContext, ask: Ask) -> Any:
+async def bytes_of(web: DoorContext, ask: DoorRequest) -> Any:
     """The bytes of a blob that a post or a profile shows, or a part of them."""
     blob, headers = ask.path["blob"], ask.request.headers
     if len(blob) != 64 or any(one not in "0123456789abcdef" for one in blob):
-        raise Refused(404, "Nothing is here.")
+        raise HttpRefusal(404, "Nothing is here.")
     shown = await _shown(web, blob, text(ask.params, "upload", ""))
     size, tag, asked = shown["size"], f'"{blob}"', headers.get("range", "")
     if headers.get("if-range", tag) != tag:
@@ -211,7 +211,7 @@ async def bytes_of(web: DoorContext, ask: Ask) -> Any:
         return Response(status_code=304, headers=kept)
     part = part_of(asked, size)
     if part is None:
-        raise Refused(
+        raise HttpRefusal(
             416, f"No bytes of the file, which has {size}, are in that range.", {"content-range": f"bytes */{size}"}
         )
     first = await _beginning(web, blob) if shown["type"] is None else b""
@@ -261,7 +261,7 @@ async def _shown(web: DoorContext, blob: str, key: str) -> dict[str, Any]:
     if not found["whole"]:
         fetched = await web.call("media.fetch", blob=blob, wait_s=FETCH_S)
         if not fetched["whole"]:
-            raise Refused(404, "The file is not here yet; it is fetched from other nodes. Try again soon.")
+            raise HttpRefusal(404, "The file is not here yet; it is fetched from other nodes. Try again soon.")
         found["size"] = fetched["size"]
     return found
 

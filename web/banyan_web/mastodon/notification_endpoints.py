@@ -9,15 +9,15 @@ from banyan_crdt.ids import CellKey, account_from_text, account_to_text
 from banyan_reading.timelines import home_place
 from banyan_schema.dates import iso
 from banyan_schema.social import Target, post_from_text, post_to_text
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.ids import RepostId, account_id, id_of_repost, notice_id, parsed, place_of, status_id
-from banyan_web.mastodon.noticing import (
+from banyan_web.mastodon.entity_ids import RepostId, account_id, id_of_repost, notice_id, parsed, place_of, status_id
+from banyan_web.mastodon.notifications import (
     OF_A_STATUS,
     SHOWN_AS,
-    Entities,
-    Told,
-    Wanted,
+    AppNotification,
+    NotificationEntities,
+    NotificationQuery,
     entities,
     group_key,
     notification,
@@ -31,7 +31,7 @@ from banyan_web.mastodon.noticing import (
 )
 from banyan_web.mastodon.reports import TYPES
 from banyan_web.params import number, text, texts
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 COUNTED, COUNTED_MOST = 100, 1_000
@@ -39,7 +39,7 @@ COUNTED, COUNTED_MOST = 100, 1_000
 
 
 @ENDPOINTS.get("/api/v1/notifications", "read:notifications")
-async def every(web: DoorContext, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: DoorRequest) -> Any:
     found, more = await told(web, ask.account, wanted(ask))
     page_link(web, ask, found, more)
     known = await entities(web, ask.account, found)
@@ -47,35 +47,35 @@ async def every(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/notifications/{id}", "read:notifications")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     one = await one_of(web, ask.account, ask.path["id"])
     known = await entities(web, ask.account, [one])
     if not shown_of([one], known):
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     return notification(one, known)
 
 
 @ENDPOINTS.post("/api/v1/notifications/clear", "write:notifications")
-async def clear(web: DoorContext, ask: Ask) -> Any:
+async def clear(web: DoorContext, ask: DoorRequest) -> Any:
     await web.call("notifications.clear", by=ask.account)
     return {}
 
 
 @ENDPOINTS.post("/api/v1/notifications/{id}/dismiss", "write:notifications")
-async def dismiss(web: DoorContext, ask: Ask) -> Any:
+async def dismiss(web: DoorContext, ask: DoorRequest) -> Any:
     await put_away(web, ask.account, [await one_of(web, ask.account, ask.path["id"])])
     return {}
 
 
 @ENDPOINTS.post("/api/v1/notifications/dismiss", "write:notifications")
-async def old_dismiss(web: DoorContext, ask: Ask) -> Any:
+async def old_dismiss(web: DoorContext, ask: DoorRequest) -> Any:
     """As clients of old servers ask for it."""
     await put_away(web, ask.account, [await one_of(web, ask.account, text(ask.params, "id"))])
     return {}
 
 
 @ENDPOINTS.get("/api/v1/notifications/unread_count", "read:notifications")
-async def unread(web: DoorContext, ask: Ask) -> Any:
+async def unread(web: DoorContext, ask: DoorRequest) -> Any:
     limit = number(ask.params, "limit", COUNTED, COUNTED_MOST)
     found, _ = await told(web, ask.account, wanted(ask)._replace(limit=limit))
     return {"count": sum(one.unread for one in found)}
@@ -88,49 +88,49 @@ _WHOM = ("not_following", "not_followers", "new_accounts", "private_mentions")
 
 
 @ENDPOINTS.get("/api/v1/notifications/policy", "read:notifications")
-async def old_policy(web: DoorContext, ask: Ask) -> Any:
+async def old_policy(web: DoorContext, ask: DoorRequest) -> Any:
     return {**{f"filter_{whom}": False for whom in _WHOM}, "summary": _SUMMARY}
 
 
 @ENDPOINTS.get("/api/v2/notifications/policy", "read:notifications")
-async def policy(web: DoorContext, ask: Ask) -> Any:
+async def policy(web: DoorContext, ask: DoorRequest) -> Any:
     return {**{f"for_{whom}": "accept" for whom in (*_WHOM, "limited_accounts")}, "summary": _SUMMARY}
 
 
 @ENDPOINTS.put("/api/v1/notifications/policy", "write:notifications")
-async def set_old_policy(web: DoorContext, ask: Ask) -> Any:
+async def set_old_policy(web: DoorContext, ask: DoorRequest) -> Any:
     return await old_policy(web, ask)
 
 
 @ENDPOINTS.patch("/api/v2/notifications/policy", "write:notifications")
-async def set_policy(web: DoorContext, ask: Ask) -> Any:
+async def set_policy(web: DoorContext, ask: DoorRequest) -> Any:
     """Answers what holds: everything is accepted."""
     return await policy(web, ask)
 
 
 @ENDPOINTS.get("/api/v1/notifications/requests", "read:notifications")
-async def requests(web: DoorContext, ask: Ask) -> Any:
+async def requests(web: DoorContext, ask: DoorRequest) -> Any:
     return []
 
 
 @ENDPOINTS.get("/api/v1/notifications/requests/merged", "read:notifications")
-async def merged(web: DoorContext, ask: Ask) -> Any:
+async def merged(web: DoorContext, ask: DoorRequest) -> Any:
     return {"merged": True}
 
 
 @ENDPOINTS.get("/api/v1/notifications/requests/{id}", "read:notifications")
-async def request(web: DoorContext, ask: Ask) -> Any:
-    raise Refused(404, "Record not found")
+async def request(web: DoorContext, ask: DoorRequest) -> Any:
+    raise HttpRefusal(404, "Record not found")
 
 
 @ENDPOINTS.post("/api/v1/notifications/requests/{id}/accept", "write:notifications")
-async def accept_request(web: DoorContext, ask: Ask) -> Any:
-    raise Refused(404, "Record not found")
+async def accept_request(web: DoorContext, ask: DoorRequest) -> Any:
+    raise HttpRefusal(404, "Record not found")
 
 
 @ENDPOINTS.post("/api/v1/notifications/requests/{id}/dismiss", "write:notifications")
-async def dismiss_request(web: DoorContext, ask: Ask) -> Any:
-    raise Refused(404, "Record not found")
+async def dismiss_request(web: DoorContext, ask: DoorRequest) -> Any:
+    raise HttpRefusal(404, "Record not found")
 
 
 # Notifications, version 2: alike ones are one group.
@@ -143,18 +143,18 @@ SEARCHED = 1_000
 UNREAD, UNREAD_MOST = 100, 1_000
 
 
-def _key(one: Told, grouped: list[str]) -> str:
+def _key(one: AppNotification, grouped: list[str]) -> str:
     return group_key(one) if one.type in grouped else f"ungrouped-{one.id}"
 
 
-def _groups(found: list[Told], grouped: list[str]) -> dict[str, list[Told]]:
-    groups: dict[str, list[Told]] = {}
+def _groups(found: list[AppNotification], grouped: list[str]) -> dict[str, list[AppNotification]]:
+    groups: dict[str, list[AppNotification]] = {}
     for one in found:
         groups.setdefault(_key(one, grouped), []).append(one)
     return groups
 
 
-def _entity(key: str, group: list[Told], known: Entities) -> dict[str, Any]:
+def _entity(key: str, group: list[AppNotification], known: NotificationEntities) -> dict[str, Any]:
     first = group[0]
     of = {"status_id": known.statuses[first.uri]["id"]} if first.uri is not None and first.type in OF_A_STATUS else {}
     return {
@@ -171,7 +171,7 @@ def _entity(key: str, group: list[Told], known: Entities) -> dict[str, Any]:
     }
 
 
-def _answer(groups: dict[str, list[Told]], known: Entities) -> dict[str, Any]:
+def _answer(groups: dict[str, list[AppNotification]], known: NotificationEntities) -> dict[str, Any]:
     """The accounts and statuses that the groups name, each once, and the groups."""
     entities_of = [_entity(key, group, known) for key, group in groups.items()]
     named = {one for entity in entities_of for one in entity["sample_account_ids"]}
@@ -184,7 +184,7 @@ def _answer(groups: dict[str, list[Told]], known: Entities) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v2/notifications", "read:notifications")
-async def every_group(web: DoorContext, ask: Ask) -> Any:
+async def every_group(web: DoorContext, ask: DoorRequest) -> Any:
     """A page is of so many notifications; a group that goes on behind it begins anew there. All accounts are answered
     in full."""
     grouped = texts(ask.params, "grouped_types") or list(GROUPED)
@@ -195,42 +195,42 @@ async def every_group(web: DoorContext, ask: Ask) -> Any:
     return _answer(_groups(shown_of(found, known), [one for one in grouped if one in GROUPED]), known) | partly
 
 
-async def _group(web: DoorContext, ask: Ask) -> tuple[list[Told], Entities]:
+async def _group(web: DoorContext, ask: DoorRequest) -> tuple[list[AppNotification], NotificationEntities]:
     """Raises Refused."""
     key = ask.path["key"]
     type_ = key.partition("-")[0]
     kinds = [kind for kind, shown in SHOWN_AS.items() if type_ in (shown, "ungrouped")]
     own = frozenset(TYPES.values()) if type_ == "ungrouped" else frozenset[str]()
-    found, _ = await told(web, ask.account, Wanted(kinds, None, None, False, SEARCHED, None, own))
+    found, _ = await told(web, ask.account, NotificationQuery(kinds, None, None, False, SEARCHED, None, own))
     grouped = [] if type_ == "ungrouped" else [type_]
     group = _groups([one for one in found if _key(one, grouped) == key], grouped).get(key, [])
     known = await entities(web, ask.account, group)
     if not (shown := shown_of(group, known)):
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     return shown, known
 
 
 @ENDPOINTS.get("/api/v2/notifications/unread_count", "read:notifications")
-async def unread_groups(web: DoorContext, ask: Ask) -> Any:
+async def unread_groups(web: DoorContext, ask: DoorRequest) -> Any:
     limit = number(ask.params, "limit", UNREAD, UNREAD_MOST)
     found, _ = await told(web, ask.account, wanted(ask)._replace(limit=limit))
     return {"count": len(_groups([one for one in found if one.unread], list(GROUPED)))}
 
 
 @ENDPOINTS.get("/api/v2/notifications/{key}", "read:notifications")
-async def show_group(web: DoorContext, ask: Ask) -> Any:
+async def show_group(web: DoorContext, ask: DoorRequest) -> Any:
     group, known = await _group(web, ask)
     return _answer({ask.path["key"]: group}, known)
 
 
 @ENDPOINTS.get("/api/v2/notifications/{key}/accounts", "read:notifications")
-async def who(web: DoorContext, ask: Ask) -> Any:
+async def who(web: DoorContext, ask: DoorRequest) -> Any:
     group, _ = await _group(web, ask)
     return list((await accounts(web, [one.by for one in group])).values())
 
 
 @ENDPOINTS.post("/api/v2/notifications/{key}/dismiss", "write:notifications")
-async def dismiss_group(web: DoorContext, ask: Ask) -> Any:
+async def dismiss_group(web: DoorContext, ask: DoorRequest) -> Any:
     group, _ = await _group(web, ask)
     await put_away(web, ask.account, group)
     return {}
@@ -261,7 +261,7 @@ def place_at_home(id_: str) -> str:
     return (time_ms + _LAST + post_from_text(found.uri).raw).hex()
 
 
-async def _markers(web: DoorContext, ask: Ask, wanted: list[str]) -> dict[str, Any]:
+async def _markers(web: DoorContext, ask: DoorRequest, wanted: list[str]) -> dict[str, Any]:
     found = await web.call("markers", by=ask.account)
     said: dict[str, Any] = {}
     if found["home"] is not None and "home" in wanted:
@@ -274,12 +274,12 @@ async def _markers(web: DoorContext, ask: Ask, wanted: list[str]) -> dict[str, A
 
 
 @ENDPOINTS.get("/api/v1/markers", "read:statuses")
-async def show_markers(web: DoorContext, ask: Ask) -> Any:
+async def show_markers(web: DoorContext, ask: DoorRequest) -> Any:
     return await _markers(web, ask, texts(ask.params, "timeline"))
 
 
 @ENDPOINTS.post("/api/v1/markers", "write:statuses")
-async def keep(web: DoorContext, ask: Ask) -> Any:
+async def keep(web: DoorContext, ask: DoorRequest) -> Any:
     """A marker goes forward only."""
     places: dict[str, str] = {}
     for timeline in TIMELINES:
@@ -287,12 +287,12 @@ async def keep(web: DoorContext, ask: Ask) -> Any:
         if given is None:
             continue
         if not isinstance(given, dict):
-            raise Refused(422, f"{timeline} is an object with last_read_id.")
+            raise HttpRefusal(422, f"{timeline} is an object with last_read_id.")
         id_ = text(given, "last_read_id")
         try:
             places[timeline] = place_at_home(id_) if timeline == "home" else place_of(id_)
-        except Refused:
-            raise Refused(422, f"{timeline}[last_read_id] is no id of this server.") from None
+        except HttpRefusal:
+            raise HttpRefusal(422, f"{timeline}[last_read_id] is no id of this server.") from None
     for timeline, place in places.items():
         await web.call("marker.set", timeline=timeline, place=place, by=ask.account)
     return await _markers(web, ask, list(places))

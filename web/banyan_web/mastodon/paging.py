@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
-from banyan_node.api.methods.reading import PostRow
+from banyan_node.api.methods.post_rows import PostRow
 from banyan_reading.timelines import place_ms
-from banyan_web.endpoint import Ask, DoorContext
-from banyan_web.mastodon.ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
+from banyan_web.endpoint import DoorContext, DoorRequest
+from banyan_web.mastodon.entity_ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ Feed = Callable[..., Awaitable[dict[str, Any]]]
 """Asks the node for a page: `feed(before=, limit=)` or `feed(after=, limit=)`."""
 
 
-class Bounds(NamedTuple):
+class PageBounds(NamedTuple):
     """Of a page. below: ids are smaller than that. above: they are greater. rising: whether the page is the one next to
     `above`."""
 
@@ -41,17 +41,17 @@ class Bounds(NamedTuple):
     limit: int
 
 
-class Line(NamedTuple):
+class PageLine(NamedTuple):
     """row: as JSON values, or in its type."""
 
     id: str
     row: Any
 
 
-def bounds(ask: Ask, limit: int = LIMIT, most: int = MOST) -> Bounds:
+def bounds(ask: DoorRequest, limit: int = LIMIT, most: int = MOST) -> PageBounds:
     """Raises Refused."""
     below, above, rising = (_whole(text(ask.params, name, "")) for name in ("max_id", "since_id", "min_id"))
-    return Bounds(below, rising or above, rising is not None, number(ask.params, "limit", limit, most))
+    return PageBounds(below, rising or above, rising is not None, number(ask.params, "limit", limit, most))
 
 
 def _whole(id_: str) -> str | None:
@@ -63,36 +63,36 @@ def _whole(id_: str) -> str | None:
     return id_[:STATUS_DIGITS].rjust(TIME_DIGITS if len(id_) <= TIME_DIGITS else STATUS_DIGITS, "0")
 
 
-def line(row: dict[str, Any]) -> Line:
+def line(row: dict[str, Any]) -> PageLine:
     """A row of the node under the id that it has in a timeline."""
     by = next(iter(row["reposted"]), None)
     if by is None:
-        return Line(status_id(row["uri"], row["time_ms"]), row)
-    return Line(repost_id(row["uri"], by["account"], by["time_ms"]), row)
+        return PageLine(status_id(row["uri"], row["time_ms"]), row)
+    return PageLine(repost_id(row["uri"], by["account"], by["time_ms"]), row)
 
 
-def typed_line(row: PostRow) -> Line:
+def typed_line(row: PostRow) -> PageLine:
     """The same of a row in its type."""
     if not row.reposted:
-        return Line(status_id(row.uri, row.time_ms), row)
+        return PageLine(status_id(row.uri, row.time_ms), row)
     by = row.reposted[0]
-    return Line(repost_id(row.uri, by.account, by.time_ms), row)
+    return PageLine(repost_id(row.uri, by.account, by.time_ms), row)
 
 
-class Page(NamedTuple):
+class PostPage(NamedTuple):
     """lines: the newest first. further: whether older ones may follow: some apps ask again and again if they are told
     so on the last page."""
 
-    lines: list[Line]
+    lines: list[PageLine]
     further: bool
 
 
-async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) -> Page:
+async def page(feed: Feed, at: PageBounds, line_of: Callable[[Any], PageLine] = line) -> PostPage:
     """line_of: of a row that the feed gives."""
     rising = at.rising
     start = at.above if rising else at.below
     place = None if start is None else _place(start, rising)
-    found: dict[str, Line] = {}
+    found: dict[str, PageLine] = {}
     size = at.limit + SPARE
     reached = -1
     for n in range(READS):
@@ -116,8 +116,8 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
         reached = ms
     lines = sorted(found.values(), reverse=True)
     if rising:
-        return Page(lines[-at.limit :], True)
-    return Page(lines[: at.limit], place is not None or at.above is not None or len(lines) > at.limit)
+        return PostPage(lines[-at.limit :], True)
+    return PostPage(lines[: at.limit], place is not None or at.above is not None or len(lines) > at.limit)
 
 
 def both(one: Feed, other: Feed) -> Feed:
@@ -154,7 +154,9 @@ def _ms(id_: str) -> int:
     return min(max(int(digits) - FIRST, 0), (1 << 48) - 1) if digits.isascii() and digits.isdigit() else 0
 
 
-def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LIMIT, most: int = MOST) -> list[T]:
+def cut(
+    ask: DoorRequest, items: Sequence[T], id_of: Callable[[T], str], limit: int = LIMIT, most: int = MOST
+) -> list[T]:
     """The page of a list that is whole, the greatest id first. Raises Refused."""
     at = bounds(ask, limit, most)
     size = max((len(id_of(item)) for item in items), default=0)
@@ -163,13 +165,13 @@ def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LI
     return some[-at.limit :] if at.rising else some[: at.limit]
 
 
-def link(web: DoorContext, ask: Ask, ids: Sequence[str], further: bool = True) -> None:
+def link(web: DoorContext, ask: DoorRequest, ids: Sequence[str], further: bool = True) -> None:
     """The Link header of a page with these ids, the greatest first. further: whether older ones may follow."""
     if ids:
         places([("next", "max_id", ids[-1])] * further + [("prev", "min_id", ids[0])], web, ask)
 
 
-def between(web: DoorContext, ask: Ask, older: str | None, newer: str | None = None) -> None:
+def between(web: DoorContext, ask: DoorRequest, older: str | None, newer: str | None = None) -> None:
     """The Link header of a page whose places are no ids of posts. older: `max_id` of the next page, None on the last
     one. newer: `min_id` of what is newer."""
     said = [("next", "max_id", older), ("prev", "min_id", newer)]
@@ -177,7 +179,7 @@ def between(web: DoorContext, ask: Ask, older: str | None, newer: str | None = N
         places(found, web, ask)
 
 
-def places(said: Iterable[tuple[str, str, str]], web: DoorContext, ask: Ask) -> None:
+def places(said: Iterable[tuple[str, str, str]], web: DoorContext, ask: DoorRequest) -> None:
     """The Link header. said: (relation, parameter, its value)."""
     rest = [(name, value) for name, value in ask.request.query_params.multi_items() if name not in _PLACES]
     where = f"{web.url}{quote(ask.request.scope['path'])}"

@@ -8,12 +8,12 @@ from typing import Any
 from banyan_node.moderation.decisions import KEPT, OWN_PLACES
 from banyan_node.moderation.reports import COMMENT, POSTS
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.statuses import uri_of
-from banyan_web.mastodon.ids import LARGEST, PLACE_BYTES, did_of, notice_id, place_of, status_id
+from banyan_web.mastodon.entity_ids import LARGEST, PLACE_BYTES, did_of, notice_id, place_of, status_id
 from banyan_web.params import text, texts, truthy
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 CATEGORIES = ("spam", "legal", "violation", "other")
@@ -29,23 +29,23 @@ _BACK = "The moderators took this back."
 
 
 @ENDPOINTS.post("/api/v1/reports", "write:reports")
-async def create(web: DoorContext, ask: Ask) -> Any:
+async def create(web: DoorContext, ask: DoorRequest) -> Any:
     """Reports an account, or posts of it, to the moderators of this node."""
     given, who = ask.params, did_of(text(ask.params, "account_id"))
     named = {await uri_of(web, one): one for one in texts(given, "status_ids")}
     if len(named) > POSTS:
-        raise Refused(422, f"A report names at most {POSTS} posts.")
+        raise HttpRefusal(422, f"A report names at most {POSTS} posts.")
     if any(uri.partition("/")[0] != who for uri in named):
-        raise Refused(422, "The posts of a report are of the account that is reported.")
+        raise HttpRefusal(422, "The posts of a report are of the account that is reported.")
     comment, rules = text(given, "comment", ""), texts(given, "rule_ids")
     if len(comment) > COMMENT:
-        raise Refused(422, f"The comment has more than {COMMENT:,} characters.")
+        raise HttpRefusal(422, f"The comment has more than {COMMENT:,} characters.")
     unknown = next((rule for rule in rules if web.server.rules.rule(rule) is None), None)
     if unknown is not None:
-        raise Refused(422, f"{unknown[:20]!r} is no rule of this server: /api/v1/instance/rules has them.")
+        raise HttpRefusal(422, f"{unknown[:20]!r} is no rule of this server: /api/v1/instance/rules has them.")
     category = text(given, "category", "") or ("violation" if rules else "other")
     if category not in CATEGORIES:
-        raise Refused(422, f"category is one of {', '.join(CATEGORIES)}.")
+        raise HttpRefusal(422, f"category is one of {', '.join(CATEGORIES)}.")
     made = await web.call(
         "report.add",
         by=ask.account,

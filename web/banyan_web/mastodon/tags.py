@@ -15,13 +15,13 @@ from urllib.parse import quote
 from banyan_schema.dates import iso
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import TAGS, profiles
-from banyan_web.mastodon.html import tag_url
-from banyan_web.mastodon.ids import did_of
+from banyan_web.mastodon.entity_ids import did_of
 from banyan_web.mastodon.paging import between
+from banyan_web.mastodon.post_html import tag_url
 from banyan_web.params import number, text
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 # Tags as apps see them.
 
@@ -57,7 +57,7 @@ async def uses(web: DoorContext, name: str) -> list[dict[str, str]]:
     """Of one tag; without a search index it is not known."""
     try:
         return next(iter((await used(web, 1, name)).values()), _uses([0] * DAYS * DAY_HOURS, 0))
-    except Refused:
+    except HttpRefusal:
         return []
 
 
@@ -85,7 +85,7 @@ def _named(name: str) -> str:
     name = name.strip().removeprefix("#")
     found = tags_in(f"#{name}")
     if len(found) != 1 or tag_fold(found[0]) != tag_fold(name):
-        raise Refused(404, "Record not found")
+        raise HttpRefusal(404, "Record not found")
     return found[0]
 
 
@@ -107,7 +107,7 @@ def _among(name: str, tags: list[str]) -> bool:
     return tag_fold(name) in map(tag_fold, tags)
 
 
-async def _shown(web: DoorContext, ask: Ask, name: str) -> dict[str, Any]:
+async def _shown(web: DoorContext, ask: DoorRequest, name: str) -> dict[str, Any]:
     history = await uses(web, name)
     if ask.reader is None:
         return tag(web, name, history)
@@ -116,21 +116,21 @@ async def _shown(web: DoorContext, ask: Ask, name: str) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/tags/{name}")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     return await _shown(web, ask, _named(ask.path["name"]))
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/follow", "write:follows")
-async def follow(web: DoorContext, ask: Ask) -> Any:
+async def follow(web: DoorContext, ask: DoorRequest) -> Any:
     return await _follow(web, ask, True)
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/unfollow", "write:follows")
-async def unfollow(web: DoorContext, ask: Ask) -> Any:
+async def unfollow(web: DoorContext, ask: DoorRequest) -> Any:
     return await _follow(web, ask, False)
 
 
-async def _follow(web: DoorContext, ask: Ask, wanted: bool) -> Any:
+async def _follow(web: DoorContext, ask: DoorRequest, wanted: bool) -> Any:
     name = _named(ask.path["name"])
     await web.call("tag.follow", tag=name, undo=not wanted, by=ask.account)
     web.caches.tags[ask.account] = (await web.call("tags.followed", by=ask.account))["tags"]
@@ -138,7 +138,7 @@ async def _follow(web: DoorContext, ask: Ask, wanted: bool) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/followed_tags", "read:follows")
-async def every(web: DoorContext, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: DoorRequest) -> Any:
     """In the order of the alphabet; `max_id` says how many come before."""
     tags = (await web.call("tags.followed", by=ask.account))["tags"]
     first, limit = number(ask.params, "max_id", 0, len(tags), 0), number(ask.params, "limit", PAGE, MOST)
@@ -156,7 +156,7 @@ def _id(name: str) -> str:
 async def _entity(web: DoorContext, did: str, name: str) -> dict[str, Any]:
     try:
         rows = (await web.call("search", question=f"#{name} from:{did}", limit=COUNTED, by=None))["posts"]
-    except Refused:  # the index is being built
+    except HttpRefusal:  # the index is being built
         rows = []
     last = rows[0]["time_ms"] // 1_000 if rows else None
     return {
@@ -178,18 +178,18 @@ async def featured_tags(web: DoorContext, did: str) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/featured_tags")
-async def of_account(web: DoorContext, ask: Ask) -> Any:
+async def of_account(web: DoorContext, ask: DoorRequest) -> Any:
     did = did_of(ask.path["id"])
     return await featured_tags(web, did)
 
 
 @ENDPOINTS.get("/api/v1/featured_tags", "read:accounts")
-async def own(web: DoorContext, ask: Ask) -> Any:
+async def own(web: DoorContext, ask: DoorRequest) -> Any:
     return await featured_tags(web, ask.account)
 
 
 @ENDPOINTS.post("/api/v1/featured_tags", "write:accounts")
-async def feature(web: DoorContext, ask: Ask) -> Any:
+async def feature(web: DoorContext, ask: DoorRequest) -> Any:
     name = _tag_of_profile(text(ask.params, "name"))
     await _add(web, ask.account, name)
     return await _entity(web, ask.account, name)
@@ -198,8 +198,8 @@ async def feature(web: DoorContext, ask: Ask) -> Any:
 def _tag_of_profile(said: str) -> str:
     try:
         return _named(said)
-    except Refused:
-        raise Refused(422, "Validation failed: Tag is invalid") from None
+    except HttpRefusal:
+        raise HttpRefusal(422, "Validation failed: Tag is invalid") from None
 
 
 async def _add(web: DoorContext, did: str, name: str) -> None:
@@ -207,7 +207,7 @@ async def _add(web: DoorContext, did: str, name: str) -> None:
     if _among(name, tags):
         return
     if len(tags) >= FEATURED:
-        raise Refused(422, f"Validation failed: A profile has at most {FEATURED} tags")
+        raise HttpRefusal(422, f"Validation failed: A profile has at most {FEATURED} tags")
     await _set(web, did, [*tags, name])
 
 
@@ -218,16 +218,16 @@ async def _remove(web: DoorContext, did: str, name: str) -> None:
 
 
 @ENDPOINTS.delete("/api/v1/featured_tags/{id}", "write:accounts")
-async def no_feature(web: DoorContext, ask: Ask) -> Any:
+async def no_feature(web: DoorContext, ask: DoorRequest) -> Any:
     for name in await _featured(web, ask.account):
         if _id(name) == ask.path["id"]:
             await _remove(web, ask.account, name)
             return {}
-    raise Refused(404, "Record not found")
+    raise HttpRefusal(404, "Record not found")
 
 
 @ENDPOINTS.get("/api/v1/featured_tags/suggestions", "read:accounts")
-async def suggested(web: DoorContext, ask: Ask) -> Any:
+async def suggested(web: DoorContext, ask: DoorRequest) -> Any:
     """Those of one's newest posts that are not in the profile."""
     rows = (await web.call("feed", account=ask.account, reposts=False, limit=COUNTED, by=ask.account))["posts"]
     shown, found = await _featured(web, ask.account), dict[str, str]()
@@ -239,14 +239,14 @@ async def suggested(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/feature", "write:accounts")
-async def feature_tag(web: DoorContext, ask: Ask) -> Any:
+async def feature_tag(web: DoorContext, ask: DoorRequest) -> Any:
     name = _named(ask.path["name"])
     await _add(web, ask.account, name)
     return await _shown(web, ask, name)
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/unfeature", "write:accounts")
-async def unfeature_tag(web: DoorContext, ask: Ask) -> Any:
+async def unfeature_tag(web: DoorContext, ask: DoorRequest) -> Any:
     name = _named(ask.path["name"])
     await _remove(web, ask.account, name)
     return await _shown(web, ask, name)

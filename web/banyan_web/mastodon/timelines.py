@@ -8,14 +8,14 @@ from unicodedata import normalize
 from starlette.responses import Response
 
 from banyan_node.api.methods.feeds import Feed as NodeFeed
-from banyan_node.api.methods.reading import PostRow
-from banyan_node.api.methods.searching import MOST as MOST_FOUND
-from banyan_node.api.methods.searching import MOST_TAGS
+from banyan_node.api.methods.post_rows import PostRow
+from banyan_node.api.methods.search import MOST as MOST_FOUND
+from banyan_node.api.methods.search import MOST_TAGS
 from banyan_reading.timelines import found_below, found_ms, place_ms
 from banyan_schema.social import tags_in
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.statuses import answer_of, bodies, row_of, rows_of, statuses, uri_of
-from banyan_web.mastodon.ids import did_of, thing_of
+from banyan_web.mastodon.entity_ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
 from banyan_web.mastodon.tags import followed
 from banyan_web.params import number, text, texts, truthy
@@ -28,7 +28,7 @@ TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 
 
-async def _shown(web: DoorContext, ask: Ask, **asked: Any) -> Response:
+async def _shown(web: DoorContext, ask: DoorRequest, **asked: Any) -> Response:
     """A page of a timeline of the node. asked: which one."""
     return await _page_of(web, ask, _node_feed(web, **asked))
 
@@ -41,7 +41,7 @@ def _node_feed(web: DoorContext, **asked: Any) -> Feed:
     return feed
 
 
-async def _page_of(web: DoorContext, ask: Ask, feed: Feed) -> Response:
+async def _page_of(web: DoorContext, ask: DoorRequest, feed: Feed) -> Response:
     """A page of a timeline of typed rows."""
     lines, further = await page(feed, bounds(ask), typed_line)
     link(web, ask, [one.id for one in lines], further)
@@ -49,7 +49,7 @@ async def _page_of(web: DoorContext, ask: Ask, feed: Feed) -> Response:
 
 
 @ENDPOINTS.get("/api/v1/timelines/home", "read:statuses")
-async def home(web: DoorContext, ask: Ask) -> Any:
+async def home(web: DoorContext, ask: DoorRequest) -> Any:
     """Of those whom one follows, and of tags that one follows."""
     tags = (await followed(web, ask.account))[:MOST_TAGS]  # those beyond are not at home
     if not tags:
@@ -59,7 +59,7 @@ async def home(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
-async def public(web: DoorContext, ask: Ask) -> Any:
+async def public(web: DoorContext, ask: DoorRequest) -> Any:
     where = {name: True for name in ("local", "remote") if truthy(ask.params, name)}
     if len(where) > 1:
         return []
@@ -68,12 +68,12 @@ async def public(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/timelines/list/{id}", "read:lists")
-async def of_list(web: DoorContext, ask: Ask) -> Any:
+async def of_list(web: DoorContext, ask: DoorRequest) -> Any:
     return await _shown(web, ask, in_list=thing_of(ask.path["id"]), by=ask.account)
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
-async def of_account(web: DoorContext, ask: Ask) -> Any:
+async def of_account(web: DoorContext, ask: DoorRequest) -> Any:
     did, params = did_of(ask.path["id"]), ask.params
     if truthy(params, "pinned"):
         pinned = (await web.call("profile.get", account=did))["pinned"][: number(params, "limit", LIMIT, MOST)]
@@ -90,7 +90,7 @@ async def of_account(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/quotes")
-async def quotes(web: DoorContext, ask: Ask) -> Any:
+async def quotes(web: DoorContext, ask: DoorRequest) -> Any:
     """The posts that quote a post."""
     uri = await uri_of(web, ask.path["id"])
     await row_of(web, uri, ask.reader)
@@ -98,7 +98,7 @@ async def quotes(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
-async def of_tag(web: DoorContext, ask: Ask) -> Any:
+async def of_tag(web: DoorContext, ask: DoorRequest) -> Any:
     """From the index of public posts. any, all, none: further tags."""
     params, local = ask.params, truthy(ask.params, "local")
     wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
@@ -179,7 +179,7 @@ def _row_below(place: str) -> str:
 
 
 @ENDPOINTS.get("/api/v1/favourites", "read:favourites")
-async def favourites(web: DoorContext, ask: Ask) -> Any:
+async def favourites(web: DoorContext, ask: DoorRequest) -> Any:
     """The latest favourite first. Pages follow one another by the Link header."""
     before, limit = text(ask.params, "max_id", ""), number(ask.params, "limit", LIMIT, MOST)
     place = f"{int(before):0112x}" if before.isascii() and before.isdigit() and len(before) < PLACE_DIGITS else None
@@ -190,7 +190,7 @@ async def favourites(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/bookmarks", "read:bookmarks")
-async def bookmarks(web: DoorContext, ask: Ask) -> Any:
+async def bookmarks(web: DoorContext, ask: DoorRequest) -> Any:
     """The newest post first."""
     kept = (await web.call("bookmarks", by=ask.account))["bookmarks"]
     lines = sorted((line(one["post"]) for one in kept if one["post"] is not None), reverse=True)

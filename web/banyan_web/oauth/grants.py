@@ -17,12 +17,12 @@ import anyio.to_thread
 from starlette.responses import Response
 
 from banyan_web import door_apps
-from banyan_web.door_apps import App, Grant, app_of, issue
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.door_apps import App, AppGrant, app_of, issue
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
-from banyan_web.oauth.forms import WORDS, bullets, button, code, form, language, page, paragraph, scope_words
+from banyan_web.oauth.html_pages import WORDS, bullets, button, code, form, language, page, paragraph, scope_words
 from banyan_web.params import TRUE
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.scopes import GRANTED, covers, scopes_in
 from banyan_web.sessions import greeted, see, sent, visit
 
@@ -42,7 +42,7 @@ _KEPT = (
 )
 
 
-class Asked(NamedTuple):
+class AuthorizationRequest(NamedTuple):
     """What an app asks. scopes: of those that it registered. state: given back as it is."""
 
     app: App
@@ -61,12 +61,12 @@ class TellApp(Exception):
 
 
 @ENDPOINTS.get("/oauth/authorize")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     """Asks the person, once logged in."""
     lang = language(ask.request, ask.params)
     try:
         asked = _asked(web, ask.params)
-    except Refused as why:
+    except HttpRefusal as why:
         return _broken(lang, why)
     except TellApp as why:
         return _told(lang, why)
@@ -93,13 +93,13 @@ async def show(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/oauth/authorize")
-async def decide(web: DoorContext, ask: Ask) -> Any:
+async def decide(web: DoorContext, ask: DoorRequest) -> Any:
     """What the person answered."""
     lang = language(ask.request, ask.params)
     try:
         at = sent(web, ask)
         asked = _asked(web, ask.params)
-    except Refused as why:
+    except HttpRefusal as why:
         return _broken(lang, why)
     except TellApp as why:
         return _told(lang, why)
@@ -110,23 +110,23 @@ async def decide(web: DoorContext, ask: Ask) -> Any:
         if asked.redirect == SHOWN:
             return page(words["code_title"], [paragraph(words["refused"])], lang)
         return _told(lang, TellApp(asked.redirect, asked.state, "access_denied", "The person refused."))
-    grant = Grant(asked.app.client, at.person.account, asked.redirect, asked.scopes, asked.challenge)
+    grant = AppGrant(asked.app.client, at.person.account, asked.redirect, asked.scopes, asked.challenge)
     raw = await anyio.to_thread.run_sync(issue, web.door, grant)
     if asked.redirect == SHOWN:
         return page(words["code_title"], [paragraph(words["code_text"]), code(raw)], lang)
     return see(sent_back(asked.redirect, {"code": raw}, asked.state))
 
 
-def _asked(web: DoorContext, params: dict[str, Any]) -> Asked:
+def _asked(web: DoorContext, params: dict[str, Any]) -> AuthorizationRequest:
     """Raises Refused, which is shown, or TellApp."""
     client, redirect = params.get("client_id"), params.get("redirect_uri")
     app = app_of(web.door, client) if isinstance(client, str) else None
     if app is None:
-        raise Refused(400, "No app has this client_id; the app must register again.")
+        raise HttpRefusal(400, "No app has this client_id; the app must register again.")
     if redirect is None and len(app.redirects) == 1:
         redirect = app.redirects[0]
     if not isinstance(redirect, str) or redirect not in app.redirects:
-        raise Refused(400, "This redirect_uri is none that the app registered.")
+        raise HttpRefusal(400, "This redirect_uri is none that the app registered.")
     state = params.get("state")
     state = state if isinstance(state, str) else None
 
@@ -138,16 +138,16 @@ def _asked(web: DoorContext, params: dict[str, Any]) -> Asked:
     try:
         said = params.get("scope")
         scopes = scopes_in(said) if isinstance(said, str) and said.strip() else ("read",)
-    except Refused as why:
+    except HttpRefusal as why:
         raise wrong("invalid_scope", why.message) from None
     if not covers(app.scopes, scopes):
         raise wrong("invalid_scope", "The app did not register all of these scopes.")
     challenge, method = params.get("code_challenge"), params.get("code_challenge_method")
     if challenge is None and method is None:
-        return Asked(app, redirect, scopes, state, None)
+        return AuthorizationRequest(app, redirect, scopes, state, None)
     if method != "S256" or not isinstance(challenge, str) or not _CHALLENGE.fullmatch(challenge):
         raise wrong("invalid_request", "PKCE is taken with code_challenge_method=S256 and a challenge of 43 letters.")
-    return Asked(app, redirect, scopes, state, challenge)
+    return AuthorizationRequest(app, redirect, scopes, state, challenge)
 
 
 def _again(params: dict[str, Any]) -> str:
@@ -155,7 +155,7 @@ def _again(params: dict[str, Any]) -> str:
     return "/oauth/authorize?" + urlencode([(k, params[k]) for k in _KEPT if isinstance(params.get(k), str)])
 
 
-def _broken(lang: str, why: Refused) -> Response:
+def _broken(lang: str, why: HttpRefusal) -> Response:
     return page(WORDS[lang]["broken"], [paragraph(why.message, "wrong")], lang, why.status)
 
 
@@ -184,7 +184,7 @@ _BAD_CLIENT = (
 
 
 @ENDPOINTS.post("/oauth/token")
-async def token(web: DoorContext, ask: Ask) -> Any:
+async def token(web: DoorContext, ask: DoorRequest) -> Any:
     """A token. Passwords are not taken here: only the login page sees them."""
     kind = _text(ask, "grant_type")
     app = _app(web, ask)
@@ -208,7 +208,7 @@ async def token(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/oauth/revoke")
-async def revoke(web: DoorContext, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a token of the app. One that there is not is no mistake (RFC 7009, 2.2)."""
     app, raw = _app(web, ask, 403), _text(ask, "token")
     if not door_apps.owns(web.door, app, raw):
@@ -219,7 +219,7 @@ async def revoke(web: DoorContext, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/oauth/userinfo", "profile|read:accounts")
 @ENDPOINTS.post("/oauth/userinfo", "profile|read:accounts")
-async def userinfo(web: DoorContext, ask: Ask) -> Any:
+async def userinfo(web: DoorContext, ask: DoorRequest) -> Any:
     """Who the person is (OpenID Connect, 5.3)."""
     found = await account(web, ask.account)
     return {
@@ -233,7 +233,7 @@ async def userinfo(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/.well-known/oauth-authorization-server")
-async def metadata(web: DoorContext, ask: Ask) -> Any:
+async def metadata(web: DoorContext, ask: DoorRequest) -> Any:
     """What this server offers (RFC 8414)."""
     return {
         "issuer": web.url + "/",
@@ -257,7 +257,7 @@ def _answer(web: DoorContext, raw: str, scopes: tuple[str, ...]) -> dict[str, An
     return {"access_token": raw, "token_type": "Bearer", "scope": " ".join(scopes), "created_at": created}
 
 
-def _app(web: DoorContext, ask: Ask, status: int = 401) -> App:
+def _app(web: DoorContext, ask: DoorRequest, status: int = 401) -> App:
     """The app that asks, by its secret in the body or in Authorization (RFC 6749, 2.3.1)."""
     said = _basic(ask.request.headers.get("authorization", ""))
     client, secret = said or (ask.params.get("client_id"), ask.params.get("client_secret"))
@@ -280,14 +280,14 @@ def _basic(header: str) -> tuple[str, str] | None:
     return unquote_plus(client), unquote_plus(secret)
 
 
-def _scopes(ask: Ask) -> tuple[str, ...]:
+def _scopes(ask: DoorRequest) -> tuple[str, ...]:
     try:
         return scopes_in(_text(ask, "scope", "read")) or ("read",)
-    except Refused as why:
+    except HttpRefusal as why:
         _wrong("invalid_scope", why.message)
 
 
-def _text(ask: Ask, name: str, default: str | None = None) -> str:
+def _text(ask: DoorRequest, name: str, default: str | None = None) -> str:
     value = ask.params.get(name, default)
     if not isinstance(value, str) or "\0" in value:
         _wrong("invalid_request", f"{name} is missing, or no text.")
@@ -296,4 +296,4 @@ def _text(ask: Ask, name: str, default: str | None = None) -> str:
 
 def _wrong(code: str, description: str, status: int = 400) -> NoReturn:
     headers = {"www-authenticate": "Basic"} if status == 401 else None
-    raise Refused(status, code, headers, error_description=description)
+    raise HttpRefusal(status, code, headers, error_description=description)

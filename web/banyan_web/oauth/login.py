@@ -1,6 +1,6 @@
 """The login page. It knows nothing of apps: it logs a browser in and leads on to a path of this server.
 
-Attempts are counted before the password is looked at, by name, by address and by both (bounds.py).
+Attempts are counted before the password is looked at, by name, by address and by both (rate_limits.py).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from starlette.responses import Response
 
 from banyan_schema import dates
 from banyan_web import door_logins
-from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
 from banyan_web.door_logins import Person
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
-from banyan_web.oauth.forms import WORDS, button, field, form, language, page, paragraph, username
-from banyan_web.refusals import Refused
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.oauth.html_pages import WORDS, button, field, form, language, page, paragraph, username
+from banyan_web.rate_limits import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, sent, visit
 
 ENDPOINTS = Endpoints()
@@ -28,7 +28,7 @@ _BOUNDS = {"least": door_logins.LEAST, "most": door_logins.MOST}
 
 
 @ENDPOINTS.get("/login")
-async def show(web: DoorContext, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: DoorRequest) -> Any:
     """The page, or who is logged in here."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
     if at.person is not None and "next" not in ask.params:
@@ -37,7 +37,7 @@ async def show(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/login")
-async def log_in(web: DoorContext, ask: Ask) -> Any:
+async def log_in(web: DoorContext, ask: DoorRequest) -> Any:
     """Logs in with name and password."""
     at, lang, then = sent(web, ask), language(ask.request, ask.params), own_path(ask.params.get("next"))
     name, password = (_said(ask, key) for key in ("name", "password"))
@@ -57,7 +57,7 @@ class _No(NamedTuple):
 _GONE = _No("link_gone", 404)
 
 
-async def _proved(web: DoorContext, ask: Ask, name: str, password: str) -> Person | _No:
+async def _proved(web: DoorContext, ask: DoorRequest, name: str, password: str) -> Person | _No:
     """Whose the name and the password are."""
     here = f"{ask.address} {name}"
     taken = (
@@ -81,7 +81,7 @@ async def _hashing(web: DoorContext, do: Callable[[], T]) -> T:
 
 
 @ENDPOINTS.post("/login/password")
-async def change(web: DoorContext, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: DoorRequest) -> Any:
     """The person changes the password. Who came by a link and has none yet needs no old one."""
     at, lang = sent(web, ask), language(ask.request, ask.params)
     if at.person is None:
@@ -100,7 +100,7 @@ async def change(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/logout")
-async def log_out(web: DoorContext, ask: Ask) -> Any:
+async def log_out(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends the session of this browser."""
     at = sent(web, ask)
     await anyio.to_thread.run_sync(door_logins.end_session, web.door, at.cookie)
@@ -110,7 +110,7 @@ async def log_out(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/login/revoke")
-async def revoke(web: DoorContext, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """The person ends a token of an app."""
     at = sent(web, ask)
     if at.person is not None:
@@ -119,7 +119,7 @@ async def revoke(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/login/link/{secret}")
-async def ask_of_link(web: DoorContext, ask: Ask) -> Any:
+async def ask_of_link(web: DoorContext, ask: DoorRequest) -> Any:
     """Asks first: programs that look at links in messages must not use it up."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
     person = await _linked(web, ask)
@@ -134,7 +134,7 @@ async def ask_of_link(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/login/link/{secret}")
-async def use_link(web: DoorContext, ask: Ask) -> Any:
+async def use_link(web: DoorContext, ask: DoorRequest) -> Any:
     """Logs in by a link of `banyan login link`."""
     sent(web, ask)
     person, lang = await _linked(web, ask), language(ask.request, ask.params)
@@ -144,7 +144,7 @@ async def use_link(web: DoorContext, ask: Ask) -> Any:
     return _refused(_GONE, lang) if cookie is None else _with(web, cookie, own_path(ask.params.get("next")))
 
 
-async def _linked(web: DoorContext, ask: Ask) -> Person | _No:
+async def _linked(web: DoorContext, ask: DoorRequest) -> Person | _No:
     """Whom the link of the path logs in."""
     person = door_logins.linked(web.door, ask.path["secret"])
     if person is None:
@@ -207,8 +207,8 @@ def _refused(no: _No, lang: str) -> Response:
     return page(WORDS[lang]["log_in"], [paragraph(WORDS[lang][no.word], "wrong")], lang, no.status)
 
 
-def _said(ask: Ask, key: str) -> str:
+def _said(ask: DoorRequest, key: str) -> str:
     value = ask.params.get(key, "")
     if not isinstance(value, str) or len(value) > door_logins.MOST:
-        raise Refused(422, f"{key} is a text of at most {door_logins.MOST} characters.")
+        raise HttpRefusal(422, f"{key} is a text of at most {door_logins.MOST} characters.")
     return value

@@ -7,13 +7,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.formats import did_of, media_kind, post_path, readable, thing_in
 from banyan_web.page.forms import back, files_of, form, media_of, put, undone
 from banyan_web.page.rendering import as_page, language, reader, render
-from banyan_web.page.words import WORDS
+from banyan_web.page.translations import WORDS
 from banyan_web.params import text
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
@@ -27,7 +27,7 @@ def channel_path(uri: str) -> str:
 
 @ENDPOINTS.get("/channels")
 @as_page
-async def mine(web: DoorContext, ask: Ask) -> Response:
+async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     """New episodes of channels that the visitor follows, and its own; for others those of the node's own account."""
     me, words = reader(web, ask), WORDS[language(ask)]
     if me is None:
@@ -42,7 +42,7 @@ async def mine(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/@{name}/channels")
 @as_page
-async def theirs(web: DoorContext, ask: Ask) -> Response:
+async def theirs(web: DoorContext, ask: DoorRequest) -> Response:
     """The channels of an account."""
     me, did, words = reader(web, ask), await did_of(web, ask.path["name"]), WORDS[language(ask)]
     own = (await web.call("channel.list", account=did, by=me and me.did))["channels"]
@@ -52,14 +52,20 @@ async def theirs(web: DoorContext, ask: Ask) -> Response:
 
 
 async def _list(
-    web: DoorContext, ask: Ask, heading: str, own: list[Any], subscribed: list[Any], episodes: list[Any], makes: bool
+    web: DoorContext,
+    ask: DoorRequest,
+    heading: str,
+    own: list[Any],
+    subscribed: list[Any],
+    episodes: list[Any],
+    makes: bool,
 ) -> Response:
     rows = {"own": own, "subscribed": subscribed, "episodes": [one for one in episodes if one["post"] is not None]}
     return await render(web, ask, "channels.html", heading=heading, may_make=makes, **rows)
 
 
 @form(ENDPOINTS, "/channels", files=True)
-async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def make(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Opens a channel."""
     picture = [await put(web, file) for file in files_of(ask, "picture")[:1]]
     said = {name: text(ask.params, name, "").strip() for name in ("title", "description")}
@@ -70,7 +76,7 @@ async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
 
 @ENDPOINTS.get("/channels/{name}/{key}")
 @as_page
-async def channel(web: DoorContext, ask: Ask) -> Response:
+async def channel(web: DoorContext, ask: DoorRequest) -> Response:
     """A channel: the episode that is chosen, in a player, and the others below."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     after, chosen = text(ask.params, "after", "") or None, text(ask.params, "episode", "")
@@ -101,27 +107,27 @@ async def _elsewhere(web: DoorContext, me: Visitor | None, uri: str, key: str, a
 
 
 @form(ENDPOINTS, "/channels/subscribe")
-async def subscribe(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def subscribe(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Subscribes to a channel, or takes that back."""
     try:
         await web.call("channel.subscribe", channel=text(ask.params, "channel"), undo=undone(ask), by=me.did)
-    except Refused as why:
+    except HttpRefusal as why:
         if not (undone(ask) and why.status == 404):
             raise
     return back(ask)
 
 
 @form(ENDPOINTS, "/channels/episode", files=True)
-async def add(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def add(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Posts a film or sound with its captions, and makes the post an episode."""
     uri, title = text(ask.params, "channel"), text(ask.params, "title").strip()
     if uri.partition("/")[0] != me.did:
-        raise Refused(403, "Episodes are added to channels of one's own.")
+        raise HttpRefusal(403, "Episodes are added to channels of one's own.")
     chapters = _chapters(text(ask.params, "chapters", ""))
     numbers = {name: _number(ask, name) for name in ("season", "number")}
     media: list[dict[str, Any]] = [*await media_of(web, ask)][:1]
     if not media:
-        raise Refused(422, "An episode has a film or sound: choose a file.")
+        raise HttpRefusal(422, "An episode has a film or sound: choose a file.")
     media += [{"blob": await put(web, file), "description": None} for file in files_of(ask, "captions")[:1]]
     said = text(ask.params, "text", "").replace("\r\n", "\n").strip() or title
     made = await web.call("post", text=said, media=media, by=me.did)
@@ -130,10 +136,10 @@ async def add(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     return f"{channel_path(uri)}?episode={episode['uri'][-32:]}"
 
 
-def _number(ask: Ask, name: str) -> int | None:
+def _number(ask: DoorRequest, name: str) -> int | None:
     said = text(ask.params, name, "").strip()
     if said and not (said.isascii() and said.isdigit() and len(said) < 7):
-        raise Refused(422, f"{name} is a whole number.")
+        raise HttpRefusal(422, f"{name} is a whole number.")
     return int(said) if said else None
 
 
@@ -143,7 +149,9 @@ def _chapters(said: str) -> list[dict[str, Any]]:
     for line in filter(None, map(str.strip, said.splitlines())):
         parts = _CHAPTER.fullmatch(line)
         if parts is None:
-            raise Refused(422, f"'{line[:60]}' is no chapter: write its time and its title, such as 12:30 The market.")
+            raise HttpRefusal(
+                422, f"'{line[:60]}' is no chapter: write its time and its title, such as 12:30 The market."
+            )
         hours, minutes, seconds = (int(one or 0) for one in parts.groups()[:3])
         found.append({"at_ms": ((hours * 60 + minutes) * 60 + seconds) * 1000, "title": parts[4]})
     return found

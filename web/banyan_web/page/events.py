@@ -7,12 +7,12 @@ from typing import Any
 from starlette.responses import Response
 
 from banyan_schema.dates import icalendar
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.formats import from_input, post_path, readable, thing_in
 from banyan_web.page.forms import form, saying, sure
 from banyan_web.page.rendering import as_page, reader, render
 from banyan_web.params import text
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
@@ -26,7 +26,7 @@ def event_path(uri: str) -> str:
 
 @ENDPOINTS.get("/events")
 @as_page
-async def to_come(web: DoorContext, ask: Ask) -> Response:
+async def to_come(web: DoorContext, ask: DoorRequest) -> Response:
     """Events to come of the visitor and those it follows; for others those of the node's own account."""
     me, only = reader(web, ask), text(ask.params, "only", "all")
     only = only if me is not None and only in ("answered", "own") else "all"
@@ -44,7 +44,7 @@ async def to_come(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/events/{name}/{key}")
 @as_page
-async def event(web: DoorContext, ask: Ask) -> Response:
+async def event(web: DoorContext, ask: DoorRequest) -> Response:
     """An event, and who comes."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     found = await web.call("event.show", event=uri, by=me and me.did)
@@ -54,7 +54,7 @@ async def event(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/events/{name}/{key}/event.ics")
 @as_page
-async def calendar(web: DoorContext, ask: Ask) -> Response:
+async def calendar(web: DoorContext, ask: DoorRequest) -> Response:
     """The event as calendars read it (RFC 5545)."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     found = await web.call("event.show", event=uri, by=me and me.did)
@@ -98,7 +98,7 @@ def _folded(line: str) -> str:
 
 
 @form(ENDPOINTS, "/events")
-async def announce(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def announce(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Announces an event, or changes one."""
     zone, uri = text(ask.params, "tz", "UTC").strip(), text(ask.params, "event", "")
     ends = text(ask.params, "ends", "")
@@ -118,7 +118,7 @@ async def announce(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
 
 
 @form(ENDPOINTS, "/events/reply")
-async def reply(web: DoorContext, ask: Ask, me: Visitor) -> None:
+async def reply(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Says whether one comes, or takes that back."""
     answer, uri = text(ask.params, "answer"), text(ask.params, "event")
     if answer == "undo":
@@ -127,12 +127,12 @@ async def reply(web: DoorContext, ask: Ask, me: Visitor) -> None:
             await web.call("event.reply", event=uri, answer=mine, undo=True, by=me.did)
         return
     if answer not in ANSWERS:
-        raise Refused(422, f"answer is one of {', '.join(ANSWERS)}.")
+        raise HttpRefusal(422, f"answer is one of {', '.join(ANSWERS)}.")
     await web.call("event.reply", event=uri, answer=answer, by=me.did)
 
 
 @form(ENDPOINTS, "/events/delete")
-async def call_off(web: DoorContext, ask: Ask, me: Visitor) -> None:
+async def call_off(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Calls an event off, for good."""
     sure(ask)
     await web.call("event.delete", event=text(ask.params, "event"), by=me.did)

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from banyan_schema.dates import minute, moment
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.entities.statuses import uri_of
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """What a page must not contain; each becomes U+FFFD. The script of the page does the same before it compares."""
@@ -133,7 +133,7 @@ async def did_of(web: DoorContext, name: str) -> str:
     user, _, domain = name.partition("@")
     try:
         found = await web.call("handle.find", handle=f"{user}.{domain or web.server.domain}")
-    except Refused:
+    except HttpRefusal:
         found = {"accounts": []}
     for one in found["accounts"]:
         if one["platforms"]:
@@ -143,7 +143,7 @@ async def did_of(web: DoorContext, name: str) -> str:
         for one in named["accounts"]:
             if user in (one["name"], one["account"]) or len(named["accounts"]) == 1:
                 return str(one["account"])
-    raise Refused(404, _NOBODY)
+    raise HttpRefusal(404, _NOBODY)
 
 
 async def uri_in(web: DoorContext, did: str, key: str) -> str:
@@ -152,7 +152,7 @@ async def uri_in(web: DoorContext, did: str, key: str) -> str:
         return f"{did}/{key}"
     uri = await uri_of(web, key)
     if uri.partition("/")[0] != did:
-        raise Refused(404, "That post is of another account.")
+        raise HttpRefusal(404, "That post is of another account.")
     return uri
 
 
@@ -160,7 +160,7 @@ def thing_in(name: str, key: str) -> str:
     """A group, channel or post whose account and key stand in the path. Raises Refused."""
     tail = name.removeprefix("@").removeprefix("did:banyan:")
     if not _TAIL.fullmatch(tail) or not _KEY.fullmatch(key):
-        raise Refused(404, "Nothing has that address.")
+        raise HttpRefusal(404, "Nothing has that address.")
     return f"did:banyan:{tail}/{key}"
 
 
@@ -206,10 +206,10 @@ def from_input(said: str, zone: str | int) -> int:
     try:
         moment = datetime.strptime(said[:16], "%Y-%m-%dT%H:%M")
     except ValueError:
-        raise Refused(422, f"'{said[:40]}' is no time such as 2031-01-31T08:00.") from None
+        raise HttpRefusal(422, f"'{said[:40]}' is no time such as 2031-01-31T08:00.") from None
     if isinstance(zone, int):
         return round((moment.replace(tzinfo=UTC) - _EPOCH).total_seconds() + 60 * zone) * 1000
     known = zone_of(zone)
     if known is None:
-        raise Refused(422, f"'{zone[:60]}' is no time zone such as Asia/Ho_Chi_Minh.")
+        raise HttpRefusal(422, f"'{zone[:60]}' is no time zone such as Asia/Ho_Chi_Minh.")
     return round((moment.replace(tzinfo=known) - _EPOCH).total_seconds()) * 1000

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit, urlunsplit
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.rendering import as_page, reader
 from banyan_web.params import texts
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor, local, writing
 
 CHUNK = 262_144
 """Bytes of a chunk of an upload."""
-Act: TypeAlias = Callable[[DoorContext, Ask, Visitor], Awaitable[str | None]]
+Act: TypeAlias = Callable[[DoorContext, DoorRequest, Visitor], Awaitable[str | None]]
 
 
 def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act], Act]:
@@ -28,7 +28,7 @@ def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act]
     def declare(do: Act) -> Act:
         @endpoints.post(path, files=files)
         @as_page
-        async def done(web: DoorContext, ask: Ask) -> Response:
+        async def done(web: DoorContext, ask: DoorRequest) -> Response:
             me = writing(web, ask)
             to = await do(web, ask, me)
             return RedirectResponse(to or back(ask), 303)
@@ -38,16 +38,16 @@ def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act]
     return declare
 
 
-def somebody(web: DoorContext, ask: Ask) -> Visitor:
+def somebody(web: DoorContext, ask: DoorRequest) -> Visitor:
     """Who is logged in. Raises Refused."""
     me = reader(web, ask)
     if me is None:
-        raise Refused(401, "Log in first.")
+        raise HttpRefusal(401, "Log in first.")
     return me
 
 
-def back(ask: Ask, word: str = "") -> str:
-    """Where the form says, with a word that the page there says: `said_WORD` of words_doing.py."""
+def back(ask: DoorRequest, word: str = "") -> str:
+    """Where the form says, with a word that the page there says: `said_WORD` of form_translations.py."""
     to = local(ask.params.get("to"))
     return saying(to, word) if word else to
 
@@ -58,27 +58,29 @@ def saying(path: str, word: str) -> str:
     return urlunsplit(("", "", parts.path, f"{query}&said={word}".lstrip("&"), parts.fragment))
 
 
-def undone(ask: Ask) -> bool:
+def undone(ask: DoorRequest) -> bool:
     """Whether the form takes back what it did."""
     return ask.params.get("undo") == "1"
 
 
-def sure(ask: Ask) -> None:
+def sure(ask: DoorRequest) -> None:
     """Raises Refused unless the box beside the button is checked."""
     if ask.params.get("sure") != "1":
-        raise Refused(422, "Check the box beside the button first.")
+        raise HttpRefusal(422, "Check the box beside the button first.")
 
 
-def files_of(ask: Ask, name: str) -> list[UploadFile]:
+def files_of(ask: DoorRequest, name: str) -> list[UploadFile]:
     """The files of a parameter, those that are there. Raises Refused."""
     given = ask.params.get(name, [])
     given = given if isinstance(given, list) else [given]
     if not all(isinstance(one, str | UploadFile) for one in given):
-        raise Refused(422, f"{name} is a list of files.")
+        raise HttpRefusal(422, f"{name} is a list of files.")
     return [one for one in given if isinstance(one, UploadFile) and one.filename]
 
 
-async def media_of(web: DoorContext, ask: Ask, name: str = "media", alts: str = "alt") -> list[dict[str, str | None]]:
+async def media_of(
+    web: DoorContext, ask: DoorRequest, name: str = "media", alts: str = "alt"
+) -> list[dict[str, str | None]]:
     """The files of a form as items of media, each with its description."""
     said, given = texts(ask.params, alts), ask.params.get(name, [])
     described = dict[int, str]()
@@ -95,7 +97,7 @@ async def put(web: DoorContext, file: UploadFile) -> str:
     raw = await file.read()
     chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
     if not chunks:
-        raise Refused(422, "The file is empty.")
+        raise HttpRefusal(422, "The file is empty.")
     begun = await web.call("upload.begin", size=len(raw), hashes=[sha256(chunk).hexdigest() for chunk in chunks])
     for number in begun["missing"]:
         data = b64encode(chunks[number]).decode()

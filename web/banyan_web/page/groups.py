@@ -6,14 +6,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.formats import did_of, post_path, readable, thing_in
 from banyan_web.page.forms import back, form, undone
+from banyan_web.page.posts import blank
 from banyan_web.page.rendering import as_page, language, reader, render
-from banyan_web.page.words import WORDS
-from banyan_web.page.writing import blank
+from banyan_web.page.translations import WORDS
 from banyan_web.params import text
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
@@ -27,7 +27,7 @@ def group_path(uri: str) -> str:
 
 @ENDPOINTS.get("/groups")
 @as_page
-async def mine(web: DoorContext, ask: Ask) -> Response:
+async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     """The groups of the visitor; for others those of the node's own account."""
     me = reader(web, ask)
     account = me.did if me is not None else (await web.call("id"))["account"]
@@ -36,14 +36,14 @@ async def mine(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/@{name}/groups")
 @as_page
-async def theirs(web: DoorContext, ask: Ask) -> Response:
+async def theirs(web: DoorContext, ask: DoorRequest) -> Response:
     """The groups of an account."""
     did, words = await did_of(web, ask.path["name"]), WORDS[language(ask)]
     name = (await web.call("profile.get", account=did))["name"] or words["nameless"]
     return await _list(web, ask, reader(web, ask), did, words["groups_of"].format(name=readable(name)))
 
 
-async def _list(web: DoorContext, ask: Ask, me: Visitor | None, account: str | None, heading: str) -> Response:
+async def _list(web: DoorContext, ask: DoorRequest, me: Visitor | None, account: str | None, heading: str) -> Response:
     found: list[Any] = []
     if account:
         found = (await web.call("groups", account=account, by=me and me.did))["groups"]
@@ -52,7 +52,7 @@ async def _list(web: DoorContext, ask: Ask, me: Visitor | None, account: str | N
 
 
 @form(ENDPOINTS, "/groups")
-async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def make(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Opens a group."""
     said = {name: text(ask.params, name, "").strip() for name in ("name", "description", "rules")}
     made = await web.call("group.create", **said, kind=text(ask.params, "kind", "open"), by=me.did)
@@ -61,7 +61,7 @@ async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
 
 @ENDPOINTS.get("/groups/{name}/{key}")
 @as_page
-async def group(web: DoorContext, ask: Ask) -> Response:
+async def group(web: DoorContext, ask: DoorRequest) -> Response:
     """A group and its posts."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     before = text(ask.params, "before", "") or None
@@ -90,7 +90,7 @@ async def group(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/groups/{name}/{key}/members")
 @as_page
-async def members(web: DoorContext, ask: Ask) -> Response:
+async def members(web: DoorContext, ask: DoorRequest) -> Response:
     """Who is in a group."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     after = text(ask.params, "after", "") or None
@@ -102,18 +102,18 @@ async def members(web: DoorContext, ask: Ask) -> Response:
 
 
 @form(ENDPOINTS, "/groups/join")
-async def join(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def join(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Joins a group, asks to, or leaves it."""
     try:
         await web.call("group.join", group=text(ask.params, "group"), undo=undone(ask), by=me.did)
-    except Refused as why:
+    except HttpRefusal as why:
         if not (undone(ask) and why.status == 404):
             raise
     return back(ask)
 
 
 @form(ENDPOINTS, "/groups/answer")
-async def answer(web: DoorContext, ask: Ask, me: Visitor) -> None:
+async def answer(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Accepts who asks to join, or takes the wish off the list."""
     method = "group.accept" if ask.params.get("do") == "accept" else "group.refuse"
     await web.call(method, group=text(ask.params, "group"), account=text(ask.params, "account"), by=me.did)

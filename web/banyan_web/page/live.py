@@ -20,11 +20,11 @@ from starlette.types import Receive, Scope, Send
 
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.statuses import row_of
 from banyan_web.page.formats import post_path, readable
 from banyan_web.page.rendering import as_page, render
-from banyan_web.refusals import Refused, of_call
+from banyan_web.refusals import HttpRefusal, of_call
 from banyan_web.sessions import visitor_of
 
 ENDPOINTS = Endpoints()
@@ -38,7 +38,7 @@ BEAT_S = 15.0
 
 @ENDPOINTS.get("/live")
 @as_page
-async def live(web: DoorContext, ask: Ask) -> Response:
+async def live(web: DoorContext, ask: DoorRequest) -> Response:
     """The page that shows the events."""
     return await render(web, ask, "live.html")
 
@@ -68,7 +68,7 @@ class _Once:
         self.made: Any = None
 
 
-class _Streams:
+class _LiveStreams:
     """The open streams, and what was made of the last events. What does not depend on who watches, and what everybody
     sees who is not logged in, is made once, however many watch."""
 
@@ -92,11 +92,11 @@ class _Streams:
         return one.made
 
 
-_STREAMS = _Streams()
+_STREAMS = _LiveStreams()
 
 
 @ENDPOINTS.get("/live/events")
-async def events(web: DoorContext, ask: Ask) -> Response:
+async def events(web: DoorContext, ask: DoorRequest) -> Response:
     """The events, as SSE: `begin` (its id is where), `post`, `said` (an account signed something else), `peer`,
     `judged` (a post is shown otherwise now, or not at all), `more`. A browser that comes again goes on where
     it was, if the node can.
@@ -126,7 +126,7 @@ async def _listening(web: DoorContext, eyes: _Eyes, params: Mapping[str, str]) -
 def demand_room(web: DoorContext) -> None:
     """Raises Refused if as many streams are open as there may be."""
     if _STREAMS.open >= web.bounds.share(STREAMS):
-        raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
+        raise HttpRefusal(503, "Too many watch; try again soon.", {"retry-after": "10"})
 
 
 class EventStream(Response):
@@ -203,7 +203,7 @@ async def _happened(web: DoorContext, value: dict[str, Any]) -> list[_Happened]:
     try:
         found = await web.call("feed", account=account, reposts=False, limit=1, by=None)
         name = (await web.call("profile.get", account=account))["name"]
-    except Refused:
+    except HttpRefusal:
         return []
     said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
     row = found["posts"][0] if found["posts"] else None
@@ -230,7 +230,7 @@ async def _seen(web: DoorContext, happened: Iterable[_Happened], eyes: _Eyes) ->
 async def _sees(web: DoorContext, account: str, eyes: _Eyes) -> bool:
     try:
         return bool((await web.call("accounts.seen", accounts=[account], by=eyes.reader))["seen"][0])
-    except Refused:
+    except HttpRefusal:
         return False
 
 
@@ -238,7 +238,7 @@ async def _row(web: DoorContext, uri: str, eyes: _Eyes) -> Mapping[str, Any] | N
     """The post as the timelines show it; None if they do not."""
     try:
         row = await row_of(web, uri, eyes.reader, eyes.where, seen=True)
-    except Refused:
+    except HttpRefusal:
         return None
     return row if row["audience"] == "public" else None
 

@@ -15,12 +15,12 @@ from starlette.responses import RedirectResponse, Response
 from banyan_node.home.audit import Actor
 from banyan_node.moderation.reports import COMMENT
 from banyan_storage.local_tables import Verdict
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.reports import CATEGORIES
 from banyan_web.page.rendering import as_page, language, reader, render, reports_for
-from banyan_web.page.words import LANGUAGES
+from banyan_web.page.translations import LANGUAGES
 from banyan_web.params import boolean, number, text, texts
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor, writing
 
 # The texts of the pages of moderation, in Vietnamese and English.
@@ -176,40 +176,40 @@ VERDICTS = get_args(Verdict)
 LATEST = 1 << 52
 
 
-async def _shown(web: DoorContext, ask: Ask, template: str, **values: Any) -> Response:
+async def _shown(web: DoorContext, ask: DoorRequest, template: str, **values: Any) -> Response:
     return await render(web, ask, template, m=MODERATION[language(ask)], **values)
 
 
 async def _demand(web: DoorContext, me: Visitor | None) -> Visitor:
     """Raises Refused for who is no moderator now."""
     if me is None:
-        raise Refused(401, "Log in first.")
+        raise HttpRefusal(401, "Log in first.")
     if await reports_for(web, me) is None:
-        raise Refused(403, "Only moderators of this node see this.")
+        raise HttpRefusal(403, "Only moderators of this node see this.")
     return me
 
 
-def _somebody(web: DoorContext, ask: Ask) -> Visitor:
+def _somebody(web: DoorContext, ask: DoorRequest) -> Visitor:
     me = reader(web, ask)
     if me is None:
-        raise Refused(401, "Log in first.")
+        raise HttpRefusal(401, "Log in first.")
     return me
 
 
-def _after(ask: Ask) -> int | None:
+def _after(ask: DoorRequest) -> int | None:
     return number(ask.params, "after", 0, LATEST, 0) or None
 
 
-def _number(ask: Ask) -> int:
+def _number(ask: DoorRequest) -> int:
     said = ask.path["id"]
     if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
-        raise Refused(404, "There is nothing of that number.")
+        raise HttpRefusal(404, "There is nothing of that number.")
     return int(said)
 
 
 @ENDPOINTS.get("/moderation")
 @as_page
-async def queue(web: DoorContext, ask: Ask) -> Response:
+async def queue(web: DoorContext, ask: DoorRequest) -> Response:
     """The reports that wait, and those that were decided."""
     me = await _demand(web, reader(web, ask))
     state = "closed" if ask.params.get("state") == "closed" else "open"
@@ -220,12 +220,12 @@ async def queue(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/moderation/reports/{id}")
 @as_page
-async def report(web: DoorContext, ask: Ask) -> Response:
+async def report(web: DoorContext, ask: DoorRequest) -> Response:
     """One report: the posts as they were and as they are, who reported, and the decision."""
     me = await _demand(web, reader(web, ask))
     found = await web.call("report.show", id=_number(ask))
     if found["account"]["account"] == me.did:
-        raise Refused(403, "This report is about you: the other moderators see to it.")
+        raise HttpRefusal(403, "This report is about you: the other moderators see to it.")
     official = (await web.call("profile.get", account=found["account"]["account"]))["official"]
     rules = {rule: web.server.rules.rule(rule) or rule for rule in found["rules"]}
     verdicts = [one for one in VERDICTS if (one != "suspend" or found["standing"]["hosted"])]
@@ -236,7 +236,7 @@ async def report(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/moderation/decisions")
 @as_page
-async def decisions(web: DoorContext, ask: Ask) -> Response:
+async def decisions(web: DoorContext, ask: DoorRequest) -> Response:
     """What was decided; each decision can be taken back."""
     me = await _demand(web, reader(web, ask))
     found = await web.call("decision.list", after=_after(ask), limit=A_PAGE)
@@ -246,7 +246,7 @@ async def decisions(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/moderation/law")
 @as_page
-async def law(web: DoorContext, ask: Ask) -> Response:
+async def law(web: DoorContext, ask: DoorRequest) -> Response:
     """What each decision does and does not do, and the orders that are in force here."""
     await _demand(web, reader(web, ask))
     orders = (await web.call("content.withheld"))["posts"]
@@ -255,12 +255,12 @@ async def law(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.post("/moderation/reports/{id}/decide")
 @as_page
-async def decide(web: DoorContext, ask: Ask) -> Response:
+async def decide(web: DoorContext, ask: DoorRequest) -> Response:
     """Decides a report."""
     me, number_ = await _demand(web, writing(web, ask)), _number(ask)
     verdict, why = text(ask.params, "verdict"), text(ask.params, "why", "")
     if verdict not in VERDICTS:
-        raise Refused(422, f"A verdict is one of {', '.join(VERDICTS)}.")
+        raise HttpRefusal(422, f"A verdict is one of {', '.join(VERDICTS)}.")
     said = {name: text(ask.params, name, "") for name in ("text", "order", "basis", "scope", "to")}
     await web.act(
         Actor(me.did, "page", why or None),
@@ -278,7 +278,7 @@ async def decide(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.post("/moderation/decisions/{id}/undo")
 @as_page
-async def undo(web: DoorContext, ask: Ask) -> Response:
+async def undo(web: DoorContext, ask: DoorRequest) -> Response:
     """Takes a decision back."""
     me, why = await _demand(web, writing(web, ask)), text(ask.params, "why", "")
     made = await web.act(Actor(me.did, "page", why or None), "decision.undo", id=_number(ask), why=why, by=me.did)
@@ -288,7 +288,7 @@ async def undo(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/report")
 @as_page
-async def reporting(web: DoorContext, ask: Ask) -> Response:
+async def reporting(web: DoorContext, ask: DoorRequest) -> Response:
     """The form to report a post, or an account."""
     me, uri = _somebody(web, ask), text(ask.params, "uri", "")
     account = uri.partition("/")[0] or text(ask.params, "account")
@@ -308,13 +308,13 @@ async def reporting(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.post("/report")
 @as_page
-async def send(web: DoorContext, ask: Ask) -> Response:
+async def send(web: DoorContext, ask: DoorRequest) -> Response:
     """Reports."""
     me, uri = writing(web, ask), text(ask.params, "uri", "")
     rules = [rule for rule in texts(ask.params, "rules") if web.server.rules.rule(rule) is not None]
     category = text(ask.params, "category", "other")
     if category not in CATEGORIES:
-        raise Refused(422, f"category is one of {', '.join(CATEGORIES)}.")
+        raise HttpRefusal(422, f"category is one of {', '.join(CATEGORIES)}.")
     await web.call(
         "report.add",
         account=uri.partition("/")[0] or text(ask.params, "account"),
@@ -330,7 +330,7 @@ async def send(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/reports")
 @as_page
-async def mine(web: DoorContext, ask: Ask) -> Response:
+async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     """What the visitor reported, and what came of it; what was decided about the visitor."""
     me = _somebody(web, ask)
     found = await web.call("report.mine", after=_after(ask), limit=A_PAGE, by=me.did)
@@ -340,6 +340,6 @@ async def mine(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/rules")
 @as_page
-async def rules(web: DoorContext, ask: Ask) -> Response:
+async def rules(web: DoorContext, ask: DoorRequest) -> Response:
     """The rules of this server, its terms and its privacy policy."""
     return await _shown(web, ask, "rules.html", house=web.server.rules)

@@ -15,10 +15,10 @@ import anyio
 import msgspec
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.live import EventStream, demand_room, event_text
 from banyan_web.page.rendering import as_page, render
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 PEERS, SPREADS = 40, 12
@@ -31,7 +31,7 @@ METERS = (("peers_n", "peers_n"), ("behind", "behind_all"), ("entries", "entries
 """Figures at the top: key of the state, key of the word."""
 
 
-class _Seen:
+class _NetworkCache:
     """What was asked of the node, and when: many watch, and it is asked once. One event loop."""
 
     def __init__(self) -> None:
@@ -47,16 +47,16 @@ class _Seen:
             return found
 
 
-_SEEN: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
+_SEEN: WeakKeyDictionary[Any, _NetworkCache] = WeakKeyDictionary()
 
 
-def _seen(web: DoorContext) -> _Seen:
-    return _SEEN.setdefault(web.bounds, _Seen())
+def _seen(web: DoorContext) -> _NetworkCache:
+    return _SEEN.setdefault(web.bounds, _NetworkCache())
 
 
 @ENDPOINTS.get("/network")
 @as_page
-async def network(web: DoorContext, ask: Ask) -> Response:
+async def network(web: DoorContext, ask: DoorRequest) -> Response:
     """The picture, and the same as tables."""
     found = await state(web)
     names = {peer["peer"]: peer["name"] for peer in found["peers"] if peer["name"]}
@@ -64,7 +64,7 @@ async def network(web: DoorContext, ask: Ask) -> Response:
 
 
 @ENDPOINTS.get("/network/events")
-async def events(web: DoorContext, ask: Ask) -> Response:
+async def events(web: DoorContext, ask: DoorRequest) -> Response:
     """The same as it changes, as SSE: `state`."""
     demand_room(web)
     return EventStream(_told(web))
@@ -75,7 +75,7 @@ async def _told(web: DoorContext) -> AsyncGenerator[bytes, None]:
     while True:
         try:
             found = await state(web)
-        except Refused:  # the node is busy, or stops
+        except HttpRefusal:  # the node is busy, or stops
             await anyio.sleep(LOOK_S)
             continue
         now = msgspec.json.encode(found)

@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.formats import did_of, readable
 from banyan_web.page.forms import back, form, somebody, sure, undone
 from banyan_web.page.rendering import as_page, language, reader, render
-from banyan_web.page.words import WORDS
+from banyan_web.page.translations import WORDS
 from banyan_web.params import text
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
@@ -53,7 +53,7 @@ def _picture(row: dict[str, Any]) -> str | None:
     return None if item is None or not item["here"] else item["preview"] or item["blob"]
 
 
-async def _tied(web: DoorContext, ask: Ask, method: str, heading: str) -> Response:
+async def _tied(web: DoorContext, ask: DoorRequest, method: str, heading: str) -> Response:
     me, did = reader(web, ask), await did_of(web, ask.path["name"])
     after = text(ask.params, "after", "") or None
     found = await web.call(method, account=did, after=after, limit=MOST, by=me and me.did)
@@ -65,21 +65,21 @@ async def _tied(web: DoorContext, ask: Ask, method: str, heading: str) -> Respon
 
 @ENDPOINTS.get("/@{name}/followers")
 @as_page
-async def followers(web: DoorContext, ask: Ask) -> Response:
+async def followers(web: DoorContext, ask: DoorRequest) -> Response:
     """Who follows an account."""
     return await _tied(web, ask, "followers", "followers_of")
 
 
 @ENDPOINTS.get("/@{name}/following")
 @as_page
-async def following(web: DoorContext, ask: Ask) -> Response:
+async def following(web: DoorContext, ask: DoorRequest) -> Response:
     """Whom it follows."""
     return await _tied(web, ask, "following", "following_of")
 
 
 @ENDPOINTS.get("/bookmarks")
 @as_page
-async def bookmarks(web: DoorContext, ask: Ask) -> Response:
+async def bookmarks(web: DoorContext, ask: DoorRequest) -> Response:
     """The posts that the visitor keeps, those that are here."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     found = (await web.call("bookmarks", by=me.did))["bookmarks"]
@@ -89,7 +89,7 @@ async def bookmarks(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/favourites")
 @as_page
-async def favourites(web: DoorContext, ask: Ask) -> Response:
+async def favourites(web: DoorContext, ask: DoorRequest) -> Response:
     """The posts to which the visitor reacted."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     before = text(ask.params, "before", "") or None
@@ -97,7 +97,9 @@ async def favourites(web: DoorContext, ask: Ask) -> Response:
     return await _posts(web, ask, words["favourites_title"], found["posts"], found["before"], "favourites_none")
 
 
-async def _posts(web: DoorContext, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str) -> Response:
+async def _posts(
+    web: DoorContext, ask: DoorRequest, heading: str, posts: list[Any], before: str | None, hint: str
+) -> Response:
     kept = (("/bookmarks", "bookmarks"), ("/favourites", "favourites_title"))
     more = {"tabs": kept, "link": "?", "live": "", "form": None, "hint_icon": "keep", "people": ()}
     said = {"heading": heading, "posts": posts, "before": before, "hint": WORDS[language(ask)][hint]}
@@ -109,7 +111,7 @@ async def _posts(web: DoorContext, ask: Ask, heading: str, posts: list[Any], bef
 
 @ENDPOINTS.get("/lists")
 @as_page
-async def lists(web: DoorContext, ask: Ask) -> Response:
+async def lists(web: DoorContext, ask: DoorRequest) -> Response:
     """The visitor's lists; with `account`, to put that one on one of them."""
     me, account = somebody(web, ask), text(ask.params, "account", "")
     adding = None
@@ -120,7 +122,7 @@ async def lists(web: DoorContext, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/lists/{id}")
 @as_page
-async def one_list(web: DoorContext, ask: Ask) -> Response:
+async def one_list(web: DoorContext, ask: DoorRequest) -> Response:
     """Who is on a list, and what they say."""
     me, before = somebody(web, ask), text(ask.params, "before", "") or None
     shown = await web.call("list.show", id=ask.path["id"], by=me.did)
@@ -129,14 +131,14 @@ async def one_list(web: DoorContext, ask: Ask) -> Response:
 
 
 @form(ENDPOINTS, "/lists")
-async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def make(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Makes a list."""
     await web.call("list.set", title=text(ask.params, "title").strip(), by=me.did)
     return back(ask, "made")
 
 
 @form(ENDPOINTS, "/lists/member")
-async def member(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def member(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Puts an account on a list, or takes it off."""
     undo = undone(ask)
     await web.call("list.add", id=text(ask.params, "id"), accounts=[text(ask.params, "account")], undo=undo, by=me.did)
@@ -144,12 +146,12 @@ async def member(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
 
 
 @form(ENDPOINTS, "/lists/delete")
-async def drop(web: DoorContext, ask: Ask, me: Visitor) -> None:
+async def drop(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Deletes a list."""
     sure(ask)
     try:
         await web.call("list.delete", id=text(ask.params, "id"), by=me.did)
-    except Refused as why:
+    except HttpRefusal as why:
         if why.status != 404:
             raise
 
@@ -166,7 +168,7 @@ KINDS = {
 
 @ENDPOINTS.get("/notifications")
 @as_page
-async def notifications(web: DoorContext, ask: Ask) -> Response:
+async def notifications(web: DoorContext, ask: DoorRequest) -> Response:
     """What the visitor hears of. Reading the first page marks it as read."""
     me, before = somebody(web, ask), text(ask.params, "before", "") or None
     only = text(ask.params, "only", "all")
@@ -175,11 +177,11 @@ async def notifications(web: DoorContext, ask: Ask) -> Response:
     if before is None:
         try:
             requests = (await web.call("follow.requests", by=me.did))["accounts"]
-        except Refused:
+        except HttpRefusal:
             pass
     shown = {"notices": found["notices"], "before": found["before"], "requests": requests}
     answer = await render(web, ask, "notifications.html", **shown, only=only if only in KINDS else "all")
     if before is None and only not in KINDS and found["notices"]:
-        with suppress(Refused):  # nothing is written for a suspended account, which reads all the same
+        with suppress(HttpRefusal):  # nothing is written for a suspended account, which reads all the same
             await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
     return answer

@@ -18,11 +18,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page import formats
 from banyan_web.page.formats import account_path
-from banyan_web.page.words import LANGUAGES, WORDS, counted, language_of
-from banyan_web.refusals import Refused
+from banyan_web.page.translations import LANGUAGES, WORDS, counted, language_of
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor, visitor_of
 
 # The style, the scripts of the page and the light client, under a path that names what they hold: so a browser keeps
@@ -65,12 +65,12 @@ def tree() -> Tree:
 
 
 @ENDPOINTS.get("/static/{digest}/{name:path}")
-async def static(web: DoorContext, ask: Ask) -> Any:
+async def static(web: DoorContext, ask: DoorRequest) -> Any:
     """One file. Only under the present hash, because a page holds together only as a whole."""
     held, name = tree(), ask.path["name"]
     raw = held.files.get(name) if ask.path["digest"] == held.digest else None
     if raw is None:
-        raise Refused(404, "There is no such file; load the page again.")
+        raise HttpRefusal(404, "There is no such file; load the page again.")
     kind = _TYPES[Path(name).suffix]
     # A worker is governed by the policy of its own file.
     policy = "default-src 'none'; script-src 'self'; connect-src 'self'"
@@ -86,11 +86,11 @@ async def static(web: DoorContext, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/static/{name}")
-async def picture(web: DoorContext, ask: Ask) -> Any:
+async def picture(web: DoorContext, ask: DoorRequest) -> Any:
     """The picture of accounts without one, at an address that apps keep."""
     name = ask.path["name"]
     if name not in _PICTURES:
-        raise Refused(404, "There is no such file.")
+        raise HttpRefusal(404, "There is no such file.")
     headers = {"content-type": "image/png", "cache-control": "public, max-age=86400"}
     return Response(tree().files[name], headers=headers)
 
@@ -140,7 +140,7 @@ _PERSON = (
     ("/settings", "settings", "gear"),
 )
 """Pages beside the first ones: address, key of the word, icon."""
-Do: TypeAlias = Callable[[DoorContext, Ask], Awaitable[Response]]
+Do: TypeAlias = Callable[[DoorContext, DoorRequest], Awaitable[Response]]
 
 
 @lru_cache(1)
@@ -184,13 +184,13 @@ def _templates() -> Environment:
     return made
 
 
-def language(ask: Ask) -> str:
+def language(ask: DoorRequest) -> str:
     """That which the visitor chose, or the browser asks for."""
     chosen = ask.request.cookies.get("lang")
     return chosen if chosen in LANGUAGES else language_of(ask.request.headers.get("accept-language", ""))
 
 
-async def render(web: DoorContext, ask: Ask, template: str, status: int = 200, /, **values: Any) -> Response:
+async def render(web: DoorContext, ask: DoorRequest, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page. values: what the template needs beside what each has."""
     lang, visitor = language(ask), visitor_of(web, ask)
     unread, waiting = 0, None
@@ -198,7 +198,7 @@ async def render(web: DoorContext, ask: Ask, template: str, status: int = 200, /
         waiting = await reports_for(web, visitor)
         try:
             unread = (await web.call("notifications.unread", by=visitor.did))["unread"]
-        except (Refused, KeyError):
+        except (HttpRefusal, KeyError):
             pass
     path, query = ask.request.scope["path"], ask.request.scope["query_string"].decode("latin-1")  # no word of Host
     query = "&".join(part for part in query.split("&") if not part.startswith("said="))
@@ -242,18 +242,18 @@ async def reports_for(web: DoorContext, visitor: Visitor) -> int | None:
     """How many reports wait for a moderator; None for who is none. Asked anew for each page: a role may end."""
     try:
         found = await web.call("moderator.am_i", by=visitor.did)
-    except Refused:
+    except HttpRefusal:
         return None
     return int(found["open"]) if found["moderator"] else None
 
 
-def theme(ask: Ask) -> str | None:
+def theme(ask: DoorRequest) -> str | None:
     """Light or dark, if the visitor chose one."""
     chosen = ask.request.cookies.get("theme")
     return chosen if chosen in THEMES[1:] else None
 
 
-def _said(ask: Ask, lang: str) -> dict[str, Any]:
+def _said(ask: DoorRequest, lang: str) -> dict[str, Any]:
     """What a form did that led here, in words of ours."""
     key = ask.request.query_params.get("said", "")
     link = ("/drafts", WORDS[lang]["said_undo"]) if key == "deleted_kept" else None
@@ -268,10 +268,10 @@ def as_page(do: Do) -> Do:
     """What is refused is a page too, in the visitor's language."""
 
     @wraps(do)
-    async def shown(web: DoorContext, ask: Ask) -> Response:
+    async def shown(web: DoorContext, ask: DoorRequest) -> Response:
         try:
             return await do(web, ask)
-        except Refused as why:
+        except HttpRefusal as why:
             if why.status == 401:
                 return RedirectResponse("/login?next=/home", 303)
             says = 422 if why.more.get("code") == "refused" else why.status  # to load the page again changes nothing
@@ -280,6 +280,6 @@ def as_page(do: Do) -> Do:
     return shown
 
 
-def reader(web: DoorContext, ask: Ask) -> Visitor | None:
+def reader(web: DoorContext, ask: DoorRequest) -> Visitor | None:
     """Who reads."""
     return visitor_of(web, ask)

@@ -6,13 +6,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import SPOKEN_FOR
 from banyan_web.page.forms import back, files_of, form, put, somebody
 from banyan_web.page.rendering import as_page, render
 from banyan_web.params import text, texts
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
@@ -23,7 +23,7 @@ PICTURES = ("avatar", "banner")
 
 @ENDPOINTS.get("/settings")
 @as_page
-async def settings(web: DoorContext, ask: Ask) -> Response:
+async def settings(web: DoorContext, ask: DoorRequest) -> Response:
     """All of them on one page."""
     me = somebody(web, ask)
     profile = await web.call("profile.get", account=me.did)
@@ -49,7 +49,7 @@ def _more(fields: dict[str, str]) -> dict[str, str]:
 
 
 @form(ENDPOINTS, "/settings/profile", files=True)
-async def profile(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def profile(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Texts and pictures are one write."""
     before = await web.call("profile.get", account=me.did)
     fields = {name: text(ask.params, name, "").replace("\r\n", "\n").strip() for name in ("name", "bio")}
@@ -58,7 +58,7 @@ async def profile(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
         if not key.strip():
             continue
         if key.strip().lower() in SPOKEN_FOR:
-            raise Refused(
+            raise HttpRefusal(
                 422, f"A field cannot be called '{key.strip()[:60]}': the network means something else by it."
             )
         fields[key.strip()] = value.strip()
@@ -81,11 +81,11 @@ async def profile(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
 
 
 @form(ENDPOINTS, "/settings/posting")
-async def posting(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def posting(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """What a new post says of itself if nothing else is chosen; apps are told it too."""
     audience = text(ask.params, "audience", "public")
     if audience not in defaults.PRIVACIES:
-        raise Refused(422, f"audience is {' or '.join(defaults.PRIVACIES)}.")
+        raise HttpRefusal(422, f"audience is {' or '.join(defaults.PRIVACIES)}.")
     language = text(ask.params, "lang", "").strip()[:35] or None
     before = defaults.of(web.door, me.did)
     defaults.keep(web.door, me.did, before._replace(privacy=audience, language=language))
@@ -93,7 +93,7 @@ async def posting(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
 
 
 @form(ENDPOINTS, "/settings/filters")
-async def filters(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
+async def filters(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """Adds a filter, or takes one away."""
     if ask.params.get("do") == "drop":
         await web.call("filter.delete", id=text(ask.params, "id"), by=me.did)

@@ -23,7 +23,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import place_of
-from banyan_web.outward import Unreachable
+from banyan_web.outbound_http import Unreachable
 from banyan_web.platform.requests import owner_name
 from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose, stands
 
@@ -69,7 +69,7 @@ async def _keep(web: DoorContext, hook: Hook, scope: anyio.CancelScope) -> None:
     with scope:
         cursor = hook.cursor
         while True:
-            sender = _Sender(web, hook, cursor)
+            sender = _WebhookSender(web, hook, cursor)
             try:
                 cursor = await sender.run()
             except Exception:
@@ -78,7 +78,7 @@ async def _keep(web: DoorContext, hook: Hook, scope: anyio.CancelScope) -> None:
             await anyio.sleep(FIRST_S)
 
 
-class _Sender:
+class _WebhookSender:
     """One webhook from a cursor on; None: from now on."""
 
     def __init__(self, web: DoorContext, hook: Hook, cursor: str | None) -> None:

@@ -19,21 +19,21 @@ from starlette.responses import Response
 
 from banyan_node.api.declare import NoResult, Request
 from banyan_node.api.declare import Response as Said
-from banyan_node.api.methods.accounts import Listed
+from banyan_node.api.json_types import Did, DidText
+from banyan_node.api.methods.accounts import HostedRows
 from banyan_node.api.methods.reports import MyReport, ReportRequest
-from banyan_node.api.texts import Did, DidText
 from banyan_node.client.v1 import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
-from banyan_node.idempotency import Key, key_of
-from banyan_web.admin.acting import BODY, actor, written_down
+from banyan_node.idempotency import RecordKey, key_of
 from banyan_web.admin.hosted_accounts import hosted_standing
-from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.admin.requests import BODY, actor, written_down
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.keyed import Seal, given_key, keep, keep_all, key_for, once, record
 from banyan_web.params import text, whole
 from banyan_web.platform import operations
-from banyan_web.platform.lines import Conversation, Line, answer_array, is_json, objects_of, refused_line
+from banyan_web.platform.json_lines import Conversation, NdjsonLine, answer_array, is_json, objects_of, refused_line
 from banyan_web.platform.requests import HOST, acting, is_platform, only, own_name, shaped, whose
-from banyan_web.refusals import Refused, answer
+from banyan_web.refusals import HttpRefusal, answer
 from banyan_web.scopes import scopes_in
 
 ENDPOINTS = Endpoints()
@@ -54,35 +54,35 @@ class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
     recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$", title="128 hexadecimal digits")] | None = None
 
 
-_ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), keyed=True)
-_MANY = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), lines=True)
+_ONE = EndpointShape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), keyed=True)
+_MANY = EndpointShape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), lines=True)
 _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
 
 
 @ENDPOINTS.post("/v1/accounts", HOST, shape=_ONE)
-async def create(web: DoorContext, ask: Ask) -> Response:
+async def create(web: DoorContext, ask: DoorRequest) -> Response:
     """Opens one account."""
     _demand_platform(ask)
-    (row,) = await _create(web, ask, [Line(1, ask.params, None)], given_key(ask))
+    (row,) = await _create(web, ask, [NdjsonLine(1, ask.params, None)], given_key(ask))
     return answer(row, row["status"], ask.headers)
 
 
 @ENDPOINTS.post("/v1/accounts/bulk", HOST, raw=True, shape=_MANY)
-async def create_many(web: DoorContext, ask: Ask) -> Response:
+async def create_many(web: DoorContext, ask: DoorRequest) -> Response:
     """Opens many accounts: a line each, as NDJSON, or an array. Each has an answer of its own, in order."""
     _demand_platform(ask)
     given = await objects_of(ask.request) if is_json(ask.request) else None
 
-    async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    async def do(lines: Sequence[NdjsonLine]) -> list[dict[str, Any]]:
         return [row for run in _runs(lines) for row in await _create(web, ask, run, None)]
 
-    if isinstance(given, Line):
-        raise given.why or Refused(422, "Send an array of accounts. POST /v1/accounts opens one.")
+    if isinstance(given, NdjsonLine):
+        raise given.why or HttpRefusal(422, "Send an array of accounts. POST /v1/accounts opens one.")
     return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
-@ENDPOINTS.get("/v1/accounts", HOST, Shape(None, Listed, query=_AFTER))
-async def listing(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/accounts", HOST, EndpointShape(None, HostedRows, query=_AFTER))
+async def listing(web: DoorContext, ask: DoorRequest) -> Any:
     """The accounts that are hosted here, page by page, in the order of opening."""
     _demand_platform(ask)
     only(ask.params, "after", "limit")
@@ -90,14 +90,14 @@ async def listing(web: DoorContext, ask: Ask) -> Any:
     return await web.call("account.list", after=after, limit=whole(ask.params, "limit", 100, PAGE))
 
 
-def _demand_platform(ask: Ask) -> None:
+def _demand_platform(ask: DoorRequest) -> None:
     if not is_platform(ask.token):
-        raise Refused(403, "Accounts are opened with a platform's token, which is of no account.")
+        raise HttpRefusal(403, "Accounts are opened with a platform's token, which is of no account.")
 
 
-def _runs(lines: Sequence[Line]) -> Iterator[list[Line]]:
+def _runs(lines: Sequence[NdjsonLine]) -> Iterator[list[NdjsonLine]]:
     """Neighbours without a name that is there twice: a line is read after what the one before it of its name did."""
-    run, names = list[Line](), set[str]()
+    run, names = list[NdjsonLine](), set[str]()
     for line in lines:
         name = str(line.value.get("name")) if line.why is None else ""
         if name in names:
@@ -108,7 +108,9 @@ def _runs(lines: Sequence[Line]) -> Iterator[list[Line]]:
     yield run
 
 
-async def _create(web: DoorContext, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
+async def _create(
+    web: DoorContext, ask: DoorRequest, lines: Sequence[NdjsonLine], key: str | None
+) -> list[dict[str, Any]]:
     """Opens an account for each line. The name is the key of a line: it is there once (`_runs`)."""
     seal, giver = Seal(ask), whose(ask)
     wanted = [_read(line) for line in lines]
@@ -126,14 +128,14 @@ async def _create(web: DoorContext, ask: Ask, lines: Sequence[Line], key: str | 
     rows = list[dict[str, Any]]()
     todo: list[tuple[int, str, NewAccount, str]] = []
     for at, one in enumerate(wanted):
-        rows.append(refused_line(one) if isinstance(one, Refused) else {})
+        rows.append(refused_line(one) if isinstance(one, HttpRefusal) else {})
         if isinstance(one, NewAccount):
             found = next(kept)
             try:
                 if found["said"] != keys[at].said.hex():
                     raise _used(key)
                 todo.append((at, keys[at].name.hex(), one, seal.open(keys[at], found["answer"])))
-            except Refused as why:
+            except HttpRefusal as why:
                 rows[at] = refused_line(why, name=one.name)
     opened = await operations.write(web, giver, [_opening(name, one, words) for _, name, one, words in todo])
     fields = [
@@ -155,10 +157,12 @@ async def _create(web: DoorContext, ask: Ask, lines: Sequence[Line], key: str | 
     return rows
 
 
-def _used(key: str | None) -> Refused:
+def _used(key: str | None) -> HttpRefusal:
     if key is not None:
-        return Refused(422, "This Idempotency-Key was used for another account: use a new one.", code="refused")
-    return Refused(409, "This name was used a short time ago, with another profile or recovery key.", code="refused")
+        return HttpRefusal(422, "This Idempotency-Key was used for another account: use a new one.", code="refused")
+    return HttpRefusal(
+        409, "This name was used a short time ago, with another profile or recovery key.", code="refused"
+    )
 
 
 def _opening(name: str, one: NewAccount, words: str) -> dict[str, Any]:
@@ -173,15 +177,15 @@ def _opening(name: str, one: NewAccount, words: str) -> dict[str, Any]:
     }
 
 
-def _read(line: Line) -> NewAccount | Refused:
+def _read(line: NdjsonLine) -> NewAccount | HttpRefusal:
     if line.why is not None:
         return line.why
     try:
         one = shaped(line.value, NewAccount)
         if not one.name.strip() or len(one.name.encode()) > MAX_NAME:
-            raise Refused(422, f"A name has 1 to {MAX_NAME} bytes, and not only spaces.", code="bad_request")
+            raise HttpRefusal(422, f"A name has 1 to {MAX_NAME} bytes, and not only spaces.", code="bad_request")
         return one
-    except Refused as why:
+    except HttpRefusal as why:
         return why
 
 
@@ -209,23 +213,25 @@ class MintedToken(Said, frozen=True):
     expires: int | None
 
 
-@ENDPOINTS.post("/v1/accounts/{account}/tokens", HOST, shape=Shape(NewToken, MintedToken, refuses=BODY, keyed=True))
-async def mint(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post(
+    "/v1/accounts/{account}/tokens", HOST, shape=EndpointShape(NewToken, MintedToken, refuses=BODY, keyed=True)
+)
+async def mint(web: DoorContext, ask: DoorRequest) -> Any:
     """A token of an account that is hosted here, for the apps of its user."""
     given, account = shaped(ask.params, NewToken), await _hosted(web, ask)
     if await web.is_closed(account):
-        raise Refused(
+        raise HttpRefusal(
             409, "That account is closed: nobody acts as it, unless its recovery key undoes that.", code="refused"
         )
     scopes = scopes_in(" ".join(given.scopes))
     app, seal = given.app or _platform(ask), Seal(ask)
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         await written_down(web, actor(ask), "token.add", {"account": account, "app": app, "scopes": list(scopes)})
         raw = await to_thread.run_sync(web.door.mint, account, app, scopes, given.seconds)
         token = await to_thread.run_sync(web.door.token, raw)
         if token is None:
-            raise Refused(500, "The token was not kept: ask for another one.", code="internal")
+            raise HttpRefusal(500, "The token was not kept: ask for another one.", code="internal")
         answer = MintedToken(token.id, raw, account, list(scopes), token.expires)
         made = seal.close(key, msgspec.to_builtins(answer))
         kept = await keep(web, key, made, [account])
@@ -236,15 +242,15 @@ async def mint(web: DoorContext, ask: Ask) -> Any:
     return seal.open(key_for(ask), await once(web, ask, do))
 
 
-@ENDPOINTS.delete("/v1/accounts/{account}/tokens/{id}", HOST, Shape(None, NoResult, keyed=True))
-async def revoke(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/accounts/{account}/tokens/{id}", HOST, EndpointShape(None, NoResult, keyed=True))
+async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a token of an account that is hosted here, at once."""
     only(ask.params)
     account, id_ = await _hosted(web, ask), ask.path["id"]
 
-    async def do(key: Key | None) -> Any:
+    async def do(key: RecordKey | None) -> Any:
         if all(one.id != id_ for one in await to_thread.run_sync(web.door.tokens, account)):
-            raise Refused(404, "There is no such token of this account, or none any more.", code="not_found")
+            raise HttpRefusal(404, "There is no such token of this account, or none any more.", code="not_found")
         await written_down(web, actor(ask), "token.revoke", {"id": id_, "account": account})
         return await keep(web, key, {})
 
@@ -253,8 +259,8 @@ async def revoke(web: DoorContext, ask: Ask) -> Any:
     return done
 
 
-@ENDPOINTS.post("/v1/reports", "write:reports", shape=Shape(ReportRequest, MyReport, refuses=(*BODY, 409, 429)))
-async def report(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/reports", "write:reports", shape=EndpointShape(ReportRequest, MyReport, refuses=(*BODY, 409, 429)))
+async def report(web: DoorContext, ask: DoorRequest) -> Any:
     """Reports an account, or posts of it, to the moderators of this node. One that says what an open one says is folded
     into it."""
     given = shaped(ask.params, ReportRequest)
@@ -264,14 +270,14 @@ async def report(web: DoorContext, ask: Ask) -> Any:
     )
 
 
-def _platform(ask: Ask) -> str:
+def _platform(ask: DoorRequest) -> str:
     """The label of the platform's token. Raises Refused."""
     if ask.token is None or not is_platform(ask.token):
-        raise Refused(403, "Tokens of users are made with a platform's token, which is of no account.")
+        raise HttpRefusal(403, "Tokens of users are made with a platform's token, which is of no account.")
     return ask.token.app
 
 
-async def _hosted(web: DoorContext, ask: Ask) -> DidText:
+async def _hosted(web: DoorContext, ask: DoorRequest) -> DidText:
     """The DID of the account of the path. Raises Refused."""
     _platform(ask)
     return DidText((await hosted_standing(web, ask))["account"])

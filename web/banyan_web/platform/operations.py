@@ -18,22 +18,15 @@ from starlette.responses import Response
 
 from banyan_node.api.declare import Method
 from banyan_node.api.errors import line_status
+from banyan_node.api.json_types import Own
 from banyan_node.api.methods.bulk import DOES, MAX_ID
-from banyan_node.api.texts import Own
 from banyan_node.client.v1 import OperationRow
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.keyed import given_key
-from banyan_web.platform.lines import (
-    Conversation,
-    Line,
-    answer_array,
-    is_json,
-    objects_of,
-    refused_line,
-)
+from banyan_web.platform.json_lines import Conversation, NdjsonLine, answer_array, is_json, objects_of, refused_line
 from banyan_web.platform.requests import acting, own_name, whose
-from banyan_web.refusals import Refused, answer
+from banyan_web.refusals import HttpRefusal, answer
 
 ENDPOINTS = Endpoints()
 MAY = sorted({*DOES} - {"account.create"})
@@ -88,25 +81,27 @@ def _row_type() -> type[msgspec.Struct]:
     return msgspec.defstruct("OperationRow", fields, frozen=True, namespace={"__doc__": OperationRow.__doc__})
 
 
-_SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True, lines=True)
+_SHAPE = EndpointShape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True, lines=True)
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)
-async def operations(web: DoorContext, ask: Ask) -> Response:
+async def operations(web: DoorContext, ask: DoorRequest) -> Response:
     """Many operations as NDJSON or as an array, or one as JSON."""
     key, giver = given_key(ask), whose(ask)
     given = await objects_of(ask.request) if is_json(ask.request) else None
     own = await own_name(web, ask)
-    if isinstance(given, Line):
+    if isinstance(given, NdjsonLine):
         return await _one(web, ask, giver, key, given, own)
 
-    async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    async def do(lines: Sequence[NdjsonLine]) -> list[dict[str, Any]]:
         return await write(web, giver, [_said(ask, line, key, own) for line in lines])
 
     return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
-async def _one(web: DoorContext, ask: Ask, giver: str, key: str | None, line: Line, own: str | None) -> Response:
+async def _one(
+    web: DoorContext, ask: DoorRequest, giver: str, key: str | None, line: NdjsonLine, own: str | None
+) -> Response:
     if line.why is not None:
         raise line.why
     if key is not None:
@@ -115,7 +110,7 @@ async def _one(web: DoorContext, ask: Ask, giver: str, key: str | None, line: Li
     return answer(row, row["status"], ask.headers)
 
 
-def _said(ask: Ask, line: Line, key: str | None, own: str | None) -> dict[str, Any] | Refused:
+def _said(ask: DoorRequest, line: NdjsonLine, key: str | None, own: str | None) -> dict[str, Any] | HttpRefusal:
     """The operation of a line, with its id and the account that acts."""
     if line.why is not None:
         return line.why
@@ -123,20 +118,20 @@ def _said(ask: Ask, line: Line, key: str | None, own: str | None) -> dict[str, A
     if "id" not in operation and key is not None:
         operation["id"] = f"{key}:{line.number}"
     if operation.get("do") not in MAY:
-        return Refused(422, f"'do' is one of {', '.join(MAY)}.", code="bad_request")
+        return HttpRefusal(422, f"'do' is one of {', '.join(MAY)}.", code="bad_request")
     named = operation.get("as")
     try:
         operation["as"] = named if named is not None and not isinstance(named, str) else acting(ask, named, own)
-    except Refused as why:
+    except HttpRefusal as why:
         return why
     return operation
 
 
-async def write(web: DoorContext, giver: str, said: Sequence[dict[str, Any] | Refused]) -> list[dict[str, Any]]:
+async def write(web: DoorContext, giver: str, said: Sequence[dict[str, Any] | HttpRefusal]) -> list[dict[str, Any]]:
     """Does operations, and returns what to answer to each."""
     given = [one for one in said if isinstance(one, dict)]
     rows = iter(await _rows(web, giver, given) if given else ())
-    return [refused_line(one) if isinstance(one, Refused) else row_of(one, next(rows)) for one in said]
+    return [refused_line(one) if isinstance(one, HttpRefusal) else row_of(one, next(rows)) for one in said]
 
 
 async def _rows(web: DoorContext, giver: str, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -164,5 +159,5 @@ def row_of(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     id = operation.get("id")
     if row["state"] == "refused":
         error = CallError(row["code"], row["message"], row["status"])
-        return refused_line(Refused(line_status(error), error.message, code=error.code), id=id)
+        return refused_line(HttpRefusal(line_status(error), error.message, code=error.code), id=id)
     return {"id": id, "status": 200, "repeated": row["state"] == "before", "answer": row["answer"]}

@@ -14,8 +14,8 @@ import msgspec
 
 from banyan_node.api import decode
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, DoorContext
-from banyan_web.refusals import Refused
+from banyan_web.endpoint import DoorContext, DoorRequest
+from banyan_web.refusals import HttpRefusal
 
 HOST = "host"
 T = TypeVar("T", bound=msgspec.Struct)
@@ -25,10 +25,10 @@ def is_platform(token: Token | None) -> bool:
     return token is not None and token.account is None and token.allows(HOST)
 
 
-def whose(ask: Ask) -> str:
+def whose(ask: DoorRequest) -> str:
     """Who gives the ids of operations: a platform keeps them when it changes its token. Raises Refused."""
     if ask.token is None:
-        raise Refused(401, "This needs a token.")
+        raise HttpRefusal(401, "This needs a token.")
     return owner_name(ask.token.account, ask.token.app)
 
 
@@ -37,7 +37,7 @@ def owner_name(account: str | None, app: str) -> str:
     return f"{account or ''} {app}"
 
 
-async def own_name(web: DoorContext, ask: Ask) -> str | None:
+async def own_name(web: DoorContext, ask: DoorRequest) -> str | None:
     """The name under which the account of a person's token is hosted here."""
     if ask.token is None or ask.token.account is None:
         return None
@@ -46,31 +46,31 @@ async def own_name(web: DoorContext, ask: Ask) -> str | None:
     return name or None
 
 
-def acting(ask: Ask, named: str | None, own: str | None = None) -> str:
+def acting(ask: DoorRequest, named: str | None, own: str | None = None) -> str:
     """The account that acts. named: whom the request names, a DID or a name. own: the name of who asks. Raises
     Refused."""
     if is_platform(ask.token):
         if named is None:
-            raise Refused(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
+            raise HttpRefusal(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
         return named
     if named in (None, ask.account) or (own is not None and named == own):
         return ask.account
-    raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
+    raise HttpRefusal(403, "This token is of another account than `as`.", code="not_allowed")
 
 
-async def reading(web: DoorContext, ask: Ask, needed: bool = False) -> str | None:
+async def reading(web: DoorContext, ask: DoorRequest, needed: bool = False) -> str | None:
     """The account that reads; None: nobody, which a platform's token may. needed: what is read is of an account, so
     somebody has to. Raises Refused."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
-        raise Refused(422, "`as` is one account.", code="bad_request")
+        raise HttpRefusal(422, "`as` is one account.", code="bad_request")
     if is_platform(ask.token):
         if needed and not named:
             says = "Say of which account: `as` is its DID, or its name here. Your token is of no account."
-            raise Refused(422, says, code="bad_request")
+            raise HttpRefusal(422, says, code="bad_request")
         return named
     if named not in (None, ask.account) and named != await own_name(web, ask):
-        raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
+        raise HttpRefusal(403, "This token is of another account than `as`.", code="not_allowed")
     return ask.account
 
 
@@ -80,7 +80,7 @@ def only(params: Iterable[str], *known: str) -> None:
         if name not in known:
             near = get_close_matches(name, known, 1)
             meant = f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(known) or 'none'}."
-            raise Refused(422, f"There is no parameter '{name[:60]}'; {meant}", code="bad_request")
+            raise HttpRefusal(422, f"There is no parameter '{name[:60]}'; {meant}", code="bad_request")
 
 
 def shaped(params: dict[str, Any], kind: type[T]) -> T:
@@ -89,4 +89,4 @@ def shaped(params: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(params, kind)
     except msgspec.ValidationError as error:
-        raise Refused(422, decode.wrong("This", kind, params, str(error)), code="bad_request") from None
+        raise HttpRefusal(422, decode.wrong("This", kind, params, str(error)), code="bad_request") from None

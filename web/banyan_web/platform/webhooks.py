@@ -23,12 +23,12 @@ from banyan_node.client.v1 import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import RULES, ActKind, of_kind
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
-from banyan_web.firehose.following import SEALED, without_reason
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
+from banyan_web.firehose.subscription import SEALED, without_reason
 from banyan_web.keyed import Seal, keep, key_for
-from banyan_web.outward import Unreachable
+from banyan_web.outbound_http import Unreachable
 from banyan_web.platform.requests import HOST, is_platform, only, shaped, whose
-from banyan_web.refusals import Refused, of_call
+from banyan_web.refusals import HttpRefusal, of_call
 
 ENDPOINTS = Endpoints()
 PREFIX = "whsec_"
@@ -137,7 +137,7 @@ class NewWebhook(Request, frozen=True, forbid_unknown_fields=True):
     since: str | None = None
 
 
-class Replaying(Request, frozen=True, forbid_unknown_fields=True):
+class ReplayRequest(Request, frozen=True, forbid_unknown_fields=True):
     """since: a cursor, or `begin`."""
 
     since: str
@@ -146,8 +146,8 @@ class Replaying(Request, frozen=True, forbid_unknown_fields=True):
 _BODY = (400, 408, 413, 415)
 
 
-@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 410), keyed=True))
-async def create(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/webhooks", HOST, shape=EndpointShape(NewWebhook, Webhook, refuses=(*_BODY, 410), keyed=True))
+async def create(web: DoorContext, ask: DoorRequest) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
     wanted = shaped(ask.params, NewWebhook)
@@ -155,7 +155,7 @@ async def create(web: DoorContext, ask: Ask) -> Any:
     try:
         await web.outside.check(url)
     except Unreachable as why:
-        raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
+        raise HttpRefusal(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
     secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
     await _check(web, wanted)
     names = [one for one in wanted.accounts if not one.startswith("did:")]
@@ -181,7 +181,7 @@ def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters
     with door.writing() as db:
         (count,) = next(iter(db.execute("select count(*) from webhooks where owner = ? and id != ?", (owner, row[0]))))
         if count >= MOST:
-            raise Refused(409, f"There are {MOST} webhooks already: delete one first.", code="refused")
+            raise HttpRefusal(409, f"There are {MOST} webhooks already: delete one first.", code="refused")
         db.execute(f"insert or ignore into webhooks ({names}) values (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
@@ -190,9 +190,9 @@ async def _check(web: DoorContext, wanted: NewWebhook) -> None:
     kinds = {*wanted.events}
     if not kinds.isdisjoint(EVENTS) and not kinds.isdisjoint(CONTENT):
         why = f"events are of {', '.join(EVENTS)} or of {', '.join(CONTENT)}: make a webhook for each."
-        raise Refused(422, why, code="bad_request")
+        raise HttpRefusal(422, why, code="bad_request")
     if wanted.collections and kinds.isdisjoint(CONTENT):
-        raise Refused(422, f"collections are for events of {', '.join(CONTENT)}.", code="bad_request")
+        raise HttpRefusal(422, f"collections are for events of {', '.join(CONTENT)}.", code="bad_request")
     await web.call("firehose", **of_firehose(wanted.accounts, wanted.collections))  # the node knows which there are
 
 
@@ -221,16 +221,16 @@ async def _cursor(web: DoorContext, since: str | None, has_content: bool) -> str
     return found
 
 
-@ENDPOINTS.get("/v1/webhooks", HOST, Shape(None, Webhooks))
-async def listing(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.get("/v1/webhooks", HOST, EndpointShape(None, Webhooks))
+async def listing(web: DoorContext, ask: DoorRequest) -> Any:
     """The webhooks of the platform, each with the last error."""
     owner = _owner(ask)
     only(ask.params)
     return {"webhooks": [_shown(hook) for hook in every(web.door, owner)]}
 
 
-@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=Shape(None, Webhook, refuses=_BODY))
-async def enable(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=EndpointShape(None, Webhook, refuses=_BODY))
+async def enable(web: DoorContext, ask: DoorRequest) -> Any:
     """Starts a webhook again that failed for a day. It goes on where it stopped."""
     only(ask.params)
     hook = _one(web, ask)
@@ -238,10 +238,10 @@ async def enable(web: DoorContext, ask: Ask) -> Any:
     return _shown(_one(web, ask))
 
 
-@ENDPOINTS.post("/v1/webhooks/{id}/replay", HOST, shape=Shape(Replaying, Webhook, refuses=(*_BODY, 410)))
-async def replay(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.post("/v1/webhooks/{id}/replay", HOST, shape=EndpointShape(ReplayRequest, Webhook, refuses=(*_BODY, 410)))
+async def replay(web: DoorContext, ask: DoorRequest) -> Any:
     """Sends everything again that came after a cursor, in order, and then goes on. It is active then."""
-    wanted, hook = shaped(ask.params, Replaying), _one(web, ask)
+    wanted, hook = shaped(ask.params, ReplayRequest), _one(web, ask)
     cursor, said = await _cursor(web, wanted.since, hook.has_content), hook.said
     filters = json.dumps({**said, "turn": said["turn"] + 1})
     with web.door.writing() as db:
@@ -250,8 +250,8 @@ async def replay(web: DoorContext, ask: Ask) -> Any:
     return _shown(_one(web, ask))
 
 
-@ENDPOINTS.delete("/v1/webhooks/{id}", HOST, Shape(None, NoResult, refuses=_BODY))
-async def delete(web: DoorContext, ask: Ask) -> Any:
+@ENDPOINTS.delete("/v1/webhooks/{id}", HOST, EndpointShape(None, NoResult, refuses=_BODY))
+async def delete(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a webhook."""
     only(ask.params)
     hook = _one(web, ask)
@@ -260,16 +260,16 @@ async def delete(web: DoorContext, ask: Ask) -> Any:
     return {}
 
 
-def _owner(ask: Ask) -> str:
+def _owner(ask: DoorRequest) -> str:
     if not is_platform(ask.token):
-        raise Refused(403, "Webhooks are made with a platform's token, which is of no account.")
+        raise HttpRefusal(403, "Webhooks are made with a platform's token, which is of no account.")
     return whose(ask)
 
 
-def _one(web: DoorContext, ask: Ask) -> Hook:
+def _one(web: DoorContext, ask: DoorRequest) -> Hook:
     found = [hook for hook in every(web.door, _owner(ask)) if hook.id == ask.path["id"]]
     if not found:
-        raise Refused(404, "There is no such webhook.", code="not_found")
+        raise HttpRefusal(404, "There is no such webhook.", code="not_found")
     return found[0]
 
 
@@ -300,5 +300,5 @@ def _secret(said: str) -> str:
     except ValueError:
         size = 0
     if not 24 <= size <= 64:
-        raise Refused(422, f"secret: {PREFIX} and 24 to 64 random bytes in base64.", code="bad_request")
+        raise HttpRefusal(422, f"secret: {PREFIX} and 24 to 64 random bytes in base64.", code="bad_request")
     return said

@@ -1,1 +1,1 @@
-"""The door in processes of its own. Start reading at starting.py (the node's side) and child.py (a worker's)."""
+"""The door in processes of its own. Start reading at supervisor.py (the node's side) and child.py (a worker's)."""

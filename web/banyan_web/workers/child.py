@@ -1,4 +1,4 @@
-"""A worker: a process that serves the door beside the node. starting.py starts it and ends it.
+"""A worker: a process that serves the door beside the node. supervisor.py starts it and ends it.
 
 It has the store open for reading, a connection of its own to door.db, and the listening socket that all workers share.
 Its standard input is the line to the node (frames.py). When the node tells it to end, or on SIGTERM, it accepts nothing
@@ -20,24 +20,24 @@ import anyio
 import uvloop
 
 from banyan_crdt.realm import REALMS
-from banyan_node.api.apart import StoreReads
+from banyan_node.api.worker_reads import StoreReads
 from banyan_node.home.folder import Home
 from banyan_node.logging import set_up_logging
 from banyan_web.app import DoorApp, door_app
-from banyan_web.bounds import Bounds
-from banyan_web.counting import SharedCounts
+from banyan_web.context_setup import web_of
 from banyan_web.door_files import DoorFiles, folder_of, remove
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
-from banyan_web.mastodon.push.sending import send_pushes
+from banyan_web.mastodon.push.sender import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.platform.deliveries import deliver
+from banyan_web.rate_limiter import SharedCounts
+from banyan_web.rate_limits import RateLimits
 from banyan_web.server_rules import ServerRules
-from banyan_web.wiring import web_of
-from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
-from banyan_web.workers.line import NodeLine, WorkerBackend
+from banyan_web.workers.node_line import NodeLine, WorkerBackend
+from banyan_web.workers.protocol import BEAT_S, WorkerDoes, WorkerSetup
 from banyan_web.workers.uvicorn_server import DoorServer, WorkerShare
 
 GONE_S = 0.2
@@ -91,11 +91,11 @@ def _end_now(home: Home) -> NoReturn:
     os._exit(0)
 
 
-async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door: DoorStore, files: DoorFiles) -> None:
+async def _serve(line: NodeLine, opening: WorkerSetup, reads: StoreReads, door: DoorStore, files: DoorFiles) -> None:
     http, backend = opening.http, WorkerBackend(reads, line)
     counts = SharedCounts(opening.counts, opening.counts_key)
     proxies, cpu = tuple(http.proxies), http.anonymous_cpu
-    bounds = Bounds(http.token_rate, http.address_rate, proxies, counts, opening.workers, cpu)
+    bounds = RateLimits(http.token_rate, http.address_rate, proxies, counts, opening.workers, cpu)
     tail, hub = Tail(backend), Hub()
     house = ServerRules.read(http, Path(opening.home))
     web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)

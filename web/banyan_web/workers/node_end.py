@@ -10,20 +10,20 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
-from banyan_node.api.cost import SPENT, Cost, Driven
+from banyan_node.api.cost import SPENT, CallCost, TimedAwaitable
 from banyan_node.home.audit import Actor
-from banyan_node.idempotency import Key
+from banyan_node.idempotency import RecordKey
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Backend
-from banyan_web.workers.frames import (
+from banyan_web.endpoint import DoorBackend
+from banyan_web.workers.protocol import (
     MICROSECONDS,
     WINDOW,
-    Call,
     Frame,
-    Frames,
-    Kind,
+    FrameSplitter,
     LineRefusal,
+    WorkerCall,
     WorkerDoes,
+    WorkerFrameKind,
     frame,
     frame_of,
 )
@@ -32,17 +32,17 @@ READ = 1 << 16
 _log = logging.getLogger(__name__)
 
 
-class Answering(Backend, Protocol):
+class WorkerHost(DoorBackend, Protocol):
     """A node."""
 
-    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = ..., once: Key | None = None) -> Any:
+    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = ..., once: RecordKey | None = None) -> Any:
         """As `call`, in the declared type."""
 
 
 class NodeEnd:
     """does: told what the worker did lately; None: it is ready."""
 
-    def __init__(self, backend: Answering, line: trio.SocketStream, does: Callable[[WorkerDoes | None], None]) -> None:
+    def __init__(self, backend: WorkerHost, line: trio.SocketStream, does: Callable[[WorkerDoes | None], None]) -> None:
         self._backend, self._line, self._does = backend, line, does
         self._turn = trio.Lock()
         self._asked: dict[int, trio.CancelScope] = {}
@@ -54,7 +54,7 @@ class NodeEnd:
         try:
             async with trio.open_nursery() as nursery:
                 await self._send(opening)
-                frames = Frames()
+                frames = FrameSplitter()
                 async for data in self._line:
                     for one in frames.feed(data):
                         self._take(one, nursery)
@@ -66,53 +66,57 @@ class NodeEnd:
 
     async def stop(self) -> None:
         """Tells the worker to end."""
-        await self._send(frame(Kind.STOP, 0))
+        await self._send(frame(WorkerFrameKind.STOP, 0))
 
     def _take(self, one: Frame, nursery: trio.Nursery) -> None:
         number = one.number
         match one.kind:
-            case Kind.READY:
+            case WorkerFrameKind.READY:
                 self._does(None)
-            case Kind.DOES:
+            case WorkerFrameKind.DOES:
                 self._does(msgspec.json.decode(one.payload, type=WorkerDoes))
-            case Kind.CANCEL:
+            case WorkerFrameKind.CANCEL:
                 if number in self._asked:
                     self._asked[number].cancel()
-            case Kind.MORE:
+            case WorkerFrameKind.MORE:
                 if number in self._may:
                     self._may[number].more(int.from_bytes(one.payload, "big"))
-            case Kind.CALL:
+            case WorkerFrameKind.CALL:
                 nursery.start_soon(self._kept, number, self._call, one)
-            case Kind.PIECE:
+            case WorkerFrameKind.PIECE:
                 nursery.start_soon(self._kept, number, self._piece, one)
-            case Kind.EVENTS:
+            case WorkerFrameKind.EVENTS:
                 nursery.start_soon(self._kept, number, self._events, one)
 
     async def _kept(self, number: int, do: Callable[[Frame], Coroutine[Any, Any, bytes]], one: Frame) -> None:
         """Sends what an answer cost, and its last frame, whatever comes of it."""
-        cost = Cost()
+        cost = CallCost()
         SPENT.set(cost)
         with trio.CancelScope() as scope:
             self._asked[number] = scope
             try:
-                last = await Driven(do(one), cost)
+                last = await TimedAwaitable(do(one), cost)
             except CallError as why:
-                last = frame_of(Kind.REFUSED, number, LineRefusal(why.code, why.message, why.status, dict(why.more)))
+                last = frame_of(
+                    WorkerFrameKind.REFUSED, number, LineRefusal(why.code, why.message, why.status, dict(why.more))
+                )
             except Exception:
                 _log.exception("a call of a worker of the door failed")
-                last = frame(Kind.FAILED, number)
+                last = frame(WorkerFrameKind.FAILED, number)
             finally:
                 del self._asked[number]
-            await self._send(frame(Kind.COST, number, MICROSECONDS.pack(round(cost.seconds * 1e6))) + last)
+            await self._send(frame(WorkerFrameKind.COST, number, MICROSECONDS.pack(round(cost.seconds * 1e6))) + last)
 
     async def _call(self, one: Frame) -> bytes:
         return frame_of(
-            Kind.ANSWER, one.number, await self._backend.answer(*msgspec.json.decode(one.payload, type=Call))
+            WorkerFrameKind.ANSWER,
+            one.number,
+            await self._backend.answer(*msgspec.json.decode(one.payload, type=WorkerCall)),
         )
 
     async def _piece(self, one: Frame) -> bytes:
         blob, offset, length = msgspec.json.decode(one.payload)
-        return frame(Kind.ANSWER, one.number, await self._backend.piece(blob, offset, length))
+        return frame(WorkerFrameKind.ANSWER, one.number, await self._backend.piece(blob, offset, length))
 
     async def _events(self, one: Frame) -> bytes:
         number, may = one.number, _Allowance()
@@ -121,10 +125,10 @@ class NodeEnd:
             async with aclosing(await self._backend.events(msgspec.json.decode(one.payload))) as events:
                 async for event in events:  # the first one means: from here on none is missed
                     await may.take()
-                    await self._send(frame_of(Kind.EVENT, number, event))
+                    await self._send(frame_of(WorkerFrameKind.EVENT, number, event))
         finally:
             del self._may[number]
-        return frame(Kind.END, number)
+        return frame(WorkerFrameKind.END, number)
 
     async def _send(self, data: bytes) -> None:
         """A frame is sent whole, whoever is cancelled meanwhile. Does nothing after the end."""

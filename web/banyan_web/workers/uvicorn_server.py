@@ -1,4 +1,4 @@
-"""uvicorn as a worker runs it: on a socket that it shares with the other workers, with the limits of held.py.
+"""uvicorn as a worker runs it: on a socket that it shares with the other workers, with the limits of local_blobs.py.
 
 The differences from uvicorn's own, and why:
 
@@ -30,10 +30,10 @@ from uvicorn.server import ServerState
 from wsproto.utilities import ProtocolError
 
 from banyan_node.server import http_protocol
-from banyan_node.server.http_connections import PATIENCE, STATE, Patience, Shown
+from banyan_node.server.http_connections import PATIENCE, STATE, Patience, TokenProof
 from banyan_node.server.http_protocol import HttpConversation
-from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
-from banyan_web.counting import SharedCounts
+from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
+from banyan_web.rate_limiter import SharedCounts
 
 # The connections of a worker and their limits, which are those of the embedded server (http_connections.py): uvicorn
 # has no deadline for heads, and none for answers that nobody reads.
@@ -48,12 +48,12 @@ LOOK_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class WorkerConnection:
     """A connection. head_since: since when the head of a request is waited for; None while one is answered. full_since:
     since when so much waits to be sent that the application is held up. size, size_since: the bytes that waited at the
     last look, and since when they are as many. gone: it was cut."""
 
-    shown: Shown = field(default_factory=Shown)
+    shown: TokenProof = field(default_factory=TokenProof)
     transport: asyncio.Transport | None = None
     head_since: float | None = None
     full_since: float | None = None
@@ -68,7 +68,7 @@ class Held:
             self.transport.abort()
 
 
-class HeldLines:
+class WorkerConnections:
     """All connections of a process. fewer: called when there is one less."""
 
     def __init__(
@@ -79,7 +79,7 @@ class HeldLines:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._most, self._patience, self._fewer, self.clock = most, patience, fewer, clock
-        self._held: dict[Held, None] = {}
+        self._held: dict[WorkerConnection, None] = {}
 
     def __len__(self) -> int:
         return len(self._held)
@@ -89,16 +89,16 @@ class HeldLines:
         """Whether one more may be accepted."""
         return not self._full or self._stranger is not None
 
-    def accepted(self) -> Held:
+    def accepted(self) -> WorkerConnection:
         """One more, in the place of a stranger if need be."""
         if self._full and (stranger := self._stranger) is not None:
             del self._held[stranger]
             stranger.cut()
-        held = Held(head_since=self.clock())
+        held = WorkerConnection(head_since=self.clock())
         self._held[held] = None
         return held
 
-    def remove(self, held: Held) -> None:
+    def remove(self, held: WorkerConnection) -> None:
         self._held.pop(held, None)
         self._fewer()
 
@@ -107,7 +107,7 @@ class HeldLines:
         return len(self._held) >= self._most
 
     @property
-    def _stranger(self) -> Held | None:
+    def _stranger(self) -> WorkerConnection | None:
         return next((held for held in self._held if not held.shown.let_in), None)
 
     async def watch(self) -> None:
@@ -178,7 +178,7 @@ class DoorServer(uvicorn.Server):
             timeout_graceful_shutdown=math.ceil(grace_seconds),
         )
         super().__init__(config)
-        self.lines = HeldLines(most, patience, self._fewer)
+        self.lines = WorkerConnections(most, patience, self._fewer)
         self._share, self._takes_until = share, 0.0
         self._note_load()
         self.accepting = asyncio.Event()
@@ -269,7 +269,7 @@ class DoorServer(uvicorn.Server):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, line: socket.socket, held: Held) -> None:
+    async def _begin(self, line: socket.socket, held: WorkerConnection) -> None:
         line.setblocking(False)
         state = {_LINES: self.lines, _HELD: held}
         try:

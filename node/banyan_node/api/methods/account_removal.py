@@ -10,18 +10,18 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_crdt.ops import Close
 from banyan_crdt.state import erasure_dep, wish_of
-from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, WriterHex, did, writer_hex
 from banyan_node.api.methods import keys
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, WriterHex, did, writer_hex
 from banyan_node.context import Context
 from banyan_node.home.keystore import ROOT_SLOT
-from banyan_node.hosting import erasing, hosted, interest
+from banyan_node.hosting import erasure, hosted, interest
 from banyan_node.operator_errors import CallError
 from banyan_storage.due import Work
 from banyan_storage.local_tables import DROPPED, ERASURES, Erasure, Word
 from banyan_storage.reader import StoreReader
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class EraseRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -31,7 +31,7 @@ class EraseRequest(Request, frozen=True, forbid_unknown_fields=True):
     account: AccountRef
     confirm: str
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
-    days: Annotated[int, Meta(ge=0, le=erasing.MOST_DAYS)] = 0
+    days: Annotated[int, Meta(ge=0, le=erasure.MOST_DAYS)] = 0
 
 
 class ErasureOf(Request, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +76,7 @@ def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     and the term. Once it has begun, a call changes nothing and answers how far it is."""
     account = hosted.account_of(ctx, ask.account)
     home, known = hosted.hosted(ctx, account), ERASURES.get(ctx.store, account)
-    if known is not None and erasing.is_begun(ctx.store, account, hosted.control_of(ctx, account)):
+    if known is not None and erasure.is_begun(ctx.store, account, hosted.control_of(ctx, account)):
         hosted.end(ctx, account)
         return _receipt(ctx.store, account, known)
     if home is None:
@@ -90,11 +90,11 @@ def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     wish = wish_of(control)
     entry = None if wish is None else wish.entry
     try:
-        entry = _close(ctx, account, erasure_dep(erasing.begins(ask.days, now_ms)), now)
+        entry = _close(ctx, account, erasure_dep(erasure.begins(ask.days, now_ms)), now)
     except (CallError, Refused):
         if not control.closed:
             raise
-    return _receipt(ctx.store, account, erasing.plan(ctx, account, ask.reason, ask.days, now_ms, entry))
+    return _receipt(ctx.store, account, erasure.plan(ctx, account, ask.reason, ask.days, now_ms, entry))
 
 
 def _close(ctx: Context, account: AccountId, wish: EntryId | None, now: float) -> EntryId:
@@ -117,7 +117,7 @@ def take_back(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
         raise CallError("refused", "It is erased here already.", 409)
     if known.entry:
         _close(ctx, account, None, now)
-    erasing.take_back(ctx, account)
+    erasure.take_back(ctx, account)
     return _receipt(ctx.store, account, known)
 
 
@@ -131,12 +131,12 @@ def obey(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
     if known.word == "shown":
         now_ms = ctx.replica.wall_ms(now)
         ctx.store.set_due(Work.ERASE_ACCOUNT, account, now_ms)  # it is looked again, and waits
-        known = erasing.put(ctx, account, structs.replace(known, obeyed=True), now_ms)
+        known = erasure.put(ctx, account, structs.replace(known, obeyed=True), now_ms)
     return _receipt(ctx.store, account, known)
 
 
 @METHODS.read("store.erasures", slow=True)
-def listing(at: CommitView, ask: Nothing) -> Erasures:
+def listing(at: CommitView, ask: EmptyRequest) -> Erasures:
     """The accounts that are to be erased or were: asked for here, or by the account itself, wherever it is hosted."""
     return Erasures([_receipt(at.store, account, one) for account, one in ERASURES.rows(at.store)])
 
@@ -158,7 +158,7 @@ def _known(at: Context | CommitView, ask: ErasureOf) -> tuple[AccountId, Erasure
 def _receipt(reader: StoreReader, account: AccountId, made: Erasure) -> ErasureReceipt:
     peers = [
         PeerAnswer(one.peer, one.word, one.until_ms, one.at_ms, None if one.by is None else writer_hex(one.by))
-        for one in erasing.answers(reader, account)
+        for one in erasure.answers(reader, account)
     ]
     return ErasureReceipt(did(account), made.reason, made.at_ms, made.until_ms, made.erased_ms, made.word, peers)
 
@@ -226,6 +226,6 @@ def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer
 
 
 @METHODS.read("store.dropped", slow=True)
-def listed(at: CommitView, ask: Nothing) -> DroppedAccounts:
+def listed(at: CommitView, ask: EmptyRequest) -> DroppedAccounts:
     """The accounts that were dropped from this node."""
     return DroppedAccounts([did(account) for account in DROPPED.keys(at.store)])

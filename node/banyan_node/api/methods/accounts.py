@@ -10,11 +10,10 @@ from msgspec import Meta
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import account_to_text, is_checkpoint
-from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
+from banyan_crdt.ops import Close, Cut, Grant, KeptTip, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
-from banyan_node.api.declare import CommitView, Declared, Looking, Request, Response
-from banyan_node.api.methods.reading import name_of
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, NodeView, Request, Response
+from banyan_node.api.json_types import (
     Did,
     EntryHex,
     KeyDigestHex,
@@ -26,17 +25,18 @@ from banyan_node.api.texts import (
     key_digest_hex,
     writer_hex,
 )
+from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
-from banyan_node.harmless import plain
 from banyan_node.home.keystore import RECOVERY_SLOT
 from banyan_node.home.recovery import slot_of
-from banyan_node.hosting import cutting, hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting import cuts, hosted
+from banyan_node.hosting.entry_writer import append
 from banyan_node.operator_errors import CallError
-from banyan_replica.intake.own import own_tips
+from banyan_node.terminal_escape import plain
+from banyan_replica.intake.own_tips import own_tips
 from banyan_schema.social import set_profile
 
-METHODS = Declared()
+METHODS = MethodTable()
 PAGE_MOST = 10_000
 
 
@@ -60,7 +60,7 @@ class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
     account: Own = None
 
 
-class Created(Response, frozen=True):
+class CreateResult(Response, frozen=True):
     """created: false if an account was already hosted under that name."""
 
     account: Did
@@ -77,7 +77,7 @@ class HostedRow(Response, frozen=True):
     own: bool
 
 
-class Listed(Response, frozen=True):
+class HostedRows(Response, frozen=True):
     """In the order of opening. count: on all pages. after: null on the last page."""
 
     accounts: list[HostedRow]
@@ -185,7 +185,7 @@ class AccountShown(Response, frozen=True):
 
 
 @METHODS.write("account.create", "refused", audited=True)
-def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
+def create(ctx: Context, ask: CreateRequest, now: float) -> CreateResult:
     """Opens an account: with `hosted` a user's, and then the call may be repeated; without it this node's own, once."""
     if ask.hosted and not ask.name.strip():
         raise CallError("bad_request", "The name is empty; give the account a name.")
@@ -208,7 +208,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
             )
         if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
             raise CallError("refused", f"'{ask.name}' exists with another recovery key; nothing was changed.", 409)
-        return Created(did(existing), found.name, False)
+        return CreateResult(did(existing), found.name, False)
     if recovery is not None and hosted.was_of_erased(ctx.store, recovery):
         says = "An account that was erased here had this recovery key, and somebody may have its words: give a new one."
         raise CallError("refused", says, 409)
@@ -216,11 +216,11 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
     ctx.replica.writes.publish_control(made.account, now)
     if ask.name:
         append(ctx, made.account, [set_profile(hosted.salt_of(ctx, made.account), "name", ask.name)], now)
-    return Created(did(made.account), ask.name, True)
+    return CreateResult(did(made.account), ask.name, True)
 
 
 @METHODS.read("account.list", slow=True)
-def listing(at: CommitView, ask: ListRequest) -> Listed:
+def listing(at: CommitView, ask: ListRequest) -> HostedRows:
     """The accounts whose keys this node holds."""
     mine, q = hosted.me(at), at.queries()
     after = None if ask.after is None else hosted.account_of(at, ask.after)
@@ -228,16 +228,16 @@ def listing(at: CommitView, ask: ListRequest) -> Listed:
     shown = page[: ask.limit]
     rows = [HostedRow(did(h.account), h.name or name_of(q, h.account), True, h.account == mine) for h in shown]
     more = len(page) > ask.limit and rows
-    return Listed(rows, hosted.count(at), rows[-1].account if more else None)
+    return HostedRows(rows, hosted.count(at), rows[-1].account if more else None)
 
 
 @METHODS.look("account.show", "not_found", "refused")
-def show(at: Looking, ask: ShowRequest) -> AccountShown:
+def show(at: NodeView, ask: ShowRequest) -> AccountShown:
     """Shows an account's control log: its keys, its writers, and revoked rights."""
     account = hosted.account_of(at, ask.account)
     c = hosted.control_at(at, account)
     if 0 < ask.undo < len(c.path):
-        c = resolve_control(cutting.path_below(at.store, account, c, ask.undo))
+        c = resolve_control(cuts.path_below(at.store, account, c, ask.undo))
     home = hosted.hosted(at, account)
     checkpoints = list(at.store.checkpoints(account))
     pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
@@ -278,7 +278,7 @@ def _grant(g: Grant) -> GrantRow:
     )
 
 
-def kept_rows(kept: Iterable[Kept]) -> list[KeptRow]:
+def kept_rows(kept: Iterable[KeptTip]) -> list[KeptRow]:
     return [KeptRow(k.log, k.seq + 1) for k in kept]
 
 
@@ -310,7 +310,7 @@ def _sentence(op: Op) -> str:
     return {"Init": "opens the account", "Drop": "drops a log", "Host": "names the hosting platform"}[type(op).__name__]
 
 
-def _key(at: Looking, home: hosted.Hosted | None, c: Control, slot: int) -> KeyRow:
+def _key(at: NodeView, home: hosted.LocalAccount | None, c: Control, slot: int) -> KeyRow:
     s = c.keys[slot]
     found = None if home is None else hosted.key_here(at.here, home, slot, s.current)
     generation = rotations(c, slot) if found is None else found[1]

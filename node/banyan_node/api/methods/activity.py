@@ -12,8 +12,8 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import CellKey, LogId, WriterKey
 from banyan_crdt.ops import Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import open_part
-from banyan_node.api.declare import Declared, Looking, Request, Response
-from banyan_node.api.texts import (
+from banyan_node.api.declare import MethodTable, NodeView, Request, Response
+from banyan_node.api.json_types import (
     EntryHex,
     KeyRef,
     Milliseconds,
@@ -26,13 +26,13 @@ from banyan_node.api.texts import (
 )
 from banyan_node.hosting import hosted
 from banyan_reading.answers import PostView
-from banyan_replica.intake.own import own_tips
+from banyan_replica.intake.own_tips import own_tips
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target
-from banyan_storage.arrived import arrival_of
+from banyan_storage.arrivals import arrival_of
 from banyan_storage.reader import StoreReader
 
-METHODS = Declared()
+METHODS = MethodTable()
 LATE_MS = 3_600_000
 """An entry that came after one that is dated so much later may be dated back."""
 NAMED = 20
@@ -81,7 +81,7 @@ class PostLine(Response, frozen=True):
     text: str
 
 
-class Changes(Response, frozen=True):
+class PostChanges(Response, frozen=True):
     """Posts that are shown again, and posts that are shown no more: how many, and some of them."""
 
     back: int
@@ -91,7 +91,7 @@ class Changes(Response, frozen=True):
 
 
 @METHODS.look("account.activity", "not_found")
-def activity(at: Looking, ask: ActivityRequest) -> Activities:
+def activity(at: NodeView, ask: ActivityRequest) -> Activities:
     """What the writers of an account wrote lately, also what does not count, with marks where a thief may have been."""
     account = hosted.account_of(at, ask.account)
     hosted.control_at(at, account)
@@ -112,7 +112,7 @@ def _newest(store: StoreReader, log: LogId, limit: int) -> list[tuple[Entry, boo
     return [*((entry, True) for entry in chain), *((entry, False) for entry in beside)]
 
 
-def _row(at: Looking, entry: Entry, counts: bool) -> Activity:
+def _row(at: NodeView, entry: Entry, counts: bool) -> Activity:
     log, n = entry.log_id, at.store.number_of(entry.id)
     came = None if n is None else arrival_of(at.store.txn, n)
     does, target, text = _about(at.store, entry)
@@ -176,10 +176,10 @@ def _text(store: StoreReader, entry: Entry, at: int, op: Put) -> str | None:
     return said.text if isinstance(said, Post) else None
 
 
-def changes_of(before: Mapping[CellKey, PostView], after: Mapping[CellKey, PostView]) -> Changes:
+def changes_of(before: Mapping[CellKey, PostView], after: Mapping[CellKey, PostView]) -> PostChanges:
     """Between the posts that were shown and those that are."""
     back, gone = _only(after, before), _only(before, after)
-    return Changes(len(back), len(gone), _lines(back[:NAMED]), _lines(gone[:NAMED]))
+    return PostChanges(len(back), len(gone), _lines(back[:NAMED]), _lines(gone[:NAMED]))
 
 
 def _only(here: Mapping[CellKey, PostView], there: Mapping[CellKey, PostView]) -> list[PostView]:

@@ -19,15 +19,15 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId
 from banyan_node import idempotency
 from banyan_node.api import decode
-from banyan_node.api.declare import Declared, Method, Request, Response
+from banyan_node.api.declare import Method, MethodTable, Request, Response
 from banyan_node.api.errors import refusal
-from banyan_node.api.methods import accounts, polls, profiles, relations, social
-from banyan_node.api.texts import target_of
+from banyan_node.api.json_types import target_of
+from banyan_node.api.methods import accounts, polls, post_writes, profiles, relations
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 1_000
 """The most operations of one call: all other writers wait for them."""
 PUSHED = 64
@@ -39,7 +39,7 @@ LATER = frozenset({"post", "reply", "quote", "edit", "delete", "react", "repost"
 and `uri` or `account`."""
 DOES: dict[str, Method] = {
     method.name: method
-    for module in (accounts, polls, profiles, relations, social)
+    for module in (accounts, polls, profiles, relations, post_writes)
     for method in module.METHODS
     if method.name in LATER | {"pin", "mute", "vote", "profile.set", "account.create"}
 }

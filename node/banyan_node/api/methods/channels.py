@@ -9,10 +9,8 @@ from msgspec import Meta
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import Named, name_of, reader_of, visibility_of
-from banyan_node.api.methods.social import Undo, add_or_undo
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     BlobHex,
     ChannelRef,
     EntryHex,
@@ -29,21 +27,16 @@ from banyan_node.api.texts import (
     series_place,
     uri,
 )
+from banyan_node.api.methods.post_rows import AccountName, name_of, reader_of, visibility_of
+from banyan_node.api.methods.post_writes import Undo, add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import not_shown
-from banyan_node.hosting.writing import append
-from banyan_node.media.held import whole
+from banyan_node.media.local_blobs import whole
 from banyan_node.operator_errors import CallError
+from banyan_reading.channels import channel_of, channels_of, episode_count, subscribed, subscriber_count, subscriptions
 from banyan_reading.queries import Queries
-from banyan_reading.series import (
-    channel_of,
-    channels_of,
-    episode_count,
-    subscribed,
-    subscriber_count,
-    subscriptions,
-)
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import (
@@ -57,7 +50,7 @@ from banyan_schema.social.channel import (
 )
 from banyan_storage.blobs import BlobStore
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 200
 """The most rows of a page."""
 Limit = Annotated[int, Meta(ge=1, le=MOST)]
@@ -116,7 +109,7 @@ class ChannelRow(Response, frozen=True):
     whether this node has the bytes."""
 
     uri: PostUri
-    account: Named
+    account: AccountName
     title: str
     description: str
     kind: ChannelKind
@@ -164,7 +157,7 @@ def channel_row(q: Queries, blobs: BlobStore, reader: AccountId | None, target: 
     picture = None if said.picture is None else blobs.find(BlobRoot(said.picture))
     return ChannelRow(
         uri=uri(target),
-        account=Named(did(target.account), name_of(q, target.account)),
+        account=AccountName(did(target.account), name_of(q, target.account)),
         title=said.title,
         description=said.description,
         kind=said.kind,

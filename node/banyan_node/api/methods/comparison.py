@@ -8,18 +8,18 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta
 
 from banyan_crdt.ids import EntryId, Head, LogId, is_checkpoint, is_control
-from banyan_node.api.declare import CommitView, Declared, Looking, Nothing, Request, Response
-from banyan_node.api.methods.reading import name_of
-from banyan_node.api.texts import Did, DigestHex, WriterHex, did, digest_hex, writer_hex
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, NodeView, Request, Response
+from banyan_node.api.json_types import Did, DigestHex, WriterHex, did, digest_hex, writer_hex
+from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.links import completeness
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.intake import NotTaken
 from banyan_replica.peers.statements import read_withheld
-from banyan_replica.view import LinkView, ReplicaView
+from banyan_replica.status import LinkView, ReplicaView
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class DigestRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +96,7 @@ def graph_stats(at: CommitView, ask: GraphFiguresRequest) -> GraphFigures:
 
 
 @METHODS.look("graph.size")
-def graph_size(at: Looking, ask: Nothing) -> GraphSize:
+def graph_size(at: NodeView, ask: EmptyRequest) -> GraphSize:
     """A few numbers that cost nothing, for pages that everybody may ask for."""
     linked = sum(link.greeted for link in at.seen.links)
     return GraphSize(hosted.count(at), at.store.counts().accounts, at.queries().post_count(None), linked)
@@ -118,7 +118,7 @@ class Difference(Response, frozen=True):
     sentence: str
 
 
-class Facts(NamedTuple):
+class PeerFacts(NamedTuple):
     """What the replica's thread knows of a peer: its claims about logs that differ, those that were refused among them,
     why items of it were not accepted yet, and the last reasons for missing content."""
 
@@ -143,15 +143,15 @@ def compare_with(ctx: Context, peer: str, now: float) -> str:
     return link.peer
 
 
-def facts(ctx: Context, peer: str, now: float) -> Facts:
+def facts(ctx: Context, peer: str, now: float) -> PeerFacts:
     """Collects the facts. Quick; runs on the replica's thread. Other threads interpret them."""
     view = ctx.replica.status.view(now)
     link = link_of(view, peer)
     notes = {log: note for (who, log), note in view.notes.items() if who == link.peer}
-    return Facts(link.differences, notes, ctx.replica.peers.withheld())
+    return PeerFacts(link.differences, notes, ctx.replica.peers.withheld())
 
 
-def differences(at: Looking, known: Facts) -> list[Difference]:
+def differences(at: NodeView, known: PeerFacts) -> list[Difference]:
     q = at.queries()
     rows: list[Difference] = []
 
@@ -190,7 +190,7 @@ _NOTED = {
 }
 
 
-def _why(at: Looking, known: Facts, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
+def _why(at: NodeView, known: PeerFacts, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
     """A word and a sentence for one difference."""
     rights, note = at.store.grants(log.account), known.notes.get(log)
     if mine.flag or theirs.flag:

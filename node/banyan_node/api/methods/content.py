@@ -17,22 +17,22 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_crdt.ops import Put, decode_body, part_of
 from banyan_crdt.state import counted_entries
-from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
-from banyan_node.api.events import JudgedPost
-from banyan_node.api.methods.reading import name_of
-from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.event_stream import JudgedPost
+from banyan_node.api.json_types import Milliseconds, PostRef, PostUri, target_of, uri
+from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.hosting import stated
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
+from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, sign_withheld
-from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LABELLED, ORDERS_HAVE_TERMS, RELEASED_CONTENT, WITHHELD, Order
 
-METHODS = Declared()
+METHODS = MethodTable()
 DAY_MS = 86_400_000
 AT_ONCE = 100
 """Orders that one step ends."""
@@ -81,7 +81,7 @@ class WithheldPosts(Response, frozen=True):
     posts: list[WithheldRow]
 
 
-class Released(Response, frozen=True):
+class ReleaseResult(Response, frozen=True):
     """released: how many writes of the post are given out again. kept: of how many a copy was kept; the others are
     requested from peers."""
 
@@ -200,7 +200,7 @@ def given_to_peers(ctx: Context, target: Target) -> bool:
 
 
 @METHODS.write("content.release", "not_found", audited=True)
-def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
+def release(ctx: Context, ask: ReleaseRequest, now: float) -> ReleaseResult:
     """Ends a withholding: the content is here again from the copy that was kept; without one it is requested from
     peers. Listeners hear of the post (`judged`) when content of it is here."""
     target = target_of(ask.uri)
@@ -219,7 +219,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     if len(lacking) < len(wanted):
         note_returned(ctx, target)
         tell_judged(ctx, [target])
-    return Released(uri(target), len(wanted), len(back))
+    return ReleaseResult(uri(target), len(wanted), len(back))
 
 
 def end_terms(ctx: Context, now: float) -> bool:
@@ -243,7 +243,7 @@ def end_terms(ctx: Context, now: float) -> bool:
 
 
 @METHODS.read("content.withheld", slow=True)
-def listing(at: CommitView, ask: Nothing) -> WithheldPosts:
+def listing(at: CommitView, ask: EmptyRequest) -> WithheldPosts:
     """Lists the posts that this node withholds."""
     q = at.queries()
     return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in WITHHELD.rows(at.store)])

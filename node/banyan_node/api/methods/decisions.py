@@ -13,7 +13,8 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
-from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.api.methods.content import (
     ReleaseRequest,
     WithholdRequest,
@@ -23,8 +24,7 @@ from banyan_node.api.methods.content import (
     tell_judged,
     withhold,
 )
-from banyan_node.api.methods.reading import Named, name_of
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.methods.post_rows import AccountName, name_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.moderation import decisions, reports
@@ -34,9 +34,9 @@ from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_storage import local_tables as local
 from banyan_storage.acts import ActKind
-from banyan_storage.views import touched
+from banyan_storage.views import invalidation
 
-METHODS = Declared()
+METHODS = MethodTable()
 PAGE = 100
 _ACT: dict[Kind, ActKind] = {
     "label": "labelled",
@@ -98,7 +98,7 @@ class Undone(Response, frozen=True):
     """by: the moderator; null: the operator."""
 
     at_ms: Milliseconds
-    by: Named | None
+    by: AccountName | None
     why: str
 
 
@@ -107,9 +107,9 @@ class DecisionRow(Response, frozen=True):
 
     id: Number
     at_ms: Milliseconds
-    by: Named | None
+    by: AccountName | None
     verdict: local.Verdict
-    account: Named
+    account: AccountName
     posts: list[PostUri]
     report: Number | None
     why: str
@@ -156,7 +156,7 @@ def decision_row(q: Queries, one: local.DecisionNote) -> DecisionRow:
         one.at_ms,
         _named(q, one.by),
         one.verdict,
-        Named(did(account_from_text(one.account)), name_of(q, account_from_text(one.account))),
+        AccountName(did(account_from_text(one.account)), name_of(q, account_from_text(one.account))),
         [uri(target_of(post)) for post in one.posts],
         one.report,
         one.why,
@@ -177,8 +177,8 @@ def about_me(one: local.DecisionNote) -> DecisionAboutMe:
     return DecisionAboutMe(one.id, one.at_ms, one.verdict, posts, *said, undone)
 
 
-def _named(q: Queries, by: str | None) -> Named | None:
-    return None if by is None else Named(did(account_from_text(by)), name_of(q, account_from_text(by)))
+def _named(q: Queries, by: str | None) -> AccountName | None:
+    return None if by is None else AccountName(did(account_from_text(by)), name_of(q, account_from_text(by)))
 
 
 @METHODS.write("decision.add", "not_found", "refused", audited=True)
@@ -212,7 +212,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
         undone=None,
     )
     _apply(ctx, made, account, posts, now)
-    touched.note_all(ctx.engine.write())  # what readers keep was made of rows, not of decisions
+    invalidation.note_all(ctx.engine.write())  # what readers keep was made of rows, not of decisions
     decisions.put(ctx.store, made)
     if report is not None:
         reports.put(ctx.store, structs.replace(report, closed_ms=at_ms, decisions=[*report.decisions, made.id]))
@@ -293,12 +293,12 @@ def _tell(
 ) -> None:
     """Tells the author what was done, and those who reported what came of it, if they are hosted here."""
     if made.verdict not in ("nothing", "pass_on") and hosted.is_hosted(ctx.store, account):
-        decisions.tell(ctx.store, account, local.ToldNote("decision", made.id, at_ms))
+        decisions.tell(ctx.store, account, local.ModerationNotice("decision", made.id, at_ms))
     if report is None:
         return
     for who in report.reporters:
         if hosted.is_hosted(ctx.store, account_from_text(who)):
-            decisions.tell(ctx.store, account_from_text(who), local.ToldNote("outcome", report.id, at_ms))
+            decisions.tell(ctx.store, account_from_text(who), local.ModerationNotice("outcome", report.id, at_ms))
 
 
 @METHODS.write("decision.undo", "not_found", "refused", audited=True)
@@ -313,8 +313,8 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     account = account_from_text(made.account)
     by = _moderator(ctx, ask.by, account)
     _take_back(ctx, made, account, now)
-    touched.note_all(ctx.engine.write())
-    made = structs.replace(made, undone=local.TakenBack(at_ms, by, ask.why.strip()))
+    invalidation.note_all(ctx.engine.write())
+    made = structs.replace(made, undone=local.Withdrawal(at_ms, by, ask.why.strip()))
     decisions.put(ctx.store, made)
     report = None if made.report is None else reports.find(ctx.store, made.report)
     if report is not None:
@@ -382,7 +382,7 @@ class StandingRequest(Request, frozen=True, forbid_unknown_fields=True):
     account: AccountRef
 
 
-class AccountStanding(Response, frozen=True):
+class ModerationStatus(Response, frozen=True):
     """limited, suspended: the decision because of which it is; null: it is not. moderator: whether it is one."""
 
     account: Did
@@ -392,9 +392,9 @@ class AccountStanding(Response, frozen=True):
     moderator: bool
 
 
-def standing_of(at: CommitView, account: AccountId) -> AccountStanding:
+def standing_of(at: CommitView, account: AccountId) -> ModerationStatus:
     limited, suspended = (kind.get(at.store, account) for kind in (local.LIMITED, local.SUSPENDED))
-    return AccountStanding(
+    return ModerationStatus(
         did(account),
         hosted.is_hosted(at.store, account),
         None if limited is None else limited.decision,
@@ -404,6 +404,6 @@ def standing_of(at: CommitView, account: AccountId) -> AccountStanding:
 
 
 @METHODS.read("account.standing", "refused")
-def show_standing(at: CommitView, ask: StandingRequest) -> AccountStanding:
+def show_standing(at: CommitView, ask: StandingRequest) -> ModerationStatus:
     """What holds of an account at this node because moderators decided it."""
     return standing_of(at, hosted.account_of(at, ask.account))

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from banyan_crdt.ids import CellKey
-from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
-from banyan_node.api.methods.private import OneReader, opened
-from banyan_node.api.methods.reading import MediaShownRow, now_ms, shown_media
-from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
-from banyan_node.api.policy_rows import Policy
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.json_types import (
     Did,
     KeyHex,
     Milliseconds,
@@ -24,17 +20,21 @@ from banyan_node.api.texts import (
     key_of,
     uri,
 )
+from banyan_node.api.methods.post_rows import MediaShownRow, now_ms, shown_media
+from banyan_node.api.methods.post_writes import PostRequest, PostResult, answered, held, post_of
+from banyan_node.api.methods.private import OneReader, opened
+from banyan_node.api.policy_rows import InteractionPolicyRow
 from banyan_node.context import Context
 from banyan_node.hosting import drafts as kept
-from banyan_node.hosting import hosted, private
-from banyan_node.hosting.writing import append_each
-from banyan_node.links.grounds import wrong_by_platforms
+from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append_each
+from banyan_node.links.peer_independence import wrong_by_platforms
 from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
-from banyan_schema.privately import MAX_DRAFT, Draft
+from banyan_schema.private_kinds import MAX_DRAFT, PrivateDraft
 from banyan_schema.social import Audience, encode_post
 
-METHODS = Declared()
+METHODS = MethodTable()
 LONGEST_MS = 366 * 24 * 3_600_000
 
 
@@ -81,7 +81,7 @@ class DraftRow(Response, frozen=True):
     reply: PostUri | None
     quote: PostUri | None
     audience: Audience
-    policy: Policy
+    policy: InteractionPolicyRow
     due: Milliseconds | None
     media: list[MediaShownRow]
     poll: DraftPoll | None
@@ -116,8 +116,8 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     content = encode_post(post_of(ctx, ask, now, reply, quote, _media_in(before)))
     if len(content) > MAX_DRAFT:
         raise CallError("bad_request", f"The draft has {len(content):,} bytes; {MAX_DRAFT:,} is the most: shorten it.")
-    draft = Draft(name, content, ask.due)
-    append_each(ctx, account, private.entries(private.drafts(ctx, account, [draft], now)), now)
+    draft = PrivateDraft(name, content, ask.due)
+    append_each(ctx, account, sealed_writer.entries(sealed_writer.drafts(ctx, account, [draft], now)), now)
     if before is not None:
         kept.let_go(ctx, account, before)
     kept.plan(ctx, account, draft, now_ms)
@@ -134,7 +134,7 @@ def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
     if before is None:
         raise CallError("not_found", f"There is no draft {ask.id}.", 404)
     draft = before._replace(due_ms=ask.due)
-    append_each(ctx, account, private.entries(private.drafts(ctx, account, [draft], now)), now)
+    append_each(ctx, account, sealed_writer.entries(sealed_writer.drafts(ctx, account, [draft], now)), now)
     kept.plan(ctx, account, draft, now_ms)
     return DraftKept(key_hex(CellKey(draft.id)))
 
@@ -143,7 +143,7 @@ def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
 def drafts(at: CommitView, ask: OneReader) -> Drafts:
     """The posts of an account that are not published yet."""
     account, q, rows = hosted.account_of(at, ask.by), at.queries(), list[DraftRow]()
-    for draft in opened(at, account).all(Draft):
+    for draft in opened(at, account).all(PrivateDraft):
         said = kept.post_in(draft)
         if said is not None:
             reply = None if said.reply is None else uri(said.reply.parent)
@@ -156,7 +156,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 reply,
                 quote,
                 said.audience,
-                Policy(*said.policy),
+                InteractionPolicyRow(*said.policy),
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
                 None if said.poll is None else DraftPoll([*said.poll.options], said.poll.closes_ms, said.poll.choices),
@@ -170,29 +170,29 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
 
 
 @METHODS.write("draft.publish", "not_found", "refused")
-def publish(ctx: Context, ask: OneDraft, now: float) -> Posted:
+def publish(ctx: Context, ask: OneDraft, now: float) -> PostResult:
     """Publishes a draft now."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     target, entry = kept.publish(ctx, account, draft, now)
-    return Posted(uri(target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
+    return PostResult(uri(target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 @METHODS.write("draft.drop", "not_found", "refused")
 def drop(ctx: Context, ask: OneDraft, now: float) -> NoResult:
     """Drops a draft; it is not published."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
-    append_each(ctx, account, private.entries(private.taking_back(ctx, account, [draft])), now)
+    append_each(ctx, account, sealed_writer.entries(sealed_writer.taking_back(ctx, account, [draft])), now)
     kept.let_go(ctx, account, draft)
     return NoResult()
 
 
-def _media_in(draft: Draft | None) -> dict[str, Media]:
+def _media_in(draft: PrivateDraft | None) -> dict[str, Media]:
     """The items of media of a draft, by their blob."""
     said = None if draft is None else kept.post_in(draft)
     return {} if said is None else {item.blob.hex(): item for item in said.media}
 
 
-def _draft(ctx: Context, ask: OneDraft) -> Draft:
+def _draft(ctx: Context, ask: OneDraft) -> PrivateDraft:
     found = kept.draft_of(ctx, hosted.account_of(ctx, ask.by), key_of(ask.id))
     if found is None:
         raise CallError("not_found", f"There is no draft {ask.id}.", 404)

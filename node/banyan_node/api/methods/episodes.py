@@ -10,11 +10,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.channels import After, Limit, held, own, titled
-from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, reader_of, visibility_of
-from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     ChannelRef,
     EntryHex,
     EpisodeRef,
@@ -32,13 +29,15 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
+from banyan_node.api.methods.channels import After, Limit, held, own, titled
+from banyan_node.api.methods.post_rows import LOOKED, PostRow, PostRows, reader_of, visibility_of
+from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import Visibility, not_shown, why_gone
-from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
-from banyan_reading.queries import Queries
-from banyan_reading.series import (
+from banyan_reading.channels import (
     FEED_BYTES,
     NEWEST_BYTES,
     ORDER_BYTES,
@@ -50,11 +49,12 @@ from banyan_reading.series import (
     newest_of,
     subscriptions,
 )
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode, drop_episode, write_episode
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST_NUMBER = 1_000_000
 """The greatest season and number that are written here."""
 Counted = Annotated[int, Meta(ge=0, le=MOST_NUMBER)]
@@ -63,7 +63,7 @@ GoneWord = Literal["deleted", "withheld", "unknown", "hidden"]
 it."""
 
 
-class ChapterAsked(Request, frozen=True, forbid_unknown_fields=True):
+class ChapterInput(Request, frozen=True, forbid_unknown_fields=True):
     """at_ms: from the beginning of the film."""
 
     at_ms: Milliseconds
@@ -83,7 +83,7 @@ class EpisodeSet(Request, frozen=True, forbid_unknown_fields=True):
     season: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
     number: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
     published: Milliseconds | None = None
-    chapters: Annotated[list[ChapterAsked], Meta(max_length=MAX_CHAPTERS)] | None = None
+    chapters: Annotated[list[ChapterInput], Meta(max_length=MAX_CHAPTERS)] | None = None
     by: Own = None
 
 
@@ -230,7 +230,7 @@ def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
     return _page(at, account, ask.limit, newest_of(q, shown, place))
 
 
-def _chapters(given: list[ChapterAsked]) -> tuple[Chapter, ...]:
+def _chapters(given: list[ChapterInput]) -> tuple[Chapter, ...]:
     found = [Chapter(one.at_ms, titled("chapter", one.title)) for one in given]
     if any(a.at_ms >= b.at_ms for a, b in pairwise(found)):
         raise CallError("bad_request", "Each chapter begins later than the one before it.")

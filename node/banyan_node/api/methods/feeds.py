@@ -11,12 +11,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.events import cursor_of
-from banyan_node.api.kept_rows import KeptRows
-from banyan_node.api.methods.notices import home_read
-from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, now_ms, reader_of, visibility_of
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.event_stream import cursor_of
+from banyan_node.api.json_types import (
     EventCursor,
     FeedCursor,
     Milliseconds,
@@ -29,21 +26,32 @@ from banyan_node.api.texts import (
     place_of,
     target_of,
 )
-from banyan_node.hosting import home, hosted
-from banyan_node.hosting.home import Lines, Rank
+from banyan_node.api.methods.notices import home_read
+from banyan_node.api.methods.post_rows import (
+    CURSOR_BYTES,
+    LOOKED,
+    AccountName,
+    PostRow,
+    now_ms,
+    reader_of,
+    visibility_of,
+)
+from banyan_node.api.row_cache import RowCache
+from banyan_node.hosting import home_timeline, hosted
+from banyan_node.hosting.home_timeline import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
-from banyan_reading.answers import Reposted
+from banyan_reading.answers import RepostView
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.responding import numbers_of, quoting, responses
-from banyan_reading.timelines import Line, by_time, cursor_ms
-from banyan_reading.visibility import Place, PlaceKind, in_langs
-from banyan_schema.privately import AccountList
+from banyan_reading.responses import numbers_of, quoting, responses
+from banyan_reading.timelines import TimelineRow, by_time, cursor_ms
+from banyan_reading.visibility import PlaceKind, ViewPlace, in_langs
+from banyan_schema.private_kinds import AccountList
 from banyan_schema.social import Target
 from banyan_schema.social.post import ANSWER, OPENING, tag_fold
 from banyan_storage.views.social.timeline import RECENT
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 1_000
 ASIDE = 1_000
 """Posts of everybody that are looked at for a page, where few are what was asked for."""
@@ -87,13 +95,13 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 20
 
 
-class Explained(Response, frozen=True):
+class Explanation(Response, frozen=True):
     """because: why the post is in this timeline: it is the reader's own, of one that the reader follows or listed, it
     was reposted by such (by: who), it is of the account asked for, or public. place_ms: the time that places it. order:
     why it stands where it stands. score: of that order."""
 
     because: Because
-    by: list[Named]
+    by: list[AccountName]
     place_ms: Milliseconds
     order: str
     score: int
@@ -107,7 +115,7 @@ class Feed(Response, frozen=True):
     posts: list[PostRow]
     before: FeedCursor | None
     after: FeedCursor | None
-    explained: list[Explained]
+    explained: list[Explanation]
     cursor: EventCursor
 
 
@@ -116,8 +124,8 @@ class _Shown:
 
     def __init__(self, view: PostView) -> None:
         self.view = view
-        self.reposted: list[Reposted] = []
-        self.placed = home.Placed(0, "")
+        self.reposted: list[RepostView] = []
+        self.placed = home_timeline.RankedPost(0, "")
 
     @property
     def place_ms(self) -> int:
@@ -138,7 +146,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     after = place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
         raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
-    further, rows = None, KeptRows(at, visibility)
+    further, rows = None, RowCache(at, visibility)
     with _lines(at, ask, visibility) as lines:
         if ask.rank == "newest":
             some = lines(place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
@@ -151,7 +159,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
             if after is not None:
                 page, further, before = page[::-1], before, None
             for one in page:
-                one.placed = home.newest(home.Candidate(one.place_ms))
+                one.placed = home_timeline.newest(home_timeline.HomeCandidate(one.place_ms))
         else:
             page, before = _ranked(at, ask, visibility, lines, rows), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
@@ -176,16 +184,16 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
         return
     if ask.in_list:
         members = visibility.members(ask.in_list)
-        merging = home.listed(q, at.kept, (visibility.reader, ask.in_list), members, reposts)
+        merging = home_timeline.listed(q, at.kept, (visibility.reader, ask.in_list), members, reposts)
     else:
-        merging = home.home(q, at.kept, visibility.reader or hosted.my_account(at), visibility, reposts)
+        merging = home_timeline.home(q, at.kept, visibility.reader or hosted.my_account(at), visibility, reposts)
     with merging as lines:
         yield lines
 
 
 def _of_some(
     q: Queries, accounts: list[AccountId], reposts: bool, before: bytes | None, after: bytes | None
-) -> Iterator[Line]:
+) -> Iterator[TimelineRow]:
     return q.lines(accounts, before, reposts, after)
 
 
@@ -198,7 +206,7 @@ def _accounts(at: CommitView, ask: FeedRequest) -> list[AccountId] | None:
     return None
 
 
-def _placed(at: CommitView, ask: FeedRequest) -> Callable[[Line], bool]:
+def _placed(at: CommitView, ask: FeedRequest) -> Callable[[TimelineRow], bool]:
     """Whether a line is of an account that is hosted where the request wants it."""
     if not (ask.local or ask.remote):
         return lambda line: True
@@ -209,23 +217,23 @@ def _placed(at: CommitView, ask: FeedRequest) -> Callable[[Line], bool]:
 def _visibility(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> Visibility:
     if not ask.in_list:
         kind: PlaceKind = "account" if ask.account else "public" if ask.all else "thread" if ask.quotes else "home"
-        return visibility_of(at, reader, Place(kind))
+        return visibility_of(at, reader, ViewPlace(kind))
     own = hosted.account_of(at, ask.by)
     held, name = at.private(own), key_of(ask.in_list)
     if held.get(AccountList(name, "")) is None:
         raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
-    return visibility_of(at, own, Place("list", ask.in_list)).with_list(at.queries(), name, ask.in_list)
+    return visibility_of(at, own, ViewPlace("list", ask.in_list)).with_list(at.queries(), name, ask.in_list)
 
 
 def _page(
-    rows: KeptRows,
+    rows: RowCache,
     ask: FeedRequest,
     shows: Callable[[PostView], bool],
-    lines: Iterable[Line],
+    lines: Iterable[TimelineRow],
     limit: int,
     looked: float,
     since_ms: int = 0,
-    takes: Callable[[Line], bool] = lambda line: True,
+    takes: Callable[[TimelineRow], bool] = lambda line: True,
 ) -> tuple[list[_Shown], FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
     page, last = dict[Target, _Shown](), b""
@@ -254,7 +262,7 @@ def _wanted(ask: FeedRequest, view: PostView) -> bool:
     return not ask.langs or in_langs(post.lang, ask.langs)
 
 
-def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lines, rows: KeptRows) -> list[_Shown]:
+def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lines, rows: RowCache) -> list[_Shown]:
     reader = visibility.reader
     if ask.account or ask.all or ask.quotes or reader is None:
         raise CallError("bad_request", f"The order {ask.rank} is of the home timeline, or of a list.")
@@ -267,12 +275,12 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
     known = numbers_of(q, [a for a in q.follows(reader) if visibility.sees(a)])
     for one in page:
         found = responses(q, one.view.target, known)
-        one.placed = home.ORDERS[ask.rank](home.Candidate(one.place_ms, *found))
+        one.placed = home_timeline.ORDERS[ask.rank](home_timeline.HomeCandidate(one.place_ms, *found))
     page.sort(key=lambda one: (one.placed.score, one.place_ms), reverse=True)
     return page[: ask.limit]
 
 
-def _explain(rows: KeptRows, ask: FeedRequest, reader: AccountId | None, one: _Shown) -> Explained:
+def _explain(rows: RowCache, ask: FeedRequest, reader: AccountId | None, one: _Shown) -> Explanation:
     author = one.view.target.account
     because: Because
     if one.reposted:
@@ -283,4 +291,6 @@ def _explain(rows: KeptRows, ask: FeedRequest, reader: AccountId | None, one: _S
         because, by = "listed", [author]
     else:
         because, by = "own" if author == reader else "followed", [author]
-    return Explained(because, [Named(did(a), rows.name(a)) for a in by], one.place_ms, one.placed.why, one.placed.score)
+    return Explanation(
+        because, [AccountName(did(a), rows.name(a)) for a in by], one.place_ms, one.placed.why, one.placed.score
+    )

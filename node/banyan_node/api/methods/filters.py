@@ -10,17 +10,17 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta
 
 from banyan_crdt.ids import CellKey
-from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.json_types import KeyHex, Milliseconds, Own, ThingRef, key_hex, key_of
+from banyan_node.api.methods.post_rows import now_ms
 from banyan_node.api.methods.private import OneReader, opened, say
-from banyan_node.api.methods.reading import now_ms
-from banyan_node.api.texts import KeyHex, Milliseconds, Own, ThingRef, key_hex, key_of
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
+from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.operator_errors import CallError
 from banyan_reading.visibility import FilterContext, lasts
-from banyan_schema.privately import Filter
+from banyan_schema.private_kinds import Filter
 
-METHODS = Declared()
+METHODS = MethodTable()
 TOGETHER = 100
 """The most filters that people see as one."""
 Does = Literal["hide", "warn"]
@@ -38,7 +38,7 @@ class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class Words(Request, frozen=True, forbid_unknown_fields=True):
+class FilterWords(Request, frozen=True, forbid_unknown_fields=True):
     """words: as in `filter.set`. id: of the filter that has them; left out, a new one is made. whole: whether they are
     whole words, or may be parts of words."""
 
@@ -53,7 +53,7 @@ class FiltersSet(Request, frozen=True, forbid_unknown_fields=True):
     are made."""
 
     title: Annotated[str, Meta(min_length=1)]
-    words: Annotated[list[Words], Meta(max_length=TOGETHER)]
+    words: Annotated[list[FilterWords], Meta(max_length=TOGETHER)]
     action: Does = "hide"
     until: Milliseconds | None = None
     contexts: Contexts | None = None
@@ -90,14 +90,14 @@ def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
     account = hosted.account_of(ctx, ask.by)
     words, before = _said(ask.words), None
     if ask.id is not None:
-        before = private.of(ctx, account).get(Filter(key_of(ask.id), "", "hide"))
+        before = sealed_writer.of(ctx, account).get(Filter(key_of(ask.id), "", "hide"))
         if before is None:
             raise CallError("not_found", f"There is no filter {ask.id}.", 404)
     if before is None:
         wanted = Filter(ctx.replica.author.random(16), words, ask.action, ask.until)
     else:
         wanted = before._replace(words=words, action=ask.action, until_ms=ask.until)
-    say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
+    say(ctx, account, sealed_writer.drafts(ctx, account, [wanted], now), now)
     return _row(wanted)
 
 
@@ -106,7 +106,7 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
     """Sets filters that people see as one, all or none."""
     account = hosted.account_of(ctx, ask.by)
     of = ctx.replica.author.random(16) if ask.of is None else bytes(key_of(ask.of))
-    held = {one.id: one for one in private.of(ctx, account).all(Filter) if (one.of or one.id) == of}
+    held = {one.id: one for one in sealed_writer.of(ctx, account).all(Filter) if (one.of or one.id) == of}
     if ask.of is not None and not held:
         raise CallError("not_found", f"There is no filter {ask.of}.", 404)
     if not ask.title.strip():
@@ -121,8 +121,8 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
         wanted[name] = Filter(name, _said(one.words), ask.action, ask.until, ask.title.strip(), of, where, matches)
     changed = [one for name, one in wanted.items() if held.get(name) != one]
     gone = [one for name, one in held.items() if name not in wanted]
-    drafts = private.drafts(ctx, account, changed, now) if changed else []
-    say(ctx, account, [*drafts, *private.taking_back(ctx, account, gone)], now)
+    drafts = sealed_writer.drafts(ctx, account, changed, now) if changed else []
+    say(ctx, account, [*drafts, *sealed_writer.taking_back(ctx, account, gone)], now)
     return Filters([*map(_row, wanted.values())])
 
 
@@ -130,7 +130,7 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
 def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
     """Deletes a filter."""
     account = hosted.account_of(ctx, ask.by)
-    drafts = private.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
+    drafts = sealed_writer.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
     if not drafts:
         raise CallError("not_found", f"There is no filter {ask.id}.", 404)
     return say(ctx, account, drafts, now)

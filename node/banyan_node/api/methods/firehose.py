@@ -18,10 +18,10 @@ from msgspec import Meta
 from banyan_crdt.errors import Malformed
 from banyan_crdt.frontier import PREFIX, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, LogId
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.firehose import ArrivalPlace, EventsOf, FirehoseEvent, cursor_text, store_name
-from banyan_node.api.seen import FAR, Seen, remembered, told_until
-from banyan_node.api.texts import AccountRef, FirehoseCursor
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.firehose import ArrivalPlace, EventMaker, FirehoseEvent, cursor_text, store_name
+from banyan_node.api.json_types import AccountRef, FirehoseCursor
+from banyan_node.api.seen_cursor import FAR, SeenFrontier, remembered, told_until
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity
@@ -30,9 +30,9 @@ from banyan_schema.registry import SOCIAL
 from banyan_storage import acts
 from banyan_storage.acts import Act
 from banyan_storage.engine import ReadTxn
-from banyan_storage.reader import Arrival, StoreReader
+from banyan_storage.reader import ArrivedEntry, StoreReader
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST, LOOKED = 1_000, 4_096
 """Events of a page, and arrivals that are looked at for one."""
 STEP = 256
@@ -114,15 +114,15 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     An entry that does not count when it is read is left out unless `uncounted` is given. Whether it counts can change
     later only together with an event of kind `account`, or by a fork; then read the account anew."""
     store, reader = store_name(at.store), at.store
-    wanted = Wanted(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
+    wanted = FirehoseFilters(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
     last = reader.last_arrival
     end = cursor_text(store, last, 0, acts.last(reader.txn))
     if ask.since is None:
         return FirehosePage([], end, False, end)
     place, seen = where(at, ask.since, ask.seen, ask.uncounted)
-    making = EventsOf(at.queries(), store, ask.proof)
+    making = EventMaker(at.queries(), store, ask.proof)
     making.last_act = place.a
-    waiting = Waiting(reader.txn, place.a)
+    waiting = PendingActs(reader.txn, place.a)
     events, looked, weight = list[FirehoseEvent](), 0, 0
 
     def act(until: int) -> bool:
@@ -166,7 +166,7 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     return FirehosePage(events, cursor_text(store, *place), more, end)
 
 
-class Waiting:
+class PendingActs:
     """Acts that are not told yet, in their order."""
 
     def __init__(self, txn: ReadTxn, told: int) -> None:
@@ -181,7 +181,7 @@ class Waiting:
         self._next = next(self._acts, None)
 
 
-def _told(reader: StoreReader, seen: Seen | None, row: Arrival, uncounted: bool) -> bool:
+def _told(reader: StoreReader, seen: SeenFrontier | None, row: ArrivedEntry, uncounted: bool) -> bool:
     """Whether the reader was told of the entry elsewhere. A cursor speaks of what counts."""
     if seen is None or row.seq > seen.until(row.log):
         return False
@@ -196,12 +196,12 @@ def frontier(at: CommitView, ask: FrontierRequest) -> FirehoseFrontier:
     if reader.last_arrival - place.n > FAR:
         why = f"{ask.since} is more than {FAR:,} entries behind the end: read on, and ask later."
         raise CallError("refused", why, 409)
-    wanted = Wanted(at, None, ask.accounts, ask.shards)
+    wanted = FirehoseFilters(at, None, ask.accounts, ask.shards)
     rows = list(told_until(reader, place.n, wanted.log))
     return FirehoseFrontier(cursor_text(store, *place), encode_frontier_cursor(rows), len(rows))
 
 
-class Wanted:
+class FirehoseFilters:
     """The filters of a request. None: no limit."""
 
     def __init__(
@@ -253,12 +253,12 @@ class Wanted:
         return self._labels is None or bool(verified(self._at.queries(), account, self._labels))
 
 
-def where(at: CommitView, since: str, seen: str | None, uncounted: bool) -> tuple[ArrivalPlace, Seen | None]:
+def where(at: CommitView, since: str, seen: str | None, uncounted: bool) -> tuple[ArrivalPlace, SeenFrontier | None]:
     """Where a reader goes on, and what it was told elsewhere. Raises CallError."""
     if since.startswith(PREFIX):
         since, seen = BEGINNING, since
     try:
-        told = None if seen is None else Seen(at.store, remembered(seen))
+        told = None if seen is None else SeenFrontier(at.store, remembered(seen))
     except Malformed as why:
         raise CallError("bad_request", f"`{(seen or '')[:20]}...`: {why}.") from None
     place = place_of(at.store, since)

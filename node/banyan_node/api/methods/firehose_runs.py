@@ -20,33 +20,33 @@ from banyan_crdt.firehose import ACT, CHECKPOINT, CONTROL, PARTS, RUN, UNPROVED,
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId
 from banyan_crdt.ops import Del, Op, Tomb, decode_body
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
-from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
 from banyan_node.api.firehose import cursor_text, did_text, store_name
+from banyan_node.api.json_types import AccountRef, Did, FirehoseCursor
 from banyan_node.api.methods.firehose import (
     LOOKED,
     MOST,
     STEP,
     CollectionNames,
+    FirehoseFilters,
+    PendingActs,
     SeenText,
     Shards,
     Since,
-    Waiting,
-    Wanted,
     where,
 )
 from banyan_node.api.methods.firehose import Labels as LabelNames
-from banyan_node.api.texts import AccountRef, Did, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_reading.queries import Queries
-from banyan_reading.visibility import GivenOut
+from banyan_reading.visibility import ReleasedContent
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage import acts
 from banyan_storage.acts import Act, ActKind
-from banyan_storage.reader import Arrival, StoreReader
+from banyan_storage.reader import ArrivedEntry, StoreReader
 from banyan_storage.tables import ref_of
 
-METHODS = Declared()
+METHODS = MethodTable()
 PAGE_BYTES = 4 << 20
 """A page with more bytes than this ends there."""
 PARTS_BYTES = 1 << 20
@@ -67,7 +67,7 @@ class RunsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 500
 
 
-class RunItem(Response, frozen=True):
+class FirehoseRun(Response, frozen=True):
     """cursor: behind it. account: whose it is. collections: of which it has something; `account`: a control log grew.
     entries: how many. deletes: whether one of them deletes something, or takes it back. act: the kind of what this node
     did itself; null: entries arrived. frames: base64, of the kinds control, run, parts, unproved, act."""
@@ -86,7 +86,7 @@ class RunsPage(Response, frozen=True):
     `firehose`."""
 
     realm: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    items: list[RunItem]
+    items: list[FirehoseRun]
     cursor: FirehoseCursor
     more: bool
     end: FirehoseCursor
@@ -107,7 +107,7 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
     """What arrived at this node after a cursor, as the signed entries themselves: a reader verifies them without
     trusting this node (docs/protocol.md, section 12). What does not count is left out."""
     store, reader = store_name(at.store), at.store
-    wanted = Wanted(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
+    wanted = FirehoseFilters(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
     realm, last = reader.realm.id.hex(), reader.last_arrival
     end = cursor_text(store, last, 0, acts.last(reader.txn))
     if ask.since is None:
@@ -115,7 +115,7 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
     place, seen = where(at, ask.since, ask.seen, False)
     n, looked, making = place.n, 0, _Making(at.queries(), store)
     making.last_act = place.a
-    waiting, items = Waiting(reader.txn, place.a), list[RunItem]()
+    waiting, items = PendingActs(reader.txn, place.a), list[FirehoseRun]()
 
     def page(more: bool) -> RunsPage:
         return RunsPage(realm, items, cursor_text(store, n, 0, making.last_act), more, end)
@@ -171,7 +171,7 @@ def _control_frames(reader: StoreReader, account: AccountId, entries: Sequence[E
             yield frame(CONTROL, account, [encode_control(entry, encode_header(entry.header))])
 
 
-class _Found(NamedTuple):
+class _ArrivalFrames(NamedTuple):
     """The frames of what begins with an arrival. until: the last arrival that they tell. end: the last entry of the log
     that they tell; None: they prove none. names: of the collections. bodies: the operations of each entry of a run."""
 
@@ -186,13 +186,13 @@ class _Making:
     """The items of a page. entries, weight: how many, and their bytes, so far. last_act: the last act that was told."""
 
     def __init__(self, q: Queries, store: str) -> None:
-        self._q, self._reader, self._store, self._given = q, q.reader, store, GivenOut(q)
+        self._q, self._reader, self._store, self._given = q, q.reader, store, ReleasedContent(q)
         self._all_count = not q.reader.any_loose()
         self._until: dict[LogId, int] = {}
         """The last entry of each log that is in an item."""
         self.entries = self.weight = self.last_act = 0
 
-    def act(self, act: Act, n: int) -> RunItem | None:
+    def act(self, act: Act, n: int) -> FirehoseRun | None:
         """An act behind arrival n; None as for events."""
         place = frame(
             ACT,
@@ -228,7 +228,7 @@ class _Making:
             return []
         return self._run(row).frames
 
-    def item(self, row: Arrival) -> tuple[RunItem | None, int]:
+    def item(self, row: ArrivedEntry) -> tuple[FirehoseRun | None, int]:
         """The item that begins with an arrival, and the arrival behind it. None: it does not count, or was told."""
         reader, log = self._reader, row.log
         if row.seq <= self._until.get(log, -1) or not (self._all_count or reader.is_counted(row.id)):
@@ -238,18 +238,18 @@ class _Making:
             self._until[log] = found.end
         return self._made(log.account, found.until, found.names, found.bodies, found.frames), found.until
 
-    def _run(self, row: Arrival) -> _Found:
+    def _run(self, row: ArrivedEntry) -> _ArrivalFrames:
         reader, log = self._reader, row.log
         entry = reader.at(row.n)
         if not log.log:
             frames = [] if entry is None else [*_control_frames(reader, log.account, [entry])]
             frames += [self._parts(log.account, [] if entry is None else [(row.n, entry, decode_body(entry.ops).ops)])]
-            return _Found(frames, row.n, row.seq, {"account"}, [])
+            return _ArrivalFrames(frames, row.n, row.seq, {"account"}, [])
         is_signed = entry is not None and entry.sig is not None  # most are, and then nothing is searched for
         end = row.seq if is_signed else reader.next_signed(log, row.seq)
         if end is None or end - row.seq >= MAX_RUN_ENTRIES:
             cursor = cursor_text(self._store, row.n, 0, self.last_act).encode()
-            return _Found([frame(UNPROVED, log.account, row.id, cursor)], row.n, None, set(), [])
+            return _ArrivalFrames([frame(UNPROVED, log.account, row.id, cursor)], row.n, None, set(), [])
         entries, numbers = reader.chain(log, row.seq, end + 1) if entry is None or not is_signed else [entry], [row.n]
         if not is_signed:
             numbers = [reader.arrival_at(log, seq) or 0 for seq in range(row.seq, end + 1)]
@@ -264,7 +264,7 @@ class _Making:
             frame(RUN, log.account, run),
             self._parts(log.account, list(zip(numbers, entries, bodies, strict=True))),
         ]
-        return _Found(frames, until, end, _collections(bodies), bodies)
+        return _ArrivalFrames(frames, until, end, _collections(bodies), bodies)
 
     def _made(
         self,
@@ -274,14 +274,14 @@ class _Making:
         bodies: Sequence[Sequence[Op]],
         frames: list[bytes],
         act: ActKind | None = None,
-    ) -> RunItem:
+    ) -> FirehoseRun:
         """bodies: the operations of each entry of a run; empty: it is one entry of another kind, or an act."""
         raw, entries = b"".join(frames), len(bodies) or 1
         deletes = any(isinstance(op, Tomb | Del) for ops in bodies for op in ops)
         self.entries += entries
         self.weight += len(raw)
         cursor = cursor_text(self._store, until, 0, self.last_act)
-        return RunItem(cursor, did_text(account), sorted(names), entries, deletes, act, b64encode(raw).decode())
+        return FirehoseRun(cursor, did_text(account), sorted(names), entries, deletes, act, b64encode(raw).decode())
 
     def _parts(self, account: AccountId, arrived: Sequence[tuple[int, Entry, Sequence[Op]]]) -> bytes:
         """Frames of the content of entries that readers are given. arrived: each with its arrival and operations."""

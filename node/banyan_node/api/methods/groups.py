@@ -8,18 +8,8 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import (
-    CURSOR_BYTES,
-    LOOKED,
-    Named,
-    PostRow,
-    PostRows,
-    name_of,
-    reader_of,
-    visibility_of,
-)
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     Did,
     FeedCursor,
     GroupRef,
@@ -31,13 +21,23 @@ from banyan_node.api.texts import (
     place_of,
     uri,
 )
+from banyan_node.api.methods.post_rows import (
+    CURSOR_BYTES,
+    LOOKED,
+    AccountName,
+    PostRow,
+    PostRows,
+    name_of,
+    reader_of,
+    visibility_of,
+)
 from banyan_node.hosting import groups, hosted
-from banyan_reading.grouped import GroupView, Standing, group_of, joined, owned
+from banyan_reading.groups import GroupView, Standing, group_of, joined, owned
 from banyan_reading.queries import PostView, Queries
 from banyan_schema.address import Target
 from banyan_schema.social.group import Kind
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 1_000
 """The most groups, members or posts of a page."""
 PINNED = 16
@@ -76,7 +76,7 @@ class GroupRow(Response, frozen=True):
     uri: PostUri
     name: str
     kind: Kind
-    owner: Named
+    owner: AccountName
     members: int
     exact: bool
     standing: Standing
@@ -94,7 +94,7 @@ class GroupShown(GroupRow, frozen=True):
 
     description: str
     rules: str
-    moderators: list[Named]
+    moderators: list[AccountName]
     pinned: list[PostRow]
 
 
@@ -126,7 +126,7 @@ def _row(q: Queries, found: GroupView, account: AccountId | None) -> GroupRow:
         uri(found.target),
         found.group.name,
         found.group.kind,
-        Named(did(owner), name_of(q, owner)),
+        AccountName(did(owner), name_of(q, owner)),
         count.members,
         count.exact,
         "none" if account is None else found.standing(account),
@@ -169,7 +169,7 @@ def show(at: CommitView, ask: GroupRequest) -> GroupShown:
         **structs.asdict(_row(q, found, reader)),
         description=found.group.description,
         rules=found.group.rules,
-        moderators=[Named(did(one), rows.name(one)) for one in found.moderators],
+        moderators=[AccountName(did(one), rows.name(one)) for one in found.moderators],
         pinned=pinned,
     )
 

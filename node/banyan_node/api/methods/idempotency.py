@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Meta
 
 from banyan_node import idempotency
-from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
-from banyan_node.api.methods.reading import now_ms
-from banyan_node.api.texts import ThingRef
+from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.json_types import ThingRef
+from banyan_node.api.methods.post_rows import now_ms
 from banyan_node.context import Context
-from banyan_node.idempotency import Key
+from banyan_node.idempotency import RecordKey
 from banyan_storage.local_tables import IdempotencyRecord
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 1_000
 
 
@@ -68,7 +68,7 @@ def keep(ctx: Context, ask: NewRecords, now: float) -> KeptRecords:
     """Keeps answers under keys for a day, where nothing is kept yet, and answers what is kept."""
     wall_ms, kept = ctx.replica.wall_ms(now), list[KnownRecord]()
     for one in ask.records:
-        key = Key(bytes.fromhex(one.name), bytes.fromhex(one.said), one.about is None)
+        key = RecordKey(bytes.fromhex(one.name), bytes.fromhex(one.said), one.about is None)
         found = idempotency.find(ctx.store, key.name, wall_ms)
         kept.append(_known(found or idempotency.put(ctx.store, key, one.answer, wall_ms, one.about or ())))
     return KeptRecords(kept)

@@ -16,18 +16,18 @@ from msgspec import Meta
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.json_types import DigestHex, digest_hex
 from banyan_node.api.methods.relations import why_apart
-from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import packed
+from banyan_node.hosting.entry_writer import packed
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import (
     MAX_TEXT,
     MAX_VALUE,
     POST,
-    Draft,
+    OpDraft,
     Post,
     ReplyTo,
     Target,
@@ -38,7 +38,7 @@ from banyan_schema.social import (
 )
 from banyan_storage.local_tables import IMPORTED_ARTICLES, IMPORTS, ImportState
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class _Row(NamedTuple):
@@ -77,7 +77,7 @@ class EndRequest(Request, frozen=True, forbid_unknown_fields=True):
     id: ImportId
 
 
-class Begun(Response, frozen=True):
+class ImportStart(Response, frozen=True):
     """next: the first batch to send. done: whether the import has ended already."""
 
     id: ImportId
@@ -85,13 +85,13 @@ class Begun(Response, frozen=True):
     done: bool
 
 
-class Taken(Response, frozen=True):
+class BatchResult(Response, frozen=True):
     """next: the batch to send next."""
 
     next: int
 
 
-class Imported(Response, frozen=True):
+class ImportResult(Response, frozen=True):
     """The totals of the import, and the state after it."""
 
     accounts: int
@@ -103,35 +103,35 @@ class Imported(Response, frozen=True):
 
 
 @METHODS.write("import.begin")
-def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
+def begin(ctx: Context, ask: BeginRequest, now: float) -> ImportStart:
     """Starts an import in numbered batches, or tells where it stopped."""
     name = H("import", encode([ask.kind.encode(), ask.source.encode()]))[:16]
     state = IMPORTS.get(ctx.store, name)
     if state is None:
         state = ImportState(ask.batches, 0, 0, 0, 0, 0, 0, 0)
         IMPORTS.put(ctx.store, name, state)
-    return Begun(name.hex(), state.next, bool(state.done))
+    return ImportStart(name.hex(), state.next, bool(state.done))
 
 
 @METHODS.write("import.batch", "not_found", "out_of_order", "refused")
-def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
+def batch(ctx: Context, ask: BatchRequest, now: float) -> BatchResult:
     """Imports one batch. A batch that was already imported changes nothing."""
     name, state = _known(ctx, ask.id)
     number = ask.number
     if number < state.next:
-        return Taken(state.next)
+        return BatchResult(state.next)
     if number > state.next or state.done:
         raise CallError("out_of_order", f"Batch {number} came, but batch {state.next} is next; send that one.", 409)
     if number >= state.batches:
         raise CallError("bad_request", f"Batch {number} came; the import was begun with {state.batches} batches.")
-    done = _Batch(ctx, name, now).apply(ask.rows)
+    done = _ImportBatch(ctx, name, now).apply(ask.rows)
     state = ImportState(state.batches, number + 1, 0, *(a + b for a, b in zip(state[3:], done, strict=True)))
     IMPORTS.put(ctx.store, name, state)
-    return Taken(state.next)
+    return BatchResult(state.next)
 
 
 @METHODS.write("import.end", "not_found", "out_of_order")
-def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
+def end(ctx: Context, ask: EndRequest, now: float) -> ImportResult:
     """Ends an import after its last batch."""
     name, state = _known(ctx, ask.id)
     if state.next < state.batches:
@@ -139,7 +139,7 @@ def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
     for key in [*IMPORTED_ARTICLES.keys(ctx.store, name)]:
         IMPORTED_ARTICLES.put(ctx.store, key, None)
     IMPORTS.put(ctx.store, name, state._replace(done=1))
-    return Imported(
+    return ImportResult(
         accounts=state.accounts,
         follows=state.follows,
         posts=state.posts,
@@ -160,7 +160,7 @@ def _known(ctx: Context, text: str) -> tuple[bytes, ImportState]:
     return name, state
 
 
-class _Batch:
+class _ImportBatch:
     """One batch. All of it is checked before anything is written."""
 
     def __init__(self, ctx: Context, name: bytes, now: float) -> None:
@@ -189,7 +189,7 @@ class _Batch:
         written = [self._draft(row) for row in posts]
         for who, followed in follows.items():
             self._publish(who, self._new_follows(who, followed))
-        by: dict[AccountId, list[Draft]] = {}
+        by: dict[AccountId, list[OpDraft]] = {}
         for row, draft in zip(posts, written, strict=True):
             if draft is not None:
                 by.setdefault(row.by, []).append(draft)
@@ -206,7 +206,7 @@ class _Batch:
             field = set_profile(self._salt(made.account), "name", name)
             self._publish(made.account, [field])
 
-    def _publish(self, who: AccountId, drafts: Iterable[Draft]) -> None:
+    def _publish(self, who: AccountId, drafts: Iterable[OpDraft]) -> None:
         """In few entries, because a log may have so many a day. Leaves it to reconciliation, because an import would
         flood the gossip."""
         some = packed(drafts)
@@ -222,7 +222,7 @@ class _Batch:
             raise _bad(row)
         return self._account(row[0]), [self._account(n) for n in _names(row, row[1])]
 
-    def _new_follows(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[Draft]:
+    def _new_follows(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[OpDraft]:
         """Without those of whom one of the two blocks the other."""
         standing, salt = set(self._q.follows(who)), self._salt(who)
         wanted = (target for target in targets if target not in standing and why_apart(self.ctx, who, target) is None)
@@ -244,7 +244,7 @@ class _Batch:
         nonce = H("import row", encode([self.name, b"row", number]))[:16]
         return _Row(self._account(_text(row, "author")), nonce, None, thread, _text(row, "text"), _time(row))
 
-    def _draft(self, row: _Row) -> Draft | None:
+    def _draft(self, row: _Row) -> OpDraft | None:
         """The draft of a row's post, or None if the post exists."""
         key = self._key(row)
         if self._q.live(row.by, Put(POST, key, (), None)):

@@ -15,8 +15,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
-from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     Did,
     EntryHex,
     ItemCursor,
@@ -31,16 +31,16 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append, append_each
+from banyan_node.hosting.entry_writer import append, append_each
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import ShownItem
 from banyan_schema import registry
-from banyan_schema.collection import Collection, Draft, cell_key, counters, texts, undo
+from banyan_schema.collection import Collection, OpDraft, cell_key, counters, texts, undo
 from banyan_schema.layout import Layout
 from banyan_schema.social import post_key
 from banyan_storage.reader import folded
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 1_000
 """The most items of a page."""
 REFS = 256
@@ -175,7 +175,7 @@ class ItemWritten(Response, frozen=True):
 
 
 @METHODS.read("collections")
-def known(at: CommitView, ask: Nothing) -> KnownCollections:
+def known(at: CommitView, ask: EmptyRequest) -> KnownCollections:
     """The collections that this node knows, and the fields of their content."""
     return KnownCollections([_row(of) for of in registry.SOCIAL])
 
@@ -226,11 +226,11 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
     if not fresh and q.is_dead(account, of.id, key):
         raise CallError("refused", f"Item {key_hex(key)} of {of.name} was deleted for good: use another key.", 409)
     if of.merge == "counter":
-        return _written(ctx, account, of, key, None, [Draft(Count(of.id, key, _added(of, ask.fields)), None)], now)
+        return _written(ctx, account, of, key, None, [OpDraft(Count(of.id, key, _added(of, ask.fields)), None)], now)
     content = _content(of, ask.fields)
     if of.merge == "register":  # a new one replaces nothing, so a view that is being built is not asked
         live = () if fresh else q.live(account, Put(of.id, key, (), None))
-        return _written(ctx, account, of, key, None, [Draft(Put(of.id, key, live, None), content)], now)
+        return _written(ctx, account, of, key, None, [OpDraft(Put(of.id, key, live, None), content)], now)
     elem = key_of(ask.element) if ask.element is not None else cell_key(salt, name, content)
     add = Add(of.id, key, elem, None)
     there = next(q.items(account, of, key + elem), None)
@@ -238,7 +238,7 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
         return ItemWritten(did(account), of.name, key_hex(key), key_hex(elem), entry_hex(there.ref.entry))
     live = q.live(account, add)
     drafts = [undo(of.id, live)] if live else []
-    return _written(ctx, account, of, key, elem, [*drafts, Draft(add, content)], now)
+    return _written(ctx, account, of, key, elem, [*drafts, OpDraft(add, content)], now)
 
 
 @METHODS.write("items.delete", "not_found", "refused")
@@ -256,9 +256,9 @@ def delete(ctx: Context, ask: ItemDelete, now: float) -> ItemWritten:
         live = [ref for e in elems for ref in q.live(account, Add(of.id, key, e, None))]
         drafts = [undo(of.id, live[at : at + REFS]) for at in range(0, len(live), REFS)]
     elif of.merge == "register":  # its content may be missing here: what is live is enough
-        drafts = [Draft(Tomb(of.id, key), None)] if q.live(account, Put(of.id, key, (), None)) else []
+        drafts = [OpDraft(Tomb(of.id, key), None)] if q.live(account, Put(of.id, key, (), None)) else []
     else:
-        drafts = [] if q.is_dead(account, of.id, key) else [Draft(Tomb(of.id, key), None)]
+        drafts = [] if q.is_dead(account, of.id, key) else [OpDraft(Tomb(of.id, key), None)]
     if not drafts:
         raise _nothing(of, ask.key, ask.element, account)
     entry = append_each(ctx, account, [[draft] for draft in drafts], now)
@@ -378,7 +378,7 @@ def _written(
     of: Collection[Any],
     key: CellKey,
     elem: CellKey | None,
-    drafts: list[Draft],
+    drafts: list[OpDraft],
     now: float,
 ) -> ItemWritten:
     entry = append(ctx, account, drafts, now)

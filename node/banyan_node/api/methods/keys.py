@@ -24,21 +24,21 @@ from banyan_crdt.ids import (
 )
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
-from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.json_types import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.api.methods.accounts import KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
-from banyan_node.api.methods.activity import Changes, changes_of
-from banyan_node.api.methods.social import WrittenEntry
-from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
+from banyan_node.api.methods.activity import PostChanges, changes_of
+from banyan_node.api.methods.post_writes import WrittenEntry
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import claims, cutting, hosted, private
+from banyan_node.hosting import claims, cuts, hosted, sealed_writer
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView
 from banyan_replica.intake.author import OWN_LOGS, grant_to
-from banyan_replica.intake.own import own_tips
+from banyan_replica.intake.own_tips import own_tips
 from banyan_storage.errors import ViewBuilding
 
-METHODS = Declared()
+METHODS = MethodTable()
 Slot = Annotated[int, Meta(ge=0, le=7, description="0 the root, 1 the recovery key.")]
 
 
@@ -114,29 +114,29 @@ class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     following: KeyRef | None = None
 
 
-class Pinned(Response, frozen=True):
+class PinResult(Response, frozen=True):
     """forked: how many of these logs are forked. Such a one is pinned where it forks: a pin chooses no branch."""
 
     pins: list[PinRow]
     forked: int
 
 
-class CutOff(Response, frozen=True):
+class CutResult(Response, frozen=True):
     """keeps: up to where the writer's logs still count. changes: which posts come and go by it, null if nobody asked
     (`check`) or the account is too large to tell at once. entry: null after a check."""
 
     entry: EntryHex | None
     keeps: list[KeptRow]
-    changes: Changes | None
+    changes: PostChanges | None
 
 
-class Rotated(Response, frozen=True):
+class RotateResult(Response, frozen=True):
     entry: EntryHex
     slot: int
     generation: int
 
 
-class Recovered(Response, frozen=True):
+class RecoverResult(Response, frozen=True):
     """cut: writers that were cut. uncut: writers of which not all may be held here, so that a cut would lose some.
     changes, entry: as in `account.cut`."""
 
@@ -144,7 +144,7 @@ class Recovered(Response, frozen=True):
     account: Did
     cut: list[WriterHex]
     uncut: list[WriterHex]
-    changes: Changes | None
+    changes: PostChanges | None
 
 
 def writer_of(text: str) -> WriterKey:
@@ -183,12 +183,12 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
     entry = change(ctx, account, root, granted, now)
     with suppress(CallError, Refused, ViewBuilding):  # the daily work does it, or another device
-        private.hand_over_all(ctx, account, now)
+        sealed_writer.hand_over_all(ctx, account, now)
     return WrittenEntry(entry_hex(entry))
 
 
 @METHODS.write("account.pin", "not_found", "refused", final=True)
-def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
+def pin(ctx: Context, ask: PinRequest, now: float) -> PinResult:
     """Pins logs at their last entry: one log, every log of a writer, or every log of the account."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
@@ -203,11 +203,11 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
         raise CallError("not_found", f"The account {account_to_text(account)} has no such log with entries.", 404)
     for op in chosen:
         change(ctx, account, root, op, now)
-    return Pinned([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
+    return PinResult([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
 
 
 @METHODS.write("account.cut", "not_found", "refused", alone=True, audited=True, final=True)
-def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
+def cut(ctx: Context, ask: CutRequest, now: float) -> CutResult:
     """Cuts a writer off for ever. What it wrote up to a point still counts, by default all that is held now; what it
     wrote later does not, deletions neither."""
     account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
@@ -216,21 +216,21 @@ def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
         raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
     if writer in c.cuts:
         raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
-    points = cutting.points_of(ctx.store, account, ask.after, ask.after_ms)
+    points = cuts.points_of(ctx.store, account, ask.after, ask.after_ms)
     if not ask.incomplete:
-        cutting.refuse_to_lose(ctx, account, {writer}, now)
-    op = cutting.cut_of(ctx.store, account, writer, points)
+        cuts.refuse_to_lose(ctx, account, {writer}, now)
+    op = cuts.cut_of(ctx.store, account, writer, points)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    before = cutting.shown_posts(ctx, account) if ask.check else None
+    before = cuts.shown_posts(ctx, account) if ask.check else None
     entry = change(ctx, account, root, op, now)
     if ask.check:
-        return CutOff(None, kept_rows(op.kept), _would_change(ctx, account, before))
-    return CutOff(entry_hex(entry), kept_rows(op.kept), None)
+        return CutResult(None, kept_rows(op.kept), _would_change(ctx, account, before))
+    return CutResult(entry_hex(entry), kept_rows(op.kept), None)
 
 
-def _would_change(ctx: Context, account: AccountId, before: Mapping[CellKey, PostView] | None) -> Changes | None:
+def _would_change(ctx: Context, account: AccountId, before: Mapping[CellKey, PostView] | None) -> PostChanges | None:
     """What a change that was just written has changed. Takes it back: the call is alone in its transaction."""
-    after = cutting.shown_posts(ctx, account)
+    after = cuts.shown_posts(ctx, account)
     ctx.store.rollback()
     ctx.replica.commit_failed(None)
     return None if before is None or after is None else changes_of(before, after)
@@ -248,7 +248,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
 
 
 @METHODS.write("account.rotate", "not_found", "refused", audited=True, final=True)
-def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
+def rotate(ctx: Context, ask: RotateRequest, now: float) -> RotateResult:
     """Rotates a slot to its next key."""
     account, slot = hosted.account_of(ctx, ask.account), ask.slot
     seed = None if ask.seed is None else bytes.fromhex(ask.seed)
@@ -265,11 +265,11 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
         following = bytes.fromhex(ask.following)
     else:
         following = hosted.digest(ctx, _hosted(ctx, account).number, slot, generation + 1)
-    return Rotated(entry_hex(change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
+    return RotateResult(entry_hex(change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
 
 
 @METHODS.write("account.recover", "not_found", "refused", alone=True, audited=True, final=True)
-def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
+def recover(ctx: Context, ask: RecoverRequest, now: float) -> RecoverResult:
     """Uses the recovery key to install a new root from this node's own secret. Only this device and `keep` may then
     write.
 
@@ -280,7 +280,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if (undo := ask.undo) >= len(control.path):
         last = len(control.path) - 1
         raise CallError("bad_request", f"There is no entry {undo} to undo: the account's path ends with entry {last}.")
-    path = cutting.path_below(ctx.store, account, control, undo)
+    path = cuts.path_below(ctx.store, account, control, undo)
     undone, control = control.path[undo:] if undo else (), resolve_control(path)
     if seed is None:
         signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
@@ -297,7 +297,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
             f"{used[-1] + 1} and later ones only. Nothing was changed.",
             409,
         )
-    points = cutting.points_of(ctx.store, account, ask.after, ask.after_ms)
+    points = cuts.points_of(ctx.store, account, ask.after, ask.after_ms)
     own, at_home = ask.own or account == hosted.me(ctx), bool(own_tips(ctx.store, control_log(account)))
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
@@ -308,8 +308,8 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     keep = {ctx.device.key, *(writer_of(w) for w in ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        cutting.refuse_to_lose(ctx, account, others, now)
-    before = cutting.shown_posts(ctx, account) if ask.check else None
+        cuts.refuse_to_lose(ctx, account, others, now)
+    before = cuts.shown_posts(ctx, account) if ask.check else None
     at = ctx.replica.wall_ms(now)
     write = ctx.replica.author.control
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
@@ -317,7 +317,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
         signer = later
         path = (*path, write(account, signer, Rotate(RECOVERY_SLOT, bytes.fromhex(ask.following or "")), at, path))
     entry = write(account, signer, Recover(root, following), at, path)
-    hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
+    hosted.note(ctx, hosted.LocalAccount(account, number, home.name if home else ""), ask.own)
     if home is None:
         claims.give_name(ctx, account)
     logs = [log for log in ctx.store.heads(account) if log.log]
@@ -328,7 +328,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     else:  # where the account was at home, a writer of whom nothing is held wrote nothing
         whole = set(others if at_home else ()) | {log.writer for log in logs}
     cut = [writer for writer in others if writer in whole]
-    rights: list[ControlOp] = [cutting.cut_of(ctx.store, account, writer, points) for writer in cut]
+    rights: list[ControlOp] = [cuts.cut_of(ctx.store, account, writer, points) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     for op in rights:
@@ -336,7 +336,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     ctx.replica.writes.publish_control(account, now, entries=1 + len(rights) + (later is not None))
     hosted.checkpoint(ctx, account, now)  # without the old root's pins, which may be a thief's
     changes = _would_change(ctx, account, before) if ask.check else None
-    return Recovered(
+    return RecoverResult(
         entry=None if ask.check else entry_hex(entry.id),
         account=did(account),
         cut=[writer_hex(writer) for writer in cut],
@@ -358,7 +358,7 @@ _RENEW = "stop the node, give it another master with `banyan keys renew`, and re
 
 def _next_root(
     ctx: Context, account: AccountId, control: Control, kept: bool, own: bool
-) -> tuple[hosted.Hosted | None, int, int]:
+) -> tuple[hosted.LocalAccount | None, int, int]:
     """(hosted, number, generation) of a root key that nobody else can have: not from a master of an earlier root."""
     home = hosted.hosted(ctx, account)
     made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.later_roots(control)]
@@ -375,7 +375,7 @@ def _next_root(
     return home, number, 0
 
 
-def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
+def _hosted(ctx: Context, account: AccountId) -> hosted.LocalAccount:
     found = hosted.hosted(ctx, account)
     if found is None:
         raise CallError("refused", f"{account_to_text(account)} is not hosted on this node.", 409)
@@ -394,7 +394,7 @@ class CloseRequest(Request, frozen=True, forbid_unknown_fields=True):
     confirm: str | None = None
 
 
-def demand_name(home: hosted.Hosted, typed: str) -> None:
+def demand_name(home: hosted.LocalAccount, typed: str) -> None:
     """Raises CallError unless this names the account."""
     if not typed or typed not in (home.name, account_to_text(home.account)):
         raise CallError("bad_request", f"'{typed[:60]}' is not the name of this account; type it again.")

@@ -8,21 +8,21 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.blob import HASH_BYTES, BlobRoot
-from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response, Shell, Working
-from banyan_node.api.methods.reading import Named, name_of
+from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response, Shell, WorkContext
+from banyan_node.api.json_types import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, did, root_of, uri
+from banyan_node.api.methods.post_rows import AccountName, name_of
 from banyan_node.api.methods.uploads import uploaded
-from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, did, root_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.media.held import About, about_of, read_part, unknown, whole
+from banyan_node.media.blob_eviction import accounts
+from banyan_node.media.blob_references import drafted, is_in_draft, naming
 from banyan_node.media.intake import put_file
-from banyan_node.media.keeping import accounts
-from banyan_node.media.naming import drafted, is_in_draft, naming
+from banyan_node.media.local_blobs import BlobNote, about_of, read_part, unknown, whole
 from banyan_node.operator_errors import CallError
 from banyan_storage.blob_names import is_named, roots_from
 from banyan_storage.blobs import HeldBlob
 
-METHODS = Declared()
+METHODS = MethodTable()
 READ_MOST = 4 << 20
 LIST_MOST = 1_000
 POSTS_SHOWN = 50
@@ -86,7 +86,7 @@ class MediaPut(Response, frozen=True):
     note: str | None
 
 
-class PictureOf(Named, frozen=True):
+class PictureOf(AccountName, frozen=True):
     """field: `avatar` or `banner` of the account's profile."""
 
     field: str
@@ -141,7 +141,7 @@ class MediaList(Response, frozen=True):
     after: BlobHex | None
 
 
-class MediaFetched(Response, frozen=True):
+class MediaFetchResult(Response, frozen=True):
     """held, size: bytes; size is null until a peer told it. peers: how many send it at this moment. failed: why it
     cannot be had now, a sentence without a full stop, or null."""
 
@@ -153,7 +153,7 @@ class MediaFetched(Response, frozen=True):
     failed: str | None
 
 
-class MediaDropped(Response, frozen=True):
+class MediaDropResult(Response, frozen=True):
     """bytes: how many are free again."""
 
     blob: BlobHex
@@ -161,7 +161,7 @@ class MediaDropped(Response, frozen=True):
 
 
 @METHODS.work("media.put", "write", "refused")
-def put(at: Working, ask: MediaPutRequest) -> MediaPut:
+def put(at: WorkContext, ask: MediaPutRequest) -> MediaPut:
     """Stores a picture, film, sound or captions, to be posted within a day. A picture is written anew without what the
     camera noted in it, and made smaller (`media.picture_side`); everything else is stored as it is."""
     side = at.settings.config.media.picture_side
@@ -196,7 +196,7 @@ def show(at: CommitView, ask: MediaShowRequest) -> MediaShown:
     kind = about
     if item is not None:
         preview = None if item.preview is None else item.preview.hex()
-        kind = About(item.type, item.width, item.height, item.duration_ms, preview=preview)
+        kind = BlobNote(item.type, item.width, item.height, item.duration_ms, preview=preview)
     return MediaShown(
         blob=blob_hex(root),
         type=None if kind is None else kind.type,
@@ -258,16 +258,16 @@ def _row(at: CommitView, held: HeldBlob) -> MediaRow:
 
 
 @METHODS.node("media.fetch", "write", "not_found", "refused")
-async def fetch(shell: Shell, ask: MediaFetchRequest) -> MediaFetched:
+async def fetch(shell: Shell, ask: MediaFetchRequest) -> MediaFetchResult:
     """Fetches a blob from peers that are linked, several at once, and waits for it. What is here already is not fetched
     again."""
     root = root_of(ask.blob)
     at = await shell.media.fetch(root, ask.wait_s)
-    return MediaFetched(blob_hex(root), at.held, at.size, at.whole, at.peers, at.failed)
+    return MediaFetchResult(blob_hex(root), at.held, at.size, at.whole, at.peers, at.failed)
 
 
 @METHODS.write("media.drop", "not_found", "refused", audited=True)
-def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
+def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropResult:
     """Removes a blob from this node. If what names it is read again, it can be fetched from a peer that has it. Those
     of accounts hosted here are removed by deleting the post, or by taking the picture out of the profile."""
     root = root_of(ask.blob)
@@ -284,7 +284,7 @@ def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
     if is_in_draft(ctx.engine.write(), root):
         raise CallError("refused", "A draft names this blob; drop the draft instead.", 409)
     ctx.blobs.drop(root)
-    return MediaDropped(blob_hex(root), held.size)
+    return MediaDropResult(blob_hex(root), held.size)
 
 
 @METHODS.write("media.pin", "not_found", audited=True)

@@ -19,11 +19,8 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint, key_digest
 from banyan_crdt.ops import ControlOp, Grant, Put, Rotate
 from banyan_crdt.signing import Signer
-from banyan_node.api.declare import Declared, Looking, Request, Response
-from banyan_node.api.methods import keys
-from banyan_node.api.methods.accounts import AccountOf, ops_of
-from banyan_node.api.methods.social import Undo, add_or_undo
-from banyan_node.api.texts import (
+from banyan_node.api.declare import MethodTable, NodeView, Request, Response
+from banyan_node.api.json_types import (
     AccountRef,
     Did,
     EntryHex,
@@ -35,10 +32,13 @@ from banyan_node.api.texts import (
     entry_hex,
     writer_hex,
 )
+from banyan_node.api.methods import keys
+from banyan_node.api.methods.accounts import AccountOf, ops_of
+from banyan_node.api.methods.post_writes import Undo, add_or_undo
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import claims, cutting, hosted, interest, private
-from banyan_node.hosting.writing import append
+from banyan_node.hosting import claims, cuts, hosted, interest, sealed_writer
+from banyan_node.hosting.entry_writer import append
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity
 from banyan_replica.intake.author import OWN_LOGS, grant_to
@@ -47,7 +47,7 @@ from banyan_schema.social.identity import MOVED_TO, move_to, moved_from
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import AWAITED
 
-METHODS = Declared()
+METHODS = MethodTable()
 Whose = Annotated[
     Literal["words", "platform", "elsewhere", "none"],
     Meta(
@@ -74,7 +74,7 @@ class HandoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     check: bool = False
 
 
-class HandedOver(Response, frozen=True):
+class HandoverResult(Response, frozen=True):
     """writer: this node's, which may write until the user cuts it. entry: the last one of the control log; null after a
     check."""
 
@@ -92,11 +92,11 @@ class AwaitRequest(Request, frozen=True, forbid_unknown_fields=True):
     undo: bool = False
 
 
-class Awaited(Response, frozen=True):
+class AwaitResult(Response, frozen=True):
     account: Did
 
 
-class Arrival(Response, frozen=True):
+class HandoverProgress(Response, frozen=True):
     """held: whether the control log is here. entries: how many are here. behind: how many more a linked peer claims.
     peers: linked peers. compared: whether one of them agreed with this node since it connected."""
 
@@ -123,7 +123,7 @@ class TakeRequest(Request, frozen=True, forbid_unknown_fields=True):
     incomplete: bool = False
 
 
-class Taken(Response, frozen=True):
+class TakeResult(Response, frozen=True):
     """cut: writers that may write no longer. uncut: as in `account.recover`. by: the key that was used."""
 
     account: Did
@@ -134,7 +134,7 @@ class Taken(Response, frozen=True):
 
 
 @METHODS.write("account.handover", "not_found", "refused", alone=True, audited=True, final=True)
-def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandedOver:
+def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandoverResult:
     """Moves the root key of a hosted account to its user's paper, and the recovery key if this node has it or is given
     it. Afterwards this node is one of the account's writers, and nothing more."""
     account = hosted.account_of(ctx, ask.account)
@@ -173,7 +173,7 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandedOver:
     if len(control.path) + 1 + len(steps) > MAX_CONTROL:
         raise CallError("refused", f"The control log of {who} is full; only its recovery key can move it.", 409)
     if ask.check:
-        return HandedOver(did(account), home.name, None, writer_hex(ctx.device.key), whose)
+        return HandoverResult(did(account), home.name, None, writer_hex(ctx.device.key), whose)
     carrier = keys.writer_of(ask.carrier)
     granted = list[tuple[Signer, ControlOp]]()
     if carrier not in control.grants:
@@ -185,8 +185,8 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandedOver:
         ctx.replica.writes.publish_checkpoint(account, seeds[0], now, before)
     hosted.checkpoint(ctx, account, now)
     with suppress(CallError, Refused, ViewBuilding):  # the daily work does it
-        private.hand_over_all(ctx, account, now)
-    return HandedOver(did(account), home.name, entry_hex(entries[-1].id), writer_hex(ctx.device.key), whose)
+        sealed_writer.hand_over_all(ctx, account, now)
+    return HandoverResult(did(account), home.name, entry_hex(entries[-1].id), writer_hex(ctx.device.key), whose)
 
 
 def _moves(slot: int, holder: Signer, new: Signer, following: str) -> list[tuple[Signer, ControlOp]]:
@@ -195,7 +195,7 @@ def _moves(slot: int, holder: Signer, new: Signer, following: str) -> list[tuple
     return [(holder, first), (new, second)]
 
 
-def _recovery_signer(ctx: Context, home: hosted.Hosted, control: Control, seed: str | None) -> Signer | None:
+def _recovery_signer(ctx: Context, home: hosted.LocalAccount, control: Control, seed: str | None) -> Signer | None:
     """The next key of the recovery slot, if it is here or was given."""
     if len(control.keys) <= RECOVERY_SLOT:
         return None
@@ -234,23 +234,23 @@ def _refuse_closed(account: AccountId, control: Control) -> None:
 
 
 @METHODS.write("account.await", "refused")
-def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> Awaited:
+def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> AwaitResult:
     """Fetches an account from peers although nobody here follows it, so that it can be taken."""
     account = hosted.account_of(ctx, ask.account)
     AWAITED.put(ctx.store, account, not ask.undo or None)
     with suppress(ViewBuilding):  # a running node looks again every few seconds
         interest.hold(ctx, now)
-    return Awaited(did(account))
+    return AwaitResult(did(account))
 
 
 @METHODS.look("account.arrival")
-def arrival(at: Looking, ask: AccountOf) -> Arrival:
+def arrival(at: NodeView, ask: AccountOf) -> HandoverProgress:
     """How far an account has come here."""
     account, seen = hosted.account_of(at, ask.account), at.seen
     claims_of = {
         log: known for log, known in seen.claims().items() if log.account == account and not is_checkpoint(log)
     }
-    return Arrival(
+    return HandoverProgress(
         account=did(account),
         held=at.store.grants(account) is not None,
         entries=sum(head.length for log, head in at.store.heads(account).items() if not is_checkpoint(log)),
@@ -262,7 +262,7 @@ def arrival(at: Looking, ask: AccountOf) -> Arrival:
 
 
 @METHODS.write("account.take", "not_found", "refused", alone=True, audited=True, final=True)
-def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
+def take(ctx: Context, ask: TakeRequest, now: float) -> TakeResult:
     """Takes an account with keys of its user's paper: a new root key, made here, this node's writer, and every other
     writer cut but for `keep`. Everything is checked before the first entry is signed."""
     account = hosted.account_of(ctx, ask.account)
@@ -280,17 +280,17 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
         asked = keys.RecoverRequest(account_to_text(account), ask.recovery, 0, keep, ask.own, ask.incomplete)
         done = keys.recover(ctx, asked, now)
         assert done.entry is not None
-        taken = Taken(done.account, done.entry, "recovery", done.cut, done.uncut)
+        taken = TakeResult(done.account, done.entry, "recovery", done.cut, done.uncut)
     else:
         taken = _take_by_root(ctx, structs.replace(ask, keep=keep), account, control, now)
     if ask.carrier is not None:
         with suppress(CallError, Refused, ViewBuilding):
-            private.take_over(ctx, account, bytes.fromhex(ask.carrier), now)
+            sealed_writer.take_over(ctx, account, bytes.fromhex(ask.carrier), now)
     AWAITED.put(ctx.store, account, None)
     return taken
 
 
-def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: Control, now: float) -> Taken:
+def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: Control, now: float) -> TakeResult:
     signer = Signer(ctx.realm, bytes.fromhex(ask.root or ""))
     if key_digest(signer.key) != control.keys[ROOT_SLOT].next:
         raise CallError("refused", "The account does not commit to this root key; nothing was changed.", 409)
@@ -304,13 +304,13 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
     keep = {ctx.device.key, *map(keys.writer_of, ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        cutting.refuse_to_lose(ctx, account, others, now)
+        cuts.refuse_to_lose(ctx, account, others, now)
     number = hosted.next_index(ctx)
     if ask.own and hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in hosted.later_roots(control):
         number = hosted.OWN_INDEX
     first, second = (ctx.slot(number, ROOT_SLOT, generation) for generation in (0, 1))
     steps = _moves(ROOT_SLOT, signer, first, key_digest(second.key).hex())
-    rights: list[ControlOp] = [cutting.cut_of(ctx.store, account, writer) for writer in others]
+    rights: list[ControlOp] = [cuts.cut_of(ctx.store, account, writer) for writer in others]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     if len(control.path) + len(steps) + len(rights) > MAX_CONTROL:
@@ -319,12 +319,12 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
     steps += [(first, op) for op in rights]
     entries = [ctx.replica.author.control(account, key, op, at) for key, op in steps]
     known = hosted.hosted(ctx, account)
-    hosted.note(ctx, hosted.Hosted(account, number, known.name if known else ""), ask.own)
+    hosted.note(ctx, hosted.LocalAccount(account, number, known.name if known else ""), ask.own)
     if known is None:
         claims.give_name(ctx, account)
     ctx.replica.writes.publish_control(account, now, entries=len(entries))
     hosted.checkpoint(ctx, account, now, before)
-    return Taken(did(account), entry_hex(entries[-1].id), "root", [writer_hex(w) for w in others], [])
+    return TakeResult(did(account), entry_hex(entries[-1].id), "root", [writer_hex(w) for w in others], [])
 
 
 # Moves: an account goes on as another one, and both say so.

@@ -7,20 +7,20 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, NoticeCursor, Own, did, notice_cursor, place_of
 from banyan_node.api.methods.decisions import DecisionAboutMe, about_me
 from banyan_node.api.methods.notices import read_until
-from banyan_node.api.methods.reading import Named, name_of
+from banyan_node.api.methods.post_rows import AccountName, name_of
 from banyan_node.api.methods.reports import MyReport, ReportRow, my_report, report_row
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, NoticeCursor, Own, did, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError
+from banyan_storage.account_references import PLACE_BYTES
 from banyan_storage.local_tables import MODERATORS
-from banyan_storage.naming import PLACE_BYTES
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class ModeratorOf(Request, frozen=True, forbid_unknown_fields=True):
@@ -39,11 +39,11 @@ class TellsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=decisions.KEPT)] = 40
 
 
-class ModeratorNamed(Response, frozen=True):
+class ModeratorResult(Response, frozen=True):
     account: Did
 
 
-class ModeratorRow(Named, frozen=True):
+class ModeratorRow(AccountName, frozen=True):
     since_ms: Milliseconds
 
 
@@ -78,28 +78,28 @@ class TellRows(Response, frozen=True):
 
 
 @METHODS.write("moderator.add", "refused", audited=True)
-def add(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorNamed:
+def add(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorResult:
     """Lets a hosted account moderate at this node: it reads reports and decides them."""
     account = hosted.account_of(ctx, ask.account)
     if not hosted.is_hosted(ctx.store, account):
         raise CallError("refused", "Only an account that is hosted here can moderate: it has to log in.", 409)
     if not MODERATORS.has(ctx.store, account):
         MODERATORS.put(ctx.store, account, ctx.replica.wall_ms(now))
-    return ModeratorNamed(did(account))
+    return ModeratorResult(did(account))
 
 
 @METHODS.write("moderator.drop", "not_found", audited=True)
-def drop(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorNamed:
+def drop(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorResult:
     """Ends that. What the account decided stands."""
     account = hosted.account_of(ctx, ask.account)
     if not MODERATORS.has(ctx.store, account):
         raise CallError("not_found", "That account is no moderator of this node; `moderator.list` has them.", 404)
     MODERATORS.put(ctx.store, account, None)
-    return ModeratorNamed(did(account))
+    return ModeratorResult(did(account))
 
 
 @METHODS.read("moderator.list")
-def listing(at: CommitView, ask: Nothing) -> ModeratorRows:
+def listing(at: CommitView, ask: EmptyRequest) -> ModeratorRows:
     """The moderators of this node."""
     q = at.queries()
     found = MODERATORS.rows(at.store)

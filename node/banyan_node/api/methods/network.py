@@ -9,16 +9,16 @@ from typing import Annotated
 import trio
 from msgspec import Meta, convert, structs
 
-from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
+from banyan_node.api.declare import EmptyRequest, MethodTable, NoResult, Request, Response, Shell
+from banyan_node.api.json_types import Milliseconds
 from banyan_node.api.methods import comparison, node_state
-from banyan_node.api.texts import Milliseconds
 from banyan_node.context import Context
 from banyan_node.home.values import is_peer_id, why_no_address
 from banyan_node.links import peerstore
 from banyan_node.links.peerstore import NetworkBan
 from banyan_node.operator_errors import CallError
 
-METHODS = Declared()
+METHODS = MethodTable()
 DAY_MS = 86_400_000
 DIFF_MS = 1_000
 """How long to wait for the result of a comparison: a few round trips."""
@@ -51,14 +51,14 @@ class Peer(Response, frozen=True):
 
 
 @METHODS.node("shutdown", "write")
-async def stop(shell: Shell, ask: Nothing) -> NoResult:
+async def stop(shell: Shell, ask: EmptyRequest) -> NoResult:
     """Stops the node after making everything durable."""
     shell.stop()
     return NoResult()
 
 
 @METHODS.node("peers", "read")
-async def peers(shell: Shell, ask: Nothing) -> list[node_state.PeerRow]:
+async def peers(shell: Shell, ask: EmptyRequest) -> list[node_state.PeerRow]:
     """Lists linked and banned peers."""
     return await shell.look(node_state.peers)
 
@@ -140,14 +140,14 @@ async def identity(shell: Shell, shown: node_state.NodeIdentity) -> node_state.N
 async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     uptime = round(time.time() - shell.started, 1)
     used = shell.slots
-    slots = convert({**used._asdict(), "crowded": used.crowded}, node_state.SlotsUsed)
+    slots = convert({**used._asdict(), "crowded": used.crowded}, node_state.SlotUsageRow)
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime}
     lately = {
         "failing": shell.tasks.failing(),
         "unreached": shell.links.unreached(),
         "trouble": shown.trouble or shell.links.twin,
     }
-    throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
+    throttle = node_state.ThrottleUsage(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
     return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)
 
 
@@ -179,7 +179,7 @@ class PeerDropRequest(Request, frozen=True, forbid_unknown_fields=True):
     peer: PeerId
 
 
-class PeerBanned(Response, frozen=True):
+class PeerBanInfo(Response, frozen=True):
     """by_operator: whether somebody made it; else the peer lied, and the ban ends by itself. since_ms: null if it is
     not known."""
 
@@ -190,7 +190,7 @@ class PeerBanned(Response, frozen=True):
     until_ms: Milliseconds | None
 
 
-class NetworkBanned(Response, frozen=True):
+class NetworkBanInfo(Response, frozen=True):
     network: str
     reason: str
     since_ms: Milliseconds
@@ -200,8 +200,8 @@ class NetworkBanned(Response, frozen=True):
 class Bans(Response, frozen=True):
     """until_ms: null if it ends only when somebody ends it."""
 
-    peers: list[PeerBanned]
-    networks: list[NetworkBanned]
+    peers: list[PeerBanInfo]
+    networks: list[NetworkBanInfo]
 
 
 class DroppedPeer(Response, frozen=True):
@@ -212,7 +212,7 @@ class DroppedPeer(Response, frozen=True):
 
 
 @METHODS.node("bans", "read")
-async def listing(shell: Shell, ask: Nothing) -> Bans:
+async def listing(shell: Shell, ask: EmptyRequest) -> Bans:
     """Whom this node refuses."""
 
     seen = shell.seen.bans
@@ -223,12 +223,12 @@ async def listing(shell: Shell, ask: Nothing) -> Bans:
         since, until = ends[ban.peer]
         by_itself = since is None and ban.until * 1000 < shell.started * 1000 + 9 * 365 * DAY_MS
         shown = int(ban.until * 1000) if by_itself else until
-        peers.append(PeerBanned(ban.peer, ban.reason, not by_itself, since, shown))
-    return Bans(peers, [NetworkBanned(str(ban.network), *ban[1:]) for ban in networks])
+        peers.append(PeerBanInfo(ban.peer, ban.reason, not by_itself, since, shown))
+    return Bans(peers, [NetworkBanInfo(str(ban.network), *ban[1:]) for ban in networks])
 
 
 @METHODS.node("networks.ban", "write", audited=True)
-async def ban_network(shell: Shell, ask: BanNetwork) -> NetworkBanned:
+async def ban_network(shell: Shell, ask: BanNetwork) -> NetworkBanInfo:
     """Refuses all peers of a network, and hangs up on those that are linked. `network.deny` does so from a start on."""
     network = _network(ask.network)
 
@@ -240,11 +240,11 @@ async def ban_network(shell: Shell, ask: BanNetwork) -> NetworkBanned:
 
     made = await shell.worker.call(do)
     await shell.keep_bans()
-    return NetworkBanned(str(network), *made[1:])
+    return NetworkBanInfo(str(network), *made[1:])
 
 
 @METHODS.node("networks.pardon", "write", "not_found", audited=True)
-async def pardon_network(shell: Shell, ask: UnbanNetwork) -> NetworkBanned:
+async def pardon_network(shell: Shell, ask: UnbanNetwork) -> NetworkBanInfo:
     """Ends the ban of a network."""
     network = _network(ask.network)
 
@@ -257,7 +257,7 @@ async def pardon_network(shell: Shell, ask: UnbanNetwork) -> NetworkBanned:
     if made is None:
         raise CallError("not_found", f"{network} is not banned; `bans` lists the networks that are.", 404)
     await shell.keep_bans()
-    return NetworkBanned(str(network), *made[1:])
+    return NetworkBanInfo(str(network), *made[1:])
 
 
 def _network(text: str) -> peerstore.Network:

@@ -6,21 +6,21 @@ import time
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
-from banyan_node.api.declare import Declared, DoorState, Looking, Nothing, Response
-from banyan_node.api.methods.reading import name_of
-from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
+from banyan_node.api.declare import DoorState, EmptyRequest, MethodTable, NodeView, Response
+from banyan_node.api.json_types import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
+from banyan_node.api.methods.post_rows import name_of
 from banyan_node.hosting import claims, hosted, own_account, stated
 from banyan_node.links import completeness
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
 from banyan_node.version import program_version
 from banyan_reading.identity import platform_of
-from banyan_replica.intake.future import FUTURE_MS
-from banyan_replica.view import LinkView
+from banyan_replica.intake.clock_bounds import FUTURE_MS
+from banyan_replica.status import LinkView
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import DROPPED
 
-METHODS = Declared()
+METHODS = MethodTable()
 FOLLOWING_SHOWN = 500
 
 
@@ -41,14 +41,14 @@ class NodeIdentity(Response, frozen=True):
     doors: list[str]
 
 
-class CatchingUp(Response, frozen=True):
+class CatchupProgress(Response, frozen=True):
     """peers: how many send the network to this node. left: the share that is still to come, 0 to 1."""
 
     peers: int
     left: float
 
 
-class Followed(Response, frozen=True):
+class AccountProgress(Response, frozen=True):
     """held: entries held here. known: the most that a peer claims. asking: peers that are being asked. dropped: it was
     dropped here (`store.drop`), so nothing of it is fetched, and the node is complete without it."""
 
@@ -78,7 +78,7 @@ class ClockStatus(Response, frozen=True):
     control_ahead_ms: int
 
 
-class Restoring(Response, frozen=True):
+class RestoreProgress(Response, frozen=True):
     """accounts: how many accounts of restored keys are back. own: whether this node's own is among them. unnamed: those
     whose profile has not come yet. closed: those that are closed, and so not hosted here."""
 
@@ -88,7 +88,7 @@ class Restoring(Response, frozen=True):
     closed: int
 
 
-class SlotsUsed(Response, frozen=True):
+class SlotUsageRow(Response, frozen=True):
     """Connections, of how many there may be. inbound: of peers that dialled this node. named: of bootstrap peers and
     those of `peers.add`. arriving: those that have not said hello. refused, evicted: how many got no slot, and lost it
     to others, since the start. crowded: which slots are nearly used up and what to do, or null."""
@@ -133,22 +133,22 @@ class Status(Response, frozen=True):
     fresh_as_of: Milliseconds | None
     uptime_s: float
     peers: int
-    slots: SlotsUsed | None
+    slots: SlotUsageRow | None
     lacking_parts: int
-    catchup: CatchingUp | None
-    restoring: Restoring | None
+    catchup: CatchupProgress | None
+    restoring: RestoreProgress | None
     interest: str
     behind: int
-    following: list[Followed]
+    following: list[AccountProgress]
     failing: dict[str, str]
     unreached: dict[str, str]
     full: str | None
     strangers: StrangersRoom
-    throttle: Throttled | None
+    throttle: ThrottleUsage | None
     door: DoorState | None = None
 
 
-class Throttled(Response, frozen=True):
+class ThrottleUsage(Response, frozen=True):
     """What strangers have used of the processor while own people worked, seconds, and how many of their connections are
     not read from at this moment, because they used up their share (`limits.strangers_cpu`)."""
 
@@ -193,7 +193,7 @@ class PeerRow(Response, frozen=True):
 
 
 @METHODS.look("id")
-def identity(at: Looking, ask: Nothing) -> NodeIdentity:
+def identity(at: NodeView, ask: EmptyRequest) -> NodeIdentity:
     """The identity of this node."""
     mine, here = hosted.me(at), at.here
     config = here.settings.config.node
@@ -212,7 +212,7 @@ def identity(at: Looking, ask: Nothing) -> NodeIdentity:
     )
 
 
-def _name(at: Looking) -> str:
+def _name(at: NodeView) -> str:
     """That of the settings; else, as after keys were restored, that of the own account."""
     mine = hosted.me(at)
     own = hosted.hosted(at, mine) if mine else None
@@ -220,7 +220,7 @@ def _name(at: Looking) -> str:
 
 
 @METHODS.look("status")
-def status(at: Looking, ask: Nothing) -> Status:
+def status(at: NodeView, ask: EmptyRequest) -> Status:
     """What this node holds, and whether it is complete."""
     counts, seen, here = at.store.counts(), at.seen, at.here
     config, claimed, strangers = here.settings.config, seen.claims(), seen.strangers
@@ -255,8 +255,8 @@ def status(at: Looking, ask: Nothing) -> Status:
         peers=len(greeted),
         slots=None,
         lacking_parts=counts.lacking,
-        catchup=CatchingUp(seen.readers, seen.left) if seen.readers else None,
-        restoring=Restoring(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at), claims.closed(at))
+        catchup=CatchupProgress(seen.readers, seen.left) if seen.readers else None,
+        restoring=RestoreProgress(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at), claims.closed(at))
         if restoring
         else None,
         interest=config.interest.mode,
@@ -270,7 +270,7 @@ def status(at: Looking, ask: Nothing) -> Status:
     )
 
 
-def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
+def _following(at: NodeView, claims: dict[LogId, int]) -> list[AccountProgress]:
     me = hosted.me(at)
     if me is None:
         return []
@@ -286,7 +286,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
         ahead = by_account.get(account, {})
         behind = sum(completeness.lag(log, heads.get(log, NOTHING), known) for log, known in ahead.items())
         rows.append(
-            Followed(
+            AccountProgress(
                 account=did(account),
                 name=name_of(q, account),
                 held=held,
@@ -300,7 +300,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
     return rows
 
 
-def peers(at: Looking) -> list[PeerRow]:
+def peers(at: NodeView) -> list[PeerRow]:
     rows: list[PeerRow] = []
     banned = {ban.peer for ban in at.seen.bans}
     for link in at.seen.links:
@@ -345,7 +345,7 @@ def peers(at: Looking) -> list[PeerRow]:
     return rows
 
 
-def _behind(at: Looking, link: LinkView) -> int | None:
+def _behind(at: NodeView, link: LinkView) -> int | None:
     """How many entries we lack by the peer's last claims; None before a comparison."""
     if not link.greeted:
         return None
@@ -354,7 +354,7 @@ def _behind(at: Looking, link: LinkView) -> int | None:
     return completeness.behind(at, link)
 
 
-def _lacks(at: Looking, link: LinkView) -> int | None:
+def _lacks(at: NodeView, link: LinkView) -> int | None:
     """How many of our entries the peer lacks by its last claims; None before a comparison."""
     if not (link.greeted and link.compared) and not link.differences:
         return None
@@ -362,7 +362,7 @@ def _lacks(at: Looking, link: LinkView) -> int | None:
     return 0 if link.equal else sum(lags)
 
 
-def _platform(at: Looking, link: LinkView) -> str:
+def _platform(at: NodeView, link: LinkView) -> str:
     """The name of the platform that the peer says it is, or empty: nothing proves that it has that platform's key."""
     if not link.platform:
         return ""
@@ -373,7 +373,7 @@ def _platform(at: Looking, link: LinkView) -> str:
     return "" if account is None else name_of(at.queries(), account)
 
 
-def _ahead(at: Looking) -> tuple[int, int]:
+def _ahead(at: NodeView) -> tuple[int, int]:
     """How far this node's own log and the control log are dated ahead of this clock: `ClockStatus`."""
     me, number = hosted.me(at), number_in(at.store)
     if me is None or number is None:
@@ -381,7 +381,7 @@ def _ahead(at: Looking) -> tuple[int, int]:
     return _ends_ahead(at, LogId(me, at.here.writer, number)), _ends_ahead(at, control_log(me))
 
 
-def _ends_ahead(at: Looking, log: LogId) -> int:
+def _ends_ahead(at: NodeView, log: LogId) -> int:
     head = at.store.head(log)
     last = None if head.id is None else at.store.entry(head.id)
     ahead = 0 if last is None else (last.header.time >> 16) - int(time.time() * 1000)

@@ -11,20 +11,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
-from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
-from banyan_node.api.methods.episodes import OfChannel, of_channel
-from banyan_node.api.methods.private import OneReader
-from banyan_node.api.methods.reading import (
-    CURSOR_BYTES,
-    InGroup,
-    Named,
-    PostRow,
-    PostRows,
-    now_ms,
-    trusted_by,
-    visibility_of,
-)
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.json_types import (
     FeedCursor,
     Milliseconds,
     Moment,
@@ -37,23 +25,35 @@ from banyan_node.api.texts import (
     place_of,
     uri,
 )
+from banyan_node.api.methods.episodes import OfChannel, of_channel
+from banyan_node.api.methods.post_rows import (
+    CURSOR_BYTES,
+    AccountName,
+    InGroup,
+    PostRow,
+    PostRows,
+    now_ms,
+    trusted_by,
+    visibility_of,
+)
+from banyan_node.api.methods.private import OneReader
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
-from banyan_node.hosting.vault import Private
+from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append_each
+from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import PutAway, heard, tellers
-from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity
-from banyan_reading.noticed import Noticed
+from banyan_reading.events import event_of
+from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import Queries
-from banyan_reading.scheduled import event_of
 from banyan_reading.timelines import cursor_ms
-from banyan_reading.visibility import Place
+from banyan_reading.visibility import ViewPlace
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_schema.privately import Dismissed, Marker
-from banyan_storage.naming import PLACE_BYTES
+from banyan_schema.private_kinds import Dismissal, Marker
+from banyan_storage.account_references import PLACE_BYTES
 from banyan_storage.slots import place_bytes
 from banyan_storage.tables import part_place
 
@@ -62,7 +62,7 @@ from banyan_storage.tables import part_place
 # A place among notifications is one of this node, because they stand in the order of their arrival. What is kept names
 # the operation instead, which every node finds; where it is not held, everything counts as unread.
 
-METHODS = Declared()
+METHODS = MethodTable()
 COUNTED = 100
 """So many unread notifications are counted at most."""
 HOME, NOTIFICATIONS, CLEARED = "home", "notifications", "cleared"
@@ -92,29 +92,29 @@ class Unread(Response, frozen=True):
     unread: int
 
 
-def read_until(q: Queries, held: Private) -> bytes | None:
+def read_until(q: Queries, held: PrivateData) -> bytes | None:
     """The place of the notification that was read last, 8 bytes."""
     return furthest(q, held, NOTIFICATIONS)
 
 
-def furthest(q: Queries, held: Private, timeline: str) -> bytes | None:
+def furthest(q: Queries, held: PrivateData, timeline: str) -> bytes | None:
     """The place among notifications that is the furthest of all devices, 8 bytes."""
     return max((place for said in _of(held, timeline) if (place := place_here(q, said))), default=None)
 
 
-def gone(q: Queries, held: Private) -> PutAway:
+def gone(q: Queries, held: PrivateData) -> PutAway:
     """What the account put away."""
-    places = frozenset(place for one in held.all(Dismissed) if (place := place_here(q, one.place)))
+    places = frozenset(place for one in held.all(Dismissal) if (place := place_here(q, one.place)))
     return PutAway(furthest(q, held, CLEARED) or b"", places)
 
 
-def home_read(held: Private) -> bytes | None:
+def home_read(held: PrivateData) -> bytes | None:
     """The cursor of what was read last at home, 56 bytes."""
     found = [said for said in _of(held, HOME) if re.fullmatch("[0-9a-f]{112}", said)]
     return bytes.fromhex(max(found)) if found else None
 
 
-def _of(held: Private, timeline: str) -> list[str]:
+def _of(held: PrivateData, timeline: str) -> list[str]:
     """What each device says."""
     return [marker.place for marker in held.all(Marker) if marker.timeline == timeline]
 
@@ -155,7 +155,7 @@ def unread(at: CommitView, ask: OneReader) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     held, count = at.private(account), 0
-    last, visibility = read_until(q, held), visibility_of(at, account, Place("notifications"))
+    last, visibility = read_until(q, held), visibility_of(at, account, ViewPlace("notifications"))
     for place, one in islice(heard(q, account, visibility, partial(trusted_by, at), gone=gone(q, held)), 20 * COUNTED):
         if count == COUNTED or (last is not None and place <= last):
             break
@@ -167,7 +167,7 @@ def unread(at: CommitView, ask: OneReader) -> Unread:
 def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
     """Notes how far an account has read. A marker goes forward only."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
-    held = private.of(ctx, account)
+    held = sealed_writer.of(ctx, account)
     if ask.timeline == HOME:
         place = place_of(ask.place, CURSOR_BYTES, "in a feed") or _newest_at_home(q, account)
         before = home_read(held)
@@ -185,7 +185,7 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
     append_each(
         ctx,
         account,
-        private.entries(private.drafts(ctx, account, [Marker(ask.timeline, said, ctx.device.key)], now)),
+        sealed_writer.entries(sealed_writer.drafts(ctx, account, [Marker(ask.timeline, said, ctx.device.key)], now)),
         now,
     )
     return NoResult()
@@ -237,7 +237,7 @@ class NoticeRow(Response, frozen=True):
     has a new episode, `post`. to: the account as which one that is followed goes on."""
 
     kind: Notice
-    accounts: list[Named]
+    accounts: list[AccountName]
     others: int
     time_ms: Milliseconds
     post: PostRow | None
@@ -249,10 +249,10 @@ class NoticeRow(Response, frozen=True):
     group: InGroup | None
     event: ToEvent | None
     channel: OfChannel | None
-    to: Named | None
+    to: AccountName | None
 
 
-class Notices(Response, frozen=True):
+class NoticesPage(Response, frozen=True):
     """Newest first, by their arrival at this node. before: give it to get the next page; null on the last page."""
 
     notices: list[NoticeRow]
@@ -260,17 +260,17 @@ class Notices(Response, frozen=True):
 
 
 @METHODS.read("notifications", "refused")
-def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
+def notifications(at: CommitView, ask: NoticesRequest) -> NoticesPage:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     visibility, place = (
-        visibility_of(at, account, Place("notifications")),
+        visibility_of(at, account, ViewPlace("notifications")),
         place_of(ask.before, PLACE_BYTES, "among notifications"),
     )
     held = at.private(account)
     found = heard(q, account, visibility, partial(trusted_by, at), place, set(ask.kinds or NOTICES), gone(q, held))
     only = None if ask.of is None else hosted.account_of(at, ask.of)
-    groups: dict[object, list[Noticed]] = {}
+    groups: dict[object, list[Notification]] = {}
     places, seen = list[bytes](), read_until(q, held) or b""
     last, looked, read = b"", 0, 0
     for place, one in found:
@@ -290,7 +290,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last = b""
     rows = PostRows(q, at.blobs, visibility)
     told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
-    return Notices(told_of, notice_cursor(last) if last else None)
+    return NoticesPage(told_of, notice_cursor(last) if last else None)
 
 
 def _event(q: Queries, target: Target) -> ToEvent | None:
@@ -298,14 +298,14 @@ def _event(q: Queries, target: Target) -> ToEvent | None:
     return None if found is None else ToEvent(uri(target), found.event.title, found.event.begins_ms, found.event.zone)
 
 
-def _row(q: Queries, rows: PostRows, group: list[Noticed], place: bytes, unread: bool) -> NoticeRow:
+def _row(q: Queries, rows: PostRows, group: list[Notification], place: bytes, unread: bool) -> NoticeRow:
     first = group[0]
     who = list(dict.fromkeys(one.who for one in group))
     post = None if first.post is None else rows.of(first.post)
     to = identity.moved_to(q, first.who) if first.what == "move" else None
     return NoticeRow(
         kind=first.what,
-        accounts=[Named(did(a), rows.name(a)) for a in who[:NAMED]],
+        accounts=[AccountName(did(a), rows.name(a)) for a in who[:NAMED]],
         others=max(0, len(who) - NAMED),
         time_ms=first.time_ms,
         post=post,
@@ -317,5 +317,5 @@ def _row(q: Queries, rows: PostRows, group: list[Noticed], place: bytes, unread:
         group=None if first.group is None else rows.group(first.group),
         event=None if first.event is None else _event(q, first.event),
         channel=None if first.channel is None else of_channel(q, first.channel),
-        to=None if to is None else Named(did(to), rows.name(to)),
+        to=None if to is None else AccountName(did(to), rows.name(to)),
     )

@@ -8,12 +8,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.channels import After, Limit, titled
-from banyan_node.api.methods.episodes import GoneWord, post_or_gone
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of, reader_of, visibility_of
-from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     EntryHex,
     Own,
     PlaylistRef,
@@ -29,18 +25,22 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
+from banyan_node.api.methods.channels import After, Limit, titled
+from banyan_node.api.methods.episodes import GoneWord, post_or_gone
+from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, name_of, reader_of, visibility_of
+from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import not_shown
-from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading.channels import playlist_of, playlists_of
 from banyan_reading.queries import Queries
-from banyan_reading.series import playlist_of, playlists_of
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist
 
-METHODS = Declared()
+METHODS = MethodTable()
 Posts = Annotated[list[PostRef], Meta(max_length=MAX_POSTS)]
 
 
@@ -78,7 +78,7 @@ class PlaylistRow(Response, frozen=True):
     """posts: how many, those that are gone too."""
 
     uri: PostUri
-    account: Named
+    account: AccountName
     title: str
     description: str
     posts: int
@@ -104,7 +104,7 @@ class PlaylistShown(Response, frozen=True):
     """posts: all of them, in their order."""
 
     uri: PostUri
-    account: Named
+    account: AccountName
     title: str
     description: str
     posts: list[PlaylistPost]
@@ -138,7 +138,7 @@ def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, 
 def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
     """The playlists of an account."""
     q, account = at.queries(), hosted.account_of(at, ask.account or ask.by)
-    who, rows, more = Named(did(account), name_of(q, account)), list[PlaylistRow](), None
+    who, rows, more = AccountName(did(account), name_of(q, account)), list[PlaylistRow](), None
     place = place_of(ask.after, 16, "among playlists", "after")
     last = b""
     for target, said in playlists_of(q, account, place or b""):
@@ -155,7 +155,7 @@ def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
     """A playlist and its posts, in their order. What is gone of them is marked."""
     q, target = at.queries(), playlist_target(ask.playlist)
     said, visibility = _held(q, target), visibility_of(at, reader_of(at, ask.by))
-    rows, who = PostRows(q, at.blobs, visibility), Named(did(target.account), name_of(q, target.account))
+    rows, who = PostRows(q, at.blobs, visibility), AccountName(did(target.account), name_of(q, target.account))
     posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]
     return PlaylistShown(uri(target), who, said.title, said.description, posts)
 

@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, to_builtins
 
 from banyan_crdt.ids import AccountId, is_checkpoint
-from banyan_node.api.declare import CommitView, Declared, Looking, Nothing, Request, Response, Working
-from banyan_node.api.methods.reading import name_of
-from banyan_node.api.texts import Did, did
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, NodeView, Request, Response, WorkContext
+from banyan_node.api.json_types import Did, did
+from banyan_node.api.methods.post_rows import name_of
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import parse, set_in_file
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError, ConfigError
 from banyan_storage.local_tables import DROPPED, HOSTED
 
-METHODS = Declared()
+METHODS = MethodTable()
 PAGE = 200
 Origin = Literal["hosted", "followed", "other"]
 SECTIONS = ("interest", "storage", "media")
@@ -57,7 +57,7 @@ class HeldAccounts(Response, frozen=True):
     after: Did | None
 
 
-class Policy(Response, frozen=True):
+class NodePolicy(Response, frozen=True):
     """mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
     and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
     are in force."""
@@ -112,12 +112,12 @@ def _taken(at: CommitView, account: AccountId) -> tuple[int, int, int]:
 
 
 @METHODS.look("policy")
-def policy(at: Looking, ask: Nothing) -> Policy:
+def policy(at: NodeView, ask: EmptyRequest) -> NodePolicy:
     """What this node holds and refuses."""
     config, own = at.here.settings.config, hosted.me(at)
     settings = {section: to_builtins(getattr(config, section)) for section in SECTIONS}
     settings["network"] = {"allow": list(config.network.allow), "deny": list(config.network.deny)}
-    return Policy(
+    return NodePolicy(
         config.interest.mode,
         config.interest.hops,
         None if own is None else did(own),
@@ -128,7 +128,7 @@ def policy(at: Looking, ask: Nothing) -> Policy:
 
 
 @METHODS.work("policy.set", "write", audited=True)
-def set_policy(at: Working, ask: SetPolicyRequest) -> PolicySet:
+def set_policy(at: WorkContext, ask: SetPolicyRequest) -> PolicySet:
     """Writes settings of the policy to config.toml. A running node reads them at its next start."""
     try:
         parsed = [(name, parse(name, value, "the request")) for name, value in _allowed(ask.settings)]

@@ -8,12 +8,12 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import Declared, Request, Response
-from banyan_node.api.methods.social import Undo, held
-from banyan_node.api.texts import EntryHex, Milliseconds, Own, PostRef, entry_hex
+from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.json_types import EntryHex, Milliseconds, Own, PostRef, entry_hex
+from banyan_node.api.methods.post_writes import Undo, held
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.operator_errors import CallError
 from banyan_reading.polls import tally, vote_of
 from banyan_reading.queries import Queries
@@ -21,7 +21,7 @@ from banyan_schema.social import VOTE, Poll, Target, undo, write_vote
 from banyan_schema.social.post import MAX_OPTIONS
 from banyan_schema.social.vote import vote_key
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class VoteRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class PollRow(Response, frozen=True):
     mine: list[int]
 
 
-class Voted(Response, frozen=True):
+class VoteResult(Response, frozen=True):
     entry: EntryHex
     poll: PollRow
 
@@ -69,7 +69,7 @@ def poll_row(q: Queries, post: Target, poll: Poll, reader: AccountId | None, now
 
 
 @METHODS.write("vote", "not_found", "refused")
-def vote(ctx: Context, ask: VoteRequest, now: float) -> Voted:
+def vote(ctx: Context, ask: VoteRequest, now: float) -> VoteResult:
     """Votes in the poll of a post. A vote is public, and counts if it is written before the poll closes."""
     account, view, now_ms = hosted.account_of(ctx, ask.by), held(ctx, ask.uri), ctx.replica.wall_ms(now)
     poll, target = view.post.poll, view.target
@@ -87,7 +87,7 @@ def vote(ctx: Context, ask: VoteRequest, now: float) -> Voted:
     else:
         draft = write_vote(target, poll, _options(poll, ask.options or []), live)
     entry = append(ctx, account, [draft], now)
-    return Voted(entry_hex(entry), poll_row(ctx.queries(), target, poll, account, now_ms))
+    return VoteResult(entry_hex(entry), poll_row(ctx.queries(), target, poll, account, now_ms))
 
 
 def _options(poll: Poll, asked: list[int]) -> set[int]:

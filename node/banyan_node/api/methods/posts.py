@@ -11,20 +11,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.kept_rows import KeptRows
-from banyan_node.api.methods.reading import (
-    CURSOR_BYTES,
-    LOOKED,
-    Named,
-    PostRow,
-    PostRows,
-    name_of,
-    reader_of,
-    visibility_of,
-)
-from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     AccountRef,
     BlobRef,
     EntryHex,
@@ -43,21 +31,33 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
+from banyan_node.api.methods.post_rows import (
+    CURSOR_BYTES,
+    LOOKED,
+    AccountName,
+    PostRow,
+    PostRows,
+    name_of,
+    reader_of,
+    visibility_of,
+)
+from banyan_node.api.methods.post_writes import missing
+from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import hosted
-from banyan_node.media.held import about_of
-from banyan_node.media.naming import naming
+from banyan_node.media.blob_references import naming
+from banyan_node.media.local_blobs import about_of
 from banyan_node.operator_errors import CallError
-from banyan_reading.answers import PostView, Reposted
-from banyan_reading.responding import NUMBER_BYTES, reacted, reposted, reposted_at
+from banyan_reading.answers import PostView, RepostView
+from banyan_reading.responses import NUMBER_BYTES, reacted, reposted, reposted_at
 from banyan_reading.timelines import CURSOR
-from banyan_reading.visibility import FilterContext, Place
+from banyan_reading.visibility import FilterContext, ViewPlace
 from banyan_schema.address import short
 from banyan_schema.media import Media
 from banyan_schema.social import Target
 from banyan_schema.social.response import REACTION_COLLECTION as REACTIONS
 from banyan_storage.archive import export_proof
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class PostGetRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -162,13 +162,13 @@ class ShownBlob(Response, frozen=True):
 @METHODS.read("posts.get", "refused")
 def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
-    visibility = visibility_of(at, reader_of(at, ask.by), Place(ask.where or "elsewhere"))
-    rows, found = KeptRows(at, visibility), list[PostView | None]()
+    visibility = visibility_of(at, reader_of(at, ask.by), ViewPlace(ask.where or "elsewhere"))
+    rows, found = RowCache(at, visibility), list[PostView | None]()
     reposter = None if ask.reposter is None else hosted.account_of(at, ask.reposter)
     for one in ask.uris:
         view = rows.post(target_of(one))
         if view is not None and reposter is not None:
-            view = replace(view, reposted=Reposted(reposter, 0))
+            view = replace(view, reposted=RepostView(reposter, 0))
         shown = view is not None and (not ask.seen or visibility.shows(view))
         found.append(view if shown else None)
     made = iter(rows.rows([(view, ()) for view in found if view is not None]))
@@ -259,7 +259,7 @@ class FindRepost(Request, frozen=True, forbid_unknown_fields=True):
     short: Annotated[str, Meta(title="a post in short", description="32 digits.", pattern="^[0-9a-f]{32}$")]
 
 
-class Reacted(Named, frozen=True):
+class ReactorRow(AccountName, frozen=True):
     emoji: str
 
 
@@ -267,14 +267,14 @@ class Reactions(Response, frozen=True):
     """By emoji, then in the order in which this node met the accounts, without those that the reader does not see.
     after: give it to get the next page; null on the last one. A page can be short or empty, and have one behind it."""
 
-    reactions: list[Reacted]
+    reactions: list[ReactorRow]
     after: ResponsePlace | None
 
 
 class Reposters(Response, frozen=True):
     """The same of those who reposted."""
 
-    accounts: list[Named]
+    accounts: list[AccountName]
     after: ResponsePlace | None
 
 
@@ -288,7 +288,7 @@ class FoundRepost(Response, frozen=True):
 def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
     """Who reacted to a post, and with what."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    page, last, more = list[Reacted](), None, None
+    page, last, more = list[ReactorRow](), None, None
     found = reacted(q, target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
     for n, (cursor, account, emoji) in enumerate(found):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
@@ -296,7 +296,7 @@ def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
             break
         last = response_place(cursor)
         if visibility.sees(account):
-            page.append(Reacted(did(account), name_of(q, account), emoji))
+            page.append(ReactorRow(did(account), name_of(q, account), emoji))
     return Reactions(page, more)
 
 
@@ -304,7 +304,7 @@ def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
 def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
     """Who reposted a post."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    page, last, more = list[Named](), None, None
+    page, last, more = list[AccountName](), None, None
     target = target_of(ask.uri)
     for n, (cursor, account) in enumerate(reposted(q, target, _place(ask.after))):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
@@ -313,7 +313,7 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
         last = response_place(cursor)
         refused = visibility.rules.refuses("reposts", account, [target])
         if not refused and (ask.every or visibility.sees(account)):
-            page.append(Named(did(account), name_of(q, account)))
+            page.append(AccountName(did(account), name_of(q, account)))
     return Reposters(page, more)
 
 

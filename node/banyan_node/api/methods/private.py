@@ -1,6 +1,6 @@
 """What an account keeps to itself: whom it mutes, bookmarks, lists, notes.
 
-It is sealed (hosting/private.py): only the devices of the account can read it.
+It is sealed (hosting/sealed_writer.py): only the devices of the account can read it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
-from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of, now_ms
-from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.json_types import (
     AccountRef,
     Did,
     KeyHex,
@@ -28,16 +26,18 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
+from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, name_of, now_ms
+from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
-from banyan_node.hosting.vault import Private
-from banyan_node.hosting.writing import append_each
+from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append_each
+from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.operator_errors import CallError
 from banyan_reading.visibility import lasts
-from banyan_schema.privately import AccountList, Bookmark, Member, Mute, Note
-from banyan_schema.social import Draft
+from banyan_schema.private_kinds import AccountList, Bookmark, ListMember, Mute, Note
+from banyan_schema.social import OpDraft
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 1_000
 """The most accounts that are put on a list at once, and rows of a page."""
 
@@ -102,7 +102,7 @@ class Mutes(Response, frozen=True):
 
 
 class Blocks(Response, frozen=True):
-    blocks: list[Named]
+    blocks: list[AccountName]
 
 
 class BookmarkRow(Response, frozen=True):
@@ -137,7 +137,7 @@ class ListShown(Response, frozen=True):
 
     id: KeyHex
     title: str
-    members: list[Named]
+    members: list[AccountName]
     exclusive: bool
     replies: str
 
@@ -149,14 +149,14 @@ class NoteShown(Response, frozen=True):
     text: str
 
 
-def say(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> NoResult:
+def say(ctx: Context, account: AccountId, drafts: list[OpDraft], now: float) -> NoResult:
     """Writes them, if there are any."""
     if drafts:
-        append_each(ctx, account, private.entries(drafts), now)
+        append_each(ctx, account, sealed_writer.entries(drafts), now)
     return NoResult()
 
 
-def opened(at: CommitView, account: AccountId) -> Private:
+def opened(at: CommitView, account: AccountId) -> PrivateData:
     """Raises CallError where nothing of it can be read here, so that nobody takes that for nothing."""
     if at.store.grants(account) is None:
         raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
@@ -179,21 +179,21 @@ def mutes(at: CommitView, ask: OneReader) -> Mutes:
 def blocks(at: CommitView, ask: OneReader) -> Blocks:
     """The accounts that one blocks, by id. Everybody can see them."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    return Blocks([Named(did(a), name_of(q, a)) for a in q.blocks(account)])
+    return Blocks([AccountName(did(a), name_of(q, a)) for a in q.blocks(account)])
 
 
 @METHODS.write("bookmark", "not_found", "refused")
 def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
     """Keeps a post to find it again."""
     account, wanted = hosted.account_of(ctx, ask.by), Bookmark(target_of(ask.uri))
-    held = private.of(ctx, account).get(wanted) is not None
+    held = sealed_writer.of(ctx, account).get(wanted) is not None
     if not ask.undo and ctx.queries().post(wanted.post) is None:
         raise missing(ctx.queries(), wanted.post)
     if ask.undo:
         if not held:
             raise CallError("not_found", "There is nothing to undo by bookmark.", 404)
-        return say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
-    return say(ctx, account, [] if held else private.drafts(ctx, account, [wanted], now), now)
+        return say(ctx, account, sealed_writer.taking_back(ctx, account, [wanted]), now)
+    return say(ctx, account, [] if held else sealed_writer.drafts(ctx, account, [wanted], now), now)
 
 
 @METHODS.read("bookmarks", "not_found", "refused")
@@ -210,9 +210,11 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     wanted = Note(other, ask.text.strip())
     gone = not wanted.text
-    if gone and private.of(ctx, account).get(wanted) is None:
+    if gone and sealed_writer.of(ctx, account).get(wanted) is None:
         raise CallError("not_found", "There is nothing to take back: no note on that account.", 404)
-    drafts = private.taking_back(ctx, account, [wanted]) if gone else private.drafts(ctx, account, [wanted], now)
+    drafts = (
+        sealed_writer.taking_back(ctx, account, [wanted]) if gone else sealed_writer.drafts(ctx, account, [wanted], now)
+    )
     say(ctx, account, drafts, now)
     return NoteShown(did(other), wanted.text)
 
@@ -234,14 +236,14 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
     if ask.id is None:
         wanted, members = AccountList(ctx.replica.author.random(16), ask.title), 0
     else:
-        held = private.of(ctx, account)
+        held = sealed_writer.of(ctx, account)
         wanted = _list(held, ask.id)._replace(title=ask.title)
         members = len(_members(held, wanted))
     if ask.exclusive is not None:
         wanted = wanted._replace(exclusive="yes" if ask.exclusive else None)
     if ask.replies is not None:
         wanted = wanted._replace(replies=None if ask.replies == "all" else ask.replies)
-    say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
+    say(ctx, account, sealed_writer.drafts(ctx, account, [wanted], now), now)
     return _row(wanted, members)
 
 
@@ -249,22 +251,24 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
 def list_delete(ctx: Context, ask: OneList, now: float) -> NoResult:
     """Deletes a list."""
     account = hosted.account_of(ctx, ask.by)
-    held = private.of(ctx, account)
+    held = sealed_writer.of(ctx, account)
     found = _list(held, ask.id)
-    return say(ctx, account, private.taking_back(ctx, account, [found, *_members(held, found)]), now)
+    return say(ctx, account, sealed_writer.taking_back(ctx, account, [found, *_members(held, found)]), now)
 
 
 @METHODS.write("list.add", "not_found", "refused")
 def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
     """Puts accounts on a list, or takes them off it."""
     account = hosted.account_of(ctx, ask.by)
-    held = private.of(ctx, account)
+    held = sealed_writer.of(ctx, account)
     found = _list(held, ask.id)
     there = {member.account for member in _members(held, found)}
     given = dict.fromkeys(hosted.account_of(ctx, who) for who in ask.accounts)
-    some = [Member(found.id, who) for who in given if (who in there) == ask.undo]
+    some = [ListMember(found.id, who) for who in given if (who in there) == ask.undo]
     if some:
-        drafts = private.taking_back(ctx, account, some) if ask.undo else private.drafts(ctx, account, some, now)
+        drafts = (
+            sealed_writer.taking_back(ctx, account, some) if ask.undo else sealed_writer.drafts(ctx, account, some, now)
+        )
         say(ctx, account, drafts, now)
     return _row(found, len(there) + (-len(some) if ask.undo else len(some)))
 
@@ -283,7 +287,7 @@ def list_show(at: CommitView, ask: OneList) -> ListShown:
     held, q = opened(at, hosted.account_of(at, ask.by)), at.queries()
     found = _list(held, ask.id)
     members = sorted(AccountId(member.account) for member in _members(held, found))
-    named, row = [Named(did(a), name_of(q, a)) for a in members], _row(found, len(members))
+    named, row = [AccountName(did(a), name_of(q, a)) for a in members], _row(found, len(members))
     return ListShown(row.id, row.title, named, row.exclusive, row.replies)
 
 
@@ -291,12 +295,12 @@ def _row(one: AccountList, members: int) -> ListRow:
     return ListRow(key_hex(CellKey(one.id)), one.title, members, one.exclusive is not None, one.replies or "all")
 
 
-def _list(held: Private, text: str) -> AccountList:
+def _list(held: PrivateData, text: str) -> AccountList:
     found = held.get(AccountList(key_of(text), ""))
     if found is None:
         raise CallError("not_found", f"There is no list {text}.", 404)
     return found
 
 
-def _members(held: Private, of: AccountList) -> list[Member]:
-    return [member for member in held.all(Member) if member.list == of.id]
+def _members(held: PrivateData, of: AccountList) -> list[ListMember]:
+    return [member for member in held.all(ListMember) if member.list == of.id]

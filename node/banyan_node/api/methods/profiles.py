@@ -10,34 +10,34 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, EntryHex, Own, Reader, did, entry_hex
+from banyan_node.api.methods.post_rows import (
+    AccountName,
     HandleOf,
     MediaShownRow,
-    Named,
     handle_of,
     name_of,
     reader_of,
     shown_media,
     visibility_of,
 )
-from banyan_node.api.methods.social import MediaItem, Undo, add_or_undo
-from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, Reader, did, entry_hex
+from banyan_node.api.methods.post_writes import MediaItem, Undo, add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.writing import append
+from banyan_node.hosting.entry_writer import append
 from banyan_node.media.intake import picture_of
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity
 from banyan_reading.identity import field_of, verified
 from banyan_schema.collection import undo
-from banyan_schema.social import Draft, set_profile
+from banyan_schema.social import OpDraft, set_profile
 from banyan_schema.social.identity import (
     DOMAIN_FIELD,
     HANDLE,
     HANDLE_FIELD,
     OFFICIAL,
-    Confirmed,
+    HandleConfirmation,
     Official,
     attest,
     confirm_handle,
@@ -47,7 +47,7 @@ from banyan_schema.social.identity import (
 )
 from banyan_schema.social.profile import PICTURES
 
-METHODS = Declared()
+METHODS = MethodTable()
 Pictures = Annotated[
     dict[str, MediaItem | None],
     Meta(description="`avatar` and `banner`, as `media.put` answered them; null takes a picture away."),
@@ -97,7 +97,7 @@ def set_fields(
     pictures: Mapping[str, MediaItem | None] = {},
 ) -> EntryId:
     """Writes them in one entry. Raises CallError."""
-    salt, q, drafts = hosted.salt_of(ctx, account), ctx.queries(), list[Draft]()
+    salt, q, drafts = hosted.salt_of(ctx, account), ctx.queries(), list[OpDraft]()
     given = [set_profile(salt, name, value) for name, value in fields.items()]
     given += [picture_draft(ctx, salt, name, item, now) for name, item in pictures.items()]
     for draft in given:
@@ -106,7 +106,7 @@ def set_fields(
     return append(ctx, account, drafts, now)
 
 
-def picture_draft(ctx: Context, salt: bytes, name: str, item: MediaItem | None, now: float) -> Draft:
+def picture_draft(ctx: Context, salt: bytes, name: str, item: MediaItem | None, now: float) -> OpDraft:
     """A write of a picture, which replaces nothing yet; None: of none. Raises CallError."""
     if name not in PICTURES:
         raise CallError("bad_request", f"'{name[:60]}' is no picture of a profile; those are {' and '.join(PICTURES)}.")
@@ -162,7 +162,7 @@ class HandlesFound(Response, frozen=True):
     accounts: list[HandleRow]
 
 
-class Claimed(Response, frozen=True):
+class ClaimResult(Response, frozen=True):
     """handle: null if none is claimed now."""
 
     account: Did
@@ -170,13 +170,13 @@ class Claimed(Response, frozen=True):
     handle: HandleOf | None
 
 
-class DomainClaimed(Response, frozen=True):
+class DomainResult(Response, frozen=True):
     account: Did
     entry: EntryHex
     domain: str
 
 
-class HandleConfirmed(Response, frozen=True):
+class ConfirmResult(Response, frozen=True):
     """claimed: whether the account claims it too; without that it is not shown."""
 
     account: Did
@@ -194,28 +194,28 @@ def _handle(text: str) -> str:
 
 
 @METHODS.write("handle.claim", "not_found", "refused")
-def claim(ctx: Context, ask: ClaimRequest, now: float) -> Claimed:
+def claim(ctx: Context, ask: ClaimRequest, now: float) -> ClaimResult:
     """Claims a handle in the account's profile. Until the platform of the domain confirms it, it is shown as claimed
     only."""
     account = hosted.account_of(ctx, ask.by)
     handle = "" if ask.undo else _handle(ask.handle)
     entry = set_fields(ctx, account, {HANDLE_FIELD: handle}, now)
-    return Claimed(did(account), entry_hex(entry), handle_of(ctx.queries(), account))
+    return ClaimResult(did(account), entry_hex(entry), handle_of(ctx.queries(), account))
 
 
 @METHODS.write("handle.domain", "not_found", "refused")
-def domain(ctx: Context, ask: DomainRequest, now: float) -> DomainClaimed:
+def domain(ctx: Context, ask: DomainRequest, now: float) -> DomainResult:
     """Says that the account is the platform of a domain, so that what it confirms counts. Prove it outside: in the
     domain's DNS or on its web server, as docs/social.md says."""
     account = hosted.account_of(ctx, ask.by)
     name = "" if ask.undo else ask.domain.strip().lower()
     if not ask.undo and not is_domain(name):
         raise CallError("bad_request", f"'{ask.domain[:60]}' is no domain; write, for example, vn.example.")
-    return DomainClaimed(did(account), entry_hex(set_fields(ctx, account, {DOMAIN_FIELD: name}, now)), name)
+    return DomainResult(did(account), entry_hex(set_fields(ctx, account, {DOMAIN_FIELD: name}, now)), name)
 
 
 @METHODS.write("handle.confirm", "not_found", "refused")
-def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> HandleConfirmed:
+def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> ConfirmResult:
     """Confirms that a handle under the platform's domain is an account's. Another account that had it has it no
     more."""
     platform, account = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
@@ -225,7 +225,7 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> HandleConfirmed:
         who = account_to_text(platform)
         says = f"{who} is the platform of {claims or 'no domain'}, not of {domain_of(handle)}: `handle.domain` first."
         raise CallError("refused", says, 403)
-    draft = confirm_handle(hosted.salt_of(ctx, platform), Confirmed(handle, account))
+    draft = confirm_handle(hosted.salt_of(ctx, platform), HandleConfirmation(handle, account))
     op = draft.op
     assert isinstance(op, Add)
     live, names = q.live(platform, op), identity.names(q, platform, handle)
@@ -236,7 +236,7 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> HandleConfirmed:
     else:
         entry = append(ctx, platform, [*([undo(HANDLE, live)] if live else []), draft], now)
     found = identity.handle_of(ctx.queries(), account)
-    return HandleConfirmed(did(account), entry_hex(entry), handle, found is not None and found.handle == handle)
+    return ConfirmResult(did(account), entry_hex(entry), handle, found is not None and found.handle == handle)
 
 
 @METHODS.read("handle.find", "refused")
@@ -246,7 +246,7 @@ def find(at: CommitView, ask: HandleRequest) -> HandlesFound:
     rows = [
         HandleRow(
             handle=found.handle,
-            platforms=[Named(did(one), name_of(q, one)) for one in found.platforms],
+            platforms=[AccountName(did(one), name_of(q, one)) for one in found.platforms],
             account=did(account),
             name=name_of(q, account),
         )

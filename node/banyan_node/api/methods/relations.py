@@ -8,25 +8,25 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import LOOKED, Named, name_of, reader_of, visibility_of
-from banyan_node.api.methods.social import Undo, WrittenEntry, add_or_undo
-from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, Reader, did, entry_hex
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, EntryHex, Milliseconds, Own, Reader, did, entry_hex
+from banyan_node.api.methods.post_rows import LOOKED, AccountName, name_of, reader_of, visibility_of
+from banyan_node.api.methods.post_writes import Undo, WrittenEntry, add_or_undo
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
-from banyan_node.hosting.writing import append, append_each
-from banyan_node.media.following import look_again_at
+from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting.entry_writer import append, append_each
+from banyan_node.media.prefetch import look_again_at
 from banyan_node.operator_errors import CallError
 from banyan_reading import relations
 from banyan_reading.relations import relates
-from banyan_schema.collection import Draft, undo
-from banyan_schema.privately import Mute
+from banyan_schema.collection import OpDraft, undo
+from banyan_schema.private_kinds import Mute
 from banyan_schema.social import Relation, relate, set_profile
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_schema.social.relation import FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
 from banyan_storage.local_tables import DROPPED
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
     until: Milliseconds | None = None
 
 
-class Related(Response, frozen=True):
+class RelationResult(Response, frozen=True):
     """waits: whether the account is locked, and has to accept the follow first. dropped: whether it was dropped
     here (`store.drop`), so that nothing of it is fetched until `store.undrop`."""
 
@@ -53,7 +53,7 @@ class Related(Response, frozen=True):
     dropped: bool = False
 
 
-def _drafts(ctx: Context, ask: RelationRequest, relation: Relation) -> tuple[AccountId, AccountId, Draft]:
+def _drafts(ctx: Context, ask: RelationRequest, relation: Relation) -> tuple[AccountId, AccountId, OpDraft]:
     """(who says it, of whom, what). Raises CallError."""
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if account == other:
@@ -63,13 +63,13 @@ def _drafts(ctx: Context, ask: RelationRequest, relation: Relation) -> tuple[Acc
 
 def _relate(
     ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
-) -> Related:
+) -> RelationResult:
     account, other, draft = _drafts(ctx, ask, relation)
-    return Related(entry_hex(add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
+    return RelationResult(entry_hex(add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
 
 
 @METHODS.write("follow", "not_found", "refused")
-def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
+def follow(ctx: Context, ask: RelationRequest, now: float) -> RelationResult:
     """Follows an account, or asks to if it is locked. Refused with 403 where one of the two blocks the other."""
     if ask.undo:
         return _relate(ctx, ask, now, "follow", "follow", True)
@@ -79,7 +79,7 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
     said = _relate(ctx, ask, now, "follow", "follow", False)
     look_again_at(ctx, other)
     waits = relations.waits(ctx.queries(), account, other)
-    return Related(said.entry, said.account, waits, DROPPED.has(ctx.store, other))
+    return RelationResult(said.entry, said.account, waits, DROPPED.has(ctx.store, other))
 
 
 def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
@@ -93,13 +93,13 @@ def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
 
 
 @METHODS.write("unfollow", "not_found", "refused")
-def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
+def unfollow(ctx: Context, ask: RelationRequest, now: float) -> RelationResult:
     """Stops following an account."""
     return _relate(ctx, ask, now, "follow", "unfollow", True)
 
 
 @METHODS.write("block", "not_found", "refused")
-def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
+def block(ctx: Context, ask: RelationRequest, now: float) -> RelationResult:
     """Blocks an account, and stops following it. Blocks are public. To take it back does not follow again."""
     if ask.undo:
         return _relate(ctx, ask, now, "block", "block", True)
@@ -107,10 +107,10 @@ def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
     assert isinstance(said.op, Add)
     there = ctx.queries().live(account, said.op)
     drafts = [said] * (not there) + ending_follow(ctx, account, other)
-    return Related(entry_hex(append(ctx, account, drafts, now) if drafts else there[-1].entry), did(other))
+    return RelationResult(entry_hex(append(ctx, account, drafts, now) if drafts else there[-1].entry), did(other))
 
 
-def ending_follow(ctx: Context, account: AccountId, other: AccountId) -> list[Draft]:
+def ending_follow(ctx: Context, account: AccountId, other: AccountId) -> list[OpDraft]:
     """What a block says beside it: that the account follows the other no more, if it does."""
     follow = relate(hosted.salt_of(ctx, account), "follow", other).op
     assert isinstance(follow, Add)
@@ -119,20 +119,20 @@ def ending_follow(ctx: Context, account: AccountId, other: AccountId) -> list[Dr
 
 
 @METHODS.write("mute", "not_found", "refused")
-def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
+def mute(ctx: Context, ask: MuteRequest, now: float) -> RelationResult:
     """Mutes an account: nothing of it is shown to the one who mutes. Only the devices of the account can read that."""
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if account == other:
         raise CallError("bad_request", "An account cannot mute itself.")
-    private.seal_old_mutes(ctx, account, now)
+    sealed_writer.seal_old_mutes(ctx, account, now)
     wanted = Mute(other, ask.until)
     if ask.undo:
-        drafts = private.taking_back(ctx, account, [wanted])
+        drafts = sealed_writer.taking_back(ctx, account, [wanted])
         if not drafts:
             raise CallError("not_found", "There is nothing to undo by mute.", 404)
     else:
-        drafts = private.drafts(ctx, account, [wanted], now)
-    return Related(entry_hex(append(ctx, account, drafts, now)), did(other))
+        drafts = sealed_writer.drafts(ctx, account, [wanted], now)
+    return RelationResult(entry_hex(append(ctx, account, drafts, now)), did(other))
 
 
 # Followers, and locked accounts, whose followers ask first.
@@ -176,11 +176,11 @@ class Followers(Response, frozen=True):
     """In the order in which this node met them; of `following` by id. after: give it to get the next page; null on the
     last page. A page can be short or empty, and have one behind it."""
 
-    accounts: list[Named]
+    accounts: list[AccountName]
     after: Did | None
 
 
-class Locked(WrittenEntry, frozen=True):
+class LockResult(WrittenEntry, frozen=True):
     """accepted: how many present followers the account accepts in the same call."""
 
     accepted: int
@@ -191,7 +191,7 @@ def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = Fa
     account = hosted.account_of(at, ask.account or ask.by)
     after = hosted.account_of(at, ask.after) if ask.after else None
     locked = relations.is_locked(q, account)
-    page, last, more = list[Named](), None, None
+    page, last, more = list[AccountName](), None, None
     for n, (one, waits) in enumerate(relations.requests(q, account, after)):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
             more = last
@@ -200,7 +200,7 @@ def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = Fa
         accepted = not locked or relations.answered(q, account, "accept", one)
         wanted = (waits if waiting else accepted) and (not mutual or relates(at.store.txn, account, "follow", one))
         if visibility.sees(one) and wanted:
-            page.append(Named(last, name_of(q, one)))
+            page.append(AccountName(last, name_of(q, one)))
     return Followers(page, more)
 
 
@@ -218,7 +218,7 @@ def following(at: CommitView, ask: FollowersRequest) -> Followers:
     after = hosted.account_of(at, ask.after) if ask.after else None
     found = q.follows(account, after, ask.limit + 1)
     page = [
-        Named(did(one), name_of(q, one))
+        AccountName(did(one), name_of(q, one))
         for one in found[: ask.limit]
         if visibility.sees(one) and (not ask.mutual or relates(at.store.txn, one, "follow", account))
     ]
@@ -232,11 +232,11 @@ def requests(at: CommitView, ask: RequestsRequest) -> Followers:
 
 
 @METHODS.write("lock", "not_found", "refused")
-def lock(ctx: Context, ask: LockRequest, now: float) -> Locked:
+def lock(ctx: Context, ask: LockRequest, now: float) -> LockResult:
     """Locks an account: whoever follows it from now on only asks to, until it accepts. Present followers stay: the
     account accepts them in the same call. `undo` unlocks it: who asked follows it then. What it says stays public."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
-    salt, accepting = hosted.salt_of(ctx, account), list[Draft]()
+    salt, accepting = hosted.salt_of(ctx, account), list[OpDraft]()
     if not ask.undo and not relations.is_locked(q, account):
         if (many := q.follower_count(account)) > ACCEPTED:
             says = f"The account has {many:,} followers; of at most {ACCEPTED:,} it can accept each one."
@@ -251,7 +251,7 @@ def lock(ctx: Context, ask: LockRequest, now: float) -> Locked:
     field = set_profile(salt, LOCKED, value, q.live(account, op))
     chunks = [accepting[at : at + OPS] for at in range(0, len(accepting), OPS)]
     entry = append_each(ctx, account, [*chunks, [field]], now)
-    return Locked(entry_hex(entry), len(accepting))
+    return LockResult(entry_hex(entry), len(accepting))
 
 
 @METHODS.write("follow.accept", "not_found", "refused")

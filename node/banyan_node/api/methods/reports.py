@@ -9,16 +9,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, field, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.decisions import (
-    AccountStanding,
-    DecisionRow,
-    Number,
-    decision_row,
-    standing_of,
-)
-from banyan_node.api.methods.reading import HandleOf, Named, PostRow, PostRows, handle_of, name_of
-from banyan_node.api.texts import AccountRef, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus, Number, decision_row, standing_of
+from banyan_node.api.methods.post_rows import AccountName, HandleOf, PostRow, PostRows, handle_of, name_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.visibility import why_gone
@@ -26,9 +20,17 @@ from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target
-from banyan_storage.local_tables import MODERATORS, Category, ReportedPost, Reporter, ReportNote, ToldNote, Verdict
+from banyan_storage.local_tables import (
+    MODERATORS,
+    Category,
+    ModerationNotice,
+    ReportedPost,
+    Reporter,
+    ReportNote,
+    Verdict,
+)
 
-METHODS = Declared()
+METHODS = MethodTable()
 PAGE = 100
 ENOUGH = 100
 """Open reports against one account: beyond them all of what is said is folded into the last one."""
@@ -82,7 +84,7 @@ class MyReport(Response, frozen=True):
 
     id: Number
     at_ms: Milliseconds
-    account: Named
+    account: AccountName
     posts: list[PostUri]
     comment: str
     category: Category
@@ -113,7 +115,7 @@ class ReportedPostRow(Response, frozen=True):
     post: PostRow | None
 
 
-class ReporterRow(Named, frozen=True):
+class ReporterRow(AccountName, frozen=True):
     at_ms: Milliseconds
     comment: str
 
@@ -126,9 +128,9 @@ class ReportRow(Response, frozen=True):
     id: Number
     state: State
     at_ms: Milliseconds
-    account: Named
+    account: AccountName
     handle: HandleOf | None
-    standing: AccountStanding
+    standing: ModerationStatus
     before: int
     by: ReporterRow
     also: list[ReporterRow]
@@ -192,7 +194,7 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     if same is None:
         for moderator in [*MODERATORS.keys(ctx.store)]:
             if moderator != account:
-                decisions.tell(ctx.store, moderator, ToldNote("report", made.id, at_ms))
+                decisions.tell(ctx.store, moderator, ModerationNotice("report", made.id, at_ms))
     return _mine(q, made, by)
 
 
@@ -212,7 +214,7 @@ def _mine(q: Queries, one: ReportNote, reader: AccountId) -> MyReport:
     return MyReport(
         one.id,
         said.at_ms,
-        Named(did(account), name_of(q, account)),
+        AccountName(did(account), name_of(q, account)),
         [uri(target_of(post.uri)) for post in one.posts],
         said.comment,
         one.category,
@@ -271,7 +273,7 @@ def report_row(at: CommitView, one: ReportNote) -> ReportRow:
         id=one.id,
         state="open" if one.closed_ms is None else "closed",
         at_ms=one.at_ms,
-        account=Named(did(account), name_of(q, account)),
+        account=AccountName(did(account), name_of(q, account)),
         handle=handle_of(q, account),
         standing=standing_of(at, account),
         before=sum(1 for _ in islice(others, PAGE)),

@@ -6,18 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, structs
 
-from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import PostRow, PostRows, reader_of, visibility_of
-from banyan_node.api.methods.social import (
-    Undo,
-    WithheldOrder,
-    WrittenEntry,
-    add_or_undo,
-    held,
-    missing,
-    withheld_row,
-)
-from banyan_node.api.texts import (
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
     Own,
     PostRef,
     PostUri,
@@ -29,19 +19,29 @@ from banyan_node.api.texts import (
     thread_cursor,
     uri,
 )
+from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visibility_of
+from banyan_node.api.methods.post_writes import (
+    Undo,
+    WithheldOrder,
+    WrittenEntry,
+    add_or_undo,
+    held,
+    missing,
+    withheld_row,
+)
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.visibility import Gone, Visibility, why_gone
+from banyan_node.hosting.visibility import PostAbsence, Visibility, why_gone
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.threads import CURSOR_BYTES, Answer, above, below
-from banyan_reading.visibility import Place, Reason
+from banyan_reading.threads import CURSOR_BYTES, ThreadReply, above, below
+from banyan_reading.visibility import Reason, ViewPlace
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
 from banyan_schema.social.response import Hidden, hide
 from banyan_storage.blobs import BlobStore
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST = 200
 LOOKED = 1_000
 """So many more answers are looked at for a page."""
@@ -112,7 +112,7 @@ class Thread(Response, frozen=True):
     after: ThreadCursor | None
 
 
-def _gone(why: Gone) -> GonePost:
+def _gone(why: PostAbsence) -> GonePost:
     return GonePost(why.word, why.sentence, withheld_row(why))
 
 
@@ -131,10 +131,10 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     place = _place(ask.after, target)
     post = q.post(target)
     up = above(q, post)
-    page = _Page(
+    page = _ThreadPage(
         q,
         at.blobs,
-        visibility_of(at, reader_of(at, ask.by), Place("thread")),
+        visibility_of(at, reader_of(at, ask.by), ViewPlace("thread")),
         up.posts[0].target if up.posts else target,
     )
     lacking = target if post is None else up.missing
@@ -185,7 +185,7 @@ def _place(after: str | None, asked: Target) -> bytes | None:
     return place
 
 
-class _Page:
+class _ThreadPage:
     """base: the depth of the post that was asked for."""
 
     def __init__(self, q: Queries, blobs: BlobStore, visibility: Visibility, first: Target) -> None:
@@ -209,7 +209,7 @@ class _Page:
             last = thread_cursor(conversation(target) + cursor)
             shown += answer is not None and self._answer(answer)
 
-    def _answer(self, answer: Answer) -> bool:
+    def _answer(self, answer: ThreadReply) -> bool:
         """Whether it is shown."""
         view, depth = answer.view, self.base + answer.depth
         if answer.lacking is not None:

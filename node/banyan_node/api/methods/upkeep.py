@@ -7,18 +7,18 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response, Shell
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response, Shell
+from banyan_node.api.json_types import Milliseconds
 from banyan_node.api.methods.decisions import Number
-from banyan_node.api.texts import Milliseconds
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import trusted_clock
 from banyan_node.upkeep.tasks import LongWork
 from banyan_storage.lmdb_folder import make_folder
-from banyan_storage.views.building import begin
-from banyan_storage.views.registry import NAMES, ViewStanding, standings
+from banyan_storage.views.builder import begin
+from banyan_storage.views.registry import NAMES, ViewProgress, standings
 
-METHODS = Declared()
+METHODS = MethodTable()
 Does = Literal["verify", "rebuild", "export", "import", "compact"]
 FileName = Annotated[
     str,
@@ -76,7 +76,7 @@ class Works(Response, frozen=True):
 
 
 @METHODS.node("works", "read")
-async def listing(shell: Shell, ask: Nothing) -> Works:
+async def listing(shell: Shell, ask: EmptyRequest) -> Works:
     """Long work: what runs, how far it is, and what ended lately."""
     views = await shell.look(lambda at: [view for view in at.queries().standings() if view.done < 1])
     building = [
@@ -123,7 +123,7 @@ async def cancel(shell: Shell, ask: CancelRequest) -> WorkRow:
 # What the operator decides where a clock was wrong: that it is right now, and that this node begins another log.
 
 
-class Trusted(Response, frozen=True):
+class ClockResult(Response, frozen=True):
     """doubted: what was doubted until now; null: nothing was."""
 
     doubted: str | None
@@ -137,15 +137,15 @@ class LogBegun(Response, frozen=True):
 
 
 @METHODS.write("clock.trust", audited=True)
-def trust(ctx: Context, ask: Nothing, now: float) -> Trusted:
+def trust(ctx: Context, ask: EmptyRequest, now: float) -> ClockResult:
     """Says that this machine's clock is right although it jumped: what has lasted for its 30 days may be forgotten."""
     before = trusted_clock.doubted(ctx.store)
     trusted_clock.trust(ctx, trusted_clock.moment(ctx.replica.wall_ms(now)))
-    return Trusted(before)
+    return ClockResult(before)
 
 
 @METHODS.write("log.begin", alone=True, audited=True)
-def begin_log(ctx: Context, ask: Nothing, now: float) -> LogBegun:
+def begin_log(ctx: Context, ask: EmptyRequest, now: float) -> LogBegun:
     """Begins another log for all that this node writes, because the present one ends in the future: the clock was ahead
     when it was written."""
     before = ctx.logs.number
@@ -171,7 +171,7 @@ class ViewRows(Response, frozen=True):
     views: list[ViewRow]
 
 
-class Rebuilding(Response, frozen=True):
+class RebuildResult(Response, frozen=True):
     """rebuilding: the views that are being rebuilt; these may be more than were asked for."""
 
     rebuilding: list[str]
@@ -179,21 +179,21 @@ class Rebuilding(Response, frozen=True):
 
 
 @METHODS.write("store.rebuild", audited=True)
-def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
+def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> RebuildResult:
     """Rebuilds one view, or all, from the log; the node does it in the background."""
     view = ask.view
     if view is not None and view not in NAMES:
         raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
     ctx.store.changes += 1
     begun = begin(ctx.engine.write(), NAMES if view is None else [view])
-    return Rebuilding(list(begun), _rows(standings(ctx.engine.write())))
+    return RebuildResult(list(begun), _rows(standings(ctx.engine.write())))
 
 
 @METHODS.read("store.views")
-def views(at: CommitView, ask: Nothing) -> ViewRows:
+def views(at: CommitView, ask: EmptyRequest) -> ViewRows:
     """Each view, and how much of it is built."""
     return ViewRows(_rows(at.queries().standings()))
 
 
-def _rows(found: Iterable[ViewStanding]) -> list[ViewRow]:
+def _rows(found: Iterable[ViewProgress]) -> list[ViewRow]:
     return [ViewRow(v.name, v.version, v.done == 1, int(v.done * 100)) for v in found]

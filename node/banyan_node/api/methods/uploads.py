@@ -17,14 +17,14 @@ from msgspec import Meta
 
 from banyan_crdt.blob import CHUNK, MAX_BLOB, BlobList, check_list
 from banyan_crdt.errors import Malformed
-from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Working
-from banyan_node.api.methods.reading import now_ms
-from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, blob_hex, root_of
+from banyan_node.api.declare import EmptyRequest, MethodTable, NoResult, Request, Response, WorkContext
+from banyan_node.api.json_types import BlobHex, BlobRef, Milliseconds, blob_hex, root_of
+from banyan_node.api.methods.post_rows import now_ms
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep.room import said
+from banyan_node.upkeep.storage_quota import said
 from banyan_storage.blobs import HeldBlob
 
-METHODS = Declared()
+METHODS = MethodTable()
 NAMED = 1_000
 """So many missing chunks are named."""
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -59,7 +59,7 @@ class Upload(Response, frozen=True):
     missing: list[int]
 
 
-class Begun(Response, frozen=True):
+class UploadRow(Response, frozen=True):
     """held: bytes that came. touched_ms: when it was begun, or its last chunk came; ms since 1970."""
 
     upload: BlobHex
@@ -71,11 +71,11 @@ class Begun(Response, frozen=True):
 class Uploads(Response, frozen=True):
     """Those first to which nothing came for longest."""
 
-    uploads: list[Begun]
+    uploads: list[UploadRow]
 
 
 @METHODS.work("upload.begin", "write", "refused")
-def begin(at: Working, ask: UploadRequest) -> Upload:
+def begin(at: WorkContext, ask: UploadRequest) -> Upload:
     """Begins an upload, or tells what is missing of one. One that nobody goes on with is removed after a day."""
     of = BlobList(ask.size, bytes.fromhex("".join(ask.hashes)))
     try:
@@ -95,7 +95,7 @@ def begin(at: Working, ask: UploadRequest) -> Upload:
             partial.close()
 
 
-def _make_room(at: Working, size: int) -> None:
+def _make_room(at: WorkContext, size: int) -> None:
     """Makes room for an upload, beside those that were begun: what is begun can be finished. Raises CallError."""
     begun = at.uploads.used()
     try:
@@ -108,7 +108,7 @@ def _make_room(at: Working, size: int) -> None:
 
 
 @METHODS.work("upload.chunk", "write", "not_found", "refused")
-def chunk(at: Working, ask: ChunkRequest) -> NoResult:
+def chunk(at: WorkContext, ask: ChunkRequest) -> NoResult:
     """Keeps a chunk of an upload, in any order. A crash loses at most the chunks whose answers had not come."""
     try:
         raw = b64decode(ask.data, validate=True)
@@ -125,25 +125,25 @@ def chunk(at: Working, ask: ChunkRequest) -> NoResult:
 
 
 @METHODS.work("uploads", "read")
-def uploads(at: Working, ask: Nothing) -> Uploads:
+def uploads(at: WorkContext, ask: EmptyRequest) -> Uploads:
     """The uploads that were begun, and for which there is room."""
     return Uploads(
         [
-            Begun(blob_hex(one.root), one.size, at.uploads.bytes_of(one), 1_000 * one.wanted_s)
+            UploadRow(blob_hex(one.root), one.size, at.uploads.bytes_of(one), 1_000 * one.wanted_s)
             for one in at.uploads.all()
         ]
     )
 
 
 @METHODS.work("upload.drop", "write", "not_found", "refused")
-def drop(at: Working, ask: UploadDropRequest) -> NoResult:
+def drop(at: WorkContext, ask: UploadDropRequest) -> NoResult:
     """Ends an upload without a blob."""
     with at.in_use.alone(root_of(ask.upload)):
         at.uploads.drop(begun(at, ask.upload).root)
     return NoResult()
 
 
-def begun(at: Working, upload: str) -> HeldBlob:
+def begun(at: WorkContext, upload: str) -> HeldBlob:
     """What came of an upload. Raises CallError."""
     held = at.uploads.find(root_of(upload))
     if held is None:
@@ -152,7 +152,7 @@ def begun(at: Working, upload: str) -> HeldBlob:
 
 
 @contextmanager
-def uploaded(at: Working, upload: str) -> Iterator[Path]:
+def uploaded(at: WorkContext, upload: str) -> Iterator[Path]:
     """The file of an upload that came whole; the upload ends behind it, unless something is raised. Raises CallError
     while chunks are missing."""
     with at.in_use.alone(root_of(upload)):

@@ -12,10 +12,8 @@ from banyan_crdt.ids import EntryId, LogId, Ref, WriterKey
 from banyan_crdt.ops import Grant, Put, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import verify
-from banyan_node.api.declare import Declared, Looking, Request, Response
-from banyan_node.api.methods.reading import MediaShownRow, name_of, shown_media
-from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import (
+from banyan_node.api.declare import MethodTable, NodeView, Request, Response
+from banyan_node.api.json_types import (
     Did,
     EntryHex,
     EntryText,
@@ -27,15 +25,17 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
+from banyan_node.api.methods.post_rows import MediaShownRow, name_of, shown_media
+from banyan_node.api.methods.post_writes import missing
 from banyan_node.hosting import hosted
 from banyan_reading.answers import PostView
-from banyan_replica.view import LinkView
+from banyan_replica.status import LinkView
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Audience, Post, Target
-from banyan_storage.arrived import arrival_of
+from banyan_storage.arrivals import arrival_of
 from banyan_storage.reader import StoreReader
 
-METHODS = Declared()
+METHODS = MethodTable()
 MOST_VERSIONS = 100
 
 
@@ -43,7 +43,7 @@ class WhyRequest(Request, frozen=True, forbid_unknown_fields=True):
     uri: PostRef
 
 
-class Proof(Response, frozen=True):
+class SignatureProof(Response, frozen=True):
     """One signature covers a run of entries that are linked by their hashes. entry: the last of the run, which is
     signed. seq: its position in the log. entries: from the post's own entry to that one. signature: 128 hexadecimal
     digits, Ed25519. valid: whether both hold; they were checked for this answer."""
@@ -95,13 +95,13 @@ class Why(Response, frozen=True):
     time_ms: Milliseconds
     arrived_ms: Milliseconds | None
     from_peer: str | None
-    proof: Proof | None
+    proof: SignatureProof | None
     versions: list[Version]
     holders: list[Holder]
 
 
 @METHODS.look("why", "not_found")
-def why(at: Looking, ask: WhyRequest) -> Why:
+def why(at: NodeView, ask: WhyRequest) -> Why:
     """Explains a post: who signed it, when and from whom it came, which signature proves it, what it said before its
     edits, and which linked peers hold it."""
     q, target = at.queries(), target_of(ask.uri)
@@ -137,7 +137,7 @@ def why(at: Looking, ask: WhyRequest) -> Why:
     )
 
 
-def _granted(at: Looking, log: LogId) -> EntryText | None:
+def _granted(at: NodeView, log: LogId) -> EntryText | None:
     """The last entry of the account's control log that grants the writer."""
     path = hosted.control_at(at, log.account).path
     return next((entry_hex(entry.id) for entry in reversed(path) if _grants(entry, log.writer)), None)
@@ -147,7 +147,7 @@ def _grants(entry: Entry, writer: WriterKey) -> bool:
     return any(isinstance(op, Grant) and op.writer == writer for op in decode_body(entry.ops).ops)
 
 
-def _proof(store: StoreReader, log: LogId, seq: int) -> Proof | None:
+def _proof(store: StoreReader, log: LogId, seq: int) -> SignatureProof | None:
     """None if the signature above the entry is not here."""
     last = store.next_signed(log, seq)
     chain = [] if last is None else store.chain(log, seq, last + 1)
@@ -159,10 +159,10 @@ def _proof(store: StoreReader, log: LogId, seq: int) -> Proof | None:
         verify(store.realm, log.writer, end.id, end.sig or b"")
     except BadSignature:
         linked = False
-    return Proof(entry_hex(end.id), last, len(chain), (end.sig or b"").hex(), linked)
+    return SignatureProof(entry_hex(end.id), last, len(chain), (end.sig or b"").hex(), linked)
 
 
-def _versions(at: Looking, view: PostView) -> list[Version]:
+def _versions(at: NodeView, view: PostView) -> list[Version]:
     """All that are held, by time; the shown one last. Two devices may have written at once, and one of them shows."""
     target = view.target
     live = at.queries().live(target.account, Put(POST, target.key, (), None))
@@ -172,7 +172,7 @@ def _versions(at: Looking, view: PostView) -> list[Version]:
     return [*sorted(found[:0:-1], key=lambda version: version.time_ms), *found[:1]]
 
 
-def _writes(at: Looking, target: Target, waiting: list[Ref]) -> Iterator[Version]:
+def _writes(at: NodeView, target: Target, waiting: list[Ref]) -> Iterator[Version]:
     """These writes of a post, and those that they replaced."""
     store, seen = at.store, {*waiting}
     while waiting and len(seen) <= MOST_VERSIONS:

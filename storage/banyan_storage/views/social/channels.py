@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import Counter, Row, View, by_account, by_target
 
 CHANNEL_EPISODES = Table("channel_episodes")
@@ -24,12 +24,12 @@ SUBSCRIBER_COUNTS = Table("channel_subscriber_counts")
 """channel 48 -> u32: accounts"""
 SUBSCRIPTIONS = Table("subscriptions")
 """SUBSCRIPTION -> nothing"""
-EPISODE_ROW = Layout(
+EPISODE_ROW = RowLayout(
     "account 4 | channel 48 | season 8 | number 8 | time 8 | key 16", own="account channel", at="season"
 )
-NEW_EPISODE = Layout("account 4 | channel 48 | time 8 | key 16", at="time")
-SUBSCRIBER = Layout("channel 48 | account 4 | key 16 | element 16", both="channel account")
-SUBSCRIPTION = Layout("account 4 | channel 48 | key 16 | element 16")
+NEW_EPISODE = RowLayout("account 4 | channel 48 | time 8 | key 16", at="time")
+SUBSCRIBER = RowLayout("channel 48 | account 4 | key 16 | element 16", both="channel account")
+SUBSCRIPTION = RowLayout("account 4 | channel 48 | key 16 | element 16")
 
 
 def _in_order(account: bytes, channel_and_order: bytes, episode: bytes, place: bytes) -> Row:

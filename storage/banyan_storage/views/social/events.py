@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import Counter, Row, View, by_target
 
 EVENTS = Table("events")
@@ -16,8 +16,10 @@ EVENT_REPLIES = Table("event_replies")
 """EVENT_REPLY -> nothing"""
 EVENT_REPLY_COUNTS = Table("event_reply_counts")
 """event 48 | answer 1 -> u32: accounts"""
-EVENT_ROW = Layout("account 4 | begins 8 | key 16")
-EVENT_REPLY = Layout("event 48 | answer 1 | account 4 | key 16 | element 16", said="event answer", by="event account")
+EVENT_ROW = RowLayout("account 4 | begins 8 | key 16")
+EVENT_REPLY = RowLayout(
+    "event 48 | answer 1 | account 4 | key 16 | element 16", said="event answer", by="event account"
+)
 
 
 def _own(account: bytes, begins: bytes, event: bytes, place: bytes) -> Row:

@@ -1,7 +1,7 @@
 """Who says that it is in a group, what is said in it, and what owners and moderators say of members and posts.
 
 The rows say who said what. Whether an act counts depends on what others say, so that is asked when they are read
-(grouped.py). Acts are found by the account that says them: what strangers say of a group costs its readers nothing.
+(groups.py). Acts are found by the account that says them: what strangers say of a group costs its readers nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import Counter, Row, View, by_account, by_target
 
 GROUP_JOINS = Table("group_joins")
@@ -23,8 +23,8 @@ GROUP_ACTS = Table("group_acts")
 see banyan_schema.social.group"""
 GROUP_POSTS = Table("group_posts")
 """group's digest 8 | BY_TIME -> place 8"""
-GROUP_JOIN = Layout("group 48 | account 4 | key 16 | element 16", both="group account")
-JOINED_GROUP = Layout("account 4 | group 48 | key 16 | element 16")
+GROUP_JOIN = RowLayout("group 48 | account 4 | key 16 | element 16", both="group account")
+JOINED_GROUP = RowLayout("account 4 | group 48 | key 16 | element 16")
 
 
 def _post(account: bytes, group_and_time: bytes, post: bytes, place: bytes) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import BY, Row, View, by_account, by_target
 
 HANDLES = Table("handles")
@@ -32,7 +32,7 @@ HANDLES_VIEW = View(
 
 OFFICIALS = Table("officials")
 """OFFICIAL -> nothing"""
-OFFICIAL = Layout("by 4 | account 32 | key 16 | element 16")
+OFFICIAL = RowLayout("by 4 | account 32 | key 16 | element 16")
 OFFICIALS_VIEW = View("officials", 1, (OFFICIALS,), {"officials": by_account(OFFICIALS)}, {OFFICIALS: 0})
 
 
@@ -44,8 +44,8 @@ MOVED_FROM = Table("moved_from")
 """MOVE, and the element 16 -> nothing"""
 BROADCASTS = Table("broadcasts", dupsort=True)
 """account number 4 -> set of: BROADCAST"""
-MOVE = Layout("account 4 | other 32 | key 16")
-BROADCAST = Layout("place 8 | what 1")
+MOVE = RowLayout("account 4 | other 32 | key 16")
+BROADCAST = RowLayout("place 8 | what 1")
 """what: see banyan_schema.notices."""
 
 

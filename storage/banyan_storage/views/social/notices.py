@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from banyan_schema.notices import UNTOLD
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout, part_place
+from banyan_storage.tables import RowLayout, part_place
 from banyan_storage.views.view import Row, View
 
 NOTICES = Table("notices", dupsort=True)
 """account 32 -> set of: NOTICE"""
 NAMINGS = Table("namings", dupsort=True)
 """account 32 -> set of: NAMING, of what it is not told"""
-NOTICE = Layout("stretch 5 | account 4 | what 1 | place 8", by="account what", begin="stretch what")
+NOTICE = RowLayout("stretch 5 | account 4 | what 1 | place 8", by="account what", begin="stretch what")
 """account: the number of the one that did it. what: see banyan_schema.notices."""
-NAMING = Layout("place 8 | account 4")
-_WHOM = Layout("what 1 | account 32")
+NAMING = RowLayout("place 8 | account 4")
+_WHOM = RowLayout("what 1 | account 32")
 STRETCH = 1_024
 """Arrivals of a stretch. All its rows are read for a page, but for those that are passed over."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from operator import itemgetter
 
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import Counter, View, by_account, by_target
 
 FOLLOWS = Table("follows")
 """RELATION -> nothing; the same for blocks and mutes"""
 BLOCKS = Table("blocks")
 MUTES = Table("mutes")
-RELATION = Layout("account 4 | other 32 | key 16 | element 16")
+RELATION = RowLayout("account 4 | other 32 | key 16 | element 16")
 RELATIONS_VIEW = View(
     "relations",
     1,
@@ -31,7 +31,7 @@ FOLLOWER_COUNTS = Table("follower_counts")
 FOLLOW_COUNTS = Table("follow_counts")
 """account number 4 -> u32: accounts that it follows"""
 
-FOLLOWER = Layout("target 32 | account 4 | key 16 | element 16", both="target account")
+FOLLOWER = RowLayout("target 32 | account 4 | key 16 | element 16", both="target account")
 _both = itemgetter(FOLLOWER.both)
 FOLLOWERS_VIEW = View(
     "followers",
@@ -53,7 +53,7 @@ LOCKED = Table("locked")
 otherwise later, so this only rules out."""
 FOLLOW_ANSWERS = Table("follow_answers")
 """FOLLOW_ANSWER -> nothing"""
-FOLLOW_ANSWER = Layout("account 4 | answer 1 | follower 32 | key 16 | element 16")
+FOLLOW_ANSWER = RowLayout("account 4 | answer 1 | follower 32 | key 16 | element 16")
 """answer: see banyan_schema.social.relation."""
 LOCKED_VIEW = View(
     "locked",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from banyan_storage.engine import ReadTxn, Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import BY, Counter, Row, View, by_account, by_target, count_of
 
 REACTIONS = Table("reactions")
@@ -16,7 +16,7 @@ REPOSTS = Table("reposts")
 """target 48 | account number 4 | cell key and element 32 -> nothing"""
 REPOST_COUNTS = Table("repost_counts")
 """target 48 -> u32: accounts"""
-REACTION = Layout("target 48 | length 1 | emoji")
+REACTION = RowLayout("target 48 | length 1 | emoji")
 """Where a reaction, or its count, begins."""
 KINDS = 200
 """So many kinds of reactions of one post are read, the shortest first: anybody can invent any number."""
@@ -58,7 +58,7 @@ QUOTES = Table("quotes")
 """quoted 48 | BY_TIME, with the place -> nothing"""
 QUOTE_COUNTS = Table("quote_counts")
 """quoted 48 -> u32"""
-_QUOTE = Layout("quoted 48 | by_time")
+_QUOTE = RowLayout("quoted 48 | by_time")
 
 
 def _quote_row(account: bytes, quoted_and_time: bytes, post: bytes, place: bytes) -> Row:
@@ -92,9 +92,9 @@ REPLY_COUNTS = Table("reply_counts")
 """parent 48 -> u32"""
 CONVERSATIONS = Table("conversations")
 """conversation 8 | BY_TIME -> WITHIN. Conversation: see `banyan_schema.address`"""
-REPLY = Layout("parent 48 | time 8 | account 4 | key 16")
-WITHIN = Layout("place 8 | parent 48")
-_WHERE = Layout("begin 16 | parent 48")
+REPLY = RowLayout("parent 48 | time 8 | account 4 | key 16")
+WITHIN = RowLayout("place 8 | parent 48")
+_WHERE = RowLayout("begin 16 | parent 48")
 
 
 def _reply_row(account: bytes, parent_and_time: bytes, post: bytes, place: bytes) -> Row:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from banyan_schema.social.post import OPENING
 from banyan_storage.engine import Item, Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import OpeningPost, Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: LINE"""
-LINE = Layout("time 8 | key 16 | place 8", rest="key")
+LINE = RowLayout("time 8 | key 16 | place 8", rest="key")
 """key: of the post."""
 
 
@@ -53,7 +53,7 @@ RECENT_VIEW = View("recent", 1, (RECENT,), {"recent": _recent_row}, {RECENT: 9},
 SHARES = Table("shares", dupsort=True)
 """account number 4 -> set of: LINE, as in the table of posts; its key is the element of the repost"""
 
-_UNIQUE = Layout("key 16 | element 16")
+_UNIQUE = RowLayout("key 16 | element 16")
 
 
 def _share_row(account: bytes, time: bytes, cell_and_element: bytes, place: bytes) -> Row:

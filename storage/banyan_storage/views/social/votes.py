@@ -7,7 +7,7 @@ from operator import itemgetter
 from banyan_schema.address import Target
 from banyan_schema.social.vote import KEY_BYTES, vote_key
 from banyan_storage.engine import Table
-from banyan_storage.tables import Layout
+from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import Counter, Row, View, by_account
 
 BALLOTS = Table("ballots")
@@ -16,7 +16,7 @@ ASIDE = Table("ballots_aside")
 """The same, and the cell's key, of votes in another cell than that of the poll; these are not counted."""
 BALLOT_COUNTS = Table("ballot_counts")
 """BALLOT -> u32"""
-BALLOT = Layout("post 48 | ballot 16 | choices 1 | end 8 | of 1 | option 1", whole="post option")
+BALLOT = RowLayout("post 48 | ballot 16 | choices 1 | end 8 | of 1 | option 1", whole="post option")
 OPTION_END = KEY_BYTES + 1
 
 
@@ -46,8 +46,8 @@ OWN_POLLS = Table("own_polls")
 """OWN_POLL -> nothing"""
 VOTED_POLLS = Table("voted_polls")
 """VOTED_POLL -> nothing"""
-OWN_POLL = Layout("account 4 | ends_ms 8 | key 16")
-VOTED_POLL = Layout("account 4 | ends_ms 8 | poll 48 | cell 16")
+OWN_POLL = RowLayout("account 4 | ends_ms 8 | key 16")
+VOTED_POLL = RowLayout("account 4 | ends_ms 8 | poll 48 | cell 16")
 
 POLL_ENDS_VIEW = View(
     "poll_ends",

@@ -25,11 +25,11 @@ from cachetools import TTLCache
 
 from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon.cards.page_fetching import absolute, fetched
+from banyan_web.mastodon.cards.page_fetch import absolute, fetched
 from banyan_web.mastodon.entities.accounts import profiles
-from banyan_web.mastodon.html import first_link
-from banyan_web.outward import Outside, Unreachable
-from banyan_web.refusals import Refused
+from banyan_web.mastodon.post_html import first_link
+from banyan_web.outbound_http import OutboundHttp, Unreachable
+from banyan_web.refusals import HttpRefusal
 
 # The cards that are kept, in the door's file, by the address of the page; and the addresses that gave none.
 #
@@ -115,7 +115,7 @@ class WantedCard:
 class LinkCards:
     """Use it in one event loop. mode: see above. outside: asks for pages. url: of this server."""
 
-    def __init__(self, mode: Cards, outside: Outside, url: str) -> None:
+    def __init__(self, mode: Cards, outside: OutboundHttp, url: str) -> None:
         self._mode, self._outside, self._own = mode, outside, url.rstrip("/") + "/"
         self._held: TTLCache[str, KeptCard] = TTLCache(HELD, 3_600.0)
         self._hosted: TTLCache[str, bool] = TTLCache(HELD, 600.0)
@@ -192,7 +192,7 @@ class LinkCards:
         try:
             for did, row in (await profiles(web, lacking)).items() if lacking else ():
                 self._hosted[did] = row["hosted"] is not None
-        except Refused:
+        except HttpRefusal:
             return None
         if any(self._hosted.get(did) for did in authors):
             return OWN_S

@@ -15,8 +15,8 @@ from banyan_schema.dates import iso
 from banyan_schema.social.profile import LOCKED
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import defaults
-from banyan_web.mastodon.ids import account_id
-from banyan_web.refusals import Refused
+from banyan_web.mastodon.entity_ids import account_id
+from banyan_web.refusals import HttpRefusal
 
 NAME, BIO, TAGS = "name", "bio", "tags"
 SPOKEN_FOR = frozenset({NAME, BIO, TAGS, LOCKED, "language", "domain", "handle", "avatar", "banner"})
@@ -158,10 +158,10 @@ async def known(web: DoorContext, did: str, reader: str | None) -> dict[str, Any
     row = (await profiles(web, [did]))[did]
     if not row["held"] and did != reader:
         if reader is None:
-            raise Refused(404, "Record not found")
+            raise HttpRefusal(404, "Record not found")
         (stands,) = (await web.call("relationships", accounts=[did], by=reader))["relationships"]
         if not any(stands[what] for what in ("following", "requested", "blocking", "muting")):
-            raise Refused(404, "Record not found")
+            raise HttpRefusal(404, "Record not found")
     return (await _made(web, {did: row}))[did]
 
 

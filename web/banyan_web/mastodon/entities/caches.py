@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cachetools import FIFOCache, TTLCache
 
-from banyan_node.api.methods.reading import PostRow
+from banyan_node.api.methods.post_rows import PostRow
 
 PEOPLE, PEOPLE_S = 20_000, 10.0
 """Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
@@ -20,7 +20,7 @@ BODIES = 10_000
 """Posts that are kept as JSON, each as one reader sees it: 3 kB."""
 
 
-class Body(NamedTuple):
+class StatusBody(NamedTuple):
     """A Status entity. row: of which it was made, held so that no other object gets its id. people: the Account
     entities in it, by DID."""
 
@@ -41,7 +41,7 @@ class EntityCaches:
     """Those that an account follows."""
     talked: TTLCache[str, list[dict[str, Any]]] = field(default_factory=lambda: TTLCache(1, TALKED_S))
     """The newest posts, for trends."""
-    bodies: FIFOCache[int, Body] = field(default_factory=lambda: FIFOCache(BODIES))
+    bodies: FIFOCache[int, StatusBody] = field(default_factory=lambda: FIFOCache(BODIES))
     """Status entities as JSON (bodies.py)."""
 
     def person(self, did: str) -> dict[str, Any] | None:

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from banyan_node.api.methods.reading import PostRow
+from banyan_node.api.methods.post_rows import PostRow
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.entities.caches import Body
+from banyan_web.mastodon.entities.caches import StatusBody
 from banyan_web.mastodon.entities.media import attachment
-from banyan_web.mastodon.html import Place, folded, html, tag_url
-from banyan_web.mastodon.ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
-from banyan_web.refusals import BUILDING, Refused
+from banyan_web.mastodon.entity_ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
+from banyan_web.mastodon.post_html import MentionTarget, folded, html, tag_url
+from banyan_web.refusals import BUILDING, HttpRefusal
 
 # Polls as apps see them. A poll has the id of its post.
 
@@ -79,10 +79,10 @@ async def row_of(
     if row is None:
         try:
             await web.call("post.get", uri=uri, by=reader)
-        except Refused as why:
+        except HttpRefusal as why:
             if why.status in (451, BUILDING):  # with the order by which it is withheld, or it is shown later
                 raise
-        raise Refused(404, GONE)
+        raise HttpRefusal(404, GONE)
     found: dict[str, Any] = row
     return found
 
@@ -108,7 +108,7 @@ async def uri_of(web: DoorContext, id_: str) -> str:
         return found.uri
     uri = (await web.call("repost.find", account=found.by, time_ms=found.time_ms, short=found.short))["uri"]
     if uri is None:
-        raise Refused(404, GONE)
+        raise HttpRefusal(404, GONE)
     return str(uri)
 
 
@@ -131,7 +131,7 @@ async def statuses(
     every = [*rows, *quoted.values()]
     who = [row["account"] for row in every]
     who += [one["account"] for row in every for one in [*row["mentions"], *row["reposted"][:1]]]
-    made = _Made(web, reader, await _people(web, who, known or {}), await _filters(web, every, reader), quoted)
+    made = _PageEntities(web, reader, await _people(web, who, known or {}), await _filters(web, every, reader), quoted)
     return [made.shown(row) for row in rows]
 
 
@@ -168,7 +168,7 @@ async def _filters(web: DoorContext, rows: Iterable[Row], reader: str | None) ->
     return {one["words"]: one for one in (await web.call("filters", by=reader))["filters"]}
 
 
-class _Made:
+class _PageEntities:
     """What a page needs, and the entities that are made of it."""
 
     def __init__(
@@ -265,12 +265,12 @@ class _Made:
             self._web.caches.texts[key] = found
         return found
 
-    def _places(self, row: Row) -> dict[str, Place]:
+    def _places(self, row: Row) -> dict[str, MentionTarget]:
         """What may stand behind an @ of the text, of each that it mentions."""
-        found: dict[str, Place] = {}
+        found: dict[str, MentionTarget] = {}
         for named in row["mentions"]:
             who, did = self._person(named["account"]), named["account"]
-            place = Place(who.get("url", ""), named["name"] or who["username"])
+            place = MentionTarget(who.get("url", ""), named["name"] or who["username"])
             names = (who["acct"], who["username"], named["name"], did, did.removeprefix("did:banyan:"))
             domain = f"{who['username']}@{self._web.server.domain}"
             found = {folded(name): place for name in (*names, domain) if name} | found
@@ -330,7 +330,7 @@ async def bodies(web: DoorContext, rows: Sequence[PostRow], reader: str | None) 
         if settled and row.quote is None and row.poll is None and row.filtered is None:
             people = tuple((did, web.caches.person(did)) for did in _named(row))
             if all(one is not None for _, one in people):
-                web.caches.bodies[id(row)] = Body(row, people, json)
+                web.caches.bodies[id(row)] = StatusBody(row, people, json)
     return [found[id(row)] for row in rows]
 
 

@@ -1,1 +1,1 @@
-"""Push messages: what an app is told while it is closed. Start reading at sending.py."""
+"""Push messages: what an app is told while it is closed. Start reading at sender.py."""

@@ -37,7 +37,7 @@ class AppKeys(NamedTuple):
     auth: bytes
 
 
-class Encrypted(NamedTuple):
+class EncryptedMessage(NamedTuple):
     """body: of the request. salt, point: stand in headers in the old form."""
 
     body: bytes
@@ -55,7 +55,7 @@ def is_point(raw: bytes) -> bool:
 
 def encrypt(
     message: bytes, app: AppKeys, salt: bytes | None = None, key: ec.EllipticCurvePrivateKey | None = None
-) -> Encrypted:
+) -> EncryptedMessage:
     """In the form of RFC 8291. salt, key: new for each message, and given by tests alone. Raises ValueError if it is
     too long."""
     if len(message) > MOST:
@@ -67,10 +67,10 @@ def encrypt(
     nonce = _expanded(salt, known, b"Content-Encoding: nonce\0", 12)
     sealed = AESGCM(cek).encrypt(nonce, message + b"\2", None)
     head = salt + RECORD.to_bytes(4, "big") + len(point).to_bytes(1, "big") + point
-    return Encrypted(head + sealed, salt, point)
+    return EncryptedMessage(head + sealed, salt, point)
 
 
-def encrypt_old(message: bytes, app: AppKeys) -> Encrypted:
+def encrypt_old(message: bytes, app: AppKeys) -> EncryptedMessage:
     """In the form of the draft. Raises ValueError if it is too long."""
     if len(message) > MOST:
         raise ValueError(f"A push message has at most {MOST} bytes; this one has {len(message)}.")
@@ -81,7 +81,7 @@ def encrypt_old(message: bytes, app: AppKeys) -> Encrypted:
     context = b"P-256\0" + both
     cek = _expanded(salt, known, b"Content-Encoding: aesgcm\0" + context, 16)
     nonce = _expanded(salt, known, b"Content-Encoding: nonce\0" + context, 12)
-    return Encrypted(AESGCM(cek).encrypt(nonce, b"\0\0" + message, None), salt, point)
+    return EncryptedMessage(AESGCM(cek).encrypt(nonce, b"\0\0" + message, None), salt, point)
 
 
 def point_of(key: ec.EllipticCurvePrivateKey) -> bytes:

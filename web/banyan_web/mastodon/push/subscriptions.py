@@ -21,7 +21,7 @@ POLICIES = ("all", "followed", "follower", "none")
 _ROW = "id, account, endpoint, p256dh, auth, standard, alerts, policy, sealed, heard, failing, error"
 
 
-class Wish(NamedTuple):
+class PushWish(NamedTuple):
     """What an app wants to hear of. alerts: types of notifications, as Mastodon calls them. policy: of whom."""
 
     alerts: dict[str, bool]
@@ -38,7 +38,7 @@ class PushSubscription(NamedTuple):
     endpoint: str
     keys: AppKeys
     standard: bool
-    wish: Wish
+    wish: PushWish
     sealed: bytes
     heard: str
     failing: int | None
@@ -52,7 +52,7 @@ def subscribe(
     endpoint: str,
     keys: AppKeys,
     standard: bool,
-    wish: Wish,
+    wish: PushWish,
     sealed: bytes,
     heard: str,
 ) -> PushSubscription:
@@ -88,7 +88,7 @@ def _one(door: DoorStore, name: str, value: str | int) -> PushSubscription | Non
 
 
 def _subscription(row: Sequence[Any]) -> PushSubscription:
-    keys, wish = AppKeys(bytes(row[3]), bytes(row[4])), Wish(msgspec.json.decode(row[6]), row[7])
+    keys, wish = AppKeys(bytes(row[3]), bytes(row[4])), PushWish(msgspec.json.decode(row[6]), row[7])
     return PushSubscription(row[0], row[1], row[2], keys, bool(row[5]), wish, bytes(row[8]), *row[9:])
 
 
@@ -101,7 +101,7 @@ def by_account(door: DoorStore) -> dict[str, set[int]]:
     return found
 
 
-def change(door: DoorStore, id_: int, wish: Wish) -> None:
+def change(door: DoorStore, id_: int, wish: PushWish) -> None:
     note(door, id_, alerts=msgspec.json.encode(wish.alerts).decode(), policy=wish.policy)
 
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import anyio
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_reading.visibility import Place, PostFacts, visible
+from banyan_reading.visibility import PostFacts, ViewPlace, visible
 from banyan_schema.social.post import tag_fold
 from banyan_web.door_store import Token
 from banyan_web.mastodon.streaming.listeners import Eyes, Listener
-from banyan_web.refusals import Refused
+from banyan_web.refusals import HttpRefusal
 
 # The streams that an app can ask for, by their names, and which of them a post is in.
 
@@ -42,17 +42,17 @@ class StreamName(NamedTuple):
 def channel(params: Mapping[str, Any], name: object) -> StreamName:
     """The stream that is asked for. Raises Refused."""
     if not isinstance(name, str) or name not in NAMES:
-        raise Refused(400, "Unknown stream type")
+        raise HttpRefusal(400, "Unknown stream type")
     if name in _TAGS:
         tag = params.get("tag")
         if not isinstance(tag, str) or not tag.strip("# "):
-            raise Refused(400, "Missing tag name parameter")
+            raise HttpRefusal(400, "Missing tag name parameter")
         tag = tag.strip("# ")[:128]
         return StreamName(name, tag_fold(tag), tag)
     if name == "list":
         id_ = params.get("list")
         if not isinstance(id_, str) or not id_:
-            raise Refused(400, "Missing list name parameter")
+            raise HttpRefusal(400, "Missing list name parameter")
         return StreamName(name, id_)
     if name in _PUBLIC and params.get("only_media") in ("1", "true", True) and not name.endswith(":media"):
         return StreamName(name + ":media")
@@ -62,11 +62,11 @@ def channel(params: Mapping[str, Any], name: object) -> StreamName:
 def check(token: Token | None, asked: StreamName) -> Token:
     """Raises Refused if the token does not allow the stream."""
     if token is None:
-        raise Refused(401, "Missing access token")
+        raise HttpRefusal(401, "Missing access token")
     if not token.allows("read:notifications" if asked.name == "user:notification" else "read:statuses"):
-        raise Refused(401, "Access token does not have the required scopes")
+        raise HttpRefusal(401, "Access token does not have the required scopes")
     if asked.name in OF_PERSON and token.account is None:
-        raise Refused(401, "This stream needs a person who is logged in: use a token of theirs.")
+        raise HttpRefusal(401, "This stream needs a person who is logged in: use a token of theirs.")
     return token
 
 
@@ -139,12 +139,12 @@ class AppStream:
             self._more.set()
 
 
-class Candidate(NamedTuple):
+class StreamCandidate(NamedTuple):
     """A stream in which a post may be, and where its reader would see it. by: because this account reposted it."""
 
     stream: AppStream
     channel: StreamName
-    place: Place
+    place: ViewPlace
     by: AccountId | None = None
 
 
@@ -152,11 +152,13 @@ class PostState(NamedTuple):
     """What a post says at one time. to: the streams in which it may be then."""
 
     facts: PostFacts
-    to: Sequence[Candidate]
+    to: Sequence[StreamCandidate]
 
-    def shown_in(self, limited: Collection[AccountId], now_ms: int) -> dict[tuple[AppStream, StreamName], Candidate]:
+    def shown_in(
+        self, limited: Collection[AccountId], now_ms: int
+    ) -> dict[tuple[AppStream, StreamName], StreamCandidate]:
         """The streams that show it, each with the first place there that does. limited: by moderators."""
-        found = dict[tuple[AppStream, StreamName], Candidate]()
+        found = dict[tuple[AppStream, StreamName], StreamCandidate]()
         for one in self.to:
             viewer = None if one.stream.person is None else one.stream.person.viewer
             facts = replace(self.facts, limited=limited, reposted_by=one.by)
@@ -178,7 +180,7 @@ def facts_of(author: AccountId, content: Mapping[str, Any]) -> PostFacts:
     )
 
 
-def eyes_of(person: Listener | None, place: Place, author: AccountId, new: bool, quoted: str) -> Eyes:
+def eyes_of(person: Listener | None, place: ViewPlace, author: AccountId, new: bool, quoted: str) -> Eyes:
     """With which a reader sees a post there. new, quoted: see `Hub._give`."""
     if person is None:
         return Eyes()

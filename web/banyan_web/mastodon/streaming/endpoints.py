@@ -13,13 +13,13 @@ from starlette.websockets import WebSocketDisconnect
 
 from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.streaming.app_streams import AppStream, StreamName, channel, check
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.open_streams import LiveAnswer, token_shown
 from banyan_web.params import nested
-from banyan_web.refusals import Refused
-from banyan_web.sockets import Connection, SocketEndpoint
+from banyan_web.refusals import HttpRefusal
+from banyan_web.websocket import SocketEndpoint, WebSocketConnection
 
 ENDPOINTS = Endpoints()
 HEARTBEAT_S = 15.0
@@ -38,19 +38,19 @@ _PATHS = {
 
 
 @ENDPOINTS.get(f"{_ROOT}/health")
-async def health(web: DoorContext, ask: Ask) -> Any:
+async def health(web: DoorContext, ask: DoorRequest) -> Any:
     return Response("OK", media_type="text/plain")
 
 
 @ENDPOINTS.get(_ROOT)
-async def nowhere_else(web: DoorContext, ask: Ask) -> Any:
+async def nowhere_else(web: DoorContext, ask: DoorRequest) -> Any:
     """Without an upgrade to WebSocket: an app asks so whether streams are on another host."""
-    raise Refused(404, "Streams are at this host: connect by WebSocket, or ask for one below this path.")
+    raise HttpRefusal(404, "Streams are at this host: connect by WebSocket, or ask for one below this path.")
 
 
 def _add(path: str, name: str) -> None:
     @ENDPOINTS.get(f"{_ROOT}/{path}")
-    async def stream(web: DoorContext, ask: Ask) -> Any:
+    async def stream(web: DoorContext, ask: DoorRequest) -> Any:
         asked = channel(ask.params, name)
         token = check(ask.token or token_shown(web.door, ask.request.scope, raw_token(ask)), asked)
         let_in(ask.request.scope)
@@ -62,7 +62,7 @@ for _path, _name in _PATHS.items():
     _add(_path, _name)
 
 
-def raw_token(ask: Ask) -> str:
+def raw_token(ask: DoorRequest) -> str:
     """Of the header, or of the query: an EventSource of a browser can send no header. Only streams take it there."""
     said = ask.request.headers.get("authorization")
     given = ask.params.get("access_token", "") if said is None else said.partition(" ")[2].strip()
@@ -89,7 +89,7 @@ async def _pieces(web: DoorContext, asked: StreamName, token: Token) -> AsyncGen
 async def refresh(web: DoorContext, stream: AppStream) -> None:
     """What is known of its account is read again, if that is long ago."""
     if stream.person is not None:
-        with suppress(Refused):
+        with suppress(HttpRefusal):
             await web.part(Hub).refresh(web, stream.person)
 
 
@@ -106,7 +106,7 @@ MOST = 100
 GOING_AWAY, NO_BYTES, TRY_LATER = 1001, 1003, 1013
 
 
-async def _serve(web: DoorContext, to: Connection) -> None:
+async def _serve(web: DoorContext, to: WebSocketConnection) -> None:
     stream = await web.part(Hub).open(web, to.token.account, to.token.allows("read:notifications"))
     code: int | None = None
     try:
@@ -126,7 +126,7 @@ async def _serve(web: DoorContext, to: Connection) -> None:
 SOCKET = SocketEndpoint("/api/v1/streaming", True, _serve)
 
 
-async def _tell(web: DoorContext, to: Connection, stream: AppStream) -> int:
+async def _tell(web: DoorContext, to: WebSocketConnection, stream: AppStream) -> int:
     """Until the stream ends. Returns the code to close with."""
     while stream.ended is None:
         message = await stream.get(HEARTBEAT_S)
@@ -140,7 +140,7 @@ async def _tell(web: DoorContext, to: Connection, stream: AppStream) -> int:
     return {"shutdown": GOING_AWAY, "bytes": NO_BYTES}.get(stream.ended, TRY_LATER)
 
 
-async def _listen(web: DoorContext, to: Connection, stream: AppStream, scope: anyio.CancelScope) -> None:
+async def _listen(web: DoorContext, to: WebSocketConnection, stream: AppStream, scope: anyio.CancelScope) -> None:
     """Until the client leaves."""
     first = nested(to.socket.query_params.multi_items())
     if first.get("stream"):
@@ -161,21 +161,21 @@ async def _listen(web: DoorContext, to: Connection, stream: AppStream, scope: an
         await _change(web, to, stream, value)
 
 
-async def _change(web: DoorContext, to: Connection, stream: AppStream, said: Any) -> None:
+async def _change(web: DoorContext, to: WebSocketConnection, stream: AppStream, said: Any) -> None:
     """Subscribes or unsubscribes. Each message counts as a request, for it asks the node too."""
     try:
         to.count()
         if not isinstance(said, dict):
-            raise Refused(400, "A message is a JSON object")
+            raise HttpRefusal(400, "A message is a JSON object")
         asked = channel(said, said.get("stream"))
         if said.get("type") == "subscribe":
             check(to.token, asked)
             if len(stream.channels) >= MOST and not stream.listens(asked):
-                raise Refused(429, f"A connection has at most {MOST} streams")
+                raise HttpRefusal(429, f"A connection has at most {MOST} streams")
             await web.part(Hub).add(web, stream, asked)
         elif said.get("type") == "unsubscribe":
             web.part(Hub).remove(stream, asked)
         else:
-            raise Refused(400, "The type of a message is subscribe or unsubscribe")
-    except Refused as why:
+            raise HttpRefusal(400, "The type of a message is subscribe or unsubscribe")
+    except HttpRefusal as why:
         await to.say({"error": why.message, "status": why.status})

@@ -26,10 +26,10 @@ from cachetools import FIFOCache
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_reading.timelines import place_ms
-from banyan_reading.visibility import Place
+from banyan_reading.visibility import ViewPlace
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import Tail, TailEvent
-from banyan_web.mastodon.ids import repost_id, status_id
+from banyan_web.mastodon.entity_ids import repost_id, status_id
 from banyan_web.mastodon.reports import is_limited
 from banyan_web.mastodon.streaming import listeners
 from banyan_web.mastodon.streaming.app_streams import (
@@ -37,16 +37,16 @@ from banyan_web.mastodon.streaming.app_streams import (
     QUEUED,
     WITHOUT_POSTS,
     AppStream,
-    Candidate,
     Message,
     PostState,
+    StreamCandidate,
     StreamName,
     eyes_of,
     facts_of,
     public_channels,
 )
 from banyan_web.mastodon.streaming.listeners import LETTING, MOVING, Listener
-from banyan_web.refusals import BUILDING, Refused
+from banyan_web.refusals import BUILDING, HttpRefusal
 
 REMEMBERED = 50_000
 """Posts and reposts whose ids are kept, to say which one was deleted."""
@@ -171,7 +171,7 @@ class Hub:
             for one in found or ():
                 try:
                     await self._happened(web, one.account, one.collection, one.line)
-                except Refused as why:  # it is not shown, not any more, or not yet
+                except HttpRefusal as why:  # it is not shown, not any more, or not yet
                     if why.status == BUILDING:
                         self._later.append(one)
                 except Exception:
@@ -184,7 +184,7 @@ class Hub:
             if did in moved or not person.is_fresh:
                 if did in moved:
                     person.moves(msgspec.json.decode(line))
-                with suppress(Refused):  # of one account, which may be gone
+                with suppress(HttpRefusal):  # of one account, which may be gone
                     await self.refresh(web, person)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
@@ -212,17 +212,17 @@ class Hub:
     def _of(self, channel: StreamName) -> Iterable[AppStream]:
         return list(self.channels.get(channel, ()))
 
-    def _candidates(self, author: AccountId, by: AccountId | None = None) -> list[Candidate]:
+    def _candidates(self, author: AccountId, by: AccountId | None = None) -> list[StreamCandidate]:
         """The streams of people in which posts of an author may be, or what `by` reposted."""
-        found = list[Candidate]()
+        found = list[StreamCandidate]()
         for stream in self._of(_USER):
             if stream.person and (by or author) in stream.person.home:
-                found.append(Candidate(stream, _USER, Place("home"), by))
+                found.append(StreamCandidate(stream, _USER, ViewPlace("home"), by))
         for channel in [one for one in self.channels if one.name == "list"]:
             for stream in self._of(channel):
                 rule = None if stream.person is None else stream.person.viewer.lists.get(channel.of)
                 if rule is not None and (by or author) in rule.members:
-                    found.append(Candidate(stream, channel, Place("list", channel.of), by))
+                    found.append(StreamCandidate(stream, channel, ViewPlace("list", channel.of), by))
         return found
 
     def _state(
@@ -233,8 +233,10 @@ class Hub:
         to, tags = self._candidates(author), frozenset(one.of for one in public if one.name == "hashtag")
         for stream in self._of(_USER):
             if tags and stream.person and tags & stream.person.tags:
-                to.append(Candidate(stream, _USER, Place("tag")))
-        to += [Candidate(stream, channel, Place("public")) for channel in public for stream in self._of(channel)]
+                to.append(StreamCandidate(stream, _USER, ViewPlace("tag")))
+        to += [
+            StreamCandidate(stream, channel, ViewPlace("public")) for channel in public for stream in self._of(channel)
+        ]
         to += [one for who in by for one in self._candidates(author, who)]
         return PostState(facts_of(author, content), to)
 
@@ -265,7 +267,7 @@ class Hub:
         """Tells streams of a post of which something came that no entry tells."""
         if not self._streams:
             return
-        with suppress(Refused):
+        with suppress(HttpRefusal):
             row = await listeners.plain(web, uri)
             hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
             await self._said(web, {"account": row["account"], "uri": uri, "hosted": hosted, "kind": "update"})
@@ -286,7 +288,7 @@ class Hub:
         for post in posts:
             try:
                 await listeners.plain(web, post["uri"])
-            except Refused:
+            except HttpRefusal:
                 time_ms = _ms_in_key(post["uri"]) if post["time_ms"] is None else post["time_ms"]
                 id_, _ = self._ids.pop(post["uri"], (status_id(post["uri"], time_ms), None))
                 for channel, streams in list(self.channels.items()):
@@ -337,7 +339,7 @@ class Hub:
                 try:
                     entity = await make(eyes)
                     made[eyes] = entity, msgspec.json.encode(entity).decode()
-                except Refused as why:
+                except HttpRefusal as why:
                     if why.status == BUILDING:
                         raise
             if (found := made[eyes]) is not None:
@@ -367,7 +369,7 @@ class Hub:
 
     async def _heard(self, web: DoorContext, person: Listener) -> None:
         rows = await person.news(web)
-        for entity in await listeners.notifications(web, rows, person.did) if rows else ():
+        for entity in await listeners.notification_entities(web, rows, person.did) if rows else ():
             payload = msgspec.json.encode(entity).decode()
             for channel in (_USER, StreamName("user:notification")):
                 for stream in self._of(channel):

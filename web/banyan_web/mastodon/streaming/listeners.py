@@ -12,14 +12,14 @@ import anyio
 
 from banyan_crdt.ids import AccountId, account_from_text
 from banyan_reading.visibility import FilterContext, ListRule, Viewer, word_filters
-from banyan_schema.privately import Filter, FollowWish
+from banyan_schema.private_kinds import Filter, FollowWish
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon import noticing
+from banyan_web.mastodon import notifications
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmarked
-from banyan_web.mastodon.ids import thing_of
-from banyan_web.refusals import Refused
+from banyan_web.mastodon.entity_ids import thing_of
+from banyan_web.refusals import HttpRefusal
 
 # The entities that streams carry: those of the rest of the API.
 
@@ -40,7 +40,7 @@ async def status(
     is not shown in timelines."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
     if row["refused"] is not None:
-        raise Refused(404, GONE)
+        raise HttpRefusal(404, GONE)
     if reposted is not None:
         row["reposted"] = [reposted]
     found = (await statuses(web, [row], eyes.reader, people))[0]
@@ -60,11 +60,13 @@ async def plain(web: DoorContext, uri: str, reposter: str | None = None) -> dict
     return await row_of(web, uri, None, reposter=reposter)
 
 
-async def notifications(web: DoorContext, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
+async def notification_entities(
+    web: DoorContext, rows: Sequence[Mapping[str, Any]], reader: str
+) -> list[dict[str, Any]]:
     """What the reader hears of, without that for which apps have no word. Raises Refused."""
-    found = [noticing.told_of(row) for row in rows if row["kind"] in noticing.SHOWN_AS]
-    known = await noticing.entities(web, reader, found)
-    return [noticing.notification(one, known) for one in noticing.shown_of(found, known)]
+    found = [notifications.told_of(row) for row in rows if row["kind"] in notifications.SHOWN_AS]
+    known = await notifications.entities(web, reader, found)
+    return [notifications.notification(one, known) for one in notifications.shown_of(found, known)]
 
 
 FRESH_S = 600.0
@@ -170,9 +172,9 @@ class Listener:
     async def _list(self, web: DoorContext, id_: str, follows: Collection[AccountId], strict: bool = False) -> ListRule:
         try:
             found = await web.call("list.show", id=thing_of(id_), by=self.did)
-        except Refused:
+        except HttpRefusal:
             if strict:
-                raise Refused(404, "Record not found") from None
+                raise HttpRefusal(404, "Record not found") from None
             return ListRule((), None)
         members = frozenset(account_from_text(one["account"]) for one in found["members"])
         return ListRule.of(self.viewer.account, members, found["replies"], follows)

@@ -1,0 +1,305 @@
+"""What a person reads: the feed, a conversation, and how large the graph is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import command_session, completion, refs
+from banyan_cli.commands import private
+from banyan_cli.commands.followers import After
+from banyan_cli.commands.posts import Uri
+from banyan_cli.errors import BadInput
+from banyan_node.terminal_escape import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_graph = typer.Typer(help="The graph as a whole.", no_args_is_help=True)
+Reader = Annotated[
+    str | None,
+    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
+]
+RANKS = ("newest", "catch-up")
+"""Orders of a feed."""
+KINDS = (
+    *("reply", "quote", "mention", "reaction", "repost", "follow"),
+    *("group_invite", "group_accept", "group_request", "event_invite"),
+    *("follow_request", "follow_accept", "move", "urgent", "episode", "poll_ended"),
+)
+"""Of notifications."""
+Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
+NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(feed)
+    app.command()(thread)
+    app.command()(why)
+    app.command()(reactions)
+    app.command()(reposts)
+    app.command()(search)
+    app.command()(suggestions)
+    app.command()(trends)
+    app.command()(notifications)
+    app.add_typer(_graph, name="graph")
+
+
+def feed(
+    ctx: typer.Context,
+    account: Annotated[
+        str | None,
+        typer.Argument(help="One account's posts; else yours and whom you follow.", autocompletion=completion.accounts),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,
+    on_list: Annotated[
+        str | None, typer.Option("--list", metavar="LIST", help="Those on one of your lists: its title or id.")
+    ] = None,
+    replies: Annotated[bool, typer.Option("--replies/--no-replies", help="With replies, or without.")] = True,
+    reposts: Annotated[
+        bool, typer.Option("--reposts/--no-reposts", help="With what they reposted, or without.")
+    ] = True,
+    lang: Annotated[
+        list[str] | None, typer.Option("--lang", help="Only in this language, such as vi; may be given again.")
+    ] = None,
+    rank: Annotated[
+        str, typer.Option(metavar="ORDER", help="newest, or catch-up: what those whom you follow responded to most.")
+    ] = "newest",
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each post why it is shown there.")] = False,
+    before: Before = None,
+    by: Reader = None,
+) -> None:
+    """Posts, the newest first."""
+    s = command_session.of(ctx)
+    if sum((account is not None, everything, on_list is not None)) > 1:
+        raise BadInput("An account, --all and --list exclude one another; choose one.")
+    if rank not in RANKS:
+        raise BadInput(f"'{rank}' is no order; there are {' and '.join(RANKS)}.")
+    whom, reader = (None if who is None else refs.account(s, who) for who in (account, by))
+    page = s.call(
+        "feed",
+        rank=rank.replace("-", "_"),
+        explain=explain or None,
+        limit=limit,
+        before=before,
+        account=whom,
+        all=everything or None,
+        in_list=None if on_list is None else private.list_of(s, on_list, reader),
+        replies=None if replies else False,
+        reposts=None if reposts else False,
+        langs=lang or None,
+        by=reader,
+    )
+    refs.remember_rows(s.home, page["posts"])
+    none = "No posts here yet." if everything or whom else NOBODY_POSTED
+    none = none if rank == "newest" else "Nothing new since you read last."
+    rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
+    s.out.answers(rows or page["posts"], _show_posts, none)
+    if page["before"]:
+        same = " --all" if everything else "" if whom is None else f" {whom}"
+        same += "" if on_list is None else f" --list '{on_list}'"
+        same += ("" if replies else " --no-replies") + ("" if reposts else " --no-reposts")
+        same += "".join(f" --lang {one}" for one in lang or ())
+        same += "" if reader is None else f" --as {reader}"
+        s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
+
+
+def _show_posts(console: Console, posts: list[Any]) -> None:
+    from banyan_cli.show.feed import feed as show  # a program that reads JSON needs none of it
+
+    show(_now_ms())(console, posts)
+
+
+def thread(
+    ctx: typer.Context,
+    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many answers.")] = 200,
+    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+    by: Reader = None,
+) -> None:
+    """A post, what it answers, and what was answered to it."""
+    from banyan_cli.show.feed import thread as show
+
+    s = command_session.of(ctx)
+    uri = refs.post(s, post)
+    reader = refs.acting(s, by)
+    page = s.call("thread", uri=uri, by=reader, limit=limit, after=after)
+    refs.remember_rows(s.home, page["posts"])
+    s.out.answer(page, show(_now_ms(), uri))
+    if page["after"]:
+        same = "" if reader is None else f" --as {reader}"
+        s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
+
+
+def why(
+    ctx: typer.Context,
+    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
+) -> None:
+    """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
+    from banyan_cli.show.feed import why as show
+
+    s = command_session.of(ctx)
+    s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))
+
+
+def reactions(
+    ctx: typer.Context,
+    uri: Uri,
+    emoji: Annotated[str | None, typer.Option(help="Only those who reacted with this.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
+    after: After = None,
+    by: Reader = None,
+) -> None:
+    """Who reacted to a post, and with what."""
+    _responses(command_session.of(ctx), "reactions", "reactions", uri, by, emoji=emoji, limit=limit, after=after)
+
+
+def reposts(
+    ctx: typer.Context,
+    uri: Uri,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
+    after: After = None,
+    by: Reader = None,
+) -> None:
+    """Who reposted a post."""
+    _responses(command_session.of(ctx), "reposts", "accounts", uri, by, limit=limit, after=after)
+
+
+def _responses(s: command_session.Session, method: str, field: str, uri: str, by: str | None, **given: Any) -> None:
+    page = s.call(method, uri=refs.post(s, uri), by=refs.acting(s, by), **given)
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page[field]])
+
+    def show(console: Console, rows: list[dict[str, Any]]) -> None:
+        from banyan_cli.show.phrases import name_of
+        from banyan_cli.show.text_tables import table
+
+        made = table(*([""] if "emoji" in rows[0] else []), "name", "account")
+        for row in rows:
+            first = [plain(row["emoji"])] if "emoji" in row else []
+            made.add_row(*first, name_of(row["account"], row["name"]), row["account"])
+        console.print(made)
+
+    s.out.answers(page[field], show, "Nobody that is known here.")
+    if page["after"]:
+        s.out.note(f"More: the same with --after {page['after']}")
+
+
+def search(
+    ctx: typer.Context,
+    question: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What to look for.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many posts.")] = 20,
+    before: Before = None,
+    by: Reader = None,
+) -> None:
+    """Find posts by their words, the newest first.
+
+    Words with marks are found with these marks only, others with and without. Also: '"a phrase"', 'phở*', #tag,
+    from:ACCOUNT (or from:me), to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:link, is:reply;
+    and, behind --, -without.
+    """
+    s = command_session.of(ctx)
+    asked = " ".join(question)
+    page = s.call("search", question=asked, limit=limit, before=before, by=refs.acting(s, by))
+    refs.remember_rows(s.home, page["posts"])
+    s.out.answers(page["posts"], _show_posts, "Nothing is found.")
+    if page["behind"]:
+        s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
+    if page["before"]:
+        s.out.note(f"More: the same with --before {page['before']}")
+
+
+def suggestions(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many accounts.")] = 20,
+    by: Reader = None,
+) -> None:
+    """Whom you might follow, and why."""
+    from banyan_cli.show.phrases import count, name_of
+
+    s = command_session.of(ctx)
+    rows = s.call("suggestions", limit=limit, by=refs.acting(s, by))["suggestions"]
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            because = ", ".join(name_of(a["account"], a["name"]) for a in row["because"])
+            more = row["followed_by"] - len(row["because"])
+            because += f" and {count(more, 'other')}" if more > 0 else ""
+            console.print(f"{name_of(row['account'], row['name'])}  (followed by {because})", markup=False)
+
+    s.out.answers(rows, show, "Nobody yet: those whom you follow follow nobody else.")
+
+
+def trends(
+    ctx: typer.Context,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How far back.")] = 24,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many tags.")] = 20,
+) -> None:
+    """The tags that most accounts used lately, hour by hour."""
+    from banyan_cli.show.phrases import count
+
+    s = command_session.of(ctx)
+    rows = s.call("trends", hours=hours, limit=limit)["trends"]
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            most = max(row["posts"]) or 1
+            bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * n // most)] for n in row["posts"][-48:])
+            said = f"#{plain(row['tag'])}  {count(row['accounts'], 'account')}, {count(sum(row['posts']), 'post')}"
+            console.print(f"{said}  {bars}", markup=False)
+
+    s.out.answers(rows, show, "No tags lately.")
+
+
+def notifications(
+    ctx: typer.Context,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help=f"Only {', '.join(KINDS)}; may be given again.")
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Note that you have read them all; nothing is shown.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,
+    before: Before = None,
+    by: Reader = None,
+) -> None:
+    """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers.
+
+    Those that you have not read have a dot.
+    """
+    from banyan_cli.show.notices import notices as show
+
+    s = command_session.of(ctx)
+    if wrong := [k for k in kind or () if k not in KINDS]:
+        raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
+    reader = refs.acting(s, by)
+    if read:
+        s.out.done(s.call("marker.set", timeline="notifications", by=reader), "All are read.")
+        return
+    page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
+    rows = page["notices"]
+    refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
+    accounts = [(a["account"], a["name"]) for row in rows for a in [*row["accounts"], *filter(None, [row["to"]])]]
+    groups = [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]]
+    refs.remember(s.home, (), accounts, groups=groups)
+    refs.remember(s.home, events=[(row["event"]["uri"], row["event"]["title"]) for row in rows if row["event"]])
+    s.out.answers(rows, show(_now_ms()), "Nothing yet.")
+    if page["before"]:
+        same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
+        same += "" if reader is None else f" --as {reader}"
+        s.out.note(f"More: `banyan notifications{same} --limit {limit} --before {page['before']}`")
+
+
+@_graph.command("stats")
+def graph_stats(ctx: typer.Context) -> None:
+    """How many accounts, follows, posts; and the digest that equals another node's when both hold the same."""
+    from banyan_cli.show.text_tables import facts
+
+    s = command_session.of(ctx)
+    s.out.answer(s.call("graph.stats", digest=True), facts)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,399 @@
+"""Events: what takes place when and where, who comes, and what people do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.ops import Add, Put
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import (
+    AccountRef,
+    Did,
+    EntryHex,
+    EventPlace,
+    EventRef,
+    GroupRef,
+    Moment,
+    Own,
+    PostUri,
+    Reader,
+    did,
+    entry_hex,
+    event_place,
+    event_target,
+    group_target,
+    place_of,
+    uri,
+)
+from banyan_node.api.methods.post_rows import (
+    LOOKED,
+    AccountName,
+    InGroup,
+    PostRows,
+    name_of,
+    now_ms,
+    reader_of,
+    visibility_of,
+)
+from banyan_node.api.methods.post_writes import Undo, add_or_undo
+from banyan_node.context import Context
+from banyan_node.hosting import groups, hosted
+from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.visibility import not_shown
+from banyan_node.operator_errors import CallError
+from banyan_reading import relations
+from banyan_reading.events import (
+    CURSOR_BYTES,
+    EventView,
+    answered,
+    answers,
+    event_of,
+    of_accounts,
+    of_group,
+    start_of,
+    who_answered,
+)
+from banyan_reading.queries import Queries
+from banyan_schema import dates
+from banyan_schema.address import Target
+from banyan_schema.collection import OpDraft, undo
+from banyan_schema.social import post_key
+from banyan_schema.social.event import (
+    EVENT,
+    LATITUDE,
+    LONGITUDE,
+    REPLY,
+    Answer,
+    EventInvite,
+    EventReply,
+    SocialEvent,
+    answer_event,
+    delete_event,
+    invite_to_event,
+    write_event,
+)
+
+METHODS = MethodTable()
+OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
+"""Files beside those of IANA's zones, which say another time on each machine."""
+MOST = 200
+"""The most events of a page."""
+BACK_MS = 31 * 86_400_000
+"""Events that began so long ago and are not over are among those to come."""
+Zone = Annotated[str, Meta(description="A name of IANA's list, such as Asia/Ho_Chi_Minh: in its clock people read it.")]
+Degrees = Annotated[int, Meta(description="In 1e-7 degrees; north and east are positive.")]
+
+
+class EventCreate(Request, frozen=True, forbid_unknown_fields=True):
+    """begins, ends: milliseconds since 1970, negative before. latitude, longitude: both or none. group: in which it
+    takes place; only members may."""
+
+    title: str
+    begins: Moment
+    zone: Zone
+    text: str = ""
+    ends: Moment | None = None
+    place: str | None = None
+    latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
+    longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
+    group: GroupRef | None = None
+    by: Own = None
+
+
+class EventSet(Request, frozen=True, forbid_unknown_fields=True):
+    """What is left out does not change; an empty place takes it away. The group stays."""
+
+    event: EventRef
+    title: str | None = None
+    begins: Moment | None = None
+    zone: Zone | None = None
+    text: str | None = None
+    ends: Moment | None = None
+    place: str | None = None
+    latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
+    longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
+    by: Own = None
+
+
+class EventRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads, or that deletes its event."""
+
+    event: EventRef
+    by: Reader = None
+
+
+class AnswerRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """answer: in the place of one that was given before."""
+
+    event: EventRef
+    answer: Answer = "yes"
+    undo: Undo = False
+    by: Own = None
+
+
+class EventInviteRequest(Request, frozen=True, forbid_unknown_fields=True):
+    event: EventRef
+    account: AccountRef
+    undo: Undo = False
+    by: Own = None
+
+
+class EventsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: only of it. group: only of this group. answered: those to which the reader answered yes or maybe.
+    Default: of the account that reads and those it follows. since: those that begin then or later; default: that are
+    not over, and began at most 31 days ago."""
+
+    by: Reader = None
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+    group: GroupRef | None = None
+    answered: bool = False
+    since: Moment | None = None
+    after: Annotated[str | None, Meta(title="a place among events", description="`after` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
+
+
+class RepliesRequest(Request, frozen=True, forbid_unknown_fields=True):
+    event: EventRef
+    answer: Answer = "yes"
+    by: Reader = None
+    after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
+
+
+class EventRow(Response, frozen=True):
+    """answers: how many accounts gave each. mine: the reader's own. ends: null if it says none, or one before it
+    begins."""
+
+    uri: PostUri
+    account: AccountName
+    title: str
+    text: str
+    begins: Moment
+    ends: Moment | None
+    zone: str
+    place: str | None
+    latitude: Degrees | None
+    longitude: Degrees | None
+    group: InGroup | None
+    answers: dict[Answer, int]
+    mine: Answer | None
+
+
+class EventsPage(Response, frozen=True):
+    """The first to begin first. after: give it to get the next page; null on the last page. A page can be short and
+    have one behind it."""
+
+    events: list[EventRow]
+    after: EventPlace | None
+
+
+class Repliers(Response, frozen=True):
+    """after: give it to get the next page; null on the last page."""
+
+    accounts: list[AccountName]
+    after: Did | None
+
+
+class EventWritten(Response, frozen=True):
+    uri: PostUri
+    title: str
+    entry: EntryHex
+
+
+def _held(q: Queries, text: str) -> EventView:
+    target = event_target(text)
+    found = event_of(q, target)
+    if found is None:
+        raise not_shown(q, EVENT, target, "event", "deleted by its account")
+    return found
+
+
+def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> EventRow:
+    said = view.event
+    here = said.latitude is not None and said.longitude is not None
+    return EventRow(
+        uri=uri(view.target),
+        account=AccountName(did(view.target.account), rows.name(view.target.account)),
+        title=said.title,
+        text=said.text,
+        begins=said.begins_ms,
+        ends=said.ends_ms if said.ends_ms is not None and said.ends_ms >= said.begins_ms else None,
+        zone=said.zone,
+        place=said.place,
+        latitude=said.latitude if here else None,
+        longitude=said.longitude if here else None,
+        group=None if said.group is None else rows.group(said.group),
+        answers=answers(q, view.target),
+        mine=mine,
+    )
+
+
+@METHODS.read("event.list", "not_found", "refused")
+def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
+    """Events by their beginning, without those of accounts that the reading account blocks or mutes."""
+    q, reader = at.queries(), reader_of(at, ask.by)
+    visibility, now, mine = visibility_of(at, reader), now_ms(), answered(q, reader) if reader else {}
+    start = start_of(now - BACK_MS if ask.since is None else ask.since)
+    after = place_of(ask.after, CURSOR_BYTES, "among events") or start
+    found, page, last, more = _of(at, ask, reader, after, mine), list[EventView](), None, None
+    for n, (cursor, view) in enumerate(found):
+        if len(page) == ask.limit or n == LOOKED * ask.limit:
+            more = last
+            break
+        last = event_place(cursor)
+        if view is None or not visibility.sees(view.target.account):
+            continue
+        if ask.since is not None or view.event.over_ms >= now:
+            page.append(view)
+    rows = PostRows(q, at.blobs, visibility)
+    return EventsPage([_row(q, rows, view, mine.get(view.target)) for view in page], more)
+
+
+def _of(
+    at: CommitView, ask: EventsRequest, reader: AccountId | None, after: bytes, mine: dict[Target, Answer]
+) -> Iterator[tuple[bytes, EventView | None]]:
+    if sum((ask.account is not None, ask.group is not None, ask.answered)) > 1:
+        raise CallError("bad_request", "'account', 'group' and 'answered' exclude one another: give one.")
+    q = at.queries()
+    if ask.group is not None:
+        return of_group(q, groups.held(q, group_target(ask.group)), after)
+    if ask.answered:
+        held = [event_of(q, target) for target, answer in mine.items() if answer != "no"]
+        found = sorted(
+            [view for view in held if view is not None and view.cursor > after], key=lambda view: view.cursor
+        )
+        return ((view.cursor, view) for view in found)
+    if ask.account is not None:
+        accounts = [hosted.account_of(at, ask.account)]
+    else:
+        own = reader or hosted.my_account(at)
+        accounts = list(chain((own,), relations.followed(q, own, q.follows(own))))
+    return ((view.cursor, view) for view in of_accounts(q, accounts, after))
+
+
+@METHODS.read("event.show", "not_found", "refused")
+def show(at: CommitView, ask: EventRequest) -> EventRow:
+    """An event, how many come, and what the reader answered."""
+    q, reader = at.queries(), reader_of(at, ask.by)
+    view = _held(q, ask.event)
+    mine = answered(q, reader).get(view.target) if reader else None
+    return _row(q, PostRows(q, at.blobs, visibility_of(at, reader)), view, mine)
+
+
+@METHODS.read("event.replies", "not_found", "refused")
+def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
+    """Who gave an answer, without those whom the event's account or the reader blocks."""
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
+    view, after = _held(q, ask.event), hosted.account_of(at, ask.after) if ask.after else None
+    blocked, page, last, more = {*q.blocks(view.target.account)}, list[AccountName](), None, None
+    for n, account in enumerate(who_answered(q, view.target, ask.answer, after)):
+        if len(page) == ask.limit or n == LOOKED * ask.limit:
+            more = last
+            break
+        last = did(account)
+        if visibility.sees(account) and account not in blocked:
+            page.append(AccountName(last, name_of(q, account)))
+    return Repliers(page, more)
+
+
+def _checked(event: SocialEvent) -> SocialEvent:
+    if not event.title.strip():
+        raise CallError("bad_request", "The title of the event is empty.")
+    if event.ends_ms is not None and event.ends_ms < event.begins_ms:
+        raise CallError("bad_request", "The event ends before it begins.")
+    if (event.latitude is None) != (event.longitude is None):
+        raise CallError("bad_request", "A latitude needs a longitude, and the other way: give both or none.")
+    try:
+        if event.zone in OF_THE_MACHINE:
+            raise KeyError
+        dates.moment(0, ZoneInfo(event.zone))
+    except (KeyError, ValueError, OSError):
+        says = f"'{event.zone[:60]}' is no time zone; give a name of IANA's list, such as Asia/Ho_Chi_Minh."
+        raise CallError("bad_request", says) from None
+    return event
+
+
+@METHODS.write("event.create", "not_found", "refused")
+def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
+    """Announces an event."""
+    account = hosted.account_of(ctx, ask.by)
+    group = None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target
+    where = ((ask.place or "").strip() or None, ask.latitude, ask.longitude)
+    event = _checked(SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    entry = append(ctx, account, [write_event(key, event)], now)
+    return EventWritten(uri(Target(account, key)), event.title, entry_hex(entry))
+
+
+def _own(ctx: Context, account: AccountId, text: str, does: str) -> EventView:
+    view = _held(ctx.queries(), text)
+    if view.target.account != account:
+        raise CallError("refused", f"Only the account that announced '{view.event.title}' {does}.", 403)
+    return view
+
+
+@METHODS.write("event.set", "not_found", "refused")
+def change(ctx: Context, ask: EventSet, now: float) -> EventWritten:
+    """Changes an event."""
+    account = hosted.account_of(ctx, ask.by)
+    view = _own(ctx, account, ask.event, "changes it")
+    was = view.event
+    both = ask.latitude is not None or ask.longitude is not None
+    event = SocialEvent(
+        was.title if ask.title is None else ask.title.strip(),
+        was.text if ask.text is None else ask.text,
+        was.begins_ms if ask.begins is None else ask.begins,
+        was.ends_ms if ask.ends is None else ask.ends,
+        ask.zone or was.zone,
+        was.place if ask.place is None else ask.place.strip() or None,
+        ask.latitude if both else was.latitude,
+        ask.longitude if both else was.longitude,
+        was.group,
+    )
+    live = ctx.queries().live(account, Put(EVENT, view.target.key, (), None))
+    entry = append(ctx, account, [write_event(view.target.key, _checked(event), live)], now)
+    return EventWritten(uri(view.target), event.title, entry_hex(entry))
+
+
+@METHODS.write("event.delete", "not_found", "refused")
+def delete(ctx: Context, ask: EventRequest, now: float) -> EventWritten:
+    """Calls an event off, for good."""
+    account = hosted.account_of(ctx, ask.by)
+    view = _own(ctx, account, ask.event, "calls it off")
+    entry = append(ctx, account, [delete_event(view.target.key)], now)
+    return EventWritten(uri(view.target), view.event.title, entry_hex(entry))
+
+
+@METHODS.write("event.reply", "not_found", "refused")
+def answering(ctx: Context, ask: AnswerRequest, now: float) -> EventWritten:
+    """Answers to an event: yes, no or maybe."""
+    account, q, target = hosted.account_of(ctx, ask.by), ctx.queries(), event_target(ask.event)
+    draft = answer_event(hosted.salt_of(ctx, account), EventReply(target, ask.answer))
+    if ask.undo:  # also one that was called off
+        entry = add_or_undo(ctx, "event.reply", account, draft, now, True)
+        return EventWritten(uri(target), "", entry_hex(entry))
+    view, op = _held(q, ask.event), draft.op
+    assert isinstance(op, Add)
+    live = q.live(account, op)
+    if live and answered(q, account).get(target) == ask.answer:
+        return EventWritten(uri(target), view.event.title, entry_hex(live[-1].entry))
+    before = [undo(REPLY, live)] if live else list[OpDraft]()
+    return EventWritten(uri(target), view.event.title, entry_hex(append(ctx, account, [*before, draft], now)))
+
+
+@METHODS.write("event.invite", "not_found", "refused")
+def inviting(ctx: Context, ask: EventInviteRequest, now: float) -> EventWritten:
+    """Invites somebody to an event of the account: it hears of that."""
+    account, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    view = _own(ctx, account, ask.event, "invites to it")
+    if whom == account:
+        raise CallError("bad_request", f"{account_to_text(whom)} announced the event: it need not be invited.")
+    draft = invite_to_event(hosted.salt_of(ctx, account), EventInvite(view.target, whom))
+    entry = add_or_undo(ctx, "event.invite", account, draft, now, ask.undo)
+    return EventWritten(uri(view.target), view.event.title, entry_hex(entry))

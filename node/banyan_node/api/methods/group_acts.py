@@ -1,0 +1,337 @@
+"""What people do with groups: they open and change them, join and leave; owners and moderators accept, refuse, invite,
+ban, remove and pin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, CellKey, EntryId, account_to_text
+from banyan_crdt.ops import Add, Put
+from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.json_types import (
+    AccountRef,
+    EntryHex,
+    GroupRef,
+    Own,
+    PostRef,
+    PostUri,
+    entry_hex,
+    group_target,
+    target_of,
+    uri,
+)
+from banyan_node.api.methods.post_writes import Undo, add_or_undo, held
+from banyan_node.context import Context
+from banyan_node.hosting import groups, hosted
+from banyan_node.hosting.entry_writer import append, append_each
+from banyan_node.operator_errors import CallError
+from banyan_reading.events import event_of
+from banyan_reading.groups import COUNTED, MODERATORS, GroupView
+from banyan_schema.address import Target
+from banyan_schema.collection import OpDraft, undo
+from banyan_schema.social import post_key
+from banyan_schema.social.group import (
+    ACT,
+    GROUP,
+    MAX_TELL,
+    Group,
+    GroupAct,
+    GroupJoin,
+    Kind,
+    What,
+    act,
+    delete_group,
+    join,
+    write_group,
+)
+from banyan_storage.slots import TARGET
+
+METHODS = MethodTable()
+OPS = 128
+"""The most acts of one entry."""
+
+
+class GroupCreate(Request, frozen=True, forbid_unknown_fields=True):
+    """kind: open, anybody joins; request, who joins waits to be accepted; closed, only who is invited can join. Nothing
+    that is said in a group is secret, whatever its kind."""
+
+    name: str
+    description: str = ""
+    rules: str = ""
+    kind: Kind = "open"
+    by: Own = None
+
+
+class GroupSet(Request, frozen=True, forbid_unknown_fields=True):
+    """What is left out does not change."""
+
+    group: GroupRef
+    name: str | None = None
+    description: str | None = None
+    rules: str | None = None
+    kind: Kind | None = None
+    by: Own = None
+
+
+class GroupDelete(Request, frozen=True, forbid_unknown_fields=True):
+    group: GroupRef
+    by: Own = None
+
+
+class JoinRequest(Request, frozen=True, forbid_unknown_fields=True):
+    group: GroupRef
+    undo: Undo = False
+    by: Own = None
+
+
+class ActRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """by: the owner or a moderator."""
+
+    group: GroupRef
+    account: AccountRef
+    undo: Undo = False
+    by: Own = None
+
+
+class ModeratorRequest(ActRequest, frozen=True, forbid_unknown_fields=True):
+    """drop: with `undo`, what the moderator said ends with it; otherwise the owner says the same from now on."""
+
+    drop: Annotated[bool, Meta(description="End what the moderator said.")] = False
+
+
+class PostActRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """uri: a post in the group; to remove, an event too. by: the owner or a moderator."""
+
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class GroupWritten(Response, frozen=True):
+    uri: PostUri
+    name: str
+    entry: EntryHex
+
+
+class JoinWritten(GroupWritten, frozen=True):
+    """waits: whether somebody has to accept it first."""
+
+    waits: bool
+
+
+class DismissResult(GroupWritten, frozen=True):
+    """kept: how many things that the moderator said the owner says now."""
+
+    kept: int
+
+
+def _named(name: str) -> str:
+    if not name.strip():
+        raise CallError("bad_request", "The name of the group is empty.")
+    return name.strip()
+
+
+def _written(found: GroupView, entry: EntryId) -> GroupWritten:
+    return GroupWritten(uri(found.target), found.group.name, entry_hex(entry))
+
+
+@METHODS.write("group.create", "refused")
+def create(ctx: Context, ask: GroupCreate, now: float) -> GroupWritten:
+    """Opens a group, which the account owns."""
+    account = hosted.account_of(ctx, ask.by)
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    group = Group(_named(ask.name), ask.description, ask.rules, ask.kind)
+    entry = append(ctx, account, [write_group(key, group)], now)
+    return GroupWritten(uri(Target(account, key)), group.name, entry_hex(entry))
+
+
+@METHODS.write("group.set", "not_found", "refused")
+def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
+    """Changes what a group says of itself. If it is open no more, its members stay: the owner accepts them."""
+    account = hosted.account_of(ctx, ask.by)
+    found = groups.owned_by(ctx, account, group_target(ask.group), "changes it")
+    was = found.group
+    new = Group(
+        was.name if ask.name is None else _named(ask.name),
+        was.description if ask.description is None else ask.description,
+        was.rules if ask.rules is None else ask.rules,
+        ask.kind or was.kind,
+    )
+    staying = list[OpDraft]()
+    if was.kind == "open" != new.kind:
+        count = found.count()
+        if not count.exact or count.members > COUNTED:
+            says = f"The group has {count.members:,} members; of at most {COUNTED:,} the owner can accept each one."
+            raise CallError("refused", says, 409)
+        salt = hosted.salt_of(ctx, account)
+        for one in found.joining(None):
+            if found.is_member(one) and one not in found.rulers and not _admitted(found, one):
+                staying.append(act(salt, GroupAct(found.target, "accept", one)))
+    live = ctx.queries().live(account, Put(GROUP, found.target.key, (), None))
+    entry = append_each(ctx, account, [*_chunks(staying), [write_group(found.target.key, new, live)]], now)
+    return GroupWritten(uri(found.target), new.name, entry_hex(entry))
+
+
+def _admitted(found: GroupView, account: AccountId) -> bool:
+    return found.ruled("accept", account) or found.ruled("invite", account)
+
+
+def _chunks(drafts: list[OpDraft]) -> Iterator[list[OpDraft]]:
+    return (drafts[at : at + OPS] for at in range(0, len(drafts), OPS))
+
+
+@METHODS.write("group.delete", "not_found", "refused")
+def delete(ctx: Context, ask: GroupDelete, now: float) -> GroupWritten:
+    """Ends a group for good. What was said in it stays with those who said it."""
+    account = hosted.account_of(ctx, ask.by)
+    found = groups.owned_by(ctx, account, group_target(ask.group), "deletes it")
+    return _written(found, append(ctx, account, [delete_group(found.target.key)], now))
+
+
+@METHODS.write("group.join", "not_found", "refused")
+def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
+    """Joins a group, or asks to; `undo` leaves it. Whom nobody invited cannot join a closed one."""
+    account, target = hosted.account_of(ctx, ask.by), group_target(ask.group)
+    salt = hosted.salt_of(ctx, account)
+    if ask.undo:  # also one that was deleted, or is held no more
+        entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target)), now, True)
+        return JoinWritten(uri(target), "", entry_hex(entry), False)
+    found = groups.held(ctx.queries(), target)
+    who, name = account_to_text(account), found.group.name
+    if account == target.account:
+        raise CallError("refused", f"'{name}' is a group of this account: it is in it.", 409)
+    if found.banned(account):
+        raise CallError("refused", f"{who} is banned from '{name}'.", 403)
+    if found.group.kind == "closed" and not found.admitted(account):
+        raise CallError("refused", f"'{name}' is closed: somebody who moderates it must invite {who} first.", 403)
+    asks = found.group.kind == "request" and not found.admitted(account)
+    tell = found.moderators[:MAX_TELL] if asks else ()
+    entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target, tell)), now, False)
+    return JoinWritten(uri(target), name, entry_hex(entry), asks)
+
+
+def _say(
+    ctx: Context, by: AccountId, found: GroupView, one: GroupAct, now: float, take_back: bool, ends: What | None = None
+) -> GroupWritten:
+    """Writes an act, or takes it back. ends: another act of the same account, which is taken back with it."""
+    salt = hosted.salt_of(ctx, by)
+    draft, more = act(salt, one), list[OpDraft]()
+    if ends is not None and not take_back:
+        other = act(salt, GroupAct(found.target, ends, one.account)).op
+        assert isinstance(other, Add)
+        if live := ctx.queries().live(by, other):
+            more = [undo(ACT, live)]
+    if more:
+        assert isinstance(draft.op, Add)
+        said = [] if ctx.queries().live(by, draft.op) else [draft]
+        return _written(found, append(ctx, by, [*more, *said], now))
+    return _written(found, add_or_undo(ctx, f"group.{one.what}", by, draft, now, take_back))
+
+
+def _judge(ctx: Context, ask: ActRequest, does: str) -> tuple[AccountId, AccountId, GroupView]:
+    by, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    return by, whom, groups.ruled_by(ctx, by, group_target(ask.group), does)
+
+
+@METHODS.write("group.accept", "not_found", "refused")
+def accept(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
+    """Accepts somebody who asked to join. `undo` ends that: it is a member no more unless another accepted it too."""
+    by, whom, found = _judge(ctx, ask, "accepts members")
+    if not ask.undo and not found.joined(whom):
+        raise CallError(
+            "refused", f"{account_to_text(whom)} has not asked to join '{found.group.name}': invite it.", 409
+        )
+    return _say(ctx, by, found, GroupAct(found.target, "accept", whom), now, ask.undo, "refuse")
+
+
+@METHODS.write("group.refuse", "not_found", "refused")
+def refuse(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
+    """Takes a wish to join off the list. Who accepts it all the same makes it a member."""
+    by, whom, found = _judge(ctx, ask, "refuses members")
+    if not ask.undo and not found.joined(whom):
+        raise CallError("refused", f"{account_to_text(whom)} has not asked to join '{found.group.name}'.", 409)
+    return _say(ctx, by, found, GroupAct(found.target, "refuse", whom), now, ask.undo, "accept")
+
+
+@METHODS.write("group.invite", "not_found", "refused")
+def invite(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
+    """Invites somebody: it need not be accepted any more."""
+    by, whom, found = _judge(ctx, ask, "invites")
+    if not ask.undo and found.is_member(whom):
+        raise CallError("refused", f"{account_to_text(whom)} is in '{found.group.name}' already.", 409)
+    return _say(ctx, by, found, GroupAct(found.target, "invite", whom), now, ask.undo, "refuse")
+
+
+@METHODS.write("group.ban", "not_found", "refused")
+def ban(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
+    """Bans an account: it is no member, and nothing of it is shown in the group."""
+    by, whom, found = _judge(ctx, ask, "bans")
+    if not ask.undo and whom in found.rulers:
+        who, name = account_to_text(whom), found.group.name
+        raise CallError("refused", f"{who} owns or moderates '{name}', and cannot be banned from it.", 409)
+    return _say(ctx, by, found, GroupAct(found.target, "ban", whom), now, ask.undo)
+
+
+@METHODS.write("group.moderator", "not_found", "refused")
+def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
+    """Names a moderator; `undo` dismisses it. What it said then counts no more, so the owner says the same, unless
+    `drop` is given."""
+    owner, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    found = groups.owned_by(ctx, owner, group_target(ask.group), "names moderators")
+    if whom == owner:
+        raise CallError("bad_request", "The owner need not be named: it rules the group anyway.")
+    named = GroupAct(found.target, "moderator", whom)
+    if not ask.undo:
+        if len(found.moderators) >= MODERATORS and whom not in found.moderators:
+            raise CallError("refused", f"'{found.group.name}' has {MODERATORS} moderators, the most that count.", 409)
+        said = _say(ctx, owner, found, named, now, False)
+        return DismissResult(said.uri, said.name, said.entry, 0)
+    salt, q = hosted.salt_of(ctx, owner), ctx.queries()
+    draft = act(salt, named)
+    assert isinstance(draft.op, Add)
+    live = q.live(owner, draft.op)
+    if not live:
+        raise CallError("not_found", f"{account_to_text(whom)} is no moderator of '{found.group.name}'.", 404)
+    taken = [] if ask.drop else [act(salt, one) for one in _said(found, whom) if not _says(found, owner, one)]
+    entry = append_each(ctx, owner, [*_chunks(taken), [undo(ACT, live)]], now)
+    return DismissResult(uri(found.target), found.group.name, entry_hex(entry), len(taken))
+
+
+_KEPT: tuple[What, ...] = ("accept", "invite", "ban", "remove", "pin")
+
+
+def _said(found: GroupView, by: AccountId) -> Iterator[GroupAct]:
+    for what in _KEPT:
+        for raw in found.acts(by, what):
+            yield GroupAct(found.target, what, AccountId(raw[TARGET.account]), CellKey(raw[TARGET.key]) or None)
+
+
+def _says(found: GroupView, by: AccountId, one: GroupAct) -> bool:
+    return found.says(by, one.what, one.named)
+
+
+def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: float) -> GroupWritten:
+    by, said = hosted.account_of(ctx, ask.by), target_of(ask.uri)
+    event = event_of(ctx.queries(), said) if what == "remove" else None
+    group = held(ctx, ask.uri).post.group if event is None else event.event.group
+    if group is None:
+        raise CallError("bad_request", f"{uri(said)} was said in no group.")
+    found = groups.ruled_by(ctx, by, group, does)
+    if what == "remove" and not ask.undo and said.account == found.target.account != by:
+        raise CallError("refused", "What the owner of a group says there only the owner removes.", 409)
+    return _say(ctx, by, found, GroupAct(found.target, what, *said), now, ask.undo)
+
+
+@METHODS.write("group.remove", "not_found", "refused")
+def remove(ctx: Context, ask: PostActRequest, now: float) -> GroupWritten:
+    """Removes a post or an event from its group. It stays with its author."""
+    return _of_post(ctx, ask, "remove", "removes posts", now)
+
+
+@METHODS.write("group.pin", "not_found", "refused")
+def pin(ctx: Context, ask: PostActRequest, now: float) -> GroupWritten:
+    """Pins a post: `group.show` shows it."""
+    return _of_post(ctx, ask, "pin", "pins posts", now)

@@ -1,0 +1,421 @@
+"""What people do: posts, reactions, reposts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from emoji import purely_emoji
+from msgspec import Meta, to_builtins
+
+from banyan_crdt.ids import AccountId, EntryId
+from banyan_crdt.ops import Add, Put
+from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.json_types import (
+    AccountRef,
+    BlobRef,
+    EntryHex,
+    GroupRef,
+    Milliseconds,
+    Own,
+    PostRef,
+    PostUri,
+    WriterHex,
+    entry_hex,
+    group_target,
+    target_of,
+    uri,
+    writer_hex,
+)
+from banyan_node.api.policy_rows import PolicyInput, policy_after
+from banyan_node.context import Context
+from banyan_node.hosting import groups, hosted
+from banyan_node.hosting.drafts import why_refused
+from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.visibility import PostAbsence, why_gone
+from banyan_node.links.peer_independence import wrong_by_platforms
+from banyan_node.media.intake import item_of
+from banyan_node.operator_errors import CallError
+from banyan_reading.groups import group_of
+from banyan_reading.interaction_rules import InteractionRules
+from banyan_reading.profiles import MOST_PINS, pinned
+from banyan_reading.queries import PostView, Queries
+from banyan_schema.media import Media
+from banyan_schema.social import (
+    POST,
+    Audience,
+    OpDraft,
+    Poll,
+    Post,
+    ReplyTo,
+    Target,
+    delete_post,
+    post_key,
+    post_to_text,
+    react,
+    repost,
+    tags_in,
+    undo,
+    write_post,
+)
+from banyan_schema.social.post import (
+    MAX_MEDIA,
+    MAX_MENTIONS,
+    MAX_OPTIONS,
+    MAX_TAGS,
+    OPEN,
+    Urgency,
+)
+from banyan_schema.social.profile import pin
+from banyan_storage.views.large_accounts import has_steps
+
+METHODS = MethodTable()
+SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+LONGEST_POLL_MS = 366 * 24 * 3_600_000
+Undo = Annotated[bool, Meta(description="Takes it back.")]
+
+
+class PollInput(Request, frozen=True, forbid_unknown_fields=True):
+    """A poll. choices: how many options an account may vote for."""
+
+    options: Annotated[list[str], Meta(description=f"2 to {MAX_OPTIONS}.")]
+    closes_ms: Milliseconds
+    choices: Literal["one", "several"] = "one"
+
+
+class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
+    """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
+    language."""
+
+    blob: BlobRef
+    description: str | None = None
+
+
+class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
+    timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags:
+    default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
+    the order in which it is shown; captions follow their film. With media, the text may be empty.
+    group: in which it is said; only members may. urgency: an urgent post of an official channel is told to those who
+    follow it."""
+
+    text: str
+    lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
+    warning: str | None = None
+    audience: Audience = "public"
+    mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
+    tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
+    poll: PollInput | None = None
+    media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
+    group: GroupRef | None = None
+    urgency: Urgency = "normal"
+    policy: PolicyInput | None = None
+    by: Own = None
+
+
+class ReplyRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """uri: the post that is answered or quoted. The others as in `post`."""
+
+    uri: PostRef
+
+
+class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """warning, lang: empty takes it away. mentions, media: all of them; what the post shows already needs not be put
+    here again. What is left out stays."""
+
+    uri: PostRef
+    text: str | None = None
+    warning: str | None = None
+    lang: str | None = None
+    mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
+    media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
+    policy: PolicyInput | None = None
+
+
+class DeleteRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+
+
+class ReactRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    emoji: str
+    undo: Undo = False
+    by: Own = None
+
+
+class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class PinPostRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class PostResult(Response, frozen=True):
+    """clock: why others may take it later only, or see a wrong date; null if this machine's clock seems right."""
+
+    uri: PostUri
+    entry: EntryHex
+    clock: str | None
+
+
+class DeleteResult(Response, frozen=True):
+    """answers: how many replies it has; those stay."""
+
+    uri: PostUri
+    answers: int
+    entry: EntryHex
+
+
+class WrittenEntry(Response, frozen=True):
+    entry: EntryHex
+
+
+def _write(
+    ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
+) -> PostResult:
+    account = hosted.account_of(ctx, ask.by)
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    post = post_of(ctx, ask, now, reply, quote)
+    if why := why_refused(ctx.queries(), account, post):
+        raise CallError("refused", why, 403)
+    entry = append(ctx, account, [write_post(key, post)], now)
+    return PostResult(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
+
+
+def post_of(
+    ctx: Context,
+    ask: PostRequest,
+    now: float,
+    reply: ReplyTo | None,
+    quote: Target | None,
+    known: Mapping[str, Media] = MappingProxyType({}),
+) -> Post:
+    """What a request says. known: items of media by their blob, which need not have been put here. Raises CallError."""
+    wall_ms, account = ctx.replica.wall_ms(now), hosted.account_of(ctx, ask.by)
+    return Post(
+        ask.text if ask.media else _said(ask.text),
+        reply,
+        quote,
+        ask.lang,
+        wall_ms,
+        (ask.warning or "").strip() or None,
+        ask.audience,
+        tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
+        tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+        _media(ctx, ask.media or (), known, now),
+        poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
+        group=_group(ctx, account, ask.group, reply),
+        urgency=ask.urgency,
+        policy=policy_after(OPEN, ask.policy),
+    )
+
+
+def _media(ctx: Context, asked: Iterable[MediaItem], known: Mapping[str, Media], now: float) -> tuple[Media, ...]:
+    return tuple(
+        known[item.blob]._replace(description=(item.description or "").strip() or None)
+        if item.blob in known
+        else item_of(ctx, item.blob, item.description, now)
+        for item in asked
+    )
+
+
+def answered(parent: PostView) -> ReplyTo:
+    """What an answer to this post says that it answers."""
+    return ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
+
+
+def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo | None) -> Target | None:
+    """The group in which a post is said: an answer is said where the post is that it answers, if the account may."""
+    if asked is not None:
+        return groups.open_to(ctx, account, group_target(asked)).target
+    parent = None if reply is None else ctx.queries().post(reply.parent)
+    if parent is None or parent.post.group is None:
+        return None
+    group = group_of(ctx.queries(), parent.post.group)
+    return group.target if group is not None and group.is_member(account) else None
+
+
+def _tags(given: list[str]) -> tuple[str, ...]:
+    tags = tuple(dict.fromkeys(tag.strip().removeprefix("#") for tag in given))
+    if bad := [tag for tag in tags if tags_in(f"#{tag}") != (unicodedata.normalize("NFC", tag),)]:
+        raise CallError(
+            "bad_request", f"'{bad[0][:60]}' is no tag: it has letters, digits and _, and at most 128 bytes."
+        )
+    return tags
+
+
+def _poll(asked: PollInput, now_ms: int) -> Poll:
+    options = tuple(unicodedata.normalize("NFC", option).strip() for option in asked.options)
+    if not 2 <= len(options) <= MAX_OPTIONS:
+        raise CallError("bad_request", f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
+    if "" in options or len({*options}) < len(options):
+        raise CallError("bad_request", "The options of a poll differ from one another, and none is empty.")
+    if not now_ms < asked.closes_ms <= now_ms + LONGEST_POLL_MS:
+        raise CallError("bad_request", "A poll closes later than now, and within a year.")
+    return Poll(options, asked.choices, asked.closes_ms)
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise CallError("bad_request", "The text of the post is empty.")
+    return text
+
+
+def held(ctx: Context, post: str, hidden: bool = False) -> PostView:
+    """The post that is shown under this address. hidden: or that moderators hid. Raises CallError."""
+    target, q = target_of(post), ctx.queries()
+    found = q.post(target, hidden)
+    if found is None:
+        raise missing(q, target)
+    return found
+
+
+def missing(q: Queries, target: Target) -> CallError:
+    gone = why_gone(q, target)
+    if gone.word == "unknown" and has_steps(q.reader.txn, target.account):
+        return CallError("building", f"{post_to_text(target)} may be in what is being read: ask again later.", 503)
+    says = f"The post {post_to_text(target)} is {gone.sentence}."
+    if (order := withheld_row(gone)) is None:
+        return CallError("not_found", says, 404)
+    return CallError("not_found", says, 451, {"withheld": to_builtins(order)})
+
+
+class WithheldOrder(Response, frozen=True):
+    """An order by which a post is withheld. by: the key of the node that withholds it, 64 hexadecimal digits; null: of
+    this node. until_ms: null for one without an end."""
+
+    by: WriterHex | None
+    order: str
+    basis: str
+    scope: str
+    since_ms: Milliseconds
+    until_ms: Milliseconds | None
+
+
+def withheld_row(gone: PostAbsence) -> WithheldOrder | None:
+    found = gone.withheld
+    if found is None:
+        return None
+    by = None if found.by is None else writer_hex(found.by)
+    return WithheldOrder(by, found.order, found.basis, found.scope, found.since_ms, found.until_ms or None)
+
+
+@METHODS.write("post", "not_found", "refused", together=True)
+def post(ctx: Context, ask: PostRequest, now: float) -> PostResult:
+    """Publishes a post."""
+    return _write(ctx, ask, now)
+
+
+@METHODS.write("reply", "not_found", "refused")
+def reply(ctx: Context, ask: ReplyRequest, now: float) -> PostResult:
+    """Publishes a reply to a post that is held here: in the group of that post, if it has one and the account may."""
+    return _write(ctx, ask, now, reply=answered(held(ctx, ask.uri)))
+
+
+@METHODS.write("quote", "not_found", "refused")
+def quote(ctx: Context, ask: ReplyRequest, now: float) -> PostResult:
+    """Publishes a post that quotes another one, which must be held here."""
+    return _write(ctx, ask, now, quote=held(ctx, ask.uri).target)
+
+
+@METHODS.write("edit", "not_found", "refused")
+def edit(ctx: Context, ask: EditRequest, now: float) -> PostResult:
+    """Replaces the text of a post, and the tags that it names, or something else of it. What is not given stays the
+    same."""
+    view = held(ctx, ask.uri)
+    post = view.post
+    op = Put(POST, view.target.key, (), None)
+    text = post.text if ask.text is None else ask.text
+    tags = view.post.tags
+    if tags == tags_in(view.post.text):
+        tags = tags_in(text)
+    media = post.media
+    if ask.media is not None:
+        media = _media(ctx, ask.media, {item.blob.hex(): item for item in media}, now)
+    changed = replace(
+        post,
+        text=text if media else _said(text),
+        tags=tags,
+        media=media,
+        warning=post.warning if ask.warning is None else ask.warning.strip() or None,
+        lang=post.lang if ask.lang is None else ask.lang or None,
+        mentions=post.mentions
+        if ask.mentions is None
+        else tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions)),
+        policy=policy_after(post.policy, ask.policy),
+    )
+    live = ctx.queries().live(view.target.account, op)
+    entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
+    return PostResult(uri(view.target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
+
+
+@METHODS.write("delete", "not_found", "refused")
+def delete(ctx: Context, ask: DeleteRequest, now: float) -> DeleteResult:
+    """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
+    post = target_of(ask.uri)
+    if why_gone(ctx.queries(), post).word != "withheld":  # of that the content is not here, and not needed
+        held(ctx, ask.uri, hidden=True)
+    answers = ctx.queries().reply_count(post)
+    entry = append(ctx, post.account, [delete_post(post.key)], now)
+    return DeleteResult(uri(post), answers, entry_hex(entry))
+
+
+def _is_emoji(text: str) -> bool:
+    """One or several, and not a mark or a skin tone alone."""
+    whole = text.strip("\ufe0f\u200d")
+    return bool(whole) and not set(whole) <= SKINS and not text.endswith("\u200d") and purely_emoji(text)
+
+
+def add_or_undo(ctx: Context, method: str, account: AccountId, draft: OpDraft, now: float, take_back: bool) -> EntryId:
+    op = draft.op
+    assert isinstance(op, Add)
+    live = ctx.queries().live(account, op)
+    if take_back:
+        if not live:
+            raise CallError("not_found", f"There is nothing to undo by {method}.", 404)
+        return append(ctx, account, [undo(op.coll, live)], now)
+    return live[-1].entry if live else append(ctx, account, [draft], now)
+
+
+@METHODS.write("react", "not_found", "refused")
+def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
+    """Reacts to a post with an emoji. If the reaction exists already, nothing is written."""
+    account = hosted.account_of(ctx, ask.by)
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    emoji = ask.emoji.strip()
+    if not ask.undo and not _is_emoji(emoji):
+        raise CallError("bad_request", f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
+    draft = react(hosted.salt_of(ctx, account), target, emoji)
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
+
+
+@METHODS.write("repost", "not_found", "refused")
+def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
+    """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
+    account = hosted.account_of(ctx, ask.by)
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    if not ask.undo and (why := InteractionRules(ctx.queries()).why_not(account, "reposts", [target])):
+        raise CallError("refused", why, 403)
+    draft = repost(hosted.salt_of(ctx, account), target)
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
+
+
+@METHODS.write("pin", "not_found", "refused")
+def pinning(ctx: Context, ask: PinPostRequest, now: float) -> WrittenEntry:
+    """Pins a post to the profile of its author. If it is pinned already, nothing is written."""
+    account = hosted.account_of(ctx, ask.by)
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    if target.account != account:
+        raise CallError("refused", "Only posts of one's own are pinned to a profile.", 403)
+    draft, there = pin(hosted.salt_of(ctx, account), target.key), pinned(ctx.queries(), account)
+    if not ask.undo and len(there) >= MOST_PINS and all(view.target != target for view in there):
+        raise CallError("refused", f"{MOST_PINS} posts are pinned, and no more are shown: take one off first.", 409)
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))

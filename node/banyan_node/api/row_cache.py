@@ -1,0 +1,134 @@
+"""Rows of posts that are kept from one request to the next (banyan_reading.read_cache).
+
+A row that nobody in particular reads is kept for all readers, and what it is for one reader for that one. Rows with a
+quote, a poll, a group or a rule depend on more than accounts and counts, and are made each time. The same row is given
+out as the same object, so whoever makes something of it can keep that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_node.api.declare import CommitView
+from banyan_node.api.json_types import did
+from banyan_node.api.methods.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
+from banyan_node.hosting.visibility import Visibility
+from banyan_reading.answers import RepostView
+from banyan_reading.profiles import Face
+from banyan_reading.queries import PostView
+from banyan_reading.timelines import POSTS, TimelineRow, as_reposted
+from banyan_schema.social import Post, Target
+from banyan_storage.views.invalidation import post_name
+
+VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400
+"""Of memory, about, beside the text."""
+
+
+class RowCache:
+    """Of one request."""
+
+    def __init__(self, at: CommitView, visibility: Visibility) -> None:
+        self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
+        self._for_reader, self._for_all = PostRows(self._q, at.blobs, visibility), PostRows(self._q, at.blobs)
+        self._reader = None if visibility.reader is None else self._q.number(visibility.reader)
+
+    def name(self, account: AccountId) -> str:
+        return self._face(account).name
+
+    def _face(self, account: AccountId) -> Face:
+        found = self._kept.get(("face", account))
+        if found is None:
+            found = face_of(self._q, account)
+            self._kept.put(("face", account), found, [self._q.number(account)], FACE_BYTES)
+        face: Face = found
+        return face
+
+    def view(self, line: TimelineRow) -> PostView | None:
+        """What stands at a line; None if that is not held."""
+        if line.table in POSTS:
+            target = Target(line.account, CellKey(line.key))
+            found: PostView | None = self._kept.get(("post", target))
+            if found is None:
+                found = self._keep(self._q.post_at(line))
+            return found
+        reposts: Target | None = self._kept.get(("repost", line.place))
+        if reposts is None:
+            reposts = self._q.reposted_at(line)
+            if reposts is None:
+                return None
+            self._kept.put(("repost", line.place), reposts, (), REPOST_BYTES)
+        view = self.post(reposts)
+        return None if view is None else as_reposted(view, line)
+
+    def post(self, target: Target) -> PostView | None:
+        """A post by its address; None if it is not held, or not shown here."""
+        found: PostView | None = self._kept.get(("post", target))
+        return found or self._keep(self._q.post(target))
+
+    def _keep(self, view: PostView | None) -> PostView | None:
+        if view is not None:
+            weight = VIEW_BYTES + 2 * len(view.post.text)
+            self._kept.put(("post", view.target), view, [self._q.number(view.target.account)], weight)
+        return view
+
+    def rows(self, page: Sequence[tuple[PostView, Iterable[RepostView]]]) -> list[PostRow]:
+        """Rows of a page: what they need that is not kept is read at once."""
+        views = [view for view, _ in page]
+        for rows, some in (
+            (self._for_reader, [view for view in views if self._alone(view)]),
+            (
+                self._for_all,
+                [view for view in views if not self._alone(view) and not self._kept.get(("row", view.target))],
+            ),
+        ):
+            rows.prepare(some)
+        return [self.row(view, reposted) for view, reposted in page]
+
+    def row(self, view: PostView, reposted: Iterable[RepostView] = ()) -> PostRow:
+        plain, by = self._plain(view), tuple((one, self.name(one.by)) for one in reposted)
+        if plain is None:
+            return self._for_reader.row(view, [one for one, _ in by])
+        filtered = self._visibility.warning(view)
+        if self._visibility.reader is None and not by:
+            return plain
+        key = ("row of", self._visibility.reader, view.target, by)
+        found: tuple[PostRow, str | None, PostRow] | None = self._kept.get(key)
+        if found is not None and found[0] is plain and found[1] == filtered:
+            return found[2]
+        row = msgspec.structs.replace(
+            plain,
+            filtered=filtered,
+            reposted=[Reposter(did(one.by), name, one.time_ms) for one, name in by],
+            mine=self._for_reader.mine(view, plain.reactions, plain.reposts),
+        )
+        of = () if self._visibility.reader is None else (self._reader,)
+        self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)
+        return row
+
+    def _alone(self, view: PostView) -> bool:
+        """Whether its row is made for each reader."""
+        said = view.post
+        alone = said.quote is not None or said.poll is not None or said.group is not None
+        return alone or self._visibility.rules.touch(view)
+
+    def _plain(self, view: PostView) -> PostRow | None:
+        """The row as nobody in particular reads it; None if such a one cannot be kept."""
+        said, target = view.post, view.target
+        if self._alone(view):
+            return None
+        found: PostRow | None = self._kept.get(("row", target))
+        if found is None or found.media != [shown_media(self._blobs, item) for item in said.media]:
+            found = self._for_all.row(view)
+            of = [self._q.number(account) for account in (target.account, *_named(said))]
+            self._kept.put(("row", target), found, [*of, post_name(target.raw)], ROW_BYTES + 2 * len(said.text))
+        return found
+
+
+def _named(post: Post) -> Iterable[AccountId]:
+    """The accounts whose names or posts are in the row of a post."""
+    yield from post.mentions
+    if post.reply is not None:
+        yield post.reply.parent.account

@@ -1,0 +1,161 @@
+"""The merged timelines of those whom somebody follows, or has on a list, kept from one request to the next.
+
+Whom one follows is read again when one's own account was touched; whether those let one in, when theirs was. So a
+follow, a mute and an acceptance count from the commit in which they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+from banyan_crdt.ids import AccountId
+from banyan_node.hosting.visibility import Visibility
+from banyan_reading import relations
+from banyan_reading.queries import Queries
+from banyan_reading.read_cache import CacheAccess
+from banyan_reading.timeline_merge import Merges, Since
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, TimelineRow
+from banyan_storage.slots import NUMBERS
+
+Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[TimelineRow]]
+"""(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""
+FOLLOW_BYTES = 200
+"""What somebody whom one follows takes of memory, about."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """Whom an account follows, in one state of the store. numbers: of those of which something is held, and its own.
+    waits: those of them that are locked and have not accepted it. lacking: of whom nothing is held."""
+
+    position: int
+    follows: list[AccountId]
+    numbers: dict[AccountId, bytes] = field(default_factory=dict)
+    waits: set[AccountId] = field(default_factory=set)
+    lacking: list[AccountId] = field(default_factory=list)
+
+
+@contextmanager
+def home(q: Queries, kept: CacheAccess, own: AccountId, visibility: Visibility, reposts: bool) -> Iterator[Lines]:
+    """The timelines of an account and those that it follows, as the reader sees them. reposts: whether to merge those
+    too. Raises ViewBuilding."""
+    numbers = _let_in(q, kept, own)
+    seen = {account: number for account, number in numbers.items() if not visibility.hides(account)}
+    with _merged(q, kept, ("home", own, visibility.reader, reposts), seen, reposts) as found:
+        yield found
+
+
+@contextmanager
+def listed(
+    q: Queries, kept: CacheAccess, key: Hashable, accounts: Collection[AccountId], reposts: bool
+) -> Iterator[Lines]:
+    """The same of some accounts. key: names whose list it is."""
+    with _merged(q, kept, ("list", key, reposts), _numbers(q, accounts), reposts) as found:
+        yield found
+
+
+@contextmanager
+def _merged(
+    q: Queries, kept: CacheAccess, key: Hashable, wanted: Mapping[AccountId, bytes], reposts: bool
+) -> Iterator[Lines]:
+    """While it is in use it is not kept: after an error it is made anew."""
+    q.need("timeline", *(["shares"] if reposts else []))
+    merges: Merges = kept.take(key) or Merges(WITH_REPOSTS if reposts else POSTS)
+    now = Since(kept.position, kept.accounts_since)
+    yield partial(merges.lines, q.reader.txn, wanted, now)
+    kept.put(key, merges, (), merges.weight)
+
+
+def _let_in(q: Queries, kept: CacheAccess, own: AccountId) -> Mapping[AccountId, bytes]:
+    """The numbers of the account and of those that it follows and that let it, those of which something is held."""
+    follows = kept.made(("follows", own), [q.number(own)], 0, lambda: q.follows(own))
+    found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
+    before = None if found is None else found[0]
+    touched = None if before is None else kept.accounts_since(before.position)
+    if before is None or touched is None:
+        before, touched = _Followed(kept.position, []), set()
+    now, numbers = before, None if found is None else found[1]
+    if numbers is None or touched or before.lacking or before.follows is not follows:
+        now = _followed(q, own, follows, before, touched)
+        if numbers is None or now.numbers is not before.numbers or now.waits != before.waits:
+            numbers = {account: number for account, number in now.numbers.items() if account not in now.waits}
+    now.position = kept.position
+    kept.put(("followed", own), (now, numbers), (), FOLLOW_BYTES * len(follows))
+    return numbers
+
+
+def _followed(
+    q: Queries, own: AccountId, follows: list[AccountId], before: _Followed, touched: Collection[bytes]
+) -> _Followed:
+    numbers, lacking = before.numbers, before.lacking
+    if before.follows is not follows:
+        numbers = _numbers(q, {own, *follows})
+        lacking = [a for a in follows if a not in numbers]
+    elif lacking and (came := _numbers(q, lacking)):
+        numbers, lacking = numbers | came, [a for a in lacking if a not in came]
+    asked = [a for a in numbers if a != own and (a not in before.numbers or numbers[a] in touched)]
+    let_in = set(relations.followed(q, own, asked))
+    waits = {a for a in before.waits if a in numbers} - {*asked} | {a for a in asked if a not in let_in}
+    return _Followed(before.position, follows, numbers, waits, lacking)
+
+
+def _numbers(q: Queries, accounts: Collection[AccountId]) -> dict[AccountId, bytes]:
+    return {AccountId(a): number for a, number in q.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))}
+
+
+# The orders in which a home timeline can be read. Each is a small function with a name, which the reader chooses, and
+# says of each post why it stands where it stands.
+#
+# An order is a function of what everybody can see and of whom the reader follows. Nothing is learned about the reader.
+
+Rank = Literal["newest", "catch_up"]
+RANKS: tuple[Rank, ...] = get_args(Rank)
+A_REPOST, A_REPLY, A_REACTION = 3, 2, 1
+"""What a repost, a reply and a reaction of somebody whom the reader follows count in `catch_up`."""
+
+
+class HomeCandidate(NamedTuple):
+    """A post of a home timeline. time_ms: when it was written, or reposted by one that the reader follows. reposts,
+    replies, reactions: of how many accounts that the reader follows."""
+
+    time_ms: int
+    reposts: int = 0
+    replies: int = 0
+    reactions: int = 0
+
+
+class RankedPost(NamedTuple):
+    """score: the higher, the earlier; those with the same score are newest first. why: a sentence without a full
+    stop."""
+
+    score: int
+    why: str
+
+
+def newest(candidate: HomeCandidate) -> RankedPost:
+    """The newest first."""
+    return RankedPost(0, "newest first")
+
+
+def catch_up(candidate: HomeCandidate) -> RankedPost:
+    """First what those whom the reader follows reposted, answered and reacted to most."""
+    score = A_REPOST * candidate.reposts + A_REPLY * candidate.replies + A_REACTION * candidate.reactions
+    said = [
+        f"{n} {one if n == 1 else several}"
+        for n, one, several in (
+            (candidate.reposts, "repost", "reposts"),
+            (candidate.replies, "answer", "answers"),
+            (candidate.reactions, "reaction", "reactions"),
+        )
+        if n
+    ]
+    if not said:
+        return RankedPost(0, "nothing of those whom you follow, so by time")
+    return RankedPost(score, f"{', '.join(said)} of those whom you follow")
+
+
+ORDERS: Mapping[Rank, Callable[[HomeCandidate], RankedPost]] = {"newest": newest, "catch_up": catch_up}

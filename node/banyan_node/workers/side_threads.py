@@ -1,0 +1,75 @@
+"""Work that runs on a few threads beside the one that owns a store, where no node runs.
+
+The owner waits for what it began, and meanwhile does what that work asks of it (`on_owner`): nobody else may touch the
+store. So work that asks is answered while the owner waits, or between two of its own calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+Waiting: TypeAlias = Callable[[], Any]
+"""Waits for the answer of what was begun, and returns it or raises."""
+
+
+class OwnerGone(Exception):
+    """The owner ended what it began."""
+
+
+class SideThreads:
+    """All but `on_owner` belong to the owner's thread."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "work")
+        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        """What the owner is asked to do; None: something ended, look again."""
+        self._running = set[Future[Any]]()
+        self._closed = False
+
+    def begin(self, do: Callable[[], Any]) -> Waiting:
+        """Runs it soon. Returns what waits for its result, or raises what it raised."""
+        running = self._pool.submit(do)
+        self._running.add(running)
+        running.add_done_callback(lambda _: self._asked.put(None))
+
+        def wait() -> Any:
+            self._serve(running)
+            return running.result()
+
+        return wait
+
+    def on_owner(self, do: Callable[[], None]) -> None:
+        """Has the owner do it, from a thread of work. Raises what it raised; Closed."""
+        done = Future[None]()
+
+        def answer() -> None:
+            try:
+                if self._closed:
+                    raise OwnerGone
+                do()
+            except Exception as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        self._asked.put(answer)
+        done.result()
+
+    def close(self) -> None:
+        """Waits for what runs; what did not start yet never does."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for running in list(self._running):
+            self._serve(running)
+        self._pool.shutdown()
+
+    def _serve(self, running: Future[Any]) -> None:
+        """Until it is done."""
+        while not running.done():
+            asked = self._asked.get()
+            if asked is not None:
+                asked()
+        self._running.discard(running)

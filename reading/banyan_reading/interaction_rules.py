@@ -1,0 +1,129 @@
+"""Who may answer, quote and repost a post: by its policy, and by what its author hid below it.
+
+It is judged by what this store holds now, so that two stores with the same entries judge alike. What is not allowed is
+there all the same, and stays on the page of its author. Most stores have no such rule, or few, and of a post without
+one nothing more is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+from banyan_crdt.ids import AccountId
+from banyan_reading import relations
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
+from banyan_reading.visibility import Refusal
+from banyan_schema.address import Target
+from banyan_schema.social.post import OPEN, InteractionPolicy, Who, policy_of
+from banyan_storage.views.social.responses import RULES, RULES_VIEW
+
+Act: TypeAlias = Literal["answers", "quotes", "reposts"]
+"""By the names of the fields of a policy."""
+ACTS: tuple[Act, ...] = get_args(Act)
+_WHOM: dict[Who, str] = {
+    "followers": "followers of its author, and whom it mentions,",
+    "mentioned": "its author and whom it mentions",
+    "nobody": "its author",
+}
+
+
+class InteractionRules:
+    """Of one state of the store. Raises ViewBuilding."""
+
+    def __init__(self, q: Queries) -> None:
+        self._q = q
+        self._ruled: dict[Target, _Ruled | None] = {}
+        """By post; None: there is no rule."""
+        self._let: dict[tuple[AccountId, AccountId], bool] = {}
+        """Whether one account follows another and may."""
+
+    @cached_property
+    def any(self) -> bool:
+        """Whether any post has a rule."""
+        self._q.need(RULES_VIEW.name)
+        return self._q.reader.txn.count(RULES) > 0
+
+    def touch(self, view: PostView) -> bool:
+        """Whether a rule says something of a post, or of what it answers."""
+        reply = view.post.reply
+        below = (view.target,) if reply is None else (view.target, *reply)
+        return self.any and any(self._of(target) is not None for target in below)
+
+    def of(self, view: PostView, first: Target | None = None, quoted: Target | None = None) -> Refusal | None:
+        """Why a post is not shown where it stands as an answer, as a quote of `quoted`, or because of who reposted it.
+        first: of the conversation as it is shown, whatever an answer claims."""
+        if not self.any:
+            return None
+        reply, author, refused = view.post.reply, view.target.account, None
+        if view.reposted is not None:
+            refused = self.refuses("reposts", view.reposted.by, [view.target])
+        if refused is None and reply is not None:
+            below = (*reply, first) if first is not None else reply
+            refused = self.refuses("answers", author, below, view.target)
+        if refused is None and quoted is not None:
+            refused = self.refuses("quotes", author, [quoted], view.target)
+        return refused
+
+    def refuses(self, act: Act, who: AccountId, below: Iterable[Target], by: Target | None = None) -> Refusal | None:
+        """Why an account may not do that to these posts, of which it may do it to its own. by: the post that does."""
+        for target in dict.fromkeys(below) if self.any else ():
+            ruled = None if who == target.account else self._of(target)
+            if ruled is None:
+                continue
+            if not self._lets(getattr(ruled.policy, act), target, who):
+                return "policy"
+            if by is not None and ruled.hides and any(self._q.reader.txn.prefix(RULES, ruled.rows + by.raw, limit=1)):
+                return "hidden"
+        return None
+
+    def why_not(self, who: AccountId, act: Act, below: Iterable[Target]) -> str | None:
+        """Why an account may not do that to these posts now: a sentence."""
+        whom = next((self.who_may(act, one) for one in below if self.refuses(act, who, [one])), None)
+        return None if whom is None else f"Only {_WHOM[whom]} may {act.removesuffix('s')} that post."
+
+    def who_may(self, act: Act, target: Target) -> Who:
+        """Whom the policy of a post lets do that."""
+        ruled = self._of(target)
+        whom: Who = "everybody" if ruled is None else getattr(ruled.policy, act)
+        return whom
+
+    def _lets(self, whom: Who, target: Target, who: AccountId) -> bool:
+        if whom in ("everybody", "nobody"):
+            return whom == "everybody"
+        ruled = self._of(target)
+        if ruled is not None and who in ruled.mentions:
+            return True
+        if whom != "followers":
+            return False
+        pair = who, target.account
+        if pair not in self._let:
+            self._let[pair] = relations.follows(self._q, *pair) and not relations.waits(self._q, *pair)
+        return self._let[pair]
+
+    def _of(self, target: Target) -> _Ruled | None:
+        if target not in self._ruled:
+            self._ruled[target] = self._read(target)
+        return self._ruled[target]
+
+    def _read(self, target: Target) -> _Ruled | None:
+        number = self._q.number(target.account)
+        rows = b"" if number is None else number + target.key
+        found = [*self._q.reader.txn.prefix(RULES, rows, limit=2)] if rows else []
+        if not found:
+            return None
+        said = [value for key, value in found if key == rows]
+        view = self._q.post(target, hidden=True)
+        mentions = () if view is None else view.post.mentions
+        return _Ruled(rows, policy_of(said[0][0]) if said else OPEN, len(found) > len(said), frozenset(mentions))
+
+
+class _Ruled(NamedTuple):
+    """A post with a rule. rows: what its rows begin with. hides: whether something is hidden below it."""
+
+    rows: bytes
+    policy: InteractionPolicy
+    hides: bool
+    mentions: frozenset[AccountId]

@@ -1,0 +1,158 @@
+"""What readers of one process made of rows and will need again: names, posts, timelines.
+
+Each thing is kept with what it was made of: accounts, by their numbers, and posts (`post_name`). Before a reader takes
+anything, all is forgotten that changes touched since (views/invalidation.py). So a thing is as the reader's own
+snapshot has it, whoever wrote, here or in another process. There is one state at a time: a reader of an older snapshot,
+a second reader at the same time, and readers while views are built keep nothing and get nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar, cast
+
+from banyan_storage.engine import ReadTxn
+from banyan_storage.views import invalidation
+
+T = TypeVar("T")
+BYTES = 96 << 20
+"""Memory of all that is kept, about. What was not used for longest goes first."""
+
+
+class _Thing(NamedTuple):
+    value: object
+    of: frozenset[bytes]
+    weight: int
+
+
+class ReadCache:
+    """Any thread."""
+
+    def __init__(self, most_bytes: int = BYTES) -> None:
+        self._most, self._turn = most_bytes, threading.Lock()
+        self._at = -1
+        """The change up to which things are forgotten."""
+        self._things: OrderedDict[Hashable, _Thing] = OrderedDict()
+        self._made_of: dict[bytes, set[Hashable]] = {}
+        self._changes: deque[frozenset[bytes]] = deque(maxlen=invalidation.HELD)
+        """The accounts of the last changes."""
+        self.weight = 0
+
+    @contextmanager
+    def at(self, txn: ReadTxn, whole: bool = True) -> Iterator[CacheAccess]:
+        """What is kept, as this snapshot has it. whole: whether all views are built."""
+        mine = whole and self._turn.acquire(blocking=False)
+        try:
+            yield CacheAccess(self if mine and self._advance(txn) else None)
+        finally:
+            if mine:
+                self._turn.release()
+
+    def _advance(self, txn: ReadTxn) -> bool:
+        """Forgets what changed up to this snapshot. False if a later one was read already."""
+        now = invalidation.last(txn)
+        if now <= self._at:
+            return now == self._at
+        changes = invalidation.changes(txn, self._at) if self._at >= 0 else None
+        if changes is None:
+            self._things.clear()
+            self._made_of.clear()
+            self._changes.clear()
+            self.weight = 0
+        for change in changes or ():
+            self._changes.append(change.accounts)
+            for name in change.accounts | change.posts:
+                for key in self._made_of.pop(name, ()):
+                    self.drop(key)
+        self._at = now
+        return True
+
+    # -- for `CacheAccess`
+
+    @property
+    def position(self) -> int:
+        return self._at
+
+    def get(self, key: Hashable) -> object | None:
+        thing = self._things.get(key)
+        if thing is None:
+            return None
+        self._things.move_to_end(key)
+        return thing.value
+
+    def put(self, key: Hashable, value: object, of: Iterable[bytes], weight: int) -> None:
+        self.drop(key)
+        self._things[key] = thing = _Thing(value, frozenset(of), weight)
+        for name in thing.of:
+            self._made_of.setdefault(name, set()).add(key)
+        self.weight += weight
+        while self.weight > self._most and self._things:
+            self.drop(next(iter(self._things)))
+
+    def drop(self, key: Hashable) -> None:
+        thing = self._things.pop(key, None)
+        if thing is None:
+            return
+        self.weight -= thing.weight
+        for name in thing.of:
+            others = self._made_of.get(name)
+            if others is not None:
+                others.discard(key)
+                if not others:
+                    del self._made_of[name]
+
+    def accounts_since(self, position: int) -> set[bytes] | None:
+        behind = self._at - position
+        if behind > len(self._changes):
+            return None
+        return set[bytes]().union(*islice(reversed(self._changes), behind))
+
+
+class CacheAccess:
+    """What one reader may take and keep. kept: None if nothing."""
+
+    def __init__(self, kept: ReadCache | None = None) -> None:
+        self._kept = kept
+
+    @property
+    def usable(self) -> bool:
+        return self._kept is not None
+
+    @property
+    def position(self) -> int:
+        """The state of the store: see `accounts_since`."""
+        return -1 if self._kept is None else self._kept.position
+
+    def get(self, key: Hashable) -> Any:
+        """What was kept under this key and holds still, or None."""
+        return None if self._kept is None else self._kept.get(key)
+
+    def take(self, key: Hashable) -> Any:
+        """The same, and it is not kept any more."""
+        found = self.get(key)
+        if self._kept is not None:
+            self._kept.drop(key)
+        return found
+
+    def put(self, key: Hashable, value: object, of: Iterable[bytes | None], weight: int) -> None:
+        """Keeps a value until something is touched of which it was made. of: numbers of accounts and names of posts;
+        if one is None, an account of which nothing is held yet, it is not kept. weight: bytes, about."""
+        names = list(of)
+        if self._kept is not None and None not in names:
+            self._kept.put(key, value, cast("list[bytes]", names), weight)
+
+    def made(self, key: Hashable, of: Iterable[bytes | None], weight: int, make: Callable[[], T]) -> T:
+        """What was kept, or what `make` makes now, which is kept. It is never None."""
+        found = self.get(key)
+        if found is None:
+            found = make()
+            self.put(key, found, of, weight)
+        return cast("T", found)
+
+    def accounts_since(self, position: int) -> set[bytes] | None:
+        """The numbers of the accounts that were touched since that state; None: not known, perhaps all."""
+        return None if self._kept is None else self._kept.accounts_since(position)

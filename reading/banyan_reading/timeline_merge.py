@@ -1,0 +1,242 @@
+"""The newest part of the merged timelines of many accounts, kept over several states of the store.
+
+A fresh merge (`newest` in timelines.py) looks at the last row of every timeline, for every page. Here those that were
+read stay, and a later state reads only the timelines of accounts that were touched since.
+
+Of each timeline the rows are known from its top down to one of them, its edge, unless all are. So all lines from the
+highest edge upwards are known, and in their order. A page that goes below reads on at that edge, some rows at a time.
+The invariant: a line is given out only if no timeline can have an unknown one above it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple
+
+from banyan_crdt.ids import AccountId
+from banyan_reading.timelines import TimelineRow, newest, oldest, stops_below
+from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.tables import RowLayout
+from banyan_storage.views.social.timeline import LINE
+
+MOST = 1_000
+"""A merge that knows so many lines reads no further down: pages below have a merge of their own."""
+PLACES = 2
+"""Merges from places further down that are kept beside that from the top: who scrolls down needs one."""
+GROWN = 10_000
+"""With more lines, which came at its top, it is made anew."""
+STEP = 4
+"""Rows that are read of a timeline at its edge."""
+_LINE = RowLayout("time 8 | account 32 | key 16 | place 8 | table 1", cursor="time key", row="key place")
+LINE_BYTES, TIMELINE_BYTES = 120, 600
+"""What a line and a timeline take of memory, about."""
+
+_Name = tuple[int, AccountId]
+"""A timeline: which of the tables, and whose."""
+_Edge = tuple[bytes, _Name]
+
+
+class Merges:
+    """Merges of one set of timelines: that from the top, and those from places further down. One thread at a time.
+    tables: of timelines; see timelines.py."""
+
+    def __init__(self, tables: tuple[Table, ...]) -> None:
+        self._tables = tables
+        self._held: list[tuple[int, MergedTimeline]] = []
+        """Each with the state in which it is, that from the top first, else the one that was used last."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory, about."""
+        return sum(merged.weight for _, merged in self._held)
+
+    def lines(
+        self,
+        txn: ReadTxn,
+        wanted: Mapping[AccountId, bytes],
+        now: Since,
+        before: bytes | None,
+        after: bytes | None = None,
+    ) -> Iterator[TimelineRow]:
+        """The lines below a cursor, the newest first, or above one, the oldest first. wanted: the accounts whose
+        timelines are merged, with their numbers; do not change it later. now: the state of the store."""
+        for held in [*self._held]:
+            if held[1].has(before, after):
+                self._held.remove(held)
+                merged = self._in_state(txn, wanted, now, *held)
+                if after is not None or merged.reaches(txn, before):
+                    return merged.below(txn, before) if after is None else merged.above(txn, after)
+        merged = MergedTimeline(self._tables, before if self._held and after is None else None)
+        merged = self._in_state(txn, wanted, now, -1, merged)
+        return merged.below(txn, before) if after is None else merged.above(txn, after)
+
+    def _in_state(
+        self, txn: ReadTxn, wanted: Mapping[AccountId, bytes], now: Since, position: int, merged: MergedTimeline
+    ) -> MergedTimeline:
+        """Takes a merge to this state, or makes it anew; and holds it."""
+        touched = None if merged.grown else now.touched(position)
+        if touched is None:
+            merged, touched = MergedTimeline(self._tables, merged.top), ()
+        merged.update(txn, wanted, touched)
+        self._held.insert(min(len(self._held), merged.top is not None), (now.position, merged))
+        del self._held[1 + PLACES :]
+        return merged
+
+
+class Since(NamedTuple):
+    """A state of the store. touched: numbers of the accounts that were touched since another one; None: not known."""
+
+    position: int
+    touched: Callable[[int], Collection[bytes] | None]
+
+
+class MergedTimeline:
+    """top: a cursor; only the lines below it are merged."""
+
+    def __init__(self, tables: tuple[Table, ...], top: bytes | None = None) -> None:
+        self._tables, self.top = tables, top
+        self._numbers: Mapping[AccountId, bytes] = {}
+        self._lines: list[bytes] = []
+        """`_LINE`, ascending."""
+        self._of: dict[_Name, list[bytes]] = {}
+        """The same by timeline, those that have any."""
+        self._edges: list[_Edge] = []
+        """The lowest known line of each timeline that may go on below, ascending."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory, about."""
+        return len(self._lines) * LINE_BYTES + len(self._numbers) * TIMELINE_BYTES
+
+    @property
+    def grown(self) -> bool:
+        """Whether it has become so large that it should be made anew."""
+        return len(self._lines) > GROWN
+
+    def update(self, txn: ReadTxn, wanted: Mapping[AccountId, bytes], touched: Collection[bytes]) -> None:
+        """Takes it to another state. wanted: the accounts that it merges now, with their numbers; do not change it
+        later. touched: numbers of accounts whose timelines may have changed since."""
+        if wanted is self._numbers and not touched:
+            return
+        if gone := self._numbers.keys() - wanted.keys():
+            self._drop(gone)
+        fresh = {account: wanted[account] for account in wanted.keys() - self._numbers.keys()}
+        self._numbers = wanted
+        for account, number in wanted.items() if touched else ():
+            if number in touched and account not in fresh:
+                for table in range(len(self._tables)):
+                    self._read_again(txn, (table, account))
+        if fresh:
+            self._read_tops(txn, fresh)
+
+    def has(self, before: bytes | None, after: bytes | None) -> bool:
+        """Whether what is asked is below its top."""
+        return self.top is None or (after is None and before is not None and before <= self.top)
+
+    def reaches(self, txn: ReadTxn, before: bytes | None) -> bool:
+        """Whether the lines next below a cursor are known, or become so by reading on."""
+        while before is not None and self._floor() > before and self._known() < MOST:
+            self._read_on(txn)
+        return before is None or self._floor() <= before
+
+    def below(self, txn: ReadTxn, before: bytes | None) -> Iterator[TimelineRow]:
+        """The lines below a cursor, the newest first. None: from the top."""
+        at = before
+        while True:
+            end = len(self._lines) if at is None else bisect_left(self._lines, at)
+            floor = self._floor()
+            while end and self._lines[end - 1] >= floor:
+                end -= 1
+                at = self._lines[end]
+                yield self._line(at)
+            if not self._edges:
+                return
+            if self._known() >= MOST:
+                break
+            self._read_on(txn)
+        yield from newest(txn, self._numbers, None if at is None else at[_LINE.cursor], self._tables)
+
+    def above(self, txn: ReadTxn, after: bytes) -> Iterator[TimelineRow]:
+        """The lines above a cursor, the oldest first."""
+        if not self.reaches(txn, after):
+            yield from oldest(txn, self._numbers, after, self._tables)
+            return
+        for line in self._lines[bisect_left(self._lines, after + b"\xff" * 10) :]:
+            yield self._line(line)
+
+    def _line(self, line: bytes) -> TimelineRow:
+        time, raw, key, place, table = _LINE.unpack(line)
+        account = AccountId(raw)
+        return TimelineRow(self._tables[table[0]], self._numbers[account], account, time, key, place)
+
+    def _floor(self) -> bytes:
+        """From this line on all are known."""
+        return self._edges[-1][0] if self._edges else b""
+
+    def _known(self) -> int:
+        """How many lines there are from the highest edge upwards."""
+        return len(self._lines) - bisect_left(self._lines, self._floor())
+
+    def _drop(self, gone: Iterable[AccountId]) -> None:
+        accounts = set(gone)
+        self._lines = [line for line in self._lines if line[_LINE.account] not in accounts]
+        self._edges = [edge for edge in self._edges if edge[1][1] not in accounts]
+        for name in [name for name in self._of if name[1] in accounts]:
+            del self._of[name]
+
+    def _read_tops(self, txn: ReadTxn, fresh: Mapping[AccountId, bytes]) -> None:
+        """Takes the newest row of each timeline of these accounts."""
+        by_number = sorted((number, account) for account, number in fresh.items())
+        accounts = dict(by_number)
+        for table, rows in enumerate(self._tables):
+            for number, row in txn.ending(rows, stops_below(by_number, self.top)):
+                name = (table, accounts[number])
+                line = _line(name, row)
+                self._of[name] = [line]
+                self._lines.append(line)
+                self._edges.append((line, name))
+        self._lines.sort()
+        self._edges.sort()
+
+    def _read_again(self, txn: ReadTxn, name: _Name) -> None:
+        """Takes what a timeline shows now, from its top to where it was known."""
+        table, number = self._tables[name[0]], self._numbers[name[1]]
+        before, now = self._of.pop(name, []), list[bytes]()
+        ((_, stop),) = stops_below([(number, name[1])], self.top)
+        if before:
+            self._forget_edge(before[0], name)
+            rows = txn.dups(table, number, before[0][_LINE.time] + before[0][_LINE.key], stop)
+            now = [_line(name, row) for row in rows]
+        if not now:
+            now = [_line(name, row) for _, row in txn.ending(table, [(number, stop)])]
+        held, shown = set(before), set(now)
+        for line in held - shown:
+            del self._lines[bisect_left(self._lines, line)]
+        for line in shown - held:
+            insort(self._lines, line)
+        if now:
+            self._of[name] = now
+            insort(self._edges, (now[0], name))
+
+    def _forget_edge(self, line: bytes, name: _Name) -> None:
+        at = bisect_left(self._edges, (line, name))
+        if at < len(self._edges) and self._edges[at] == (line, name):
+            del self._edges[at]
+
+    def _read_on(self, txn: ReadTxn) -> None:
+        """Reads on at the highest edge."""
+        edge, name = self._edges.pop()
+        table, number = self._tables[name[0]], self._numbers[name[1]]
+        rows = txn.dups(table, number, b"", edge[_LINE.time] + edge[_LINE.row], reverse=True)
+        found = [_line(name, row) for row in islice(rows, STEP)]
+        for line in found:
+            insort(self._lines, line)
+        self._of[name][:0] = found[::-1]
+        if len(found) == STEP:
+            insort(self._edges, (found[-1], name))
+
+
+def _line(name: _Name, row: bytes) -> bytes:
+    return row[LINE.time] + name[1] + row[LINE.rest] + bytes((name[0],))

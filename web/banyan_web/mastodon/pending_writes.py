@@ -1,0 +1,138 @@
+"""Files that are not posted yet, in the door's own SQLite file: what is known of them is on the disk before it is
+answered."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import anyio
+import msgspec
+
+from banyan_web.door_store import DAY_S, DoorStore
+from banyan_web.endpoint import DoorContext
+from banyan_web.refusals import HttpRefusal
+
+READING_S, SAID_S = 45, 15.0
+"""A file is being read as long as its process said so in the last READING_S, which it does every SAID_S."""
+INTERRUPTED = "The server was interrupted while it read this file: send it again."
+
+
+class PendingUpload(NamedTuple):
+    """A file that was sent. focus: what matters of a picture, from -1 to 1 each. made: what `media.put` answered; None
+    while it is being read. failed: why it cannot be posted. posted: whether a post has it, or may have it."""
+
+    id: str
+    account: str
+    description: str | None
+    focus: tuple[float, float]
+    kind: str
+    made: dict[str, Any] | None
+    failed: str | None
+    posted: bool = False
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As the node shows media of posts."""
+        assert self.made is not None
+        return {**self.made, "description": self.description}
+
+
+def new_upload() -> str:
+    return f"{int(time.time())}{secrets.randbelow(10**40):040d}"
+
+
+def begin_upload(
+    door: DoorStore, id_: str, account: str, kind: str, description: str | None, focus: tuple[float, float]
+) -> bool:
+    """Whether the caller is to read the file: it is new, or whatever read it died. kind: the type that the client says,
+    for apps that ask before it is known."""
+    now = int(time.time())
+    row = (id_, account, now, description, *focus, kind, None, None, now + READING_S, 0)
+    with door.writing() as db:
+        door.end_terms("uploads")
+        db.execute(f"insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_UNLESS_READ}", row)
+        return bool(db.changes())
+
+
+_UNLESS_READ = (
+    "on conflict (id) do update set created = excluded.created, read_until = excluded.read_until "
+    "where made is null and failed is null and read_until < excluded.created"
+)
+
+
+async def say_reading(door: DoorStore, id_: str) -> None:
+    """Says that the file is being read, as long as this runs. Whoever asks another process learns so that it died."""
+    while True:
+        with door.writing() as db:
+            db.execute("update uploads set read_until = ? where id = ?", (int(time.time()) + READING_S, id_))
+        await anyio.sleep(SAID_S)
+
+
+def end_upload(door: DoorStore, id_: str, made: dict[str, Any] | None, failed: str | None) -> None:
+    text = None if made is None else msgspec.json.encode(made).decode()
+    with door.writing() as db:
+        db.execute("update uploads set made = ?, failed = ?, read_until = null where id = ?", (text, failed, id_))
+
+
+def upload(door: DoorStore, id_: str) -> PendingUpload | None:
+    what = (
+        "select account, description, focus_x, focus_y, kind, made, failed, read_until, posts from uploads "
+        "where id = ? and created > ?"
+    )
+    now = int(time.time())
+    with door.reading() as db:
+        row = next(iter(db.execute(what, (id_, now - DAY_S))), None)
+    if row is None:
+        return None
+    made = None if row[5] is None else msgspec.json.decode(row[5])
+    failed = row[6]
+    if made is None and failed is None and (row[7] is None or row[7] < now):
+        failed = INTERRUPTED
+    return PendingUpload(id_, row[0], row[1], (row[2], row[3]), row[4], made, failed, row[8] > 0)
+
+
+@contextmanager
+def posting(door: DoorStore, account: str, ids: Sequence[str]) -> Iterator[None]:
+    """While a post is written that has these uploads of the account. It is noted before, so whatever becomes of this
+    process and of the answer, no upload opens a file that is posted; and taken back if the node refuses the post."""
+    if not ids:
+        yield
+        return
+    _note_posts(door, account, ids, 1)
+    try:
+        yield
+    except HttpRefusal as why:
+        if why.status < 500:  # else it may be written
+            _note_posts(door, account, ids, -1)
+        raise
+
+
+def _note_posts(door: DoorStore, account: str, ids: Sequence[str], more: int) -> None:
+    """Several posts may have one upload, and some of them may be refused: they are counted."""
+    with door.writing() as db:
+        for id_ in dict.fromkeys(ids):
+            db.execute("update uploads set posts = posts + ? where id = ? and account = ?", (more, id_, account))
+
+
+def upload_of(web: DoorContext, id_: str, account: str) -> PendingUpload:
+    """The account's own upload. Raises Refused."""
+    found = upload(web.door, id_)
+    if found is None or found.account != account:
+        raise HttpRefusal(404, "Record not found")
+    return found
+
+
+def describe_upload(door: DoorStore, id_: str, description: str | None, focus: tuple[float, float]) -> None:
+    with door.writing() as db:
+        db.execute(
+            "update uploads set description = ?, focus_x = ?, focus_y = ? where id = ?", (description, *focus, id_)
+        )
+
+
+def drop_upload(door: DoorStore, id_: str) -> None:
+    with door.writing() as db:
+        db.execute("delete from uploads where id = ?", (id_,))

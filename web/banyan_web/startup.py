@@ -1,0 +1,101 @@
+"""Opens the door of a running node: in the node's own process, or in processes beside it (workers/)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from banyan_node.api.declare import DoorState
+from banyan_node.node import Node
+from banyan_node.server.http_server import Bind, serve_app
+from banyan_web.app import DoorApp, door_app
+from banyan_web.context_setup import web_of
+from banyan_web.door_files import DoorFiles
+from banyan_web.door_store import DoorStore
+from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.crypto import PUSH
+from banyan_web.mastodon.push.sender import send_pushes
+from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.open_streams import LAST_LINES_S
+from banyan_web.platform.deliveries import deliver
+from banyan_web.rate_limits import RateLimits
+from banyan_web.server_rules import ServerRules
+
+
+async def open_door(
+    node: Node,
+    hub: Hub | None = None,
+    clock: Callable[[], float] = time.time,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves HTTP at `http.address` until the node stops, by `http.workers` processes or by itself. Reports the
+    endpoint. hub, clock: see `serve_by_itself`. Raises PortBusy, ControlError, ConfigError."""
+    if node.settings.config.http.workers:
+        from banyan_web.workers.supervisor import serve_by_workers  # whoever serves without them need not load this
+
+        await serve_by_workers(node, task_status=task_status)
+    else:
+        await serve_by_itself(node, hub, clock, task_status=task_status)
+
+
+async def serve_by_itself(
+    node: Node,
+    hub: Hub | None = None,
+    clock: Callable[[], float] = time.time,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. clock: by which requests are
+    counted. Raises PortBusy, ControlError, ConfigError."""
+    http = node.settings.config.http
+    bind, house = Bind.at(http.address), ServerRules.read(http, node.home.path)
+    door, files = DoorStore(node.home.door), DoorFiles(node.home)
+    tail, streams = Tail(node.backend), hub or Hub()
+    apps, runs = list[DoorApp](), list[Tail]()
+
+    def app(url: str) -> DoorApp:
+        node.door = DoorState(url, [], None)
+        proxies, cpu = tuple(http.proxies), http.anonymous_cpu
+        bounds = RateLimits(http.token_rate, http.address_rate, proxies, anonymous_cpu=cpu, clock=clock)
+        web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
+        beside.start_soon(streams.run, web)
+        beside.start_soon(web.firehose.runs.run)
+        runs.append(web.firehose.runs)
+        beside.start_soon(deliver, web)
+        beside.start_soon(send_pushes, web)
+        beside.start_soon(web.part(LinkCards).run, web, streams.changed)
+        apps.append(door_app(web))
+        beside.start_soon(apps[-1].streams.run)
+        return apps[-1]
+
+    async def end_streams() -> None:
+        """As soon as the node stops: first each may say its last line, then what still goes on is ended."""
+        await node.shutdown.wait()
+        streams.end_all()
+        tail.close()
+        for one in runs:
+            one.close()
+        await trio.sleep(LAST_LINES_S)
+        for made in apps:
+            made.end_streams()
+
+    try:
+        async with trio.open_nursery() as beside:
+            beside.start_soon(tail.run)
+            beside.start_soon(end_streams)
+            await serve_app(
+                app,
+                bind,
+                shutdown=node.shutdown,
+                grace_seconds=node.settings.config.control.grace_seconds,
+                connections=http.connections,
+                sockets=True,
+                task_status=task_status,
+            )
+            beside.cancel_scope.cancel()
+    finally:
+        files.close()
+        door.close()
