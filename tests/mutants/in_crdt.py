@@ -194,7 +194,7 @@ IN_CRDT = (
     ),
     Mutant(
         "a wish to be erased is obeyed at once",
-        "Seen.until_ms",
+        "KnownWish.until_ms",
         "self.at_ms + GRACE_MS",
         "0",
         ("tests/crdt/test_erasure.py",),
@@ -208,7 +208,7 @@ IN_CRDT = (
     ),
     Mutant(
         "a wish puts erasing off for ever",
-        "Seen.until_ms",
+        "KnownWish.until_ms",
         "min(self.wish.from_ms, self.at_ms + MOST_MS)",
         "self.wish.from_ms",
         ("tests/crdt/test_erasure.py",),

@@ -33,7 +33,7 @@ IN_NODE = (
     ),
     Mutant(
         "the proof of an entry ends before the signature",
-        "EventsOf._to_signed",
+        "EventMaker._to_signed",
         "end + 1",
         "end",
         ("tests/node/test_firehose.py",),
@@ -54,7 +54,7 @@ IN_NODE = (
     ),
     Mutant(
         "what is handed in needs no signature",
-        "carrying._judge",
+        "signed_entries._judge",
         "verify_run(realm, run)",
         "pass",
         ("tests/node/test_carrying.py",),
@@ -124,7 +124,7 @@ IN_NODE = (
     ),
     Mutant(
         "a handover leaves the recovery key where it was",
-        "methods.leaving.handover",
+        "methods.migration.handover",
         "steps += _moves(RECOVERY_SLOT, held, seeds[1], ask.recovery_following)",
         "pass",
         ("tests/node/test_leaving.py",),
@@ -159,14 +159,14 @@ IN_NODE = (
     ),
     Mutant(
         "a frontier cursor of another branch covers this one",
-        "Seen._is_here",
+        "SeenFrontier._is_here",
         "here is not None and here[:ID_BYTES] == id",
         "here is not None",
         ("tests/node/test_firehose.py",),
     ),
     Mutant(
         "who comes from another node begins behind what this one got first",
-        "Seen.begin",
+        "SeenFrontier.begin",
         "min(last, (self._reader.first_arrival(log, until + 1) or 1) - 1)",
         "max(0, (self._reader.first_arrival(log, until + 1) or 1) - 1)",
         ("tests/node/test_firehose.py",),
@@ -188,7 +188,7 @@ IN_NODE = (
     Mutant(
         "who is erased is hosted again, without a name",
         "_has_left",
-        "wishes.is_begun(ctx.store, account, control)",
+        "erasure.is_begun(ctx.store, account, control)",
         "False",
         ("tests/node/test_erasing.py",),
     ),
@@ -201,15 +201,15 @@ IN_NODE = (
     ),
     Mutant(
         "what is erased stays in the data file",
-        "erasing.step",
+        "erasure.step",
         "ctx.engine.rewrite()",
         "pass",
         ("tests/node/test_erasing.py",),
     ),
     Mutant(
         "an account is erased although its closing was undone",
-        "erasing._waits",
-        "wishes.undone(known, control)",
+        "erasure._waits",
+        "undone(known, control)",
         "False",
         ("tests/node/test_erasing.py",),
     ),
@@ -222,21 +222,21 @@ IN_NODE = (
     ),
     Mutant(
         "who is logged in as an account stays so when it is closed on another node",
-        "chores.follow",
+        "maintenance.follow",
         "control is not None and control.closed",
         "False",
         ("tests/node/test_erasing.py",),
     ),
     Mutant(
         "a name is free before the door forgot whose it was",
-        "erasing.step",
+        "erasure.step",
         "not _forgotten_at_door(ctx, [account])",
         "False",
         ("tests/node/test_erasing.py",),
     ),
     Mutant(
         "an operator who obeys does not wait",
-        "erasing._waits",
+        "erasure._waits",
         "known.until_ms > now_ms",
         "known.until_ms > now_ms and (not known.obeyed)",
         ("tests/node/test_wishes.py",),
@@ -257,7 +257,7 @@ IN_NODE = (
     ),
     Mutant(
         "what is private is sealed for one that was cut",
-        "private._secret",
+        "sealed_writer._secret",
         "s.known_to <= {*readers}",
         "True",
         ("tests/node/test_private.py",),
@@ -293,7 +293,7 @@ IN_NODE = (
     ),
     Mutant(
         "everybody obeys by himself",
-        "wishes.put",
+        "erasure.put",
         "one.here or one.obeyed or _is_named(ctx, account)",
         "True",
         ("tests/node/test_wishes.py",),
@@ -321,7 +321,7 @@ IN_NODE = (
     ),
     Mutant(
         "the node's own keys can be posted",
-        "putting._check",
+        "intake._check",
         "home is not None and Home(home).is_own(where)",
         "False",
         ("tests/node/test_media_files.py",),
@@ -356,7 +356,7 @@ IN_NODE = (
     ),
     Mutant(
         "a copy outlives what its author deleted",
-        "chores._erase",
+        "maintenance._erase",
         "copies.drop(ctx.store, account, key)",
         "pass",
         ("tests/node/test_withholding.py",),

@@ -33,7 +33,7 @@ IN_SCHEMA = (
     ),
     Mutant(
         "a register whose last write has no content shows the write before",
-        "reading.registers",
+        "collection.registers",
         "writes[0]",
         "next((w for w in writes if content_of(Ref(*w[0][1:]))), writes[0])",
         ("tests/schema/test_reading.py",),

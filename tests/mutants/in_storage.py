@@ -87,10 +87,10 @@ IN_STORAGE = (
         "record_id(raw)[:16] == entry[:16]",
         ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/replica/test_serve.py"),
     ),
-    Mutant("hidden posts are told", "GivenOut.cell", "coll == POST", "False", ("tests/web/test_given_out.py",)),
+    Mutant("hidden posts are told", "ReleasedContent.cell", "coll == POST", "False", ("tests/web/test_given_out.py",)),
     Mutant(
         "deleted posts are told to readers that begin early",
-        "GivenOut.cell",
+        "ReleasedContent.cell",
         "not waits(self._q.reader.txn, account) and (not self._q.is_dead(account, coll, key))",
         "not waits(self._q.reader.txn, account)",
         ("tests/node/test_deleted_by_a_thief.py",),
@@ -167,7 +167,7 @@ IN_STORAGE = (
     ),
     Mutant(
         "a checkpoint that its writer did not sign is kept by a repair",
-        "restoring._checkpoints",
+        "salvage._checkpoints",
         "verify_signature(realm, made.writer, made.id, made.sig)",
         "pass",
         ("tests/storage/test_check.py",),
@@ -216,7 +216,7 @@ IN_STORAGE = (
     ),
     Mutant(
         "the words of what was deleted stay in the index",
-        "Index.remove",
+        "FtsIndex.remove",
         "self._db.execute(remove, (row, *words))",
         "(remove, words)",
         ("tests/reading/test_search.py",),
@@ -294,14 +294,14 @@ IN_STORAGE = (
     ),
     Mutant(
         "content that a grant does not cover shows once it is built again",
-        "refolding._take",
+        "builder._take",
         "read_single(ops) if anything else None",
         "read_single(ops)",
         ("tests/storage/test_views_rebuilt.py",),
     ),
     Mutant(
         "an account votes in as many cells as it likes",
-        "ballots._row",
+        "votes._ballot_row",
         "cell != _cell(named)",
         "False",
         ("tests/storage/test_views_proved.py",),

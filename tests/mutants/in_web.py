@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 IN_WEB = (
     Mutant(
         "everybody is believed about addresses",
-        "Bounds.address",
+        "RateLimits.address",
         "at is None or self._is_proxy(at)",
         "True",
         ("tests/web/test_hardening.py",),
@@ -40,21 +40,21 @@ IN_WEB = (
     ),
     Mutant(
         "recovery words are kept when their account is erased",
-        "erasing._begin",
+        "erasure._begin",
         "[] if home is None else [home.name]",
         "[]",
         ("tests/web/test_ending.py",),
     ),
     Mutant(
         "wrapped keys are told to who may not read what they open",
-        "following.SEALED",
+        "subscription.SEALED",
         "('private', 'keyring')",
         "('private',)",
         ("tests/web/test_firehose_proofs.py",),
     ),
     Mutant(
         "readers go on in a store that became another",
-        "firehose.following.follow",
+        "firehose.subscription.follow",
         "page is None and seen is None and (not wanted.by_node_alone) and (store_of(tail.cursor) == store_of(cursor))",
         "page is None and seen is None and (not wanted.by_node_alone)",
         ("tests/web/test_firehose_forms.py",),
@@ -68,14 +68,14 @@ IN_WEB = (
     ),
     Mutant(
         "a private post is published for all to read",
-        "mastodon.composing.content",
+        "mastodon.composer.content",
         "visibility not in _VISIBLE",
         "False",
         ("tests/web/test_statuses.py",),
     ),
     Mutant(
         "a tag trends though its page is empty",
-        "search.trends",
+        "discovery.trends",
         "(await web.call('search', question=f'#{name}', limit=LOOKED, by=ask.reader))['posts']",
         "True",
         ("tests/web/test_lists_app.py",),
@@ -132,7 +132,7 @@ IN_WEB = (
     Mutant(
         "streams carry the counts that accounts had",
         "Hub._said",
-        "await shown.current(web, filter(None, (event['account'], quoted))) if now.to else {}",
+        "await listeners.current(web, filter(None, (event['account'], quoted))) if now.to else {}",
         "{}",
         ("tests/web/test_edited_streams.py",),
     ),
@@ -152,7 +152,7 @@ IN_WEB = (
     ),
     Mutant(
         "an address that begins like a registered one is enough",
-        "authorize._asked",
+        "grants._asked",
         "redirect not in app.redirects",
         "not redirect.startswith(app.redirects)",
         ("tests/web/test_oauth.py",),
@@ -187,7 +187,7 @@ IN_WEB = (
     ),
     Mutant(
         "a person acts as another one",
-        "acting.acting",
+        "requests.acting",
         "if named in (None, ask.account) or (own is not None and named == own):\n    return ask.account",
         "if named is not None:\n    return named\nif named is None:\n    return ask.account",
         ("tests/web/test_platform.py",),
@@ -197,7 +197,7 @@ IN_WEB = (
     ),
     Mutant(
         "newcomers take the turns of accounts that are known",
-        "Strangers._next",
+        "AnonymousQueue._next",
         "not self._of_known if len(lines) == 2 else lines.pop()",
         "min(lines)",
         ("tests/web/test_strangers.py",),
