@@ -106,7 +106,7 @@ async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> Non
                 ends[node.links._goodbyes.get(peer, str(link.closed))] += 1
                 del links[peer]
             links.update((peer, link) for peer, link in node.edge.links.items() if peer in friends)
-            beside = friends & set(await node.worker.call(lambda c, now: c.replica.peers.neighbours()))
+            beside = friends & set(await node.worker.call(lambda c, now: c.replica.gossip.neighbours()))
             now = time.monotonic()
             if links:
                 since = now

@@ -253,7 +253,7 @@ class Node:
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
-        return self.throttle.relies(peer, context.replica.peers.relies_on(peer))
+        return self.throttle.relies(peer, context.replica.gossip.relies_on(peer))
 
     # -- effects
 
@@ -384,7 +384,7 @@ def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
     interest.hold(context, now)
     if named_of(context.settings):
         context.logs.wait()
-    context.replica.peers.set_addrs(addrs)
+    context.replica.gossip.set_addrs(addrs)
     return context
 
 

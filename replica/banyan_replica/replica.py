@@ -315,10 +315,6 @@ class Replica:
         self.sync.notices.restore()
         self._out.collect()
 
-    def forget_content(self, raw: bytes) -> None:
-        """Gossip keeps no message that has these bytes, which the store erases; empty: none at all."""
-        self.gossip.forget_content(raw)
-
     def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 

@@ -149,7 +149,7 @@ def _result(world: AttackWorld) -> AttackResult:
             for p in names
             if (points := node.replica.peers.points(p, node.local())) > 0
         ]
-    near = [list(n.replica.peers.neighbours()) for n in honest]
+    near = [list(n.replica.gossip.neighbours()) for n in honest]
     lasts = world.now - ATTACK_S
     tallies = [crowd.tally for crowd in world.crowds]
     bans = {ban.peer for n in honest for ban in n.replica.status.view(n.local()).bans}

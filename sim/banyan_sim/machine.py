@@ -292,7 +292,7 @@ class Machine(StandaloneHost):
     # -- figures
 
     def _count(self) -> None:
-        stats = self.replica.peers.stats()
+        stats = self.replica.gossip.stats()
         for name in ("accepted", "duplicates", "learned", "published"):
             self.seen["gossip " + name] += stats[name]
 
@@ -304,7 +304,7 @@ class Machine(StandaloneHost):
 
 
 def _join(contact: str, addr: str, r: Replica, now: float) -> None:
-    r.peers.join(contact, (addr,), now)
+    r.gossip.join(contact, (addr,), now)
 
 
 def _receive(r: Replica, peer: str, frame: bytes, backlog: Backlog, now: float) -> None:

@@ -69,7 +69,7 @@ IN_NODE = (
     Mutant(
         "the gossip goes on giving out what is withheld",
         "_keep_back",
-        "ctx.replica.forget_content(raw)",
+        "ctx.replica.gossip.forget_content(raw)",
         "pass",
         ("tests/node/test_withholding.py",),
     ),

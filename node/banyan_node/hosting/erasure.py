@@ -331,7 +331,7 @@ def _begin(ctx: Context, account: AccountId) -> None:
 
 def _forget(ctx: Context, account: AccountId) -> None:
     """What a step may have left in memory, and what was to be done for the account."""
-    ctx.replica.forget_content(b"")
+    ctx.replica.gossip.forget_content(b"")
     for work in {*Work} - {Work.FORGET}:  # of the control log, too
         for key in planned(ctx.store.txn, work, account, 1 << 30):
             ctx.store.drop_due(work, key)

@@ -149,7 +149,7 @@ class Links:
         """Tells the gossip when too much of it waits for the peer, and when it may go on."""
         if outbox.hold():
             held = outbox.held
-            self._worker.post(lambda c, now: c.replica.peers.hold(peer, held, now))
+            self._worker.post(lambda c, now: c.replica.gossip.hold(peer, held, now))
 
     def waiting(self, peer: str) -> int:
         """Bytes received from a peer that the replica has not read; one more for a peer that is held. Called on the
@@ -278,7 +278,7 @@ class Links:
                     linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
                     self._failed[addr] = SILENT  # until its first frame
                     self._serve(link)
-                    self._worker.post(lambda c, now: c.replica.peers.join(peer, (addr,), now))
+                    self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
                 except Paused as why:
                     wait = max(wait, why.seconds)
                 except EdgeError as why:

@@ -121,8 +121,8 @@ async def remember(worker: Worker[Context], path: Path) -> None:
 
 def known(context: Context, now: float) -> list[Anchor]:
     """On the replica's thread."""
-    peers = context.replica.peers
-    return worth_keeping(peers.anchors(), peers.callers())
+    replica = context.replica
+    return worth_keeping(replica.gossip.anchors(), replica.gossip.callers())
 
 
 def write(path: Path, anchors: Sequence[Anchor]) -> None:

@@ -141,7 +141,7 @@ class LinkReceiver:
 
     def _lost(self, context: Context, now: float) -> None:
         self._losing = False
-        context.replica.peers.lost(self._link.peer_id)
+        context.replica.gossip.lost(self._link.peer_id)
 
     def _whole(self, frame: bytes, begun: Future[PreparedFrame] | None, context: Context, now: float) -> None:
         try:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from banyan_crdt.ids import EntryId, LogId
-from banyan_replica.gossip.frames import PeerInfo
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
@@ -34,46 +33,18 @@ class Peers:
 
     # -- who is known
 
-    def set_addrs(self, addrs: tuple[str, ...]) -> None:
-        """Where this node can be dialled, for others."""
-        self.gossip.set_addrs(addrs)
-
     def name(self, peer: str) -> None:
         """The operator names a peer."""
         link = self.links.get(peer)
         self.named.name(peer, b"" if link is None or link.hello is None else link.hello.operator)
 
-    def join(self, peer: str, addrs: tuple[str, ...], now: float) -> None:
-        """Joins the network through this contact, dialling it if needed."""
-        self.gossip.join(peer, addrs, now)
-
     def dial_failed(self, peer: str, now: float) -> None:
         self.clock(now)
         self.gossip.dial_failed(peer, now)
 
-    def anchors(self) -> tuple[PeerInfo, ...]:
-        """The peers to dial at the next start: those that this node chose."""
-        return self.gossip.anchors()
-
-    def callers(self) -> tuple[PeerInfo, ...]:
-        """Neighbours that dialled us: the peers to dial if there are no anchors."""
-        return self.gossip.callers()
-
-    def relies_on(self, peer: str) -> bool:
-        """See `Gossip.relies_on`."""
-        return self.gossip.relies_on(peer)
-
-    def neighbours(self) -> tuple[str, ...]:
-        """Those of the gossip."""
-        return self.gossip.neighbours()
-
     def greeted(self) -> list[str]:
         """The linked peers that sent a hello of our realm and version."""
         return [peer for peer, link in self.links.items() if link.hello is not None]
-
-    def stats(self) -> dict[str, int]:
-        """Figures of the gossip."""
-        return self.gossip.stats()
 
     def points(self, peer: str, now: float) -> float:
         """See `Ledger.points`."""
@@ -113,14 +84,6 @@ class Peers:
         return dict(self.missing.withheld)
 
     # -- what it did, and the consequences
-
-    def hold(self, peer: str, held: bool, now: float) -> None:
-        """Whether too much waits to be sent to the peer, so that gossip waits too."""
-        self.gossip.hold(peer, held, now)
-
-    def lost(self, peer: str) -> None:
-        """Messages that the peer relayed were dropped before they were read."""
-        self.gossip.lost(peer)
 
     def overran(self, peer: str, why: str, now: float) -> None:
         """The driver dropped a frame of the peer that was sent without credit (backlog.py)."""

@@ -123,7 +123,7 @@ def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, eras
     for entry, op in refs:
         stated = Withheld(ctx.device.key, order.since_ms, entry, op, *order[:3], order.expires_ms or None)
         if (raw := ctx.store.part(entry, op)) is not None:
-            ctx.replica.forget_content(raw)
+            ctx.replica.gossip.forget_content(raw)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
         RELEASED_CONTENT.put(ctx.store, Ref(entry, op), None)
 
