@@ -121,17 +121,15 @@ class Membership:
             why = f"{len(self.up)} connections are tracked already, no more than {self.s.links}"
             self.out.append(DropPeer(peer, why, False))
             return
-        mine = dial is not None
         known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
-        chosen = bool(dial and dial.chosen)
-        self.up[peer] = Conn(group, known, mine, not outbound, chosen, now, now + self.s.spare_s)
+        chosen = dial.chosen if dial else outbound  # the operator had it dialled, so it counts as chosen
+        self.up[peer] = Conn(group, known, dial is not None, not outbound, chosen, now + self.s.spare_s)
         if dial is not None:
             self.out += [SendFrame(peer, frame) for frame in dial.frames]
             if self.asked is not None and self.asked[0] == peer:
                 self.asked = peer, now + self.s.ask_s
-        elif outbound:  # the operator had it dialled, so it counts as chosen
+        elif outbound:
             self._remember(self.contacts, PeerInfo(peer, known))
-            self.up[peer].chosen = True
             self.expecting[peer] = now + self.s.ask_s
             self.out.append(SendFrame(peer, Join(self.addrs)))
 
@@ -141,8 +139,7 @@ class Membership:
         self._forget_asked(peer)
         self.news.forget(peer)
         if peer in self.active:
-            self._leave(peer, now)
-            self._note_passive(PeerInfo(peer, self.up[peer].addrs), now)
+            self._let_go(peer, now)
         conn = self.up.pop(peer, None)
         if conn is None:
             return
@@ -183,8 +180,7 @@ class Membership:
                 self._on_answer(src, yes, now)
             case NoNeighbour():
                 if src in self.active:
-                    self._leave(src, now)
-                    self._note_passive(PeerInfo(src, self.up[src].addrs), now)
+                    self._let_go(src, now)
                     self.passive.refused(src, now)
                     self._refill(now)
             case Shuffle():
@@ -238,9 +234,8 @@ class Membership:
         if len(self.active) >= self.s.active:
             protected = self._protected()
             victim = pick(self.rng, [p for p in self.active if p not in protected])
-            self._leave(victim, now)
             self.out.append(SendFrame(victim, NoNeighbour()))
-            self._note_passive(PeerInfo(victim, self.up[victim].addrs), now)
+            self._let_go(victim, now)
         self.active[peer] = now
         self.passive.forget(peer)
         self.tree.neighbour_up(peer, now)
@@ -254,6 +249,11 @@ class Membership:
         conn.spare_at = now + self.s.spare_s
         if kept and conn.addrs and now - since >= self.s.anchor_s:
             self._remember(self.anchored, PeerInfo(peer, conn.addrs))
+
+    def _let_go(self, peer: PeerId, now: float) -> None:
+        """The neighbour leaves, and may be asked again later."""
+        self._leave(peer, now)
+        self._note_passive(PeerInfo(peer, self.up[peer].addrs), now)
 
     def relies_on(self, peer: PeerId) -> bool:
         return peer in self.active and peer in self._protected()

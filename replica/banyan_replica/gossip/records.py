@@ -120,7 +120,6 @@ class Conn:
     dialled: bool  # the gossip asked for this connection
     inbound: bool  # the peer dialled
     chosen: bool  # and picked the peer itself
-    since: float
     spare_at: float
     forwarded_at: float = -inf  # when neighbours were told that it joins
 
