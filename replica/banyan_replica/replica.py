@@ -311,7 +311,7 @@ class Replica:
         for link in self.links.values():
             self.sync.lost(link)
             link.owed.logs.excuse()
-        self.sync.asking.restore()
+        self.sync.asking.readers.restore()
         self.sync.notices.restore()
         self._out.collect()
 

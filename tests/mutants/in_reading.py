@@ -17,7 +17,9 @@ IN_READING = (
     Mutant("an exclusive list changes nothing at home", "visibility._unwanted", "by in viewer.apart", "False", _TABLE),
     Mutant("a refused answer is shown everywhere", "visible", "post.refused is not None", "False", _TABLE),
     Mutant("everybody may answer", "InteractionRules._lets", "whom == 'everybody'", "True", _RULES),
-    Mutant("who asks to follow may answer", "InteractionRules._lets", "relations.waits(self._q, *pair)", "False", _RULES),
+    Mutant(
+        "who asks to follow may answer", "InteractionRules._lets", "relations.waits(self._q, *pair)", "False", _RULES
+    ),
     Mutant("hidden answers are shown", "InteractionRules.refuses", "by is not None", "False", _RULES),
     Mutant("a list shows all answers", "visibility._unwanted", "post.answers in rule.answered", "True", _TABLE),
 )

@@ -103,7 +103,7 @@ IN_REPLICA = (
     ),
     Mutant(
         "logs are asked for without naming the pins that are lacked",
-        "Fetcher._ask",
+        "Fetcher.ask",
         "self._ingest.lacks(log) if log.log else []",
         "[]",
         ("tests/replica/test_intake.py", "tests/replica/test_asking.py", "tests/replica/test_replica.py"),
@@ -264,7 +264,7 @@ IN_REPLICA = (
     ),
     Mutant(
         "a peer whose bytes are spent joins the catch-up of another",
-        "Fetcher.read_through",
+        "RangeReaders.read_through",
         "link.course.stuck.spent(now) and not self.catchup.reads(link.peer)",
         "fresh and link.course.stuck.spent(now)",
         ("tests/replica/test_standing.py",),

@@ -280,6 +280,6 @@ def test_a_peer_whose_bytes_are_spent_reads_nothing_though_another_opens_a_catch
     asking, link = w.replicas["b"].sync.asking, w.replicas["b"].links["a"]
     assert asking.catchup.readers == ["y"]
     link.course.stuck.again(COMPARED)
-    assert not asking.read_through(link, 10_000, 3, w.now)
+    assert not asking.readers.read_through(link, 10_000, 3, w.now)
     link.course.stuck.news(COMPARED)
-    assert asking.read_through(link, 10_000, 3, w.now)
+    assert asking.readers.read_through(link, 10_000, 3, w.now)

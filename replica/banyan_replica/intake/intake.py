@@ -255,9 +255,9 @@ class Intake:
         match REASONS[why.reason]:
             case FollowUp.CONTROL:
                 self._asking.wait_for(link, log.account, {})
-                self._asking.ask_for(link, control_log(log.account))
+                self._asking.ask(link, control_log(log.account))
             case FollowUp.LOG:
-                self._asking.ask_for(link, log)
+                self._asking.ask(link, log)
             case FollowUp.NOTHING:
                 pass
 

@@ -118,9 +118,10 @@ class Peers:
 
     def note_slights(self, now: float) -> None:
         """Charges the slights that reconciliation found."""
-        asking = self.sync.asking
-        slighted, asking.slighted = asking.slighted, []
-        for peer, charge in slighted:
+        slighted = self.sync.asking.slighted
+        charges = [*slighted]
+        slighted.clear()
+        for peer, charge in charges:
             if peer in self.links:
                 self.charge(self.links[peer], charge, now)
 

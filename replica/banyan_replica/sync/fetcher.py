@@ -1,7 +1,8 @@
 """What this node asks its peers for, and whether they send it.
 
 If heads differ, logs are asked for by name, from one peer at a time. While we hold little, peers read ranges of
-accounts to us (catchup.py). Control logs come first: an account is judged before logs that it grants are asked for.
+accounts to us (range_readers.py). Control logs come first: an account is judged before logs that it grants are asked
+for.
 
 The stream from a peer is in order, and a message ends every answer, so it is known exactly what the peer owes. Four
 faults can be noticed. The peer stalls while it owes us something and has credit. It said that it had answered, but what
@@ -13,7 +14,6 @@ kept in every case, and the rest is asked of another peer.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from banyan_crdt.errors import Reason
@@ -27,14 +27,13 @@ from banyan_replica.intake.untrusted import AccountFilter
 from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.sync.catchup import Catchup, SpanRequest
 from banyan_replica.sync.item_builder import locator
 from banyan_replica.sync.known_differences import MOVED
 from banyan_replica.sync.peer_debt import AskedLog
+from banyan_replica.sync.range_readers import RangeReaders
 from banyan_replica.sync.repeats import SOME, Repeats
 from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
-from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
-from banyan_storage.local_tables import CATCHUP
+from banyan_replica.wire import Answered, Message, Want, Wants
 
 WANTS = 1_000
 """Questions in one frame."""
@@ -63,7 +62,10 @@ class Fetcher:
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.room, self._around = room, around
-        self.catchup = Catchup(CATCHUP.get(self._store))
+        self.slighted: list[tuple[str, Charge]] = []
+        """Slights of peers, for the replica to charge."""
+        self.readers = RangeReaders(self._store, links, out, self.slighted, lambda: self.resting or bool(room.full))
+        self.catchup = self.readers.catchup
         self.key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
@@ -80,14 +82,12 @@ class Fetcher:
         self._rest_until: float | None = None
         self.resting = False
         """Whether nothing is asked for, because a commit has failed lately."""
-        self.slighted: list[tuple[str, Charge]] = []
-        """Slights of peers, for the replica to charge."""
 
     def limit(self, interest: AbstractSet[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
         self.room.hold(interest)
         if interest is not None:
-            self.agrees()
+            self.readers.close()
 
     # -- logs by name
 
@@ -110,11 +110,11 @@ class Fetcher:
                 self.differs(link, control, claimed)
             behind = claimed is not None and claimed != mine and not self._holds(control, claimed)
             if behind or (not mine.length and claimed is None):
-                if self._ask(link, control, claimed, root) or control in link.owed.logs:
+                if self.ask(link, control, claimed, root) or control in link.owed.logs:
                     self.wait_for(link, account, theirs, root)
             else:
                 if mine.flag and claimed is not None and claimed != mine:
-                    self._ask(link, control, claimed, root)  # the peer may hold what decides our tie
+                    self.ask(link, control, claimed, root)  # the peer may hold what decides our tie
                 self.pull_logs(link, theirs, root)
 
     def pull_logs(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
@@ -126,7 +126,7 @@ class Fetcher:
                 continue
             self.differs(link, log, theirs)
             if not self._holds(log, theirs):
-                self._ask(link, log, theirs, root)
+                self.ask(link, log, theirs, root)
 
     def wait_for(
         self, link: PeerSession, account: AccountId, heads: dict[LogId, Head], root: bytes | None = None
@@ -140,17 +140,12 @@ class Fetcher:
         if later is not None and later.heads:
             self.pull_logs(link, later.heads, later.root)
 
-    def ask_for(self, link: PeerSession, log: LogId) -> None:
-        """Asks the peer that sent an entry for the missing entries below it."""
-        self._ask(link, log, None)
-
     def answered(self, link: PeerSession, m: Answered) -> bool:
         """Whether to compare again, because there was no room to ask for everything. Raises Malformed.
 
         If what the peer claimed did not come, the next peer that claims it is asked.
         """
-        logs = link.owed.logs
-        most = self._limits.vain_of_each(len(self._links))
+        logs, most = link.owed.logs, self._vain_of_each
         for log, asked in logs.through(m.logs):
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
@@ -172,6 +167,10 @@ class Fetcher:
         self._bound()
         return logs.room_again()
 
+    @property
+    def _vain_of_each(self) -> int:
+        return self._limits.vain_of_each(len(self._links))
+
     def _bound(self) -> None:
         """Forgets what came in vain from whom was asked least lately."""
         most = self._limits.vain_of_all
@@ -187,9 +186,9 @@ class Fetcher:
             sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
             self.slighted.append((link.peer, Charge(Offence.UNSERVED, sentence)))
 
-    def _ask(self, link: PeerSession, log: LogId, head: Head | None, root: bytes | None = None) -> bool:
+    def ask(self, link: PeerSession, log: LogId, head: Head | None = None, root: bytes | None = None) -> bool:
         """Asks for a log unless this peer owes it already, another owes as much of it, or it came in vain lately.
-        Returns whether it asked."""
+        Returns whether it asked. head: what the peer claims; None: it sent an entry above what is held."""
         if self.resting or log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
         if not self._repeats_of(link).may_ask(log, head, self.now):
@@ -247,16 +246,12 @@ class Fetcher:
         if below == mine.id or (known is not None and below == known.id):
             self._assume(link, log, theirs)
         if log not in link.owed.logs:
-            cost, most = WANT_BYTES + ENTRY_BYTES * entries, self._limits.vain_of_each(len(self._links))
-            self._repeats_of(link).came(log, theirs, cost, most, self.now)
+            cost = WANT_BYTES + ENTRY_BYTES * entries
+            self._repeats_of(link).came(log, theirs, cost, self._vain_of_each, self.now)
 
     def _assume(self, link: PeerSession, log: LogId, theirs: Head) -> None:
         """Compares from now on as if we held this head, if the peer needs nothing of ours."""
-        mine, repeats, most = (
-            self._ingest.head(log),
-            self._repeats_of(link),
-            self._limits.vain_of_each(len(self._links)),
-        )
+        mine, repeats, most = self._ingest.head(log), self._repeats_of(link), self._vain_of_each
         if not (repeats.knows(log) or repeats.logs < most):
             return  # who may not be reminded of it must find it
         if not mine.flag and theirs.length > mine.length and not self._store.loose_rows(log, limit=1):
@@ -287,57 +282,6 @@ class Fetcher:
     def differs(self, link: PeerSession, log: LogId, theirs: Head) -> None:
         """Remembers the peer's claim."""
         link.told.differs(log, theirs, self._limits.differences_of_each(len(self._links)))
-
-    # -- ranges of accounts
-
-    def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
-        """Whether a peer that claims so many logs reads to us; then it is not compared with."""
-        fresh = not self.catchup.active
-        if link.course.stuck.spent(now) and not self.catchup.reads(link.peer):
-            return False  # what it reads is not taken
-        if not self.catchup.join(link.peer, logs, held, now):
-            return False
-        self._assign(now)
-        if fresh:
-            self._write_note()
-        return True
-
-    def scanned(self, link: PeerSession, m: Scanned, now: float) -> bool:
-        """Whether that was the end of a catch-up."""
-        link.owed.ranges.scanned(m)
-        if not self.catchup.reads(link.peer):
-            return False
-        why = self.catchup.scanned(link.peer, m, now)
-        if why is not None:
-            self.slighted.append((link.peer, Charge(Offence.UNREAD, why)))
-        self._assign(now)
-        self._write_note()
-        return not self.catchup.active
-
-    def agrees(self) -> None:
-        """Ends a catch-up: we are equal to a peer that holds all, or we hold only some accounts."""
-        if self.catchup.active:
-            self._say(self.catchup.close())
-            self._write_note()
-
-    def restore(self) -> None:
-        """After a rollback: reads again from the store what is left to read."""
-        self._say(self.catchup.close())
-        self.catchup.reopen(CATCHUP.get(self._store))
-
-    def _assign(self, now: float) -> None:
-        if not (self.resting or self.room.full):
-            self._say(self.catchup.assign(now))
-
-    def _say(self, asks: Iterable[SpanRequest]) -> None:
-        for link, scan in ((self._links.get(ask.peer), ask.scan) for ask in asks):
-            if link is None:
-                continue
-            link.owed.ranges.ask(scan)
-            self._out.append((link.peer, scan))
-
-    def _write_note(self) -> None:
-        CATCHUP.put(self._store, self.catchup.note())
 
     # -- what comes
 
@@ -390,7 +334,7 @@ class Fetcher:
                 if not self.between(link.peer):
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
-        self._assign(now)
+        self.readers.assign(now)
         taken, moves, self._taken, self._moves = self._taken, self._moves, set(), 0
         for link in [k for k in self._links.values() if k.hello is not None]:
             link.course.stuck.news(MOVED * moves)
@@ -402,20 +346,14 @@ class Fetcher:
         """Asks others for what the peer owes us; it may still send it."""
         self._forget(link)
         link.course.failed()
-        self.catchup.rest(link.peer, now)
-        self._assign(now)
+        self.readers.failed(link.peer, now)
 
     def gone(self, link: PeerSession, now: float) -> None:
         """The link is down."""
         self._forget(link)
         self.refused_by(link).gone()
         self._bound()
-        self.no_reader(link, now)
-
-    def no_reader(self, link: PeerSession, now: float) -> None:
-        """It cannot read the network to us, or not any more: others do."""
-        self.catchup.leave(link.peer)
-        self._assign(now)
+        self.readers.gone(link.peer, now)
 
     def _forget(self, link: PeerSession) -> None:
         for log, asked in link.owed.logs.items():

@@ -185,7 +185,7 @@ class Sync:
         link.told.stands(count, root, arrival)
         if root == self.tree.root:
             self._equal(link)
-            self.asking.agrees()
+            self.asking.readers.close()
             return
         link.course.moved()
         if link.orders.reading or self.asking.resting or not link.course.may_begin(now):
@@ -203,7 +203,7 @@ class Sync:
     def start(self, link: PeerSession, count: int, now: float) -> None:
         """Starts one comparison, by the cheapest way that can work."""
         if self.asking.room.closed_to(link.peer) or not (
-            self.asking.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now)
+            self.asking.readers.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now)
         ):
             self.ask(link, now)
 
@@ -260,7 +260,7 @@ class Sync:
             return  # our digest will show that, and the peer names them again
         self.ingest.flush()
         if self.interests.pair(link.peer) is None:
-            self.asking.no_reader(link, now)
+            self.asking.readers.gone(link.peer, now)
         self.interests.told(link, m, now)
         link.course.moved()
 
@@ -387,7 +387,7 @@ class Sync:
             self.root(link, now)  # a comparison finds what could not be accepted yet, and what came meanwhile
 
     def scanned(self, link: PeerSession, m: Scanned, now: float) -> None:
-        if self.asking.scanned(link, m, now):
+        if self.asking.readers.scanned(link, m, now):
             self.root(link, now)  # a comparison finds what came meanwhile, and what a reader left out
 
     def answered(self, link: PeerSession, m: Answered, now: float) -> None:
