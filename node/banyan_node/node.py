@@ -49,7 +49,7 @@ from banyan_node.upkeep import derived_data, maintenance, storage_quota
 from banyan_node.upkeep.log_check import CheckInterrupt
 from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every
 from banyan_node.version import program_version
-from banyan_node.workers.jobs import Arrivals
+from banyan_node.workers.inbox import Arrivals
 from banyan_node.workers.publisher import PublishedState, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker

@@ -36,7 +36,7 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.server.control_file import find_running
-from banyan_node.workers.jobs import Arrivals
+from banyan_node.workers.inbox import Arrivals
 from banyan_storage.local_tables import HOSTED_AT, HOSTED_COUNT
 from tests.forking import Code
 from tests.node.real import converged, load_settings, make_home, make_node, running

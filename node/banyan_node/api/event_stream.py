@@ -37,7 +37,7 @@ from banyan_node.api.json_types import (
     writer_hex,
 )
 from banyan_node.operator_errors import CallError
-from banyan_node.workers.jobs import Arrivals
+from banyan_node.workers.inbox import Arrivals
 from banyan_storage.reader import ArrivedEntry, StoreReader
 
 AGAIN = 512

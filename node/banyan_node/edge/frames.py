@@ -43,13 +43,6 @@ class LinkFrameReader:
         return frame
 
 
-def framed(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Each behind its length."""
-    for frame in frames:
-        yield PREFIX.pack(len(frame))
-        yield frame
-
-
 def pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     """The parts one after the other, in pieces for one write each. Many links wait in the middle of a megabyte, so the
     whole is never joined."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import trio
 
 from banyan_node.edge.config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
-from banyan_node.edge.frames import READ_SIZE, LinkFrameReader, framed, pieces
+from banyan_node.edge.frames import PREFIX, READ_SIZE, LinkFrameReader, pieces
 from banyan_node.workers.usage import Usage
 
 FRAME_OVERHEAD = 64
@@ -226,7 +226,8 @@ class Link:
     async def _send(self, frames: Sequence[bytes]) -> None:
         if self._why is not None:
             raise self._closing()
-        self._pending += framed(frames)
+        for frame in frames:
+            self._pending += (PREFIX.pack(len(frame)), frame)
         async with self._send_lock:
             if self._why is not None:  # all tasks whose frames were in a write that failed must be told
                 raise self._closing()

@@ -19,8 +19,7 @@ import trio
 
 from banyan_node.workers import process_memory
 from banyan_node.workers.fair_queue import JobOwner
-from banyan_node.workers.inbox import Inbox
-from banyan_node.workers.jobs import NODE, Arrivals, Job, JobAnswer, answered, together
+from banyan_node.workers.inbox import NODE, Arrivals, Inbox, Job, JobAnswer, answered, together
 from banyan_node.workers.publisher import AnswerScope
 from banyan_node.workers.throttle import Throttle
 from banyan_replica.outbox import Commit, Effect, Send
