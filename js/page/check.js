@@ -10,7 +10,7 @@ import { words, filled } from './words.js';
 
 const UNREADABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]/g;
 
-/** What the page shows of a text: see banyan_web/page/texts.py. @param {string | null | undefined} said */
+/** What the page shows of a text: see banyan_web/page/formats.py. @param {string | null | undefined} said */
 export const readable = (said) => (said ?? '').replaceAll('\r\n', '\n').toWellFormed().replace(UNREADABLE, '\ufffd');
 
 /** @param {Element} post @param {string} selector of elements of this post, and not of one in it */

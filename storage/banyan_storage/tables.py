@@ -3,8 +3,8 @@
     logs       lid u32                    -> account 32 | writer 32 | log u32         a log's short number, never reused
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
     checkpoints  account 32 | writer 32   -> the checkpoint's bytes                     its head is of log 0
-    accounts   account                    -> grants (records.py), or empty          those with any log
-    entries    n u48                      -> record (records.py)                       n: arrival number, never reused
+    accounts   account                    -> grants (entry_records.py), or empty    those with any log
+    entries    n u48                      -> record (entry_records.py)                 n: arrival number, never reused
     chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
     loose      lid u32 | seq u48 | id 16  -> n u48 | kind u8 | since u32               held, does not count
     ids        id 8 | n u48               -> nothing                                   of earlier arrivals (id_index.py)

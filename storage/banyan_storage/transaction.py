@@ -1,7 +1,7 @@
 """Writes logs' short numbers and heads.
 
-Heads are written in one place, which also notes them as moved (moves.py). A log without any entries has no row; its
-number is never used again.
+Heads are written in one place, which also notes them as moved (head_moves.py). A log without any entries has no row;
+its number is never used again.
 """
 
 from __future__ import annotations

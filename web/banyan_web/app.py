@@ -1,7 +1,7 @@
 """The ASGI application of the door. It knows neither the server that runs it nor the event loop.
 
 The invariants: a token is read from the Authorization header alone, but for streams; an error that nobody foresaw is
-logged, and answered with one sentence. (bodies.py bounds what is read of a request.)
+logged, and answered with one sentence. (params.py bounds what is read of a request.)
 """
 
 from __future__ import annotations

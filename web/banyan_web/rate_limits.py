@@ -4,7 +4,7 @@ What who asks without a token costs is counted in microseconds of the processor,
 50 times as much takes 50 times as much of the allowance.
 
 Counts are kept in memory, of at most KEYS keys: a node that starts again counts anew. Processes that serve one door
-count together (counting.py), and each may do its share of what is bounded at one time. Windows of time begin at
+count together (rate_limiter.py), and each may do its share of what is bounded at one time. Windows of time begin at
 multiples of their length. Of what was counted in the window before, that part still counts which may be less than a
 window ago, if it came evenly. So within any stretch of time, up to a window, at most the limit is let through and that
 part of the limit which the stretch is of a window.

@@ -1,7 +1,7 @@
 """Pictures and films of items: which of them are wanted, and put where the node can name them in a post.
 
 A post that is here already is not written again, so its pictures are not decoded again either. Those that will be asked
-for next are put meanwhile (frame_preparer.py). A picture that is missing, damaged or refused is named and left out, and
+for next are put meanwhile (`UploadQueue`). A picture that is missing, damaged or refused is named and left out, and
 its post comes without it. What would refuse all of them (no room) is raised.
 """
 

@@ -2,10 +2,11 @@
 
 A module of `methods/` makes one `MethodTable` and decorates its functions with it. Request and answer are the types in
 the function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks
-requests, reference.py and page.py describe them.
+requests, reference.py describes them.
 
     read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other. Also in a
-            process beside the node that has the store open for reading (apart.py), unless it is declared otherwise
+            process beside the node that has the store open for reading (worker_reads.py), unless it is declared
+            otherwise
     look    a read that also needs this node's identity or keys, or the published state of the replica (publisher.py);
             so it needs a store that this home's keys belong to
     work    on a thread of its own, for what takes long and needs only files: blobs

@@ -1,7 +1,8 @@
 """The only package that imports libp2p: it provides authenticated, framed links to peers, and hides everything else.
 
-Start reading at edge.py (who keeps which link), then slots.py (who may hold a connection), link.py (frames, bounds,
-deadlines), and libp2p_host.py (the libp2p host and its guards). config.py has the settings, the errors and the events.
+Start reading at edge.py (who keeps which link), then connection_slots.py (who may hold a connection), link.py (frames,
+bounds, deadlines), and libp2p_host.py (the libp2p host and its guards). config.py has the settings, the errors and the
+events.
 """
 
 from banyan_node.edge.admission import TWIN

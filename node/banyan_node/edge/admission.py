@@ -1,4 +1,4 @@
-"""The door of an edge: applies the decisions of slots.py and pauses.py to its connections and links.
+"""The door of an edge: applies the decisions of connection_slots.py and pauses.py to its connections and links.
 
 A slot belongs to one connection. Until that carries a link, its `ender` ends it; then the link does.
 """

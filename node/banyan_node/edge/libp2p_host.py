@@ -6,7 +6,7 @@
 | end the host with one exception in a stream handler (non-UTF-8 suffices) | handlers and muxers are guarded |
 | announce a 2^60 byte multistream message before it has said who it is | the raw stream refuses reads over 64 KiB |
 | send past its yamux window, without end, into a stream nobody reads | 2 MiB unread on a connection is the end |
-| use up the inbound slots (given back only when the host stopped) | slots.py; a slot lives as long as its connection |
+| use up the inbound slots (given back only when the host stopped) | connection_slots.py: it ends with its connection |
 | avoid the CIDR gate over IPv6 | the gate is asked with the socket's own address |
 | fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
 

@@ -1,7 +1,7 @@
 """The secrets of a node: one 32-byte master secret in one file, and the keys derived from it.
 
-Only the master is stored, so 24 written words (words.py) restore all keys of a node. Recovery keys are not derived from
-it (recovery.py) unless the owner asked for that: otherwise a copy of the file would give its thief the account for
+Only the master is stored, so 24 written words (mnemonic.py) restore all keys of a node. Recovery keys are not derived
+from it (recovery.py) unless the owner asked for that: otherwise a copy of the file would give its thief the account for
 ever. The invariants:
 
 - The file has mode 0600 from the start, is replaced in one step, and is refused if others can read or change it.
@@ -240,7 +240,7 @@ def passphrase_from(
 
 
 def keys_from_words(words: str) -> Keys:
-    """The keys that 24 backup words encode (words.py). Raises BadBackup."""
+    """The keys that 24 backup words encode (mnemonic.py). Raises BadBackup."""
     return Keys(read(words, Paper.BACKUP))
 
 

@@ -6,7 +6,8 @@ without a node. The invariants:
 
 - A node gets a public commitment, never the words. Only a recovery gives it the seed of one key.
 - The next key stays on paper, so a thief of the current seed cannot rotate the key.
-- No key derived from recovery words is a key derived from a master, although both are written as 24 words (words.py).
+- No key derived from recovery words is a key derived from a master, although both are written as 24 words
+  (mnemonic.py).
 """
 
 import secrets

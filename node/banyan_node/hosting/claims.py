@@ -12,7 +12,7 @@ that arrives is checked: does it let this device write, and is its root one of o
 - A root that matched no index is noted, and tried again when higher indices are in use.
 - An account gets its name from its profile, once that has arrived. No name is made up.
 - If the restored words are the recovery words of an account that arrives, a warning says so, because they restore no
-  node. (Newer recovery words are marked, see words.py; older ones are not.)
+  node. (Newer recovery words are marked, see mnemonic.py; older ones are not.)
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ class AccountChoice:
 AT_ONCE = 128
 """Entries that go in one step, or a run more, and rows of views: some tens of milliseconds."""
 DROP, ERASE = b"1", b"2"
-"""Why an account leaves: all of it, its control log last; or all but that, as erasing.py does."""
+"""Why an account leaves: all of it, its control log last; or all but that, as erasure.py does."""
 Look: TypeAlias = Callable[[Sequence[int]], None]
 
 

@@ -1,4 +1,4 @@
-"""Processes that decode files (forking.py), kept for the next file while one is likely to come.
+"""Processes that decode files (fork_server.py), kept for the next file while one is likely to come.
 
 Each serves one file at a time. One that passed the deadline is ended with its child, and the next file gets a new one:
 so a file that hangs or kills what reads it costs itself alone.

@@ -1,5 +1,5 @@
 """Decodes one picture and writes it anew: the program of a process that may fail, use its memory up or be ended
-(forking.py).
+(fork_server.py).
 
 The file is standard input; the new picture goes to descriptor 3, a preview to descriptor 4, and one JSON object to
 standard output. Nothing of the file survives but its pixels: they are pasted into a fresh picture, because Pillow

@@ -4,7 +4,7 @@ http_protocol.py handles HTTP; this module has the sockets and closes connection
 
 - An error in one connection is logged and ends only that connection.
 - An idle connection is closed: the head of a request must come within `Patience.head` of the connection's start or of
-  the answer before, and an answer must be read within `Patience.send`. (control.py has the deadline of a body.)
+  the answer before, and an answer must be read within `Patience.send`. (control_api.py has the deadline of a body.)
 - A WebSocket is closed when nothing came for SILENT_S; a client answers pings. (websocket.py has its other limits.)
 - There are never more than `most` connections. A further one replaces the oldest that never showed the token; if all
   have shown it, the new one is closed.

@@ -1,8 +1,8 @@
 """Checks every log of a store, and drops wrong entries with all entries after them.
 
 This is due once after an upgrade: the version before accepted entries that this one refuses, and a peer that got them
-from us would penalise us. Heads, the state of accounts and views are computed again by the usual rules (counting.py).
-What was dropped is a difference between frontiers again, so peers are asked for it.
+from us would penalise us. Heads, the state of accounts and views are computed again by the usual rules
+(log_recount.py). What was dropped is a difference between frontiers again, so peers are asked for it.
 
 The invariants: the transaction that drops entries also notes the progress, so a stopped check continues; and the report
 has a durable line about each dropped entry before it is dropped.

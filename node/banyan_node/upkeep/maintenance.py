@@ -1,5 +1,5 @@
 """Daily work of a node: it signs checkpoints of the accounts hosted here, erases the content of deleted posts and the
-pictures that profiles show no more, and forgets entries that have not counted for 30 days (counting.py notes when).
+pictures that profiles show no more, and forgets entries that have not counted for 30 days (log_recount.py notes when).
 
 The root's checkpoint pins logs where they stand, so a thief of a writer's key can only change what came later. The
 checkpoint of this node's writer says where the control log stood, so a root key that was rotated out cannot freeze the

@@ -130,7 +130,7 @@ def _range(count: int, s0: int, s1: int) -> Range:
 
 # Rows and the tables of sums over them: how both follow heads that move, and what is read off them.
 #
-# Rows belong to logs (rows.py), a table to a salt (table.py). The one under the realm's key is always there; others are
+# Rows belong to logs (rows.py), a table to a salt. The one under the realm's key is always there; others are
 # built on demand, slice by slice, while heads move: a row is followed in the tables that have come to it.
 
 SUMMED = 4_096

@@ -1,5 +1,5 @@
 """Control logs and checkpoints: each new one resolves the control state again, and the logs that it concerns are
-counted again (counting.py).
+counted again (log_recount.py).
 
 The invariants: the store holds, of an account's control log, its path and the entries that may still change it; every
 held checkpoint is of a writer that may make one.

@@ -4,7 +4,7 @@ The verdicts are accept, reject and not yet. What is not accepted is dropped and
 it stays a difference between two frontiers and comes again. Most runs extend a log at its end and need nothing else of
 the account. For any other run, its place among the held entries is checked first (joints.py: its parent, its total, its
 skip links). Then there are four cases: the log continues, or it forks, or a pin names an entry of the run
-(counting.py), or nothing changes and the run is held beside the log. The room for entries that never counted is
+(log_recount.py), or nothing changes and the run is held beside the log. The room for entries that never counted is
 limited; it is larger if a proof shows that they are below a pinned entry.
 
 The invariant: after every call the store has exactly the state of the held entries (`account_state`), and can serve

@@ -7,7 +7,7 @@ fast peers help slow ones, and a single peer is not slowed down.
 
 The invariant: every account that was not read to us is in some span. A span shrinks only when its reader says so. If
 far too little came for that, the reader is doubted: the span is restored and another peer is asked. What is left is
-noted in the store, in the transaction of the entries, so a restarted node continues with any peer. asking.py finds
+noted in the store, in the transaction of the entries, so a restarted node continues with any peer. fetcher.py finds
 peers that stall or lie; here they only lose their span.
 """
 

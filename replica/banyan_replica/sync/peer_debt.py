@@ -1,6 +1,6 @@
 """What one peer owes us: logs asked for by name, ranges that it reads to us, and whether it sends them.
 
-This module only keeps what was asked and what came. asking.py decides what to ask of which peer.
+This module only keeps what was asked and what came. fetcher.py decides what to ask of which peer.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Neighbours tell each other their roots every few seconds. If they differ, the ch
 - If too much differs for a sketch, sums are compared prefix by prefix, down to heads. First both tell each other where
   the logs of their own people stand (recent_own_heads.py).
 
-Each side asks for what it lacks (asking.py) and hears what the other lacks, so one exchange informs both. If one side
-holds only some accounts, the accounts that both hold are compared (interest.py).
+Each side asks for what it lacks (fetcher.py) and hears what the other lacks, so one exchange informs both. If one side
+holds only some accounts, the accounts that both hold are compared (partial_compare.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a peer holds of logs of which we took nothing that it sent, for a "not yet" that may last (asking.py, SOON).
+"""What a peer holds of logs of which we took nothing that it sent, for a "not yet" that may last (fetcher.py, SOON).
 
 Attackers can make such differences, as many as they like. We know them, so we compare with this peer as if we held
 them: in our questions, and in our answers if the peer knows that such an answer claims nothing. Then neither side finds

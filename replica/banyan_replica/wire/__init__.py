@@ -1,8 +1,8 @@
 """The messages between two replicas: one per frame, [code, field, ...], in the strict CBOR of signed values.
 
-`table.py` defines all messages. From it are made the codec, which messages may come before hello, which count against
-credit, and the grammar and the table in docs/protocol.md. `messages.py` has the values, `fields.py` the types of
-fields, `items.py` the items of `data`, `grammar.py` the text of the page.
+`message_table.py` defines all messages. From it are made the codec, which messages may come before hello, which count
+against credit, and the grammar and the table in docs/protocol.md. `messages.py` has the values, `fields.py` the types
+of fields, `data_items.py` the items of `data`, `grammar.py` the text of the page.
 """
 
 from banyan_replica.wire.data_items import content_size, decode_item, encode_item, size_of

@@ -1,4 +1,4 @@
-"""The messages between two replicas, as values. table.py says how each is written, and who may send it when."""
+"""The messages between two replicas, as values. message_table.py says how each is written, and who may send it when."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ VERSIONS = Table("view_versions")
 BUILDING = Table("views_building")
 """name -> BUILDING_ROW, for views that are being built."""
 BUILDING_ROW = RowLayout("version 4 | cursor")
-"""cursor: see progress.py."""
+"""cursor: see `CURSOR`."""
 
 AGAIN = Table("views_again")
 """account -> how far it is, for an account that is folded again in steps (large_accounts.py)."""

@@ -26,7 +26,7 @@ _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
 class RowChanges:
-    """`building`: the cursors of views that are being built (progress.py). These views get rows up to there only.
+    """`building`: the cursors of views that are being built (registry.py). These views get rows up to there only.
 
     `empty`: numbers of accounts of which nothing shows yet, so that no rows of theirs need be looked for.
     """

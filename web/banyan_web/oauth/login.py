@@ -48,7 +48,7 @@ async def log_in(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 class _No(NamedTuple):
-    """Why somebody is not logged in: a word of `words.py`."""
+    """Why somebody is not logged in: a word of html_pages.py."""
 
     word: str
     status: int

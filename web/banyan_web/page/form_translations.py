@@ -1,4 +1,5 @@
-"""Texts of pages on which a person does something: writing, settings, keys. English and Vietnamese, as in words.py."""
+"""Texts of pages on which a person does something: writing, settings, keys. English and Vietnamese, as in
+translations.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of groups, events, channels and the network. English and Vietnamese, as in words.py."""
+"""Texts of groups, events, channels and the network. English and Vietnamese, as in translations.py."""
 
 from __future__ import annotations
 

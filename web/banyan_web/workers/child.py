@@ -1,9 +1,9 @@
 """A worker: a process that serves the door beside the node. supervisor.py starts it and ends it.
 
 It has the store open for reading, a connection of its own to door.db, and the listening socket that all workers share.
-Its standard input is the line to the node (frames.py). When the node tells it to end, or on SIGTERM, it accepts nothing
-more, ends its streams as streams that are over, and lets requests finish. When the node is gone, which the line tells
-at once, it ends within GONE_S, whoever is still sending or reading: nothing can be acknowledged any more.
+Its standard input is the line to the node (protocol.py). When the node tells it to end, or on SIGTERM, it accepts
+nothing more, ends its streams as streams that are over, and lets requests finish. When the node is gone, which the line
+tells at once, it ends within GONE_S, whoever is still sending or reading: nothing can be acknowledged any more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The node's end of the line to a worker (frames.py): it answers what the worker cannot read in the store itself."""
+"""The node's end of the line to a worker (protocol.py): it answers what the worker cannot read in the store itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker's end of the line to the node (frames.py), under asyncio."""
+"""A worker's end of the line to the node (protocol.py), under asyncio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""uvicorn as a worker runs it: on a socket that it shares with the other workers, with the limits of local_blobs.py.
+"""uvicorn as a worker runs it: on a socket that it shares with the other workers, with the limits that it lacks.
 
 The differences from uvicorn's own, and why:
 

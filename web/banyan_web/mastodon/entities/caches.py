@@ -42,7 +42,7 @@ class EntityCaches:
     talked: TTLCache[str, list[dict[str, Any]]] = field(default_factory=lambda: TTLCache(1, TALKED_S))
     """The newest posts, for trends."""
     bodies: FIFOCache[int, StatusBody] = field(default_factory=lambda: FIFOCache(BODIES))
-    """Status entities as JSON (bodies.py)."""
+    """Status entities as JSON (statuses.py)."""
 
     def person(self, did: str) -> dict[str, Any] | None:
         """One made within PEOPLE_S. Each post of a page asks, and a TTLCache takes four times as long to answer."""
