@@ -132,7 +132,6 @@ class Node:
             close_context,
             self._deliver,
             self._publisher.after,
-            self._relied_on,
             self.throttle,
         )
         try:
@@ -250,10 +249,6 @@ class Node:
     def _linked(self) -> int:
         """How many peers are linked and said hello."""
         return sum(link.greeted for link in self.seen.links)
-
-    def _relied_on(self, context: Context, peer: str) -> bool:
-        """On the replica's thread."""
-        return self.throttle.relies(peer, context.replica.gossip.relies_on(peer))
 
     # -- effects
 

@@ -59,18 +59,14 @@ class Worker(Generic[T]):
         replica_of: Callable[[T], Replica],
         close: Callable[[T], None],
         deliver: Callable[[Sequence[Effect], Arrivals], None],
-        after: Callable[[T, float, AnswerScope], float] = lambda context, now, answers: float("inf"),
-        relied_on: Callable[[T, str], bool] = lambda context, peer: False,
-        throttle: Throttle | None = None,
+        after: Callable[[T, float, AnswerScope], float],
+        throttle: Throttle,
     ) -> None:
         """after(context, now, answers): called on the thread after each batch, before its calls are answered. Returns
-        when it must be called again at the latest.
-
-        relied_on(context, peer): whether the peer has its turns among those that this node relies on (fair_queue.py).
-        throttle: how much of the processor other peers get; None: as much as they like."""
+        when it must be called again at the latest. throttle: how much of the processor other peers get."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
-        self._after, self._throttle = after, throttle or Throttle()
-        self._inbox = Inbox(self._throttle, lambda peer: relied_on(self._context, peer), self.now)
+        self._after, self._throttle = after, throttle
+        self._inbox = Inbox(throttle, self._relies_on, self.now)
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
@@ -78,7 +74,7 @@ class Worker(Generic[T]):
         self._calls: set[JobAnswer] = set()
         self._context: T
         self._replica: Replica
-        """What `make` returned, and its replica. On this thread only, as all that follows."""
+        """What `make` returned, and its replica. On the replica's thread only."""
         self._cpu: float | None = None
         self._due = 0.0
         """When to go on though no job comes: the replica's timer is due, or `after` is."""
@@ -290,6 +286,9 @@ class Worker(Generic[T]):
             if status.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or turns.first)):
                 break
         return None
+
+    def _relies_on(self, peer: str) -> bool:
+        return self._throttle.relies(peer, self._replica.gossip.relies_on(peer))
 
     def _spent(self) -> float:
         """The processor time of this thread since the last call, seconds, while own people work. So a frame also pays
