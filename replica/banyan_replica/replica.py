@@ -174,14 +174,7 @@ class Replica:
         self._ahead_s = ahead_s
 
     def peer_up(
-        self,
-        peer: str,
-        *,
-        group: str,
-        outbound: bool,
-        addrs: tuple[str, ...],
-        now: float,
-        address: str = "",
+        self, peer: str, *, group: str, outbound: bool, addrs: tuple[str, ...], now: float, address: str = ""
     ) -> PeerSession | None:
         """An authenticated connection was made. addrs: where the peer can be dialled; address: where it is now.
         Returns the session, for `peer_down`; None: it is refused."""

@@ -54,11 +54,7 @@ class Membership:
     ) -> None:
         self.me, self.named = me, named
         self.addrs: tuple[str, ...] = ()
-        self.s = settings
-        self.rng = rng
-        self.out = out
-        self.ledger = ledger
-        self.tree = tree
+        self.s, self.rng, self.out, self.ledger, self.tree = settings, rng, out, ledger, tree
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
         self.news = News()
@@ -69,9 +65,7 @@ class Membership:
         self.asked: tuple[PeerId, float] | None = None  # the one open request to be neighbours, and its deadline
         self.expecting: dict[PeerId, float] = {}  # peers that owe an answer to join or neighbour, and the deadline
         self.shuffles = Shuffles(me, settings, rng, out, self.up, self.active, self.passive, self._note_passive)
-        self.tick_at = NEVER
-        self.audit_at = NEVER
-        self.trust_at = NEVER
+        self.tick_at = self.audit_at = self.trust_at = NEVER
         self.retry_at = 0.0
         self.retry_s = settings.retry_s
 
