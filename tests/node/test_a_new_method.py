@@ -16,9 +16,9 @@ from banyan_node.api.dispatch import EVERY, by_name
 
 GREETING = '''"""Greets."""
 
-from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, Request, Response
 
-METHODS = Declared()
+METHODS = MethodTable()
 
 
 class Greeted(Request, frozen=True, forbid_unknown_fields=True):
@@ -37,8 +37,7 @@ def greeting(at: CommitView, ask: Greeted) -> Greeting:
 CALLS = """
 import json, sys
 from pathlib import Path
-from banyan_node.api import page
-from banyan_node.api.reference import document
+from banyan_node.api.reference import document, reference
 from banyan_node.api.dispatch import EVERY
 from banyan_node.local import open_local
 from tests.node.real import load_settings, make_home
@@ -46,7 +45,7 @@ from tests.node.real import load_settings, make_home
 home = make_home(Path(sys.argv[1]))
 with open_local(home, load_settings(home)) as node:
     said = node.call("greeting", whom="Lan")
-print(json.dumps([said, "/v1/greeting" in document(EVERY)["paths"], "### greeting" in page.body()]))
+print(json.dumps([said, "/v1/greeting" in document(EVERY)["paths"], "### greeting" in reference()]))
 """
 
 

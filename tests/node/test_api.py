@@ -391,6 +391,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         archive = b64encode((tmp_path / "an.banyan").read_bytes()).decode()
         given: dict[str, dict[str, Any]] = {
             "entries.look": {"archive": archive, "account": before["id"]["account"]},
+            "idempotency.find": {"name": "0" * 32},
             "thread": {"uri": uri},
             "post.get": {"uri": uri},
             "post.proof": {"uri": uri},

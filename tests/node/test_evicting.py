@@ -26,7 +26,7 @@ CHOSEN = {"node__role": "hobbyist", "interest__mode": "follows", "storage__stran
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interest, "LOOK_S", 0.2)
-    monkeypatch.setattr(interest, "LOOK_S", 0.2)
+    monkeypatch.setattr(interest, "EVICTION_LOOK_S", 0.2)
     monkeypatch.setattr(interest, "AT_ONCE", 4)
 
 

@@ -168,7 +168,7 @@ def test_what_was_read_is_known_to_the_devices_of_the_account_and_what_came_sinc
     page = node.call("feed", limit=1)
     node.call("marker.set", timeline="home")
     assert node.call("markers")["home"] is not None
-    assert node.call("feed", limit=1) == page
+    assert node.call("feed", limit=1)["posts"] == page["posts"]
     with pytest.raises(CallError, match="in the future"):
         node.call("marker.set", timeline="home", place="f" * 112)
     for place in ("zz", "f" * 16):

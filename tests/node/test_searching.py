@@ -173,7 +173,7 @@ async def test_the_index_gives_way_to_a_replica_that_works(tmp_path: Path, monke
         backend.call("account.create", name="An")
         for n in range(60):
             backend.call("post", text=f"phở {n}")
-    for name, value in (("LOOK_S", 1.0), ("STEP", 1), ("BUSY", 2_000.0)):
+    for name, value in (("INDEX_LOOK_S", 1.0), ("STEP", 1), ("INDEX_BUSY", 2_000.0)):
         monkeypatch.setattr(derived_data, name, value)
     async with running(make_node(home)) as node:
         with trio.move_on_after(4):

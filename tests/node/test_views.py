@@ -108,7 +108,7 @@ async def test_views_that_are_built_again_on_request_lose_nothing_that_is_writte
 async def test_daily_work_and_what_the_node_looks_up_wait_for_the_views_that_they_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_up: trio.Event
 ) -> None:
-    for name in ("node.LOOK_S", "upkeep.chores.LOOK_S", "upkeep.chores.BUSY_S"):
+    for name in ("node.LOOK_S", "upkeep.maintenance.LOOK_S", "upkeep.maintenance.BUSY_S"):
         monkeypatch.setattr(f"banyan_node.{name}", 0.02)
     async with running(make_node(make_home(tmp_path / "home"), interest__mode="follows")) as node:
         await account(node, "An")
