@@ -32,10 +32,10 @@ import trio
 import trio.testing
 
 from banyan_crdt.ids import AccountId, account_from_text
+from banyan_node.admission.throttle import BUSY_S
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.node import Node
-from banyan_node.workers.throttle import BUSY_S
 from banyan_storage.tables import ENTRIES, LACKING
 from bench.harness import (
     BenchError,

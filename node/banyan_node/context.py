@@ -19,11 +19,11 @@ from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer
+from banyan_node.admission.connection_slots import SlotSettings
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.sealed_reader import SealedReader
-from banyan_node.links.connection_slots import SlotSettings
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.local_blobs import UploadLocks
 from banyan_node.own_log import OwnLogs

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId
+from banyan_node.admission.throttle import Throttle
 from banyan_node.api.methods import content
 from banyan_node.context import Context
 from banyan_node.hosting import erasure, hosted, stated
 from banyan_node.hosting.interest import LocalDemand
 from banyan_node.links.link_manager import Links
-from banyan_node.workers.throttle import Throttle
 from banyan_replica.host import PartItem, ReplicaHost, StandaloneHost
 from banyan_storage.local_tables import DROPPED
 

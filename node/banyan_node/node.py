@@ -21,6 +21,8 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
+from banyan_node.admission.slot_usage import SlotUsage
+from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
 from banyan_node.api.methods import content, node_state
@@ -35,7 +37,6 @@ from banyan_node.host import NodeHost
 from banyan_node.hosting import claims, erasure, hosted, interest
 from banyan_node.links import peerstore
 from banyan_node.links.link_manager import Links
-from banyan_node.links.slot_usage import SlotUsage
 from banyan_node.logging import say_left_out
 from banyan_node.media import prefetch
 from banyan_node.media.blob_fetcher import BlobFetcher
@@ -51,7 +52,6 @@ from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every
 from banyan_node.version import program_version
 from banyan_node.workers.inbox import Arrivals
 from banyan_node.workers.publisher import PublishedState, Publisher
-from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.outbox import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError

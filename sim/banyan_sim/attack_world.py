@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 from banyan_crdt.ids import AccountId, LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node.workers.fair_queue import FairQueue, JobOwner
+from banyan_node.admission.fair_queue import FairQueue, JobOwner
 from banyan_node.workers.publisher import published
 from banyan_replica import wire
 from banyan_replica.intake.author import EntryDraft, grant_to

@@ -1,9 +1,9 @@
 """An eclipse in virtual time: many identities of few networks against one newcomer with honest bootstrap peers.
 
-Every honest node has the slots of a real node (links/connection_slots.py). The Sybils know each other, the newcomer and
-every honest node. They dial the newcomer without end, ask to be its neighbours, and name only each other; they do the
-same, less often, to all others. The newcomer is cut off while it has no link to an honest node: two nodes compare what
-they hold whenever they are linked, neighbours or not.
+Every honest node has the slots of a real node (admission/connection_slots.py). The Sybils know each other, the newcomer
+and every honest node. They dial the newcomer without end, ask to be its neighbours, and name only each other; they do
+the same, less often, to all others. The newcomer is cut off while it has no link to an honest node: two nodes compare
+what they hold whenever they are linked, neighbours or not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from banyan_node.links.connection_slots import ConnectionSlots, PeerActivity, SlotSettings
+from banyan_node.admission.connection_slots import ConnectionSlots, PeerActivity, SlotSettings
 from banyan_replica.gossip.frames import Join, Neighbour, Shuffle
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_sim.gossip_world import GossipWorld

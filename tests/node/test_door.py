@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.admission.connection_slots import Progress
 from banyan_node.edge import (
     DialFailed,
     Edge,
@@ -25,7 +26,6 @@ from banyan_node.edge import (
 )
 from banyan_node.edge.libp2p_host import MAX_UNPROVEN
 from banyan_node.edge.listening import FILES
-from banyan_node.links.connection_slots import Progress
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_edge_rogue import Rogue, rogue
 

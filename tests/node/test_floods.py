@@ -35,7 +35,7 @@ def relayed(n: int, asked: tuple[bytes, ...] = ()) -> bytes:
 async def test_while_own_people_work_a_relayed_flood_is_dropped_beyond_what_may_wait_and_its_peer_is_read_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     node = make_node(make_home(tmp_path / "a"), limits__ingest_queue_bytes=str(4 << 20), limits__strangers_cpu="1000")
     async with running(node), open_edge(config(1)) as edge, trio.open_nursery() as nursery:
         replica = await node.worker.call(lambda c, now: c.replica)

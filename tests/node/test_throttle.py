@@ -20,16 +20,9 @@ import trio.testing
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import MAIN
-from banyan_node.context import Context
-from banyan_node.edge import Edge, Link, open_edge
-from banyan_node.edge.multiaddrs import host_of
-from banyan_node.links.queues import LinkReceiver
-from banyan_node.node import Node
-from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S
-from banyan_node.workers.fair_queue import JobOwner
-from banyan_node.workers.frame_preparer import AHEAD_BYTES, SLICE
-from banyan_node.workers.process_memory import GC_ENDED
-from banyan_node.workers.throttle import (
+from banyan_node.admission.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S
+from banyan_node.admission.fair_queue import JobOwner
+from banyan_node.admission.throttle import (
     AHEAD_OF_ALL_S,
     AHEAD_S,
     BUSY_S,
@@ -37,7 +30,14 @@ from banyan_node.workers.throttle import (
     GROUPS,
     Throttle,
 )
-from banyan_node.workers.usage import CAUSE, Stage, Usage
+from banyan_node.admission.usage import CAUSE, Stage, Usage
+from banyan_node.context import Context
+from banyan_node.edge import Edge, Link, open_edge
+from banyan_node.edge.multiaddrs import host_of
+from banyan_node.links.queues import LinkReceiver
+from banyan_node.node import Node
+from banyan_node.workers.frame_preparer import AHEAD_BYTES, SLICE
+from banyan_node.workers.process_memory import GC_ENDED
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.address_groups import group_of
 from banyan_replica.gossip.frames import Push, PushFrame, encode_frame
@@ -808,7 +808,7 @@ async def keep_owing(throttle: Throttle) -> None:
 async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         replica = await node.worker.call(lambda c, now: c.replica)
         monkeypatch.setattr(replica.gossip, "relies_on", lambda peer: peer == "neighbour")
@@ -880,7 +880,7 @@ async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(
                 pass
             return "stranger"
 
-        monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+        monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
         monkeypatch.setattr(replica, "handle_timer", read)
         monkeypatch.setattr(replica, "get_timer", lambda: 0.0 if due.is_set() else get_timer())
         used = node.throttle.opened("10.1.0.1")
@@ -898,7 +898,7 @@ async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(
 async def test_background_reading_waits_for_those_who_used_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         waits = await node.worker.call(lambda c, now: c.around.has_to_wait)
         node.edge.door.slots.name("friend")
@@ -961,7 +961,7 @@ async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brough
 async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_work_or_if_it_is_unasked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool, message: Message, slices: int
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
         replica = await node.worker.call(lambda c, now: c.replica)
         receive, read = replica.receive, list[tuple[str, int]]()
@@ -997,7 +997,7 @@ async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_
 async def test_a_small_frame_of_who_need_not_wait_is_judged_whole_where_others_fill_the_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
         replica = await node.worker.call(lambda c, now: c.replica)
         receive, read = replica.receive, list[bytes]()
@@ -1039,7 +1039,7 @@ async def _link_of(node: Node) -> Link:
 async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     node = make_node(make_home(tmp_path / "a"), limits__ingest_queue_bytes=str(4 << 20))
     async with running(node), open_edge(config(1)) as edge:
         frame = encode_message(GossipFrame(encode_frame(PushFrame(PUSHES[:10]))))
@@ -1070,7 +1070,7 @@ async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_tu
 async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    monkeypatch.setattr("banyan_node.admission.throttle.BUSY_S", 60.0)
     node = make_node(make_home(tmp_path / "a"), limits__strangers_cpu="1")
     async with running(node):
         frame, go_on = encode_message(GossipFrame(encode_frame(PushFrame(PUSHES[:10])))), threading.Event()

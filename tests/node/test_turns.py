@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from banyan_node.workers import fair_queue
-from banyan_node.workers.fair_queue import FairQueue, JobOwner, TurnRights
+from banyan_node.admission import fair_queue
+from banyan_node.admission.fair_queue import FairQueue, JobOwner, TurnRights
 from banyan_replica.peers.backlog import Lane
 
 

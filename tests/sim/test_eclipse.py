@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan_node.links.connection_slots import SlotSettings
+from banyan_node.admission.connection_slots import SlotSettings
 from banyan_sim.eclipse import LOST_S, eclipse
 
 SMALL = {"honest": 20, "each_s": 5, "lasts_s": 240}

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 import msgspec
 
 from banyan_crdt.ids import AccountId
+from banyan_node.admission.slot_usage import SlotUsage
 from banyan_node.api.json_types import Milliseconds
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.sealed_reader import PrivateData, SealedReader
-from banyan_node.links.slot_usage import SlotUsage
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.local_blobs import UploadLocks
 from banyan_node.upkeep.tasks import LongWorks
@@ -41,12 +41,12 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
+    from banyan_node.admission.throttle import Throttle
     from banyan_node.context import Context
     from banyan_node.media.blob_fetcher import BlobFetcher
     from banyan_node.metrics import Metrics
     from banyan_node.server.servers import Servers
     from banyan_node.upkeep.tasks import Tasks
-    from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import trio
 
+from banyan_node.admission.connection_slots import ConnectionSlots, PeerActivity
+from banyan_node.admission.pauses import Pauses
 from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeEvent, Paused
 from banyan_node.edge.link import Link
-from banyan_node.links.connection_slots import ConnectionSlots, PeerActivity
-from banyan_node.links.pauses import Pauses
 
 MADE_ROOM = (
     "its slot is needed for another peer: the slots, or those for its network, are in use, and it was of least use"

@@ -14,8 +14,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from banyan_node.links.connection_slots import SlotSettings
-from banyan_node.links.pauses import PauseSettings
+from banyan_node.admission.connection_slots import SlotSettings
+from banyan_node.admission.pauses import PauseSettings
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -24,6 +24,8 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
+from banyan_node.admission.throttle import Throttle
+from banyan_node.admission.usage import CAUSE
 from banyan_node.edge.admission import Admission
 from banyan_node.edge.attempts import Attempt, why_failed
 from banyan_node.edge.blob_streams import BLOB_PROTOCOL, serve_blobs
@@ -34,8 +36,6 @@ from banyan_node.edge.libp2p_host import GuardedHost, GuardedSwarm, close_connec
 from banyan_node.edge.link import Buffers, Link
 from banyan_node.edge.multiaddrs import host_of, split
 from banyan_node.media.blob_peers import BlobAnswers
-from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.usage import CAUSE
 
 SYNC_PROTOCOL = "/banyan/1/sync"
 LONGEST_PAUSE = 5.0

@@ -49,13 +49,13 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
+from banyan_node.admission.throttle import Throttle
+from banyan_node.admission.usage import CAUSE, Stage, Usage
 from banyan_node.edge.admission import Admission
 from banyan_node.edge.config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate
 from banyan_node.edge.listening import open_paced_listeners, reuse_address
 from banyan_node.edge.yamux import QuietStream, Tell, YamuxNegotiator
 from banyan_node.workers.process_memory import LARGE_BYTES
-from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.usage import CAUSE, Stage, Usage
 
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = LARGE_BYTES // 4  # room for so much is made at every read; to map a large block each time takes 12 us

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import trio
 
+from banyan_node.admission.usage import Usage
 from banyan_node.edge.config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
 from banyan_node.edge.frames import PREFIX, READ_SIZE, LinkFrameReader, pieces
-from banyan_node.workers.usage import Usage
 
 FRAME_OVERHEAD = 64
 AT_ONCE = 256

@@ -1,4 +1,4 @@
-"""Accepts connections no faster than accepting may use the processor (workers/handshake_limiter.py).
+"""Accepts connections no faster than accepting may use the processor (admission/handshake_limiter.py).
 
 Beyond the system's queue, the systems of those who dial try again after a second or more. The task that listens has the
 throttle in its `CAUSE`.
@@ -13,7 +13,7 @@ from typing import Any
 import trio
 from libp2p.transport.tcp.tcp import _open_reuseport_listeners
 
-from banyan_node.workers.usage import CAUSE
+from banyan_node.admission.usage import CAUSE
 
 FILES = 65_536
 """Open files that a node asks for, where the system allows more than it gives by itself (often 1,024 or 256): each

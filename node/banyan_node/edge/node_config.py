@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from banyan_node.admission.pauses import PauseSettings
 from banyan_node.context import named_of, slots_of
 from banyan_node.edge.config import EdgeConfig
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.links.pauses import PauseSettings
 
 
 def edge_of(settings: Settings, keys: Keys) -> EdgeConfig:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from banyan_node.admission.connection_slots import SlotSettings
 from banyan_node.home.sections import HttpSettings, LogSettings
 from banyan_node.home.values import (
     SIZE,
@@ -24,7 +25,6 @@ from banyan_node.home.values import (
     lacks_folder,
     why_no_socket,
 )
-from banyan_node.links.connection_slots import SlotSettings
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits

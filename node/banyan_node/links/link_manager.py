@@ -16,6 +16,8 @@ import trio
 from cachetools import FIFOCache
 
 from banyan_crdt.realm import REALMS
+from banyan_node.admission.fair_queue import JobOwner
+from banyan_node.admission.usage import CAUSE
 from banyan_node.context import Context
 from banyan_node.edge import TWIN, Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
@@ -23,9 +25,7 @@ from banyan_node.links.dial_errors import why_unreachable
 from banyan_node.links.peerstore import Network, is_within
 from banyan_node.links.queues import HOLD_BYTES, LinkReceiver, SendQueue
 from banyan_node.metrics import Metrics
-from banyan_node.workers.fair_queue import JobOwner
 from banyan_node.workers.frame_preparer import FramePreparer
-from banyan_node.workers.usage import CAUSE
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.address_groups import group_of
 from banyan_replica.peers.backlog import Backlog, BacklogBytes

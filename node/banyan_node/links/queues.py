@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId
+from banyan_node.admission.fair_queue import JobOwner
+from banyan_node.admission.throttle import Throttle
 from banyan_node.context import Context
 from banyan_node.edge import Link
-from banyan_node.workers.fair_queue import JobOwner
 from banyan_node.workers.frame_preparer import SLICE, FramePreparer
-from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import TAKE_BYTES, Worker
 from banyan_replica.gossip.frames import brings_messages
 from banyan_replica.gossip.pushes import relays, without_messages

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import trio
 
+from banyan_node.admission.fair_queue import FairQueue, JobOwner, TurnRights
+from banyan_node.admission.throttle import Throttle
 from banyan_node.workers import process_memory
-from banyan_node.workers.fair_queue import FairQueue, JobOwner, TurnRights
 from banyan_node.workers.publisher import AnswerScope
-from banyan_node.workers.throttle import Throttle
 from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import StorageError
 

@@ -17,11 +17,11 @@ from typing import Any, Generic, TypeVar
 import structlog
 import trio
 
+from banyan_node.admission.fair_queue import JobOwner
+from banyan_node.admission.throttle import Throttle
 from banyan_node.workers import process_memory
-from banyan_node.workers.fair_queue import JobOwner
 from banyan_node.workers.inbox import NODE, Arrivals, Inbox, Job, JobAnswer, answered, together
 from banyan_node.workers.publisher import AnswerScope
-from banyan_node.workers.throttle import Throttle
 from banyan_replica.outbox import Commit, Effect, Send
 from banyan_replica.peers.backlog import Lane
 from banyan_replica.peers.flow import WINDOW

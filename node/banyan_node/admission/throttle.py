@@ -31,7 +31,7 @@ from collections.abc import Callable, Container
 
 import trio
 
-from banyan_node.workers.budget import (
+from banyan_node.admission.budget import (
     JUDGING,
     LEAST,
     LEAST_DEEPEST_S,
@@ -43,9 +43,9 @@ from banyan_node.workers.budget import (
     Allowances,
     Budget,
 )
-from banyan_node.workers.handshake_limiter import HandshakeLimiter
+from banyan_node.admission.handshake_limiter import HandshakeLimiter
+from banyan_node.admission.usage import GroupUse, Stage, Usage, measuring
 from banyan_node.workers.process_memory import ConnectionGarbage
-from banyan_node.workers.usage import GroupUse, Stage, Usage, measuring
 from banyan_replica.gossip.address_groups import group_of
 
 BUSY_S = 1.0

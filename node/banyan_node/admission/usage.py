@@ -14,7 +14,7 @@ from typing import Protocol
 
 import trio
 
-from banyan_node.workers.budget import Allowances
+from banyan_node.admission.budget import Allowances
 
 MEASURED_S = 0.005
 """Measured time is charged to its connections each time that it adds up to this, seconds."""
