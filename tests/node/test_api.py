@@ -413,7 +413,6 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "tagged": {"tags": ["một"]},
             "linked.page": {"path": str(tmp_path / "vi.vtt")},
             "linked.picture": {"path": str(tmp_path / "anh.png")},
-            "idempotency.find": {"name": "0" * 32},
             "note": {"account": "An"},
             "why": {"uri": uri},
             "relationship": {"account": "An"},
