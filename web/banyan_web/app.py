@@ -23,12 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.server.http_connections import let_in
 from banyan_web import archive_downloads, wellknown
 from banyan_web.admin import decisions, hosted_accounts, node
-from banyan_web.admin import hosted_accounts as admin_people
-from banyan_web.admin import node as admin_network
 from banyan_web.door_store import Token, is_full
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoint, Endpoints, demand
 from banyan_web.firehose import endpoints as firehose
-from banyan_web.firehose import endpoints as firehose_sockets
 from banyan_web.mastodon import (
     accounts,
     apps,
@@ -45,9 +42,7 @@ from banyan_web.mastodon import (
     tags,
     timelines,
 )
-from banyan_web.mastodon import statuses as cards
 from banyan_web.mastodon.push import endpoints as push
-from banyan_web.mastodon.streaming import endpoints
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.oauth import grants, login
 from banyan_web.oauth.html_pages import page, paragraph
@@ -67,7 +62,6 @@ from banyan_web.page import (
     settings,
 )
 from banyan_web.page import interactions as page_marking
-from banyan_web.page import people as page_notices
 from banyan_web.page import public as pages
 from banyan_web.params import asked_of, params_of
 from banyan_web.platform import hosting, operations, reads, webhooks
@@ -78,13 +72,12 @@ from banyan_web.websocket import SocketEndpoint, SocketPlace
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
-    admin_network.ENDPOINTS,
-    admin_people.ENDPOINTS,
+    node.ENDPOINTS,
     hosted_accounts.ENDPOINTS,
     apps.ENDPOINTS,
     archive_downloads.ENDPOINTS,
     grants.ENDPOINTS,
-    cards.ENDPOINTS,
+    statuses.ENDPOINTS,
     channels.ENDPOINTS,
     events.ENDPOINTS,
     filters.ENDPOINTS,
@@ -94,45 +87,33 @@ EVERY: Sequence[Endpoints] = (
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
     decisions.ENDPOINTS,
-    node.ENDPOINTS,
-    accounts.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
-    notification_endpoints.ENDPOINTS,
     interactions.ENDPOINTS,
     media.ENDPOINTS,
     moderation.ENDPOINTS,
     network.ENDPOINTS,
-    notification_endpoints.ENDPOINTS,
-    instance.ENDPOINTS,
     operations.ENDPOINTS,
     browser_keys.ENDPOINTS,
     credentials.ENDPOINTS,
     page_marking.ENDPOINTS,
-    page_notices.ENDPOINTS,
-    pages.ENDPOINTS,
     people.ENDPOINTS,
+    pages.ENDPOINTS,
     reads.ENDPOINTS,
     push.ENDPOINTS,
-    reads.ENDPOINTS,
     reports.ENDPOINTS,
-    statuses.ENDPOINTS,
     discovery.ENDPOINTS,
     settings.ENDPOINTS,
     rendering.ENDPOINTS,
-    statuses.ENDPOINTS,
     streaming.ENDPOINTS,
     tags.ENDPOINTS,
     relationships.ENDPOINTS,
     timelines.ENDPOINTS,
-    grants.ENDPOINTS,
-    hosting.ENDPOINTS,
-    discovery.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
     posts.ENDPOINTS,
 )
-SOCKETS: Sequence[SocketEndpoint] = (endpoints.SOCKET, firehose_sockets.SOCKET)
+SOCKETS: Sequence[SocketEndpoint] = (streaming.SOCKET, firehose.SOCKET)
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 FREE = ("/static/", "/health")
