@@ -52,7 +52,7 @@ async def test_while_own_people_work_a_relayed_flood_is_dropped_beyond_what_may_
         with trio.fail_after(60):
             while not await node.worker.call(lambda c, now: c.replica.gossip.neighbours()):
                 await trio.sleep(0.01)
-        (here,), (backlog,) = node.edge.links.values(), node.links._backlogs.values()
+        (here,), (backlog,) = node.edge.links.values(), [served.backlog for served in node.links._served.values()]
         debts = replica.gossip._tree.links[here.peer_id].debts
         debts[b"o" * 16] = float("inf")
         if at_work:

@@ -1052,7 +1052,7 @@ async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_tu
             while not await node.worker.call(lambda c, now: peer in c.replica.peers.greeted()):
                 await trio.sleep(0.01)
         node.worker.post(lambda c, now: _wait(go_on))
-        backlog = node.links._backlogs[peer]
+        backlog = node.links._served[peer].backlog
         with trio.fail_after(60):
             while not backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes):
                 await link.send([frame])
@@ -1062,7 +1062,7 @@ async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_tu
         go_on.set()
         await node.backend.call("peers.ban", {"peer": peer})
         with trio.fail_after(60):
-            while peer in node.links._links or await node.worker.call(lambda c, now: peer in c.replica.links):
+            while peer in node.links._served or await node.worker.call(lambda c, now: peer in c.replica.links):
                 await trio.sleep(0.01)
         assert backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes), "its turn has not come yet"
 
@@ -1097,7 +1097,7 @@ async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_
             here, session = await linked(edge)
             node.worker.post(lambda c, now: _wait(go_on))
             await edge.links[node.edge.peer_id].send([frame] * 100)
-            backlog = node.links._backlogs[here.peer_id]
+            backlog = node.links._served[here.peer_id].backlog
             with trio.fail_after(60):
                 while backlog.waiting < 100 * len(frame):
                     await trio.sleep(0.01)
@@ -1108,7 +1108,7 @@ async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_
             link.close("done")
             await link.wait_closed()
             with trio.fail_after(60):
-                while node.links._links:
+                while node.links._served:
                     await trio.sleep(0.01)
             go_on.set()
             with trio.fail_after(60):

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from math import inf
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -44,6 +45,15 @@ LAST_WORD_S = 1.0
 """How long a peer may take to read why we disconnect, and to hang up first."""
 
 
+class ServedLink(NamedTuple):
+    """outbox: what waits to be sent; backlog: frames that wait for the replica. scope: of the tasks that serve it."""
+
+    link: Link
+    outbox: SendQueue
+    backlog: Backlog
+    scope: trio.CancelScope
+
+
 class Links:
     """At most one link per peer. Its tasks run in `nursery`."""
 
@@ -52,11 +62,7 @@ class Links:
     ) -> None:
         self._edge, self._worker, self._config, self._metrics, self._nursery = edge, worker, config, metrics, nursery
         self._ahead = FramePreparer(REALMS[config.node.realm])
-        self._outboxes: dict[str, SendQueue] = {}
-        self._links: dict[str, Link] = {}
-        self._scopes: dict[str, trio.CancelScope] = {}
-        """Of what serves each link."""
-        self._backlogs: dict[str, Backlog] = {}
+        self._served: dict[str, ServedLink] = {}
         self._waiting = BacklogBytes()
         self._dialling: set[str] = set()
         self._dropped: set[str] = set()
@@ -85,52 +91,49 @@ class Links:
     async def _keep(self, link: Link) -> None:
         """Serves one link to its end."""
         peer = link.peer_id
-        while (standing := self._links.get(peer)) is not None:
-            if standing is link or standing.closed is None:
+        while (standing := self._served.get(peer)) is not None:
+            if standing.link is link or standing.link.closed is None:
                 return
-            standing.discard()  # the peer is here again, so what it sent before can wait for a comparison
+            standing.link.discard()  # the peer is here again, so what it sent before can wait for a comparison
             await trio.sleep(0.01)
         CAUSE.set(link.usage)
-        outbox = self._outboxes[peer] = SendQueue()
-        self._links[peer], self._backlogs[peer] = link, Backlog(self._waiting)
+        served = self._served[peer] = ServedLink(link, SendQueue(), Backlog(self._waiting), trio.CancelScope())
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
         incoming = LinkReceiver(
-            link, JobOwner(peer, group), self._backlogs[peer], self._ahead, self._worker, self._edge.throttle
+            link, JobOwner(peer, group), served.backlog, self._ahead, self._worker, self._edge.throttle
         )
         incoming.begin(() if link.inbound else (addr,), addr, not link.inbound)
         try:
-            async with trio.open_nursery() as nursery:
-                self._scopes[peer] = nursery.cancel_scope
-                nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
-                try:
-                    await self._read(link, incoming)
-                except EdgeError as why:
-                    log.debug("link closed", peer=peer, reason=str(why))
-                nursery.cancel_scope.cancel()
+            with served.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, served)
+                    try:
+                        await self._read(served, incoming)
+                    except EdgeError as why:
+                        log.debug("link closed", peer=peer, reason=str(why))
+                    served.scope.cancel()
         except Exception:  # a mistake of ours costs this link and not the node
             log.exception("a link ended by an error", peer=peer)
         finally:
-            for kept in (self._links, self._scopes, self._outboxes, self._backlogs):
-                kept.pop(peer, None)
+            del self._served[peer]
             incoming.end()
             link.close("the node let it go")
 
-    async def _read(self, link: Link, incoming: LinkReceiver) -> None:
-        backlog, limits, silent = self._backlogs[link.peer_id], self._config.limits, True
+    async def _read(self, served: ServedLink, incoming: LinkReceiver) -> None:
+        limits, silent = self._config.limits, True
         while True:
-            frame = await link.receive()
+            frame = await served.link.receive()
             if silent:
                 silent = False
-                self._heard(link.peer_id)
+                self._heard(served.link.peer_id)
             self._metrics.received.inc(len(frame))
             await incoming.take(frame)
-            while backlog.is_full(
-                limits.ingest_queue_bytes, limits.ingest_queues_bytes
-            ):  # not read from until the replica has caught up
-                await trio.sleep(0.01)
+            while served.backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes):
+                await trio.sleep(0.01)  # not read from until the replica has caught up
 
-    async def _write(self, link: Link, outbox: SendQueue, scope: trio.CancelScope) -> None:
+    async def _write(self, served: ServedLink) -> None:
+        link, outbox = served.link, served.outbox
         try:
             while True:
                 frames, told = await outbox.take()
@@ -143,7 +146,7 @@ class Links:
             log.debug("link closed", peer=link.peer_id, reason=str(why))
         except ValueError as why:  # a frame too large is our bug, but a peer's request must not end the node
             log.warning("link closed", peer=link.peer_id, reason=str(why))
-        scope.cancel()
+        served.scope.cancel()
 
     def _hold(self, peer: str, outbox: SendQueue) -> None:
         """Tells the gossip when too much of it waits for the peer, and when it may go on."""
@@ -154,32 +157,36 @@ class Links:
     def waiting(self, peer: str) -> int:
         """Bytes received from a peer that the replica has not read; one more for a peer that is held. Called on the
         replica's thread."""
-        link, backlog = self._links.get(peer), self._backlogs.get(peer)
-        return link.waiting + backlog.waiting + self.held(peer) if link is not None and backlog is not None else 0
+        served = self._served.get(peer)
+        return served.link.waiting + served.backlog.waiting + self.held(peer) if served is not None else 0
 
     def held(self, peer: str) -> bool:
         """Whether this node does not read from the peer, or did not until lately (throttle.py). Any thread."""
-        link = self._links.get(peer)
-        return link is not None and link.usage.held_lately
+        served = self._served.get(peer)
+        return served is not None and served.link.usage.held_lately
 
     # -- effects of the replica
 
     def send(self, peer: str, data: bytes, own: bool) -> None:
         """Queues a frame for the peer. own: see `effects.Send`."""
-        outbox, limits = self._outboxes.get(peer), self._config.limits
-        if outbox is None or outbox.ended:
+        served, limits = self._served.get(peer), self._config.limits
+        if served is None or served.outbox.ended:
             return  # it is gone, or is being disconnected
+        outbox = served.outbox
         outbox.put(data, own)
         self._hold(peer, outbox)
         if outbox.size > limits.send_queue_bytes:
             self._let_go(peer)
-        elif outbox.size > HOLD_BYTES and sum(o.size for o in self._outboxes.values()) > limits.send_queues_bytes:
-            self._let_go(max(self._outboxes, key=lambda peer: self._outboxes[peer].size))
+        elif outbox.size > HOLD_BYTES:
+            sizes = {peer: served.outbox.size for peer, served in self._served.items()}
+            if sum(sizes.values()) > limits.send_queues_bytes:
+                self._let_go(max(sizes, key=sizes.__getitem__))
 
     def _let_go(self, peer: str) -> None:
         """Disconnects a peer for which too much waits. It may come back, and comparing brings it up to date."""
-        log.warning("slow peer let go", peer=peer, queued=self._outboxes[peer].size)
-        self._outboxes[peer].end()
+        outbox = self._served[peer].outbox
+        log.warning("slow peer let go", peer=peer, queued=outbox.size)
+        outbox.end()
         self._nursery.start_soon(self._hang_up, peer, 0.0)
 
     def part(self, peer: str, reason: str) -> None:
@@ -193,16 +200,17 @@ class Links:
 
     async def _part(self, peer: str) -> None:
         """The replica ignores what else comes, so nothing of it is waited for."""
-        link, scope = self._links.get(peer), self._scopes.get(peer)
+        served = self._served.get(peer)
         await self._hang_up(peer, LAST_WORD_S)
-        if scope is not None and self._links.get(peer) is link:
-            scope.cancel()
+        if served is not None and self._served.get(peer) is served:
+            served.scope.cancel()
         self._worker.post(lambda c, now: c.replica.peer_down(peer, now, parted=True))
 
     def _turn_away(self, link: Link, reason: str) -> None:
         """Ends the link of a peer that has no slot. It is told why, if the replica comes to it in time."""
         log.debug("no slot", peer=link.peer_id, reason=reason)
-        if self._links.get(link.peer_id) is not link:
+        served = self._served.get(link.peer_id)
+        if served is None or served.link is not link:
             link.close(reason)
             return
         self._worker.post(lambda c, now: c.replica.peers.turn_away(link.peer_id, reason, now))
@@ -214,18 +222,18 @@ class Links:
         new = networks - banned
         banned.clear()
         banned.update(networks)
-        for peer, link in [*self._links.items()] if new else ():
-            if is_within(str(link.remote_addr or ""), new):
+        for peer, served in [*self._served.items()] if new else ():
+            if is_within(str(served.link.remote_addr or ""), new):
                 self.part(peer, "its network is banned")
 
     def drop(self, peer: str) -> bool:
         """Hangs up on a peer, and dials it no more as a contact. Whether there was a link."""
         self._dropped.update(addr for addr in self._dialling if addr.endswith(f"/p2p/{peer}"))
-        link = self._links.get(peer)
-        if link is not None:
+        linked = peer in self._served
+        if linked:
             self._worker.post(lambda c, now: c.replica.peers.turn_away(peer, "its operator let this peer go", now))
             self.part(peer, "by this node's operator")
-        return link is not None
+        return linked
 
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         """Dials the peer at its addresses until one answers; tells the replica how that ended."""
@@ -234,11 +242,11 @@ class Links:
     async def _hang_up(self, peer: str, patience: float) -> None:
         """Closes the link unless the peer does so within `patience` seconds. The last frame says why, and our close may
         overtake it, so the peer gets the time to read it."""
-        link = self._links.get(peer)
-        if link is not None:
+        served = self._served.get(peer)
+        if served is not None:
             with trio.move_on_after(patience):
-                await link.wait_closed()
-            link.close("the node let it go")
+                await served.link.wait_closed()
+            served.link.close("the node let it go")
 
     async def _connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         for addr in addrs:
@@ -251,7 +259,7 @@ class Links:
         self._worker.post(lambda c, now: c.replica.peers.dial_failed(peer, now))
 
     def _serve(self, link: Link) -> None:
-        if link.peer_id not in self._links:
+        if link.peer_id not in self._served:
             self._nursery.start_soon(self._keep, link)
 
     # -- contacts
@@ -268,11 +276,11 @@ class Links:
         self._dialling.add(addr)
         peer = addr.rsplit("/p2p/", 1)[-1]
         while True:
-            if (until_linked and self._links) or addr in self._dropped:
+            if (until_linked and self._served) or addr in self._dropped:
                 self._dialling.discard(addr)
                 self._dropped.discard(addr)
                 return
-            if not self._links or not linked:
+            if not self._served or not linked:
                 try:
                     link = await self._edge.dial(addr)
                     linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
@@ -290,7 +298,7 @@ class Links:
                     log.error("not an address to dial", addr=addr, reason=str(why))
                     return
             await trio.sleep(wait * (0.75 + random.random() / 2))
-            wait = 1.0 if self._links and linked else min(wait * 2, longest)
+            wait = 1.0 if self._served and linked else min(wait * 2, longest)
 
     def _heard(self, peer: str) -> None:
         """The peer sent its first frame, so its address is right."""
@@ -312,8 +320,8 @@ class Links:
         found, young = dict[str, str](), trio.current_time() - LAST_WORD_S - 1.0
         for addr in self._dialling:
             peer = addr.rsplit("/p2p/", 1)[-1]
-            why, outbox = self._failed.get(addr) or self._goodbyes.get(peer), self._outboxes.get(peer)
-            if why is not None and (outbox is None or outbox.since > young):
+            why, served = self._failed.get(addr) or self._goodbyes.get(peer), self._served.get(peer)
+            if why is not None and (served is None or served.outbox.since > young):
                 found[addr] = why
         return found
 
