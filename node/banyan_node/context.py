@@ -187,7 +187,7 @@ def open_store(home: Home, realm: Realm, say: Say = silent) -> tuple[LmdbEngine,
 def open_checked(
     home: Home, realm: Realm, say: Say = silent, stopped: Callable[[], bool] = never
 ) -> tuple[LmdbEngine, Store]:
-    """As `open_store`, after a check if one is due. Also raises Stopped."""
+    """As `open_store`, after a check if one is due. Also raises CheckInterrupt."""
     engine, store = open_store(home, realm, say)
     try:
         if due(store):

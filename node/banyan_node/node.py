@@ -304,7 +304,7 @@ class Node:
         say_left_out()
         await self.keep_bans()
 
-    # -- for the service manager (`service.Attended`)
+    # -- for the service manager (`process.WatchdogSubject`)
 
     @property
     def stands(self) -> str:

@@ -162,8 +162,8 @@ Word: TypeAlias = Literal["erased", "waits", "shown", "unknown"]
 
 class Erasure(msgspec.Struct, frozen=True):
     """until_ms: asked for here: by when all is gone here; else: when it may be. erased_ms: when it was; None: not yet.
-    entry: the `close` that says it to others, in hex; empty: none does. from_ms, stands: see `Wish`. here: it was asked
-    for at this node. obeyed: the operator said so."""
+    entry: the `close` that says it to others, in hex; empty: none does. from_ms, stands: see `ErasureWish`. here: it
+    was asked for at this node. obeyed: the operator said so."""
 
     at_ms: int
     until_ms: int

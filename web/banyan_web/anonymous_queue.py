@@ -58,7 +58,7 @@ class AnonymousQueue:
     @asynccontextmanager
     async def turn(self, address: str, account: str | None = None) -> AsyncIterator[None]:
         """Work for who asks from there. account: one that the node knows, and that surely asks; None: a newcomer.
-        Raises Refused where too many wait, and after WAIT_S."""
+        Raises HttpRefusal where too many wait, and after WAIT_S."""
         mine = self._enter(address, account)
         try:
             with anyio.move_on_after(WAIT_S) as waited:
@@ -80,7 +80,7 @@ class AnonymousQueue:
             self._next()
 
     def _enter(self, address: str, account: str | None) -> _QueuedRequest:
-        """Raises Refused."""
+        """Raises HttpRefusal."""
         nets = nets_of(address.partition("/")[0])
         who = (nets.wide or address, nets.near or address) if account is None else (account,)
         mine = _QueuedRequest(account is not None, who)

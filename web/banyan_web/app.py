@@ -292,7 +292,7 @@ class _PathRoute:
         await response(request.scope, receive, meter.send)
 
     async def _answer(self, request: Request, more: dict[str, str], meter: Meter) -> Response:
-        """more: gets headers that are sent whatever comes out. Raises Refused."""
+        """more: gets headers that are sent whatever comes out. Raises HttpRefusal."""
         verb = "GET" if request.method == "HEAD" else request.method
         endpoint = self._verbs.get(verb)
         if endpoint is None:
@@ -310,7 +310,7 @@ class _PathRoute:
         return answer(found, headers=ask.headers)
 
     def _let_in(self, request: Request, more: dict[str, str], meter: Meter) -> tuple[Token | None, str]:
-        """The token, and the address that asks, once the request is counted. Raises Refused."""
+        """The token, and the address that asks, once the request is counted. Raises HttpRefusal."""
         address, token, wrong = self._web.bounds.address_of(request), None, None
         try:
             token = _token(self._web, request)
@@ -340,7 +340,7 @@ def _path(request: Request) -> str:
 
 
 def _token(web: DoorContext, request: Request) -> Token | None:
-    """Raises Refused if one is shown that there is not. What apps show of themselves (`Basic`) is no token."""
+    """Raises HttpRefusal if one is shown that there is not. What apps show of themselves (`Basic`) is no token."""
     said = request.headers.get("authorization")
     kind, _, raw = (said or "").partition(" ")
     if said is None or kind.lower() == "basic":

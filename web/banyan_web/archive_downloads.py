@@ -28,7 +28,8 @@ Over: TypeAlias = Callable[[], None]
 
 
 async def archive_of(web: DoorContext, ask: DoorRequest, account: str, whole: bool = False) -> tuple[BinaryIO, Over]:
-    """The file, which has no name any more, and what closes it: call that once. whole: of any size. Raises Refused."""
+    """The file, which has no name any more, and what closes it: call that once. whole: of any size. Raises
+    HttpRefusal."""
     if not web.bounds.open(_SENDING, ask.address, OF_ADDRESS, OF_ALL):
         raise HttpRefusal(429, "Many archives are being sent; take these first, then try again.", {"retry-after": "10"})
     try:

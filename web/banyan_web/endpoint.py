@@ -66,7 +66,7 @@ class DoorRequest:
 
     @property
     def account(self) -> str:
-        """Who asks, a DID. Raises Refused for a token that is of an app alone."""
+        """Who asks, a DID. Raises HttpRefusal for a token that is of an app alone."""
         if self.token is None or self.token.account is None:
             raise HttpRefusal(401, "This needs a person who is logged in: use a token of theirs.")
         return self.token.account
@@ -126,7 +126,7 @@ class DoorContext:
         return next(one for one in self.parts if isinstance(one, kind))
 
     async def act(self, actor: Actor, method: str, once: RecordKey | None = None, /, **params: Any) -> Any:
-        """A method that changes something for all, by an admin or a moderator. Raises Refused."""
+        """A method that changes something for all, by an admin or a moderator. Raises HttpRefusal."""
         named = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
         try:
             return await self.backend.call(method, named, actor, once)
@@ -135,14 +135,14 @@ class DoorContext:
 
     async def call(self, method: str, once: RecordKey | None = None, /, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
-        left out. Raises Refused."""
+        left out. Raises HttpRefusal."""
         try:
             return await self.backend.call(method, _named(params), once=once)
         except CallError as error:
             raise of_call(error) from error
 
     async def is_closed(self, account: str) -> bool:
-        """Whether nobody acts or logs in as the account any more. Raises Refused."""
+        """Whether nobody acts or logs in as the account any more. Raises HttpRefusal."""
         return bool((await self.call("account.show", account=account))["closed"])
 
     async def answer(self, method: str, **params: Any) -> Any:
@@ -161,7 +161,7 @@ def _named(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def demand(token: Token | None, scope: str) -> Token:
-    """The token, if it has the scope of an endpoint. Raises Refused."""
+    """The token, if it has the scope of an endpoint. Raises HttpRefusal."""
     if token is None:
         raise HttpRefusal(401, "The access token is invalid", {"www-authenticate": "Bearer"})
     if not any(token.allows(one) for one in scope.split("|")):

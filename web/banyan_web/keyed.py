@@ -24,7 +24,7 @@ from banyan_web.refusals import HttpRefusal, of_call
 
 
 def given_key(ask: DoorRequest) -> str | None:
-    """The Idempotency-Key. Raises Refused."""
+    """The Idempotency-Key. Raises HttpRefusal."""
     key = ask.request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise HttpRefusal(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.", code="bad_request")
@@ -33,7 +33,7 @@ def given_key(ask: DoorRequest) -> str | None:
 
 def key_for(ask: DoorRequest, params: Mapping[str, Any] | None = None, outlives: bool = False) -> RecordKey | None:
     """Of the request. params: what it says; default: its parameters. outlives: the answer stays when an account is
-    erased that it names. Raises Refused."""
+    erased that it names. Raises HttpRefusal."""
     given = given_key(ask)
     if given is None:
         return None
@@ -42,7 +42,7 @@ def key_for(ask: DoorRequest, params: Mapping[str, Any] | None = None, outlives:
 
 
 async def answered(web: DoorContext, key: RecordKey | None) -> Any:
-    """What was answered under the key; None: nothing yet. Raises Refused if that was another request."""
+    """What was answered under the key; None: nothing yet. Raises HttpRefusal if that was another request."""
     found = None if key is None else (await web.call("idempotency.find", name=key.name.hex()))["record"]
     return None if key is None or found is None else _same(key, found)
 
@@ -51,7 +51,7 @@ async def once(
     web: DoorContext, ask: DoorRequest, do: Callable[[RecordKey | None], Awaitable[Any]], outlives: bool = False
 ) -> Any:
     """What `do` answers, which keeps it under the key that it gets; or what was answered under that before. outlives:
-    as in `key_for`. Raises Refused."""
+    as in `key_for`. Raises HttpRefusal."""
     key = key_for(ask, outlives=outlives)
     if (found := await answered(web, key)) is not None:
         return found
@@ -65,12 +65,12 @@ async def once(
 
 async def keep(web: DoorContext, key: RecordKey | None, answer: Any, about: Collection[str] = ()) -> Any:
     """Keeps what the door itself did; returns what is kept, which another process may have done. about: DIDs and names
-    of accounts with whose erasing it goes, beside the DIDs that can be read in it. Raises Refused."""
+    of accounts with whose erasing it goes, beside the DIDs that can be read in it. Raises HttpRefusal."""
     return answer if key is None else _same(key, (await keep_all(web, [record(key, answer, about)]))[0])
 
 
 async def keep_all(web: DoorContext, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What is kept under each name. Raises Refused."""
+    """What is kept under each name. Raises HttpRefusal."""
     found: list[dict[str, Any]] = (await web.call("idempotency.keep", records=records))["records"]
     return found
 
@@ -102,7 +102,7 @@ class Seal:
         return b64encode(self._box(key).encrypt(msgspec.json.encode(value))).decode()
 
     def open(self, key: RecordKey | None, sealed: Any) -> Any:
-        """Raises Refused."""
+        """Raises HttpRefusal."""
         if key is None:
             return sealed
         try:

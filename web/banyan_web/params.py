@@ -33,7 +33,7 @@ DEEP = 5
 
 
 def nested(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The dictionary of flat names. Raises Refused if two names contradict each other."""
+    """The dictionary of flat names. Raises HttpRefusal if two names contradict each other."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if not _NAME.fullmatch(name):
@@ -77,7 +77,7 @@ TRUE, FALSE = (
 
 
 def boolean(params: dict[str, Any], name: str, default: bool = False) -> bool:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     value = params.get(name)
     if value is None:
         return default
@@ -89,13 +89,13 @@ def boolean(params: dict[str, Any], name: str, default: bool = False) -> bool:
 
 
 def truthy(params: dict[str, Any], name: str, default: bool = False) -> bool:
-    """As Mastodon reads it, on which apps rely: whatever does not say no is yes. Raises Refused for a list."""
+    """As Mastodon reads it, on which apps rely: whatever does not say no is yes. Raises HttpRefusal for a list."""
     value = params.get(name)
     return True if isinstance(value, str | int) and value not in FALSE else boolean(params, name, default)
 
 
 def number(params: dict[str, Any], name: str, default: int, most: int, least: int = 1) -> int:
-    """A whole number; one that is too large is the largest, as with Mastodon. Raises Refused."""
+    """A whole number; one that is too large is the largest, as with Mastodon. Raises HttpRefusal."""
     value = params.get(name)
     if value is None or value == "":
         return default
@@ -109,7 +109,8 @@ def number(params: dict[str, Any], name: str, default: int, most: int, least: in
 
 
 def whole(params: dict[str, Any], name: str, default: int, most: int, least: int = 1, status: int = 422) -> int:
-    """As `number`, but one that is too large or too small is refused, as the OpenAPI document says. Raises Refused."""
+    """As `number`, but one that is too large or too small is refused, as the OpenAPI document says. Raises
+    HttpRefusal."""
     found = number(params, name, default, LARGEST, -LARGEST)
     if not least <= found <= most:
         raise HttpRefusal(status, f"{name} is a whole number from {least:,} to {most:,}.", code="bad_request")
@@ -117,7 +118,8 @@ def whole(params: dict[str, Any], name: str, default: int, most: int, least: int
 
 
 def text(params: dict[str, Any], name: str, default: str | None = None) -> str:
-    """`default` if it is missing or null, as many apps send it. Raises Refused if there is none, or it is no text."""
+    """`default` if it is missing or null, as many apps send it. Raises HttpRefusal if there is none, or it is no
+    text."""
     value = params.get(name)
     if value is None:
         value = default
@@ -131,7 +133,7 @@ def text(params: dict[str, Any], name: str, default: str | None = None) -> str:
 
 
 def texts(params: dict[str, Any], name: str) -> list[str]:
-    """A list of texts; none if it is missing; one text alone is a list of one. Raises Refused."""
+    """A list of texts; none if it is missing; one text alone is a list of one. Raises HttpRefusal."""
     value = params.get(name)
     if value is None:
         return []
@@ -152,12 +154,12 @@ FIELDS_BESIDE_FILES, FIELD_BYTES = 100, 64 << 10
 
 
 def asked_of(request: Request) -> dict[str, Any]:
-    """The parameters in the query. Raises Refused."""
+    """The parameters in the query. Raises HttpRefusal."""
     return nested(request.query_params.multi_items())
 
 
 async def params_of(request: Request, files: bool) -> dict[str, Any]:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     found = asked_of(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method in ("GET", "HEAD") and kind != "application/json":
@@ -203,14 +205,15 @@ async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
 
 
 def _check_parts(request: Request) -> None:
-    """Texts are UTF-8. Some other codecs of Python take quadratic time, and a client may name any. Raises Refused."""
+    """Texts are UTF-8. Some other codecs of Python take quadratic time, and a client may name any. Raises
+    HttpRefusal."""
     _, said = parse_options_header(request.headers["content-type"])
     if said.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
         raise HttpRefusal(400, "The texts of a form are UTF-8.")
 
 
 def _bound(request: Request, most: int) -> None:
-    """Reading the body raises HTTPException once it is larger than this. Raises Refused if it says so itself."""
+    """Reading the body raises HTTPException once it is larger than this. Raises HttpRefusal if it says so itself."""
     said = request.headers.get("content-length")
     if said is not None and said.isascii() and said.isdigit() and int(said) > most:
         raise HttpRefusal(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})

@@ -31,7 +31,7 @@ _MANY_STREAMS = HttpRefusal(
 
 def counted(bounds: RateLimits, token: Token | None, address: str) -> dict[str, str]:
     """One request more of the token; without one, of the address. Returns the headers of its answer, which are none
-    where there is no limit. Raises Refused (429), with these headers and `Retry-After`."""
+    where there is no limit. Raises HttpRefusal (429), with these headers and `Retry-After`."""
     count = bounds.request(token, address)
     if count is None:
         return {}
@@ -54,7 +54,8 @@ class Meter:
         self._until, self._refused = anyio.CancelScope(), False
 
     def charge(self, address: str) -> None:
-        """Who asks from there pays. Raises Refused (429), with `Retry-After`, if nothing of their allowance is left."""
+        """Who asks from there pays. Raises HttpRefusal (429), with `Retry-After`, if nothing of their allowance is
+        left."""
         self._address = address
         try:
             self.demand()
@@ -65,7 +66,7 @@ class Meter:
         self._bounds.begin_anonymous(address, 1)
 
     def demand(self) -> None:
-        """Before more work for who pays. Raises Refused (429) as `charge` does."""
+        """Before more work for who pays. Raises HttpRefusal (429) as `charge` does."""
         self._spend()
         over = None if self._address is None else self._bounds.anonymous_over(self._address)
         if over is not None:
@@ -183,7 +184,7 @@ class SharedCounts:
         self._memory = mmap(descriptor, SIZE)
 
     def add(self, kind: str, key: str, ends: int, seconds: int, more: int = 1) -> tuple[int, int]:
-        """As `Counts.add`."""
+        """As `WindowCounts.add`."""
         name, at = self._place(kind, key)
         fcntl.lockf(self._file, fcntl.LOCK_EX, _SPAN, at)
         try:

@@ -19,7 +19,7 @@ EVERY = (*GRANTED, *(scope for scope in SCOPES if scope not in GRANTED))
 
 
 def scopes_in(text: str, allowed: tuple[str, ...] = GRANTED) -> tuple[str, ...]:
-    """The scopes of a text, each once, separated by spaces. Raises Refused if one is not allowed."""
+    """The scopes of a text, each once, separated by spaces. Raises HttpRefusal if one is not allowed."""
     found = tuple(dict.fromkeys(text.replace("+", " ").split()))
     for scope in found:
         if scope not in allowed:

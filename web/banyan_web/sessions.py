@@ -38,14 +38,14 @@ class Visit(NamedTuple):
         return hmac.new(self.cookie.encode(), b"banyan form", sha256).hexdigest()
 
     def check(self, params: dict[str, Any]) -> None:
-        """The form came from a page that this browser was shown. Raises Refused."""
+        """The form came from a page that this browser was shown. Raises HttpRefusal."""
         said = params.get("csrf")
         if not isinstance(said, str) or not hmac.compare_digest(said.encode(), self.csrf.encode()):
             raise HttpRefusal(403, "This form is too old, or came from another site: go back and load the page anew.")
 
 
 def from_here(web: DoorContext, request: Request) -> None:
-    """Raises Refused for a form that a page of another origin sends."""
+    """Raises HttpRefusal for a form that a page of another origin sends."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = {urlsplit(web.url).netloc, request.headers.get("host", "")}
     if site not in (None, "same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
@@ -53,7 +53,8 @@ def from_here(web: DoorContext, request: Request) -> None:
 
 
 def sent(web: DoorContext, ask: DoorRequest) -> Visit:
-    """The browser that sends a form. Raises Refused if the form is not of a page of this server that it was shown."""
+    """The browser that sends a form. Raises HttpRefusal if the form is not of a page of this server that it was
+    shown."""
     from_here(web, ask.request)
     at = visit(web, ask)
     at.check(ask.params)
@@ -147,7 +148,7 @@ def visitor_of(web: DoorContext, ask: DoorRequest) -> Visitor | None:
 
 
 def writing(web: DoorContext, ask: DoorRequest) -> Visitor:
-    """Who acts by a form. Raises Refused if nobody is logged in, or if another site sent the form."""
+    """Who acts by a form. Raises HttpRefusal if nobody is logged in, or if another site sent the form."""
     if visit(web, ask).person is None:
         from_here(web, ask.request)
         raise HttpRefusal(401, "Log in first.")

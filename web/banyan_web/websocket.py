@@ -1,4 +1,4 @@
-"""WebSockets of the door. All handshakes come here, as all requests come to `_Place` of app.py.
+"""WebSockets of the door. All handshakes come here, as all requests come to `_PathRoute` of app.py.
 
 The invariants: a handshake counts as a request, and so does each message that asks for something; who has no token of
 a person pays for what the connection costs from the handshake to its end, and is refused work once too much was asked
@@ -37,7 +37,7 @@ class WebSocketConnection:
         await self.socket.accept(self._protocol)
 
     def count(self) -> None:
-        """Before the work for a message. Raises Refused."""
+        """Before the work for a message. Raises HttpRefusal."""
         counted(self._web.bounds, self.token, "")
         self.meter.demand()
 
@@ -47,7 +47,7 @@ class WebSocketConnection:
 
 
 class SocketEndpoint(NamedTuple):
-    """token_in_query: the token may stand in the address, as apps of Mastodon put it there. serve: raises Refused
+    """token_in_query: the token may stand in the address, as apps of Mastodon put it there. serve: raises HttpRefusal
     before it accepts, never after."""
 
     path: str

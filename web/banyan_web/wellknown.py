@@ -38,7 +38,7 @@ async def webfinger(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def _did(web: DoorContext, resource: str) -> str:
-    """The DID of a resource. Raises Refused."""
+    """The DID of a resource. Raises HttpRefusal."""
     found = await account_named(web, resource, None)
     if found is None:
         raise HttpRefusal(404, "No account is known by this name.")

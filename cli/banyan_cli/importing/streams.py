@@ -221,7 +221,7 @@ MOST_FIELD = 1 << 24
 
 def rows(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[str, list[str] | Omission]]:
     """(place, row) of all rows that are not empty, the first with the names of columns too. A file that is broken ends
-    in a Left, which says that the rest was not read."""
+    in an `Omission`, which says that the rest was not read."""
     csv.field_size_limit(MOST_FIELD)
     with archive.open(name) as raw, io.TextIOWrapper(raw, "utf-8-sig", "replace", newline="") as text:
         found = csv.reader(text, delimiter=delimiter)

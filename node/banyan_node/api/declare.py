@@ -251,8 +251,8 @@ class Shell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """do: read (CommitView, request), look (Looking, request), work (Working, request), write (Context, request, now),
-    node async (Shell, request).
+    """do: read (CommitView, request), look (NodeView, request), work (WorkContext, request), write (Context, request,
+    now), node async (Shell, request).
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
     Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. apart: a read that needs

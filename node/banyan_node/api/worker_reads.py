@@ -49,7 +49,7 @@ class StoreReads:
         self._late, self._kept = LateIds(), ReadCache()
 
     def answer(self, method: Method, ask: Request) -> Any:
-        """The answer of a method that is `apart`, in its declared type. Raises CallError, NotHere."""
+        """The answer of a method that is `apart`, in its declared type. Raises CallError, NodeOnly."""
         try:
             with self._queries() as q, self._kept.at(q.reader.txn, q.whole and not method.slow) as kept:
                 return method.do(CommitView(q, self._blobs, self._vault, None, kept), ask)
@@ -59,7 +59,7 @@ class StoreReads:
             raise refusal(error) from error
 
     def piece(self, blob: str, offset: int, length: int) -> bytes:
-        """What `media.read` gives, as bytes. Raises NotHere also if the node has to note that the blob is wanted."""
+        """What `media.read` gives, as bytes. Raises NodeOnly also if the node has to note that the blob is wanted."""
         try:
             root = root_of(blob)
             held = self._blobs.find(root)

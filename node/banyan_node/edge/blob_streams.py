@@ -58,7 +58,7 @@ class BlobLine:
         self.closed: str | None = None
 
     async def ask(self, question: bytes, most: int) -> bytes:
-        """Raises LineClosed, Malformed. If this is cancelled, the peer still owes the answer, and the question counts
+        """Raises NoPeerAnswer, Malformed. If this is cancelled, the peer still owes the answer, and the question counts
         as one of those that it may be asked until it came."""
         mine = _Question(most)
         await self._room.acquire_on_behalf_of(mine)
@@ -142,7 +142,7 @@ class BlobLines:
         return self._linked()
 
     async def ask(self, peer: str, question: bytes, most: int) -> bytes:
-        """Raises LineClosed, Malformed."""
+        """Raises NoPeerAnswer, Malformed."""
         return await (await self._line(peer)).ask(question, most)
 
     async def _line(self, peer: str) -> BlobLine:
@@ -200,7 +200,7 @@ class _Frames:
         self._stream, self._reader = stream, LinkFrameReader()
 
     async def read(self, most: int, patience: float) -> bytes:
-        """The next frame. Raises LineClosed, Malformed if it is larger than `most`, TooSlowError."""
+        """The next frame. Raises NoPeerAnswer, Malformed if it is larger than `most`, TooSlowError."""
         with trio.fail_after(patience):
             await self._fill(PREFIX.size, patience)
         length = self._reader.announced or 0

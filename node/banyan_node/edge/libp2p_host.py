@@ -170,7 +170,7 @@ class BoundedTcp(TCP):
 
 
 class GuardedSwarm(Swarm):
-    """Admits by the Gate and the Door, and caps connections per peer.
+    """Admits by the Gate and `Admission`, and caps connections per peer.
 
     born: when each live connection came, by trio's clock. slot_of: the slots of inbound connections.
     """

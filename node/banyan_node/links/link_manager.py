@@ -168,7 +168,7 @@ class Links:
     # -- effects of the replica
 
     def send(self, peer: str, data: bytes, own: bool) -> None:
-        """Queues a frame for the peer. own: see `effects.Send`."""
+        """Queues a frame for the peer. own: see `outbox.Send`."""
         served, limits = self._served.get(peer), self._config.limits
         if served is None or served.outbox.ended:
             return  # it is gone, or is being disconnected

@@ -21,5 +21,5 @@ class BlobPeers(Protocol):
         """Their ids, now."""
 
     async def ask(self, peer: str, question: bytes, most: int) -> bytes:
-        """The answer, of at most so many bytes. Raises LineClosed, and Malformed if the peer announces a longer one.
+        """The answer, of at most so many bytes. Raises NoPeerAnswer, and Malformed if the peer announces a longer one.
         Whoever no longer waits for it may be cancelled: the peer is not told, and its next answers come behind it."""

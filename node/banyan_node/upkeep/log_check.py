@@ -80,7 +80,7 @@ def mend(
 ) -> CheckFindings:
     """Checks every log, starting where an earlier call was stopped. report: the file that lines are appended to.
 
-    verify: if given, signatures and content are checked too. Raises Stopped, StorageError.
+    verify: if given, signatures and content are checked too. Raises CheckInterrupt, StorageError.
     """
     return _Mending(store, realm, now_s, report, verify).run(say, stopped)
 

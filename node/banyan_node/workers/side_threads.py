@@ -42,7 +42,7 @@ class SideThreads:
         return wait
 
     def on_owner(self, do: Callable[[], None]) -> None:
-        """Has the owner do it, from a thread of work. Raises what it raised; Closed."""
+        """Has the owner do it, from a thread of work. Raises what it raised; OwnerGone."""
         done = Future[None]()
 
         def answer() -> None:

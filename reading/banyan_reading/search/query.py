@@ -87,8 +87,8 @@ class Term:
 
 @dataclass(slots=True)
 class SearchQuery:
-    """wanted, unwanted: terms. marks: what must be marked on a post, such as its tags (`marks_of`). tags: of these at
-    least one must be. accounts: by `from` and `to`, as typed. since_ms, until_ms: from when, and before when,
+    """wanted, unwanted: terms. marks: what must be marked on a post, such as its tags (`mark_of_account`). tags: of
+    these at least one must be. accounts: by `from` and `to`, as typed. since_ms, until_ms: from when, and before when,
     milliseconds since 1970."""
 
     wanted: list[Term] = field(default_factory=list)

@@ -115,7 +115,7 @@ class MemoryRowStore:
 
 
 class MemorySavedRows:
-    """What a MemoryKeeper kept."""
+    """What a MemoryRowStore kept."""
 
     def __init__(self, about: bytes, columns: Sequence[Bytes], tail: bytes) -> None:
         self.about, self.columns, self.tail = about, columns, tail
@@ -125,7 +125,7 @@ class MemorySavedRows:
 
 
 class MemoryDraft:
-    """A draft of a MemoryKeeper."""
+    """A draft of a MemoryRowStore."""
 
     free, fault = True, None
 

@@ -19,7 +19,7 @@ from banyan_storage.reader import StoreReader
 TAIL = 2
 """A run may end in entries that do not count but lead to its signature, a tail. If it takes up one part in so many of
 what a run may hold, it is always taken: two tails of half a run are needed at once only where as much of the log is
-between them (`must_hold`), so they take no more than the log itself. For longer ones see `Counting.takes_tail`."""
+between them (`must_hold`), so they take no more than the log itself. For longer ones see `LogRecount.takes_tail`."""
 
 
 def first_fresh(store: StoreReader, run: Run) -> int:

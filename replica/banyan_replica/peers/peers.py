@@ -73,7 +73,7 @@ class Peers:
             self.out.collect()
 
     def ask_about(self, peer: str, some: Sequence[tuple[EntryId, int]]) -> None:
-        """Asks a linked peer for its statements about operations without content (`Surroundings.answered`)."""
+        """Asks a linked peer for its statements about operations without content (`ReplicaHost.answered`)."""
         if peer in self.greeted():
             for question in self.missing.ask_about(peer, some):
                 self.out.send(peer, question)

@@ -1,7 +1,7 @@
 """What one peer asked for and has not got yet: logs by name, then a replay, then a range of accounts.
 
 A message (`answered`, `replayed`, `scanned`) follows the last data of every answer. The states are in peers/states.py
-(`Turn`); bulk_sender.py decides what is sent when.
+(`TurnState`); bulk_sender.py decides what is sent when.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ async def _row(web: DoorContext, one: dict[str, Any]) -> dict[str, Any]:
 
 
 async def hosted_standing(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
-    """What holds of the account of the path. Raises Refused."""
+    """What holds of the account of the path. Raises HttpRefusal."""
     found: dict[str, Any] = await web.call("account.standing", account=ask.path["account"])
     if not found["hosted"]:
         raise HttpRefusal(404, "That account is not hosted here.", code="not_found")

@@ -140,7 +140,7 @@ async def cancel(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 def numbered(ask: DoorRequest) -> int:
-    """The number in the path. Raises Refused."""
+    """The number in the path. Raises HttpRefusal."""
     said = ask.path["id"]
     if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
         raise HttpRefusal(404, "There is nothing of that number.", code="not_found")

@@ -25,14 +25,14 @@ BODY = (400, 408, 413, 415)
 
 
 def actor(ask: DoorRequest, why: str | None = None) -> Actor:
-    """Who acts, as the audit log names it. Raises Refused."""
+    """Who acts, as the audit log names it. Raises HttpRefusal."""
     if ask.token is None:
         raise HttpRefusal(401, "This needs a token.")
     return Actor(f"token {ask.token.id} ({ask.token.app})", "api", why or None)
 
 
 def queried(ask: DoorRequest, kind: type[R]) -> dict[str, Any]:
-    """The parameters of a query, for the method of the node that takes `kind`. Raises Refused."""
+    """The parameters of a query, for the method of the node that takes `kind`. Raises HttpRefusal."""
     only(ask.params, *kind.__struct_encode_fields__)
     try:
         asked = msgspec.convert(ask.params, kind, strict=False)
@@ -42,7 +42,7 @@ def queried(ask: DoorRequest, kind: type[R]) -> dict[str, Any]:
 
 
 async def written_down(web: DoorContext, by: Actor, do: str, given: dict[str, Any]) -> None:
-    """Before the door does something that no method of the node does. Raises Refused."""
+    """Before the door does something that no method of the node does. Raises HttpRefusal."""
     try:
         await to_thread.run_sync(web.door.audit.append, by, do, given)
     except StorageError as error:

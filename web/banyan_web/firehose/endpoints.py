@@ -118,7 +118,7 @@ async def _stream(web: DoorContext, ask: DoorRequest, params: dict[str, Any]) ->
 
 
 async def _asked(ask: DoorRequest) -> dict[str, Any]:
-    """The parameters of a body. Raises Refused."""
+    """The parameters of a body. Raises HttpRefusal."""
     raw = bytearray()
     try:
         with anyio.fail_after(BODY_S):
@@ -217,7 +217,7 @@ async def ack(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back: bool) -> dict[str, Any]:
-    """The consumer, once it is on the disk. Raises Refused."""
+    """The consumer, once it is on the disk. Raises HttpRefusal."""
     if not CURSOR.fullmatch(cursor):
         raise HttpRefusal(422, f"'{cursor[:60]}' is no cursor: give `cursor` of the last event that is done.")
     try:

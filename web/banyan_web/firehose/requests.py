@@ -50,7 +50,7 @@ class StreamStart(NamedTuple):
 
 
 async def opened(web: DoorContext, token: Token, p: dict[str, Any], line: HTTPConnection) -> StreamStart:
-    """line: the request, which the stream answers. Raises Refused."""
+    """line: the request, which the stream answers. Raises HttpRefusal."""
     headers = line.headers
     if unknown := sorted(p.keys() - KNOWN):
         raise HttpRefusal(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
@@ -137,7 +137,7 @@ def _sorted(names: frozenset[str] | None) -> tuple[str, ...] | None:
 
 
 async def _accounts(web: DoorContext, params: dict[str, Any]) -> frozenset[str] | None:
-    """As DIDs. Raises Refused."""
+    """As DIDs. Raises HttpRefusal."""
     given = _names(params, "account")
     if given is None:
         return None
@@ -148,7 +148,7 @@ async def _since(
     web: DoorContext, token: Token, p: dict[str, Any], headers: Mapping[str, str]
 ) -> tuple[str, str | None]:
     """Where the stream begins: at `since`; else where the consumer stands, or behind Last-Event-ID; else now. And what
-    its reader was told elsewhere. Raises CallError, Refused."""
+    its reader was told elsewhere. Raises CallError, HttpRefusal."""
     named, given = p.get("consumer"), p.get("since")
     seen = text(p, "seen") if "seen" in p else None
     if given is None and named is None:
@@ -172,7 +172,7 @@ async def _since(
 
 
 def name_of(given: Any) -> str:
-    """Of a consumer. Raises Refused."""
+    """Of a consumer. Raises HttpRefusal."""
     if not isinstance(given, str) or not NAME.fullmatch(given):
         raise HttpRefusal(422, "The name of a consumer is 1 to 64 letters, digits, dots, dashes and underscores.")
     return given

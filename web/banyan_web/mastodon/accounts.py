@@ -34,7 +34,7 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _one(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
-    """The list and who is on it. Raises Refused."""
+    """The list and who is on it. Raises HttpRefusal."""
     found: dict[str, Any] = await web.call("list.show", id=thing_of(ask.path["id"]), by=ask.account)
     return found
 
@@ -72,7 +72,7 @@ async def change(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 def _ways(ask: DoorRequest) -> dict[str, Any]:
-    """What is said of how it shows posts. Raises Refused."""
+    """What is said of how it shows posts. Raises HttpRefusal."""
     replies = text(ask.params, "replies_policy", "") or None
     if replies not in (None, *REPLIES):
         raise HttpRefusal(422, f"replies_policy is {', '.join(REPLIES)}.")
@@ -126,7 +126,7 @@ ASKED = 100
 
 
 def ids(ask: DoorRequest) -> list[str]:
-    """The DIDs of `id[]`. Those that are no ids are left out. Raises Refused."""
+    """The DIDs of `id[]`. Those that are no ids are left out. Raises HttpRefusal."""
     found = dict[str, None]()
     for one in texts(ask.params, "id")[:ASKED]:
         try:

@@ -70,7 +70,7 @@ def application(web: DoorContext, app: App) -> dict[str, Any]:
 
 
 def redirects_in(params: dict[str, Any]) -> list[str]:
-    """Where an app wants people to be sent. Raises Refused."""
+    """Where an app wants people to be sent. Raises HttpRefusal."""
     said = texts(params, "redirect_uris") or texts(params, "redirect_uri")
     found = list(dict.fromkeys(part for one in said for part in one.split()))
     if not found:

@@ -26,7 +26,7 @@ ASKED_MOST = 20
 
 
 async def content(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
-    """The parameters of `post`, but for what it answers. Raises Refused."""
+    """The parameters of `post`, but for what it answers. Raises HttpRefusal."""
     params = ask.params
     said = text(params, "status", "")
     media = await attached(web, ask, texts(params, "media_ids"))
@@ -55,7 +55,7 @@ async def content(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
 
 
 def policy(params: dict[str, Any]) -> dict[str, Any] | None:
-    """Who may quote a post; None: nothing is said of that. Raises Refused."""
+    """Who may quote a post; None: nothing is said of that. Raises HttpRefusal."""
     given = text(params, "quote_approval_policy", "")
     if given and given not in QUOTERS:
         raise HttpRefusal(422, f"quote_approval_policy is one of {', '.join(QUOTERS)}.")
@@ -70,7 +70,7 @@ def warning_of(params: dict[str, Any]) -> str:
 async def attached(
     web: DoorContext, ask: DoorRequest, ids: Sequence[str], known: Mapping[str, str | None] | None = None
 ) -> list[dict[str, Any]]:
-    """The media of these ids: of uploads, or of a post. known: descriptions by blob. Raises Refused."""
+    """The media of these ids: of uploads, or of a post. known: descriptions by blob. Raises HttpRefusal."""
     if len(ids) > MOST_MEDIA:
         raise HttpRefusal(422, f"A post has at most {MOST_MEDIA} files.")
     found = []
@@ -118,7 +118,7 @@ def _poll(params: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def due_ms(params: dict[str, Any]) -> int | None:
-    """When a post is to be published; None: now. Raises Refused."""
+    """When a post is to be published; None: now. Raises HttpRefusal."""
     given = text(params, "scheduled_at", "")
     if not given:
         return None

@@ -25,7 +25,7 @@ PICTURE_BYTES = 16 << 20
 
 
 async def put(web: DoorContext, params: dict[str, Any], name: str) -> str | None:
-    """The blob of the file of a parameter; None if it is not given. Raises Refused."""
+    """The blob of the file of a parameter; None if it is not given. Raises HttpRefusal."""
     file = params.get(name)
     if file is None or file == "":
         return None
@@ -102,7 +102,7 @@ async def _change(web: DoorContext, ask: DoorRequest) -> None:
 
 
 def _chosen(ask: DoorRequest, before: defaults.Defaults) -> defaults.Defaults:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     source = ask.params.get("source")
     if source is None:
         return before
@@ -121,7 +121,7 @@ def _chosen(ask: DoorRequest, before: defaults.Defaults) -> defaults.Defaults:
 
 
 def _fields(ask: DoorRequest, row: dict[str, Any]) -> dict[str, str]:
-    """What changes of the texts. Raises Refused."""
+    """What changes of the texts. Raises HttpRefusal."""
     found: dict[str, str] = {}
     for name, ours in (("display_name", NAME), ("note", BIO)):
         if name in ask.params:

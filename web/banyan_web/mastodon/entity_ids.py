@@ -57,7 +57,7 @@ def account_id(did: str) -> str:
 
 
 def did_of(id_: str) -> str:
-    """The DID of an account's id. Raises Refused if it is none."""
+    """The DID of an account's id. Raises HttpRefusal if it is none."""
     return account_to_text(AccountId(_bytes(id_, ACCOUNT_DIGITS, 32)))
 
 
@@ -67,7 +67,7 @@ def thing_id(key: str) -> str:
 
 
 def thing_of(id_: str) -> str:
-    """The inverse. Raises Refused."""
+    """The inverse. Raises HttpRefusal."""
     return _bytes(id_, THING_DIGITS, 16).hex()
 
 
@@ -90,7 +90,7 @@ def id_of_repost(repost: RepostId) -> str:
 
 
 def parsed(id_: str) -> PostId | RepostId:
-    """What an id names. Raises Refused."""
+    """What an id names. Raises HttpRefusal."""
     if len(id_) != STATUS_DIGITS or not id_.isascii() or not id_.isdigit():
         raise HttpRefusal(404, _GONE)
     time_ms, number = int(id_[:TIME_DIGITS]) - FIRST, int(id_[TIME_DIGITS:])
@@ -129,7 +129,7 @@ def notice_id(place: str) -> str:
 
 
 def place_of(id_: str) -> str:
-    """The inverse; zeros at the beginning may be missing. Raises Refused."""
+    """The inverse; zeros at the beginning may be missing. Raises HttpRefusal."""
     if not 0 < len(id_) <= DIGITS or not id_.isascii() or not id_.isdigit() or int(id_) > LARGEST:
         raise HttpRefusal(404, "Record not found")
     return int(id_).to_bytes(PLACE_BYTES, "big").hex()

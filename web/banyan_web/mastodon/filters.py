@@ -30,7 +30,7 @@ async def _every(web: DoorContext, ask: DoorRequest) -> dict[str, list[dict[str,
 
 
 async def _rows(web: DoorContext, ask: DoorRequest) -> list[dict[str, Any]]:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     found = (await _every(web, ask)).get(thing_of(ask.path["id"]))
     if not found:
         raise HttpRefusal(404, "Record not found")
@@ -38,7 +38,7 @@ async def _rows(web: DoorContext, ask: DoorRequest) -> list[dict[str, Any]]:
 
 
 async def _keyword(web: DoorContext, ask: DoorRequest) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A keyword, and all of its filter. Raises Refused."""
+    """A keyword, and all of its filter. Raises HttpRefusal."""
     wanted = thing_of(ask.path["id"])
     for rows in (await _every(web, ask)).values():
         for row in rows:
@@ -91,7 +91,7 @@ async def change(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def _set(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Makes a filter, or changes the one that has these rows. Raises Refused."""
+    """Makes a filter, or changes the one that has these rows. Raises HttpRefusal."""
     first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None, "contexts": None}
     action = text(ask.params, "filter_action", first["action"])
     if action not in ("warn", "hide"):
@@ -116,7 +116,7 @@ async def _set(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]]) -
 
 
 def _contexts(ask: DoorRequest, before: list[str] | None) -> list[str] | None:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     found = texts(ask.params, "context")
     if unknown := set(found) - {*CONTEXTS}:
         raise HttpRefusal(422, f"'{min(unknown)[:40]}' is no context of a filter; those are {', '.join(CONTEXTS)}.")

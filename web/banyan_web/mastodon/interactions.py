@@ -17,7 +17,7 @@ LIMIT, MOST = 40, 80
 
 
 async def _mine(web: DoorContext, ask: DoorRequest, uri: str) -> dict[str, Any]:
-    """What one did with the post. Raises Refused."""
+    """What one did with the post. Raises HttpRefusal."""
     found: dict[str, Any] = (await row_of(web, uri, ask.account))["mine"]
     return found
 

@@ -67,7 +67,7 @@ async def send_and_wait(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def _stored(web: DoorContext, ask: DoorRequest) -> tuple[PendingUpload, Path | None]:
-    """The file in a private file of its own; None if it came before under its Idempotency-Key. Raises Refused."""
+    """The file in a private file of its own; None if it came before under its Idempotency-Key. Raises HttpRefusal."""
     given = ask.params.get("file")
     if not isinstance(given, UploadFile):
         raise HttpRefusal(422, "Validation failed: File can't be blank")
@@ -96,7 +96,7 @@ def _digest(file: IO[bytes]) -> str:
 
 
 async def _put(web: DoorContext, stored: PendingUpload, path: Path) -> dict[str, Any]:
-    """Stores the file as a blob. Raises Refused, with the reason."""
+    """Stores the file as a blob. Raises HttpRefusal, with the reason."""
     made, failed = None, ""
     try:
         async with anyio.create_task_group() as tasks:
@@ -150,7 +150,7 @@ async def show(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 def _shown_as(web: DoorContext, stored: PendingUpload, waits: int) -> Any:
-    """waits: the status while it is being read. Raises Refused."""
+    """waits: the status while it is being read. Raises HttpRefusal."""
     if stored.failed:
         raise HttpRefusal(422, stored.failed)
     return answer(_waiting(stored), waits) if stored.made is None else _entity(web, stored)
@@ -235,7 +235,7 @@ async def bytes_of(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def _beginning(web: DoorContext, blob: str) -> bytes:
-    """Raises Refused if it went meanwhile."""
+    """Raises HttpRefusal if it went meanwhile."""
     try:
         return await web.backend.piece(blob, 0, 16)
     except CallError as why:
@@ -252,7 +252,7 @@ async def _pieces(web: DoorContext, blob: str, at: int, end: int) -> AsyncIterat
 
 
 async def _shown(web: DoorContext, blob: str, key: str) -> dict[str, Any]:
-    """Type and size of a blob that may be given out, and is here whole. Raises Refused."""
+    """Type and size of a blob that may be given out, and is here whole. Raises HttpRefusal."""
     own = upload(web.door, key) if key else None
     if own is not None and not own.posted and own.made is not None and blob in (own.made["blob"], own.made["preview"]):
         size = (await web.call("media.show", blob=blob))["size"]

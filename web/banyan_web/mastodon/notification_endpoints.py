@@ -196,7 +196,7 @@ async def every_group(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def _group(web: DoorContext, ask: DoorRequest) -> tuple[list[AppNotification], NotificationEntities]:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     key = ask.path["key"]
     type_ = key.partition("-")[0]
     kinds = [kind for kind, shown in SHOWN_AS.items() if type_ in (shown, "ungrouped")]
@@ -253,7 +253,7 @@ def _home(place: str) -> tuple[str, int]:
 
 
 def place_at_home(id_: str) -> str:
-    """The place of a status in the home timeline. Raises Refused."""
+    """The place of a status in the home timeline. Raises HttpRefusal."""
     found = parsed(id_)
     time_ms = found.time_ms.to_bytes(6, "big")
     if isinstance(found, RepostId):

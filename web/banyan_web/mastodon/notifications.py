@@ -74,7 +74,7 @@ class NotificationQuery(NamedTuple):
 
 
 def wanted(ask: DoorRequest, page: int = PAGE, most: int = MOST) -> NotificationQuery:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     given, without = texts(ask.params, "types"), texts(ask.params, "exclude_types")
     kinds = [kind for kind, type_ in SHOWN_AS.items() if (not given or type_ in given) and type_ not in without]
 
@@ -137,7 +137,7 @@ async def _of_the_network(
 
 
 async def one_of(web: DoorContext, reader: str, id_: str) -> AppNotification:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     row = await reports.tell_at(web, reader, place_of(id_))
     if row is not None:
         return _own(row, reader)

@@ -49,7 +49,7 @@ class PageLine(NamedTuple):
 
 
 def bounds(ask: DoorRequest, limit: int = LIMIT, most: int = MOST) -> PageBounds:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     below, above, rising = (_whole(text(ask.params, name, "")) for name in ("max_id", "since_id", "min_id"))
     return PageBounds(below, rising or above, rising is not None, number(ask.params, "limit", limit, most))
 
@@ -157,7 +157,7 @@ def _ms(id_: str) -> int:
 def cut(
     ask: DoorRequest, items: Sequence[T], id_of: Callable[[T], str], limit: int = LIMIT, most: int = MOST
 ) -> list[T]:
-    """The page of a list that is whole, the greatest id first. Raises Refused."""
+    """The page of a list that is whole, the greatest id first. Raises HttpRefusal."""
     at = bounds(ask, limit, most)
     size = max((len(id_of(item)) for item in items), default=0)
     below, above = (None if one is None else one.lstrip("0").rjust(size, "0") for one in (at.below, at.above))

@@ -119,7 +119,7 @@ def _note_posts(door: DoorStore, account: str, ids: Sequence[str], more: int) ->
 
 
 def upload_of(web: DoorContext, id_: str, account: str) -> PendingUpload:
-    """The account's own upload. Raises Refused."""
+    """The account's own upload. Raises HttpRefusal."""
     found = upload(web.door, id_)
     if found is None or found.account != account:
         raise HttpRefusal(404, "Record not found")

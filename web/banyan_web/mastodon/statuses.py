@@ -59,7 +59,7 @@ async def picture(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def scheduled(web: DoorContext, ask: DoorRequest, id_: str) -> dict[str, Any]:
-    """The ScheduledStatus entity. Raises Refused."""
+    """The ScheduledStatus entity. Raises HttpRefusal."""
     draft = thing_of(id_)
     for one in await _due(web, ask):
         if one["id"] == draft:
@@ -190,7 +190,7 @@ async def delete(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def own_row(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
-    """The post of the path, which is one's own. Raises Refused."""
+    """The post of the path, which is one's own. Raises HttpRefusal."""
     row = await row_of(web, await uri_of(web, ask.path["id"]), ask.account)
     if row["account"] != ask.account:
         raise HttpRefusal(404, GONE)

@@ -48,7 +48,7 @@ def tag(
 
 async def used(web: DoorContext, limit: int, only: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Tags that most accounts used lately, with how often they did. How many accounts used one is known of all these
-    days together: no day can have had more, nor more than it has posts. only: this tag. Raises Refused."""
+    days together: no day can have had more, nor more than it has posts. only: this tag. Raises HttpRefusal."""
     rows = (await web.call("trends", hours=DAYS * DAY_HOURS, limit=limit, tag=only))["trends"]
     return {row["tag"]: _uses(row["posts"], row["accounts"]) for row in rows}
 
@@ -81,7 +81,7 @@ SUGGESTED = 10
 
 
 def _named(name: str) -> str:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     name = name.strip().removeprefix("#")
     found = tags_in(f"#{name}")
     if len(found) != 1 or tag_fold(found[0]) != tag_fold(name):

@@ -118,7 +118,7 @@ async def decide(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 def _asked(web: DoorContext, params: dict[str, Any]) -> AuthorizationRequest:
-    """Raises Refused, which is shown, or TellApp."""
+    """Raises HttpRefusal, which is shown, or TellApp."""
     client, redirect = params.get("client_id"), params.get("redirect_uri")
     app = app_of(web.door, client) if isinstance(client, str) else None
     if app is None:

@@ -144,7 +144,7 @@ def _number(ask: DoorRequest, name: str) -> int | None:
 
 
 def _chapters(said: str) -> list[dict[str, Any]]:
-    """One a line: `12:30 title`. Raises Refused."""
+    """One a line: `12:30 title`. Raises HttpRefusal."""
     found = []
     for line in filter(None, map(str.strip, said.splitlines())):
         parts = _CHAPTER.fullmatch(line)

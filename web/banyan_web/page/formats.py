@@ -126,7 +126,7 @@ _NOBODY = "No account of this name is known here."
 
 async def did_of(web: DoorContext, name: str) -> str:
     """The account of a name behind `/@`: a DID, the end of one, a confirmed handle (`an`, `an@other.example`), or a
-    name that is hosted here. Raises Refused."""
+    name that is hosted here. Raises HttpRefusal."""
     name = name.removeprefix("acct:").strip()
     if name.startswith("did:banyan:") or _TAIL.fullmatch(name.partition("@")[0]):
         return "did:banyan:" + name.removeprefix("did:banyan:").partition("@")[0]
@@ -147,7 +147,7 @@ async def did_of(web: DoorContext, name: str) -> str:
 
 
 async def uri_in(web: DoorContext, did: str, key: str) -> str:
-    """The post behind `/@NAME/`: its key, or the id that apps give it. Raises Refused."""
+    """The post behind `/@NAME/`: its key, or the id that apps give it. Raises HttpRefusal."""
     if _KEY.fullmatch(key):
         return f"{did}/{key}"
     uri = await uri_of(web, key)
@@ -157,7 +157,7 @@ async def uri_in(web: DoorContext, did: str, key: str) -> str:
 
 
 def thing_in(name: str, key: str) -> str:
-    """A group, channel or post whose account and key stand in the path. Raises Refused."""
+    """A group, channel or post whose account and key stand in the path. Raises HttpRefusal."""
     tail = name.removeprefix("@").removeprefix("did:banyan:")
     if not _TAIL.fullmatch(tail) or not _KEY.fullmatch(key):
         raise HttpRefusal(404, "Nothing has that address.")
@@ -202,7 +202,7 @@ def day_of_month(ms: int, zone: str) -> str:
 
 def from_input(said: str, zone: str | int) -> int:
     """Milliseconds since 1970 of what a field for date and time says. zone: a name of IANA's list, or minutes that its
-    clock is behind UTC, as JavaScript counts. Raises Refused."""
+    clock is behind UTC, as JavaScript counts. Raises HttpRefusal."""
     try:
         moment = datetime.strptime(said[:16], "%Y-%m-%dT%H:%M")
     except ValueError:

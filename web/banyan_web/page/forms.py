@@ -39,7 +39,7 @@ def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act]
 
 
 def somebody(web: DoorContext, ask: DoorRequest) -> Visitor:
-    """Who is logged in. Raises Refused."""
+    """Who is logged in. Raises HttpRefusal."""
     me = reader(web, ask)
     if me is None:
         raise HttpRefusal(401, "Log in first.")
@@ -64,13 +64,13 @@ def undone(ask: DoorRequest) -> bool:
 
 
 def sure(ask: DoorRequest) -> None:
-    """Raises Refused unless the box beside the button is checked."""
+    """Raises HttpRefusal unless the box beside the button is checked."""
     if ask.params.get("sure") != "1":
         raise HttpRefusal(422, "Check the box beside the button first.")
 
 
 def files_of(ask: DoorRequest, name: str) -> list[UploadFile]:
-    """The files of a parameter, those that are there. Raises Refused."""
+    """The files of a parameter, those that are there. Raises HttpRefusal."""
     given = ask.params.get(name, [])
     given = given if isinstance(given, list) else [given]
     if not all(isinstance(one, str | UploadFile) for one in given):
@@ -93,7 +93,7 @@ async def media_of(
 
 
 async def put(web: DoorContext, file: UploadFile) -> str:
-    """The blob of a file that a form brought. Raises Refused."""
+    """The blob of a file that a form brought. Raises HttpRefusal."""
     raw = await file.read()
     chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
     if not chunks:

@@ -181,7 +181,7 @@ async def _shown(web: DoorContext, ask: DoorRequest, template: str, **values: An
 
 
 async def _demand(web: DoorContext, me: Visitor | None) -> Visitor:
-    """Raises Refused for who is no moderator now."""
+    """Raises HttpRefusal for who is no moderator now."""
     if me is None:
         raise HttpRefusal(401, "Log in first.")
     if await reports_for(web, me) is None:

@@ -65,7 +65,7 @@ def from_draft(draft: dict[str, Any]) -> dict[str, Any]:
 
 
 async def content(web: DoorContext, ask: DoorRequest, me: Visitor) -> dict[str, Any]:
-    """The parameters of `post` and `draft.set` but for what is answered, quoted or due. Raises Refused."""
+    """The parameters of `post` and `draft.set` but for what is answered, quoted or due. Raises HttpRefusal."""
     params = ask.params
     said = text(params, "text", "").replace("\r\n", "\n")
     options = [one.strip() for one in texts(params, "options") if one.strip()]
@@ -105,7 +105,7 @@ def _poll(ask: DoorRequest, options: list[str]) -> dict[str, Any]:
 
 def due_ms(ask: DoorRequest) -> int | None:
     """When it is to be published; None: now. The form's script says which clock it is, else it is UTC. Raises
-    Refused."""
+    HttpRefusal."""
     said, zone = text(ask.params, "due", ""), text(ask.params, "zone", "0")
     if not said:
         return None
@@ -176,7 +176,7 @@ async def edit_page(web: DoorContext, ask: DoorRequest) -> Response:
 
 
 async def _own(web: DoorContext, me: Visitor, uri: str) -> dict[str, Any]:
-    """A post of who is logged in. Raises Refused."""
+    """A post of who is logged in. Raises HttpRefusal."""
     if uri.partition("/")[0] != me.did:
         raise HttpRefusal(403, "Only posts of one's own can be changed.")
     found: dict[str, Any] = await web.call("post.get", uri=uri, by=me.did)

@@ -271,13 +271,13 @@ async def report(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 def _platform(ask: DoorRequest) -> str:
-    """The label of the platform's token. Raises Refused."""
+    """The label of the platform's token. Raises HttpRefusal."""
     if ask.token is None or not is_platform(ask.token):
         raise HttpRefusal(403, "Tokens of users are made with a platform's token, which is of no account.")
     return ask.token.app
 
 
 async def _hosted(web: DoorContext, ask: DoorRequest) -> DidText:
-    """The DID of the account of the path. Raises Refused."""
+    """The DID of the account of the path. Raises HttpRefusal."""
     _platform(ask)
     return DidText((await hosted_standing(web, ask))["account"])

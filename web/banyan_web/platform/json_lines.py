@@ -55,7 +55,7 @@ Do: TypeAlias = Callable[[Sequence[NdjsonLine]], Awaitable[list[dict[str, Any]]]
 
 
 def is_json(request: Request) -> bool:
-    """Whether the body is JSON; otherwise it is NDJSON. Raises Refused if it is said to be something else."""
+    """Whether the body is JSON; otherwise it is NDJSON. Raises HttpRefusal if it is said to be something else."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (JSON, NDJSON, "application/ndjson", "application/jsonl"):
         raise HttpRefusal(415, f"Send one JSON object a line, as {NDJSON}, or an array, as {JSON}.", code="bad_request")
@@ -205,7 +205,7 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes | HttpRefusal, None]
 
 
 async def objects_of(request: Request) -> NdjsonLine | list[NdjsonLine]:
-    """The body: one JSON object, or an array of them. Raises Refused."""
+    """The body: one JSON object, or an array of them. Raises HttpRefusal."""
     raw = bytearray()
     try:
         with anyio.fail_after(IDLE_S):

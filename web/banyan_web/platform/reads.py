@@ -98,7 +98,7 @@ def _endpoint(read: Read) -> Do:
 
 
 def _value(method: Method, name: str, said: Any) -> Any:
-    """A parameter of a query, in the type that the method has. Raises Refused."""
+    """A parameter of a query, in the type that the method has. Raises HttpRefusal."""
     field = next(f for f in msgspec.structs.fields(method.asks) if f.encode_name == name)
     try:
         return msgspec.convert(said, field.type, strict=False)

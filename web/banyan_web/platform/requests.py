@@ -26,7 +26,7 @@ def is_platform(token: Token | None) -> bool:
 
 
 def whose(ask: DoorRequest) -> str:
-    """Who gives the ids of operations: a platform keeps them when it changes its token. Raises Refused."""
+    """Who gives the ids of operations: a platform keeps them when it changes its token. Raises HttpRefusal."""
     if ask.token is None:
         raise HttpRefusal(401, "This needs a token.")
     return owner_name(ask.token.account, ask.token.app)
@@ -48,7 +48,7 @@ async def own_name(web: DoorContext, ask: DoorRequest) -> str | None:
 
 def acting(ask: DoorRequest, named: str | None, own: str | None = None) -> str:
     """The account that acts. named: whom the request names, a DID or a name. own: the name of who asks. Raises
-    Refused."""
+    HttpRefusal."""
     if is_platform(ask.token):
         if named is None:
             raise HttpRefusal(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
@@ -60,7 +60,7 @@ def acting(ask: DoorRequest, named: str | None, own: str | None = None) -> str:
 
 async def reading(web: DoorContext, ask: DoorRequest, needed: bool = False) -> str | None:
     """The account that reads; None: nobody, which a platform's token may. needed: what is read is of an account, so
-    somebody has to. Raises Refused."""
+    somebody has to. Raises HttpRefusal."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
         raise HttpRefusal(422, "`as` is one account.", code="bad_request")
@@ -75,7 +75,7 @@ async def reading(web: DoorContext, ask: DoorRequest, needed: bool = False) -> s
 
 
 def only(params: Iterable[str], *known: str) -> None:
-    """Raises Refused if the request has a parameter that the endpoint does not know."""
+    """Raises HttpRefusal if the request has a parameter that the endpoint does not know."""
     for name in params:
         if name not in known:
             near = get_close_matches(name, known, 1)
@@ -84,7 +84,7 @@ def only(params: Iterable[str], *known: str) -> None:
 
 
 def shaped(params: dict[str, Any], kind: type[T]) -> T:
-    """The parameters of a request in their type. Raises Refused."""
+    """The parameters of a request in their type. Raises HttpRefusal."""
     only(params, *kind.__struct_encode_fields__)
     try:
         return msgspec.convert(params, kind)

@@ -175,7 +175,7 @@ async def create(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters: str, cursor: str) -> None:
-    """Once. Raises Refused."""
+    """Once. Raises HttpRefusal."""
     names = "id, owner, url, secret, filters, created, state, cursor"
     row = (made["id"], owner, url, made["secret"], filters, int(time.time()), ACTIVE, cursor)
     with door.writing() as db:
@@ -186,7 +186,7 @@ def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters
 
 
 async def _check(web: DoorContext, wanted: NewWebhook) -> None:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     kinds = {*wanted.events}
     if not kinds.isdisjoint(EVENTS) and not kinds.isdisjoint(CONTENT):
         why = f"events are of {', '.join(EVENTS)} or of {', '.join(CONTENT)}: make a webhook for each."
@@ -203,7 +203,7 @@ def of_firehose(accounts: Sequence[str], collections: Sequence[str]) -> dict[str
 
 
 async def _cursor(web: DoorContext, since: str | None, has_content: bool) -> str:
-    """Where it begins: the cursor that was given, or that of now. Raises Refused."""
+    """Where it begins: the cursor that was given, or that of now. Raises HttpRefusal."""
     if has_content and since != BEGINNING:
         given = {} if since is None else {"since": since, "limit": 1}
         now = str((await web.call("firehose", **given))["cursor"])
@@ -294,7 +294,7 @@ def _new_secret() -> str:
 
 
 def _secret(said: str) -> str:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     try:
         size = len(b64decode(said.removeprefix(PREFIX), validate=True)) if said.startswith(PREFIX) else 0
     except ValueError:

@@ -141,7 +141,7 @@ async def _made(web: DoorContext, rows: dict[str, dict[str, Any]]) -> dict[str, 
 
 
 async def account(web: DoorContext, did: str) -> dict[str, Any]:
-    """The Account entity. Raises Refused."""
+    """The Account entity. Raises HttpRefusal."""
     return (await accounts(web, [did]))[did]
 
 
@@ -154,7 +154,7 @@ async def listed(web: DoorContext, rows: Iterable[dict[str, Any]]) -> list[dict[
 
 async def known(web: DoorContext, did: str, reader: str | None) -> dict[str, Any]:
     """The Account entity of one that is held here, or that the reader follows though it has not come yet. Raises
-    Refused."""
+    HttpRefusal."""
     row = (await profiles(web, [did]))[did]
     if not row["held"] and did != reader:
         if reader is None:
@@ -234,7 +234,7 @@ def _relationship(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def relationships(web: DoorContext, reader: str, dids: Sequence[str]) -> list[dict[str, Any]]:
-    """Relationship entities, in this order. Raises Refused."""
+    """Relationship entities, in this order. Raises HttpRefusal."""
     found = list[dict[str, Any]]()
     for at in range(0, len(dids), AT_ONCE):
         rows = await web.call("relationships", accounts=list(dids[at : at + AT_ONCE]), by=reader)
@@ -243,5 +243,5 @@ async def relationships(web: DoorContext, reader: str, dids: Sequence[str]) -> l
 
 
 async def relationship(web: DoorContext, reader: str, did: str) -> dict[str, Any]:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     return (await relationships(web, reader, [did]))[0]

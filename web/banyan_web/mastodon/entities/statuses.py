@@ -61,7 +61,7 @@ _APPROVED = {
 
 
 async def status(web: DoorContext, uri: str, reader: str | None) -> dict[str, Any]:
-    """The Status entity of a post. Raises Refused if it is not shown here."""
+    """The Status entity of a post. Raises HttpRefusal if it is not shown here."""
     return (await statuses(web, [await row_of(web, uri, reader)], reader))[0]
 
 
@@ -73,7 +73,7 @@ async def row_of(
     seen: bool = False,
     reposter: str | None = None,
 ) -> dict[str, Any]:
-    """The post as the node has it. where, seen, reposter: see `posts.get`. Raises Refused."""
+    """The post as the node has it. where, seen, reposter: see `posts.get`. Raises HttpRefusal."""
     asked = {"where": where, "seen": seen, "reposter": reposter, "by": reader}
     (row,) = (await web.call("posts.get", uris=[uri], **asked))["posts"]
     if row is None:
@@ -101,7 +101,7 @@ async def rows_of(
 
 
 async def uri_of(web: DoorContext, id_: str) -> str:
-    """The URI of the post that an id names, or whose repost it names. Raises Refused, also if the repost was taken
+    """The URI of the post that an id names, or whose repost it names. Raises HttpRefusal, also if the repost was taken
     back."""
     found = parsed(id_)
     if not isinstance(found, RepostId):
@@ -113,7 +113,7 @@ async def uri_of(web: DoorContext, id_: str) -> str:
 
 
 async def status_by_id(web: DoorContext, id_: str, reader: str | None) -> dict[str, Any]:
-    """The Status entity of a post, or of a repost. Raises Refused."""
+    """The Status entity of a post, or of a repost. Raises HttpRefusal."""
     row, found = await row_of(web, await uri_of(web, id_), reader), parsed(id_)
     if isinstance(found, RepostId):
         row["reposted"] = [{"account": found.by, "time_ms": found.time_ms}]

@@ -98,7 +98,7 @@ def _object(params: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _keys(given: dict[str, Any]) -> AppKeys:
-    """Raises Refused."""
+    """Raises HttpRefusal."""
     keys = _object(given, "keys")
     try:
         found = AppKeys(from_64(text(keys, "p256dh")), from_64(text(keys, "auth")))

@@ -72,7 +72,7 @@ class PushNews(NamedTuple):
 
 
 async def news(web: DoorContext, to: PushSubscription, token: str, now: float) -> list[PushNews]:
-    """What there is to tell, the oldest first. token: of the app. now: seconds since 1970. Raises Refused."""
+    """What there is to tell, the oldest first. token: of the app. now: seconds since 1970. Raises HttpRefusal."""
     kinds = list(SHOWN_AS)
     rows = (await web.call("notifications", kinds=kinds, each=True, limit=NEWEST, by=to.account))["notices"]
     found = [told_of(row) for row in reversed(rows) if row["at"] > to.heard]
@@ -246,7 +246,7 @@ class _PushSender:
 
     async def _turn(self, id_: int) -> float | None:
         """Sends what there is. None if that is all; else it failed, and is tried again after so many seconds at least.
-        Raises Refused."""
+        Raises HttpRefusal."""
         to = subscriptions.with_id(self._web.door, id_)
         raw = None if to is None else self._pushes.identity.opened(to.sealed)
         if to is None or raw is None or not self._allowed(raw, to):

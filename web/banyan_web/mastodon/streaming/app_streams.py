@@ -40,7 +40,7 @@ class StreamName(NamedTuple):
 
 
 def channel(params: Mapping[str, Any], name: object) -> StreamName:
-    """The stream that is asked for. Raises Refused."""
+    """The stream that is asked for. Raises HttpRefusal."""
     if not isinstance(name, str) or name not in NAMES:
         raise HttpRefusal(400, "Unknown stream type")
     if name in _TAGS:
@@ -60,7 +60,7 @@ def channel(params: Mapping[str, Any], name: object) -> StreamName:
 
 
 def check(token: Token | None, asked: StreamName) -> Token:
-    """Raises Refused if the token does not allow the stream."""
+    """Raises HttpRefusal if the token does not allow the stream."""
     if token is None:
         raise HttpRefusal(401, "Missing access token")
     if not token.allows("read:notifications" if asked.name == "user:notification" else "read:statuses"):

@@ -70,7 +70,7 @@ def raw_token(ask: DoorRequest) -> str:
 
 
 async def _pieces(web: DoorContext, asked: StreamName, token: Token) -> AsyncGenerator[bytes, None]:
-    """Raises Refused at the first one."""
+    """Raises HttpRefusal at the first one."""
     stream = await web.part(Hub).open(web, token.account, token.allows("read:notifications"))
     try:
         await web.part(Hub).add(web, stream, asked)

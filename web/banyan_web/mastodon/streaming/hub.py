@@ -81,7 +81,7 @@ class Hub:
         return len(self._streams)
 
     async def open(self, web: DoorContext, account: str | None, notices: bool) -> AppStream:
-        """A stream of an account without channels. Close it. Raises Refused."""
+        """A stream of an account without channels. Close it. Raises HttpRefusal."""
         person = None
         if account is not None:
             person = self._people.setdefault(account, Listener(account))
@@ -105,7 +105,7 @@ class Hub:
         return stream
 
     async def add(self, web: DoorContext, stream: AppStream, channel: StreamName) -> None:
-        """Raises Refused."""
+        """Raises HttpRefusal."""
         if channel.name == "list" and stream.person is not None:
             await stream.person.watch(web, channel.of)
         plain = channel._replace(tag="")
@@ -203,7 +203,7 @@ class Hub:
                 await self._heard(web, self._people[did])
 
     async def refresh(self, web: DoorContext, person: Listener) -> None:
-        """What is known of an account is read again, if it may have changed. Raises Refused."""
+        """What is known of an account is read again, if it may have changed. Raises HttpRefusal."""
         if await person.refresh(web):
             for stream in self._of(_USER):
                 if stream.person is person:
@@ -321,7 +321,8 @@ class Hub:
         quoted: str = "",
     ) -> dict[str, Any] | None:
         """Makes what is needed, once for all who see it alike. before: of an edit, with the id of the post. new: nobody
-        but the author can have marked it yet. quoted: whose words are in it, too. Raises Refused if nobody sees it."""
+        but the author can have marked it yet. quoted: whose words are in it, too. Raises HttpRefusal if nobody sees
+        it."""
         made: dict[listeners.Eyes, tuple[dict[str, Any], str] | None] = {}
         author, to = account_to_text(now.facts.author), [*now.to, *(before.to if before else ())]
         names = {author, *(account_to_text(one.by) for one in to if one.by is not None)} if to else ()
@@ -390,7 +391,7 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _replaced(web: DoorContext, uri: str, entry: str | None) -> dict[str, Any]:
-    """What a post said before this entry edited it, as far as it is held. Raises Refused."""
+    """What a post said before this entry edited it, as far as it is held. Raises HttpRefusal."""
     versions = (await web.call("why", uri=uri))["versions"] if entry is not None else ()
     found: dict[str, Any] = next((old for old, one in pairwise(versions) if one["entry"] == entry), {})
     return found if found.get("text") is not None else {}

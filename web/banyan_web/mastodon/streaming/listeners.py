@@ -36,8 +36,8 @@ class Eyes(NamedTuple):
 async def status(
     web: DoorContext, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it
-    is not shown in timelines."""
+    """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises HttpRefusal
+    if it is not shown in timelines."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
     if row["refused"] is not None:
         raise HttpRefusal(404, GONE)
@@ -48,7 +48,7 @@ async def status(
 
 
 async def current(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Account entities whose counts have what happened. Pages show the same from now on. Raises Refused."""
+    """Account entities whose counts have what happened. Pages show the same from now on. Raises HttpRefusal."""
     found = await accounts(web, dids)
     for did, entity in found.items():
         web.caches.put_person(did, entity)
@@ -56,14 +56,14 @@ async def current(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, 
 
 
 async def plain(web: DoorContext, uri: str, reposter: str | None = None) -> dict[str, Any]:
-    """The post as the node has it. Raises Refused if it is not shown."""
+    """The post as the node has it. Raises HttpRefusal if it is not shown."""
     return await row_of(web, uri, None, reposter=reposter)
 
 
 async def notification_entities(
     web: DoorContext, rows: Sequence[Mapping[str, Any]], reader: str
 ) -> list[dict[str, Any]]:
-    """What the reader hears of, without that for which apps have no word. Raises Refused."""
+    """What the reader hears of, without that for which apps have no word. Raises HttpRefusal."""
     found = [notifications.told_of(row) for row in rows if row["kind"] in notifications.SHOWN_AS]
     known = await notifications.entities(web, reader, found)
     return [notifications.notification(one, known) for one in notifications.shown_of(found, known)]
@@ -118,7 +118,7 @@ class Listener:
         self.stale, self._event = True, event
 
     async def refresh(self, web: DoorContext) -> bool:
-        """Reads it, if it may have changed. Whether its filters are others now. Raises Refused."""
+        """Reads it, if it may have changed. Whether its filters are others now. Raises HttpRefusal."""
         async with self._turn:
             if self.is_fresh:
                 return False
@@ -164,7 +164,7 @@ class Listener:
         return max(int(one["time_ms"]) for one in (event, *events) if "time_ms" in one)
 
     async def watch(self, web: DoorContext, id_: str) -> None:
-        """A list of it. Raises Refused."""
+        """A list of it. Raises HttpRefusal."""
         if id_ not in self.viewer.lists:
             rule = await self._list(web, id_, self.viewer.follows, strict=True)
             self.viewer = replace(self.viewer, lists={**self.viewer.lists, id_: rule})
@@ -180,7 +180,7 @@ class Listener:
         return ListRule.of(self.viewer.account, members, found["replies"], follows)
 
     async def news(self, web: DoorContext) -> list[dict[str, Any]]:
-        """What it heard of since, the oldest first. Raises Refused."""
+        """What it heard of since, the oldest first. Raises HttpRefusal."""
         async with self._turn:
             rows = (await web.call("notifications", by=self.did, limit=20, each=True))["notices"]
             found = [row for row in reversed(rows) if row["at"] > self.heard]
