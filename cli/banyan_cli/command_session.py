@@ -1,4 +1,4 @@
-"""One command: its home, its settings, and who answers its calls.
+"""One command: its home, its settings, who answers its calls, and the files that it posts.
 
 A running node answers over its control API. Without one the store is opened here, and the same methods give the same
 JSON. The invariant: a command never writes while a node runs, because only one process can hold the store.
@@ -169,7 +169,7 @@ def ask_passphrase() -> str:
     return str(typer.prompt("Passphrase of the keys", hide_input=True, err=True))
 
 
-# Files that are posted: put before the post is written, so that nothing is posted if one of them is refused.
+# Files are put before the post is written, so that nothing is posted if one of them is refused.
 
 
 def put_all(s: Session, files: list[str] | None, alts: list[str] | None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Making a node: its folder, its settings, its keys, and the account that it writes as.
+"""Making a node: its folder, its settings, its keys, and the account that it writes as; and the first questions.
 
 The invariants: keys are made once and never overwritten. A home with keys also has an account, or gets one at the next
 start. What fails leaves the home as it was; ctrl-C waits until the node is made, which takes less than a second.
@@ -111,9 +111,8 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-# The first questions to a person who makes a node: the few things that matter, each with a default that works.
-#
-# The invariant: nothing is written before the last answer, so ctrl-C leaves everything as it was.
+# The first questions, each with a default that works. Nothing is written before the last answer, so ctrl-C leaves
+# everything as it was.
 
 NOBODY, NONE = "nobody", "none"
 """The answers that leave a door shut, and name nothing."""

@@ -1,4 +1,5 @@
-"""The frontier: where every log stands. Equal frontiers are equal states, in any version of the software."""
+"""The frontier: where every log stands. Equal frontiers are equal states, in any version of the software. A frontier
+cursor says up to where a reader was told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Which entries of a granted log count: the pinned beginning, then up to the first fork, the cut or the last valid one.
+"""The rights that a control log gives, and which entries of a granted log count: the pinned beginning, then up to the
+first fork, the cut or the last valid one.
 
 The chain to a pinned id counts, whatever other entries arrive. The first pin wins; a later one must extend its chain.
 Above the last pin a log counts up to its first vertex with two valid children. So a stolen key can only damage what is
@@ -18,10 +19,8 @@ from banyan_crdt.ops import CELL_OPS, CONTROL_OPS, Body, Grant, KeptTip, Pin
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, RUN_ROWS_BYTES, run_row_bytes
 
-# The rights that a control log gives: grants, cuts, dropped logs, whether the account is closed.
-#
-# Entries of granted logs are judged by these alone, so a node caches them for each account. The rest of the control log
-# (`banyan_crdt.control.Control`) is needed only to judge control entries and to count an account again.
+# Entries of granted logs are judged by these rights alone, so a node caches them for each account. The rest of the
+# control log (`banyan_crdt.control.Control`) is needed only to judge control entries and to count an account again.
 
 LogName = tuple[WriterKey, int]
 """(writer, log) inside one account."""

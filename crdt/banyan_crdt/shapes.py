@@ -1,4 +1,5 @@
-"""The form of an operation, of the body of an entry and of a part, each defined once as a value for the encoder.
+"""The form of an operation, of the body of an entry and of a part, each defined once as a value for the encoder; and
+the fast reader and writer of the most frequent bodies.
 
 Code that reads or writes them by position does not write these bytes a second time. It lets the encoder write a sample,
 and `between` gives the bytes around the fields. Only codec.py knows how CBOR encodes a value.
@@ -164,7 +165,7 @@ def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
     return Puts(colls, keys, parts, tuple(sizes)) if {*starts, *k, *p} == {*_PUT} else None
 
 
-# Checks the arguments of operations. If one has the wrong shape, the whole entry is void.
+# The arguments of operations. If one has the wrong shape, the whole entry is void.
 
 
 class Void(Exception):

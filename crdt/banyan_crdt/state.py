@@ -1,4 +1,4 @@
-"""The state of one account: a pure function of the set of its authentic entries.
+"""The state of one account, a pure function of the set of its authentic entries; and its wish to be erased.
 
 The control log comes first, with the ties that checkpoints decide. Then come the logs that it grants, lowest stratum
 first. A log or a checkpoint may pin only logs of a higher stratum than its own, so the definition is not circular.

@@ -29,11 +29,9 @@ from banyan_node.operator_errors import OperatorError
 from banyan_node.workers import process_memory
 from banyan_storage.errors import StorageError
 
-# What a service manager is told of a node: that it is ready, that it is alive, that it stops (sd_notify(3)).
-#
-# systemd's protocol is one datagram of lines to the socket of NOTIFY_SOCKET. Where there is no such variable nothing is
-# sent. The invariant: READY is sent once links, API and door are served, and WATCHDOG only while the node does its
-# work: the event loop turns, and no single thing has held up the replica's thread for STUCK_S.
+# The service manager is told that a node is ready, alive, stopping (sd_notify(3): a datagram of lines to the socket of
+# NOTIFY_SOCKET, if there is one). READY is sent once links, API and door are served, and WATCHDOG only while the event
+# loop turns and no single thing has held up the replica's thread for STUCK_S.
 
 STUCK_S = 300.0
 """A node whose replica has been at one thing for so long is not called alive. The longest calls take a minute."""

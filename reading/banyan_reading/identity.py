@@ -1,4 +1,5 @@
-"""Handles: who claims one, and which platforms confirm that; whose a platform's key is."""
+"""Who an account is: its handles and which platforms confirm them, official channels, moves, and whose a platform's key
+is."""
 
 from __future__ import annotations
 
@@ -151,7 +152,7 @@ def verified(ask: Queries, account: AccountId, trusted: Iterable[AccountId]) -> 
     return found
 
 
-# Moves: where an account went, and which ones it was before. Both accounts must agree.
+# Moves: both accounts must agree.
 
 
 def says_to(ask: Queries, account: AccountId) -> list[AccountId]:

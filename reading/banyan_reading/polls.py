@@ -1,4 +1,4 @@
-"""Polls that ended, as an account hears of them: those that it asked, and those in which it voted.
+"""Polls: how many voted for what, and those that ended, as an account hears of them that asked or voted.
 
 No entry says that a poll ended, so its place among notifications, which stand in the order of arrival, is behind the
 last arrival before its end. A poll that ended before all of which the arrival is known is not told.
@@ -97,7 +97,7 @@ def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Notificat
     return Notification("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.place))
 
 
-# How many voted for what in a poll, and what one account did.
+# Votes.
 
 PLACE_BYTES = 8
 

@@ -1,5 +1,5 @@
-"""What is shown of an account beside what it says: its name and its picture. It is read for each author of a page, so
-the picture is taken from the seed, and its content is not read."""
+"""What is shown of an account beside what it says: its name, its picture and its pinned posts. Name and picture are
+read for each author of a page, so the picture is taken from the seed, and its content is not read."""
 
 from __future__ import annotations
 

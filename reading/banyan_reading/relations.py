@@ -1,4 +1,5 @@
-"""Locked accounts: who follows them, and who only asks to."""
+"""Who follows a locked account, and who only asks to; which of many accounts follow another, and how two are
+related."""
 
 from __future__ import annotations
 
@@ -119,8 +120,6 @@ def _answer(answer: Answer) -> bytes:
     return bytes((ANSWERS.index(answer),))
 
 
-# Which of many accounts follow another, and how two accounts are related.
-#
 # Anybody can make followers of any account, and one follower can have many rows. So neither the followers nor the
 # others are read one by one: both are in the order of account numbers, and each step goes to the next number that the
 # other side has. A step is one look-up, and there are at most as many as the shorter side is long, and one more.

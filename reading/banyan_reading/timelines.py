@@ -1,4 +1,4 @@
-"""The timelines of many accounts, merged, newest first: their posts, and what they reposted."""
+"""The timelines of many accounts, merged, newest first: their posts, what they reposted, and places in pages."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> I
                 yield one
 
 
-# Places in pages as their readers have them: as text, in which the time comes first.
+# Places in pages as their readers have them: text in which the time comes first.
 
 _DIGITS = 2 * TIME.ms.stop
 _HOME = RowLayout("ms 6 | counter 2 | account 32 | key 16")

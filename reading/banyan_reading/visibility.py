@@ -1,4 +1,5 @@
-"""Who sees a post, and where: one rule for pages, apps, streams, searches and notifications.
+"""Who sees a post, and where: one rule for pages, apps, streams, searches and notifications; and which content is given
+out at all.
 
 It is a function of values. Whoever asks has read what the reader wants (`Viewer`) and what counts of the post
 (`PostFacts`): the node from its store, a worker of the door from the node. Which posts are there to be asked about (of
@@ -250,12 +251,10 @@ def _pattern(words: str, whole: bool) -> re.Pattern[str]:
     return re.compile(before + r"\s+".join(map(re.escape, said)) + after)
 
 
-# Which content readers are given, in whatever way they ask: one rule for every way out of a node.
-#
-# A way that reads views has it by itself: they show what counts and was not deleted, and `Queries` leaves out what is
-# hidden here. A way that reads entries (the firehose, archives) asks `ReleasedContent` of each operation. Content that
-# is withheld or erased is not in the store. Peers are no readers: they get what is held, because what was deleted by a
-# thief counts again once the thief is cut.
+# Which content readers are given, in whatever way they ask. A way that reads views has it by itself: they show what
+# counts and was not deleted, and `Queries` leaves out what is hidden here. A way that reads entries (the firehose,
+# archives) asks `ReleasedContent` of each operation. Content that is withheld or erased is not in the store. Peers are
+# no readers: they get what is held, because what was deleted by a thief counts again once the thief is cut.
 
 
 class ReleasedContent:

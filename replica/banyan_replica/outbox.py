@@ -1,4 +1,5 @@
-"""The queue of effects, in order, and which of them survive a rollback of the store.
+"""The effects of the replica, in order, and which of them survive a rollback of the store. `Commit` comes before every
+effect that depends on what it makes durable.
 
 Reconciliation and gossip keep their messages until `collect` and `collect_gossip` move them here.
 """
@@ -27,7 +28,7 @@ from banyan_replica.wire import (
     says_nothing_stored,
 )
 
-# The effects of the replica, in order. `Commit` comes before every effect that depends on what it makes durable.
+# The effects.
 
 
 class Send(NamedTuple):

@@ -1,4 +1,5 @@
-"""A collection: one kind of thing that accounts say. It defines the cells, their content, and what views get from them.
+"""A collection: one kind of thing that accounts say. It defines the cells, their content, and what views get from them;
+and reads them.
 
 The kernel knows a collection only as an id, and merges its cells by their operations. The rest is here, one file per
 collection, in the folder social/. registry.py finds every module there with a tuple `COLLECTIONS`; no other code must
@@ -191,11 +192,9 @@ def undo(collection: Coll, live: Iterable[Ref]) -> OpDraft:
     return OpDraft(Del(collection, tuple(live)), None)
 
 
-# Reads the cells of an account as values, with the content that is held.
-#
-# This works for every collection, with or without a view. Views show the same (a test compares). A register shows its
-# last live write. If the content of that write is not held or is not readable, it shows nothing, because an older value
-# would be wrong. An element shows its last live add with content.
+# Cells as values, with the content that is held; it works for every collection, with or without a view, and views show
+# the same (a test compares). A register shows its last live write. If that one's content is not held or is not
+# readable, it shows nothing, because an older value would be wrong. An element shows its last live add with content.
 
 ContentOf: TypeAlias = Callable[[Ref], bytes | None]
 """Operation -> its content without the salt, or None if it is not held."""

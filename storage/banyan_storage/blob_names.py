@@ -1,4 +1,5 @@
-"""Which blobs the held content names. The rows follow the parts: they are written and removed in their transactions.
+"""Which blobs the held content names, and which operations name a part. The rows follow the parts: they are written and
+removed in their transactions.
 
 So a blob is named exactly as long as content that names it is here (a post, a field of a profile, a channel), whether
 it counts or not: what is erased, withheld or dropped names nothing any more. Views could not keep this, because a seed
@@ -21,7 +22,7 @@ from banyan_storage.engine import Item, ReadTxn, WriteTxn
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 
-# Which operations name the parts that are held, read from their entries.
+# Operations that name held parts are read from their entries.
 
 UNREADABLE = (BanyanError, CorruptStore, LookupError, ValueError, struct.error)
 """What reading a row of an unknown form may raise."""

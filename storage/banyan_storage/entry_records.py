@@ -1,4 +1,5 @@
-"""The record of an entry on disk: the header fields that cannot be computed, the signature if held, and the ops.
+"""Records on disk. Of an entry: the header fields that cannot be computed, the signature if held, and the ops. Of an
+account: its grants.
 
     flags u8 | lid u32 | seq u48 | time u64 | total u64 | id 32 | [prev 32] | [skip 32] | [writer 32] | [sig 64] | ops
 

@@ -28,8 +28,8 @@ from banyan_storage.lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, 
 from banyan_storage.lmdb_reads import Reader, Snapshot, Txn, explain
 from banyan_storage.lmdb_writes import LmdbWriter
 
-# Copies an LMDB environment row by row, for `LmdbEngine.rewrite`. A copy of its pages would have what was deleted
-# between their rows. The copy is not durable before `lmdb_folder.put_data`.
+# A copy row by row, for `LmdbEngine.rewrite`: a copy of the pages would have what was deleted between their rows. It is
+# not durable before `lmdb_folder.put_data`.
 
 COPIED = 10_000
 """Rows of a transaction of the copy."""

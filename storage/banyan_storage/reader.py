@@ -1,7 +1,7 @@
 """Reads of the store: the same methods for a snapshot and for the pending transaction.
 
-Heads, chains and entries are in entry_reader.py; here are loose entries, checkpoints and grants, parts, due work, and
-notes.
+Heads, chains and entries are in entry_reader.py; here are loose entries, checkpoints and grants, parts, due work,
+notes, and the cells of one account.
 """
 
 from __future__ import annotations
@@ -239,9 +239,8 @@ class StoreReader(EntryReader):
         return ((key[len(t.NOTE) :], value) for key, value in rows)
 
 
-# The cells of one account, folded from its log, for collections without a view.
-#
-# It reads all counted entries of the account. It shows the same as the views (a test compares them).
+# The cells of one account, folded from all its counted entries, for collections without a view. Views show the same (a
+# test compares them).
 
 
 class AccountCells(NamedTuple):

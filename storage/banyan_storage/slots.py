@@ -1,7 +1,8 @@
-"""The live operations of a slot, shown or not, in the order that decides which is shown.
+"""What a slot shows, a pure function of its live operations and the held content; and these operations, in the order
+that decides it.
 
-Stamps (`STAMP`) are ordered by time. Two devices of an account may write entries with
-the same time; then their ids decide, not the order of arrival, which differs between nodes.
+Stamps (`STAMP`) are ordered by time. Two devices of an account may write entries with the same time; then
+their ids decide, not the order of arrival, which differs between nodes.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 from banyan_storage.tables import RowLayout, part_place
 
-# What a slot shows: a pure function of its live operations and the held content.
-#
 # A slot is one register, or one element of one set. A register shows its last live write (by time, entry id, op index);
 # if that one's content is not held it shows nothing, because an older text would be wrong. An element shows its last
 # live add with held content. The shown write is a row of `SHOWN`, other live operations are rows of `CELLS`. So the

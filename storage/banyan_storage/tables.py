@@ -43,7 +43,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, Ref, Writ
 from banyan_crdt.ops import Part
 from banyan_storage.engine import Table
 
-# The layout of a row, written once: its fields are cut out by their names.
+# A row's fields are cut out by their names.
 
 
 class RowLayout:

@@ -1,4 +1,5 @@
-"""Writes logs' short numbers and heads.
+"""The pending transaction of a store: writes that wait in memory until `commit`, reads that see them, and logs' short
+numbers and heads.
 
 Heads are written in one place, which also notes them as moved (head_moves.py). A log without any entries has no row;
 its number is never used again.
@@ -28,8 +29,6 @@ from banyan_storage.reader import Lack, StoreReader, StoreTotals
 from banyan_storage.upgrade import refuse_other, refuse_realm, schema_of
 from banyan_storage.viewhook import CountedEntry, NoViews, ViewHooks
 
-# The pending transaction of a store: writes that wait in memory until `commit`, and reads that see them.
-#
 # New lacking parts wait in memory and are written sorted; ids wait longer (id_index.py). Heads of logs are cached, also
 # for logs that are not held.
 

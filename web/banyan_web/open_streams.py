@@ -1,4 +1,5 @@
-"""The open streams of this process, and what each was opened with: a token, or the session of a browser.
+"""The open streams of this process, what each was opened with (a token, or the session of a browser), and their
+answers.
 
 The invariant: a stream ends within a second of the moment at which what it was opened with is good no more, whoever
 ended that: the person, the app, the operator beside the node, or the clock. Tokens and sessions are looked up in
@@ -129,9 +130,8 @@ class OpenStreams:
                 stream.revoke()
 
 
-# Answers that go on: their pieces come as long as the client stays.
-#
-# Each is the last answer on its connection: otherwise the server would not notice that a client has left.
+# Pieces come as long as the client stays. Each is the last answer on its connection: otherwise the server would not
+# notice that a client has left.
 
 LAST_LINES_S = 0.5
 """How long streams may take to end by themselves when the server stops."""

@@ -1,4 +1,5 @@
-"""Query, form, JSON and files of a request as one dictionary, by the rules of Rails, which clients of Mastodon write:
+"""The parameters of a request (query, form, JSON, files) as one dictionary, by the rules of Rails, which clients of
+Mastodon write:
 
     a[]=1&a[]=2          {"a": ["1", "2"]}
     a[b]=1&a[c][]=2      {"a": {"b": "1", "c": ["2"]}}
@@ -143,8 +144,6 @@ def texts(params: dict[str, Any], name: str) -> list[str]:
     return [str(item) for item in items]
 
 
-# The parameters of a request: of its query, and of its body, a form or JSON.
-#
 # The invariants: no body is read beyond its limit or longer than its time; what is kept in memory of a form with files
 # is bounded too; the texts of a form are UTF-8, whatever it says.
 

@@ -1,4 +1,5 @@
-"""Counts requests and what they cost, and refuses those that are too many: over HTTP and over WebSocket alike."""
+"""Counts requests and what they cost, for all processes of the door, and refuses those that are too many: over HTTP and
+over WebSocket alike."""
 
 from __future__ import annotations
 
@@ -143,11 +144,10 @@ def _headers(count: WindowCount) -> dict[str, str]:
     }
 
 
-# Counts that several processes keep together, in memory that they share.
-#
-# Each count is a slot of 20 bytes: half of a keyed hash of what is counted, the end of its window, the count, and that
-# of the window before. The other half of the hash chooses eight slots; if none of them is free, the count whose window
-# ends first goes. Each node draws its key anew, so nobody can choose whose counts meet.
+# Several processes count together in memory that they share. A count is a slot of 20 bytes: half of a keyed hash of
+# what is counted, the end of its window, the count, and that of the window before. The other half of the hash chooses
+# eight slots; if none of them is free, the count whose window ends first goes. Each node draws its key anew, so nobody
+# can choose whose counts meet.
 #
 # A process locks its eight slots by a record lock of the system, which ends with the process: one that is killed holds
 # up nobody. A lock and its release take 2 us, and no other process is asked.

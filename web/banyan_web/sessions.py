@@ -1,4 +1,4 @@
-"""The browser that asks: its cookie, and the proof that a form came from a page of this server.
+"""The browser that asks: its cookie, who is logged in there, and the proof that a form came from a page of this server.
 
 The cookie is `__Host-banyan` behind https, so that no other host of the domain can set it. A browser that is not logged
 in has one too, of no meaning but this: the proof (`csrf`) is made from it, and another site does not know it.
@@ -125,8 +125,6 @@ def _name(web: DoorContext) -> str:
     return "__Host-banyan" if _secure(web) else "banyan"
 
 
-# Who looks at a page: nobody, or a person who is logged in there (sessions.py).
-#
 # The invariant: a form acts only with the proof of its browser's own session, and not if another site sent it. The
 # cookie lets in to pages alone, never to the API.
 

@@ -1,4 +1,4 @@
-"""Reads the files of an archive that a service made: a zip, a tar (packed or not), a folder, or one file.
+"""The files of an archive that a service made (a zip, a tar, packed or not, a folder, or one file), and whose it is.
 
 An archive is not trusted. Nothing is unpacked but the files that are asked for, and these are read as a stream. Names
 that lead out of the archive, and links, are not read. A file that unpacks to very much more than it is, or to more than
@@ -308,7 +308,7 @@ def no_room(folder: str | Path, error: OSError) -> Failed:
     )
 
 
-# Tells whose archive a file is, so that a person who took the wrong command is told the right one.
+# Whose archive a file is: a person who took the wrong command is told the right one.
 
 _SIGNS: dict[str, str] = {
     "mastodon": r"(^|/)(outbox|actor)\.json$",

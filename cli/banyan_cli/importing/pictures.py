@@ -1,4 +1,4 @@
-"""Pictures and films of items: which of them are wanted, and put where the node can name them in a post.
+"""Pictures and films of items and of the profile: which of them are wanted, and put where the node can name them.
 
 A post that is here already is not written again, so its pictures are not decoded again either. Those that will be asked
 for next are put meanwhile (`UploadQueue`). A picture that is missing, damaged or refused is named and left out, and
@@ -44,11 +44,8 @@ if TYPE_CHECKING:
     from banyan_cli.command_session import CallTarget
 
 
-# Puts pictures and films before they are asked for, so that several are decoded at the same time.
-#
-# The order of what is asked for is known. So while the first one is waited for, those behind it are copied and put too:
-# at most AHEAD of them, and no further one while the copies take AHEAD_BYTES. What goes wrong with one is raised when
-# it is its turn.
+# Several are decoded at the same time: while the first is waited for, those behind it are put too, at most AHEAD of
+# them, and no further one while their copies take AHEAD_BYTES. What goes wrong with one is raised when it is its turn.
 
 AHEAD = 4
 """Files that are put at a time: the node decodes two, and has the next two before it has ended these."""

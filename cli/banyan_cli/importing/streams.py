@@ -1,4 +1,4 @@
-"""Reads the items of a large JSON array one by one, so that a file of any size needs little memory.
+"""Reads the items of a large JSON array, or the rows of a CSV file, one by one: a file of any size needs little memory.
 
 The array is the whole file, or the value of a key of the one object that the file is. What stands before it (a byte
 order mark, `window.YTD.tweets.part0 =`) is passed over. An item that is too large or nested too deeply gives a Broken
@@ -213,7 +213,7 @@ def _object(text: _Buffer, keys: tuple[str, ...]) -> Iterator[Any]:
             raise _Bad("a comma is missing" if text.peek() else _ENDS)
 
 
-# Rows of a CSV file of an archive, as a stream, with the place of each.
+# Rows of a CSV file, with the place of each.
 
 MOST_FIELD = 1 << 24
 """Characters of one field."""

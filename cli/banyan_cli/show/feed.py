@@ -1,4 +1,4 @@
-"""Posts in a terminal: a heading line, the text under it, what people answered to it; threads are indented.
+"""Posts in a terminal: a heading, the text, pictures, what people answered, and why one sees it; threads are indented.
 
 Widths are counted in terminal cells (an emoji takes two, a Vietnamese letter one however it is composed), so that the
 right edge is straight in any script. Texts and names are other people's: they pass `plain` before they are shown.
@@ -22,7 +22,7 @@ from banyan_cli.show.phrases import ago, count, name_of, size, span
 from banyan_node.terminal_escape import plain
 from banyan_schema.dates import second
 
-# Pictures and films in a terminal: a line for each. Descriptions are other people's: they pass `plain`.
+# Pictures and films: a line for each.
 
 Row = dict[str, Any]
 SHORT = 12

@@ -1,4 +1,5 @@
-"""Facts, accounts, peers and differences as tables; columns line up in any script, because rich counts cells."""
+"""Facts, accounts, peers, differences and what came of an archive as tables; columns line up in any script, because
+rich counts cells."""
 
 from __future__ import annotations
 
@@ -213,7 +214,7 @@ def differences(console: Console, rows: list[Row]) -> None:
     console.print(count(len(rows), "difference"), style="dim")
 
 
-# What came of an archive, what was here already, and what was left out and why.
+# What came of an archive: brought, here already, left out and why.
 
 _COLUMNS = ("came", "here", "gone", "left_out")
 

@@ -1,4 +1,4 @@
-"""How a call reaches its method, and how the answer reaches the caller.
+"""All methods: where they are found, how a call reaches one, and how the answer reaches the caller.
 
 A read or a look runs on a snapshot of the last commit, on a thread of its own. It is never in the replica's inbox, so
 it and writers do not wait for each other, but for the interpreter, which one thread has at a time. So quick reads
@@ -50,7 +50,7 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 
-# All methods: those of the folder methods/, where they are found, in the order of their names.
+# Those of the folder methods/, in the order of their names.
 
 
 def by_name(found: Iterable[Method]) -> dict[str, Method]:

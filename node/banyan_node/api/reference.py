@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 documents, made from declarations: that of the control API, from its methods, and the parts of which the
-door makes its own from its endpoints (web/banyan_web/openapi.py)."""
+"""OpenAPI 3.1 documents and the reference in Markdown, made from declarations: those of the control API, and parts of
+which the door makes its own from its endpoints (web/banyan_web/openapi.py)."""
 
 from __future__ import annotations
 
@@ -168,9 +168,7 @@ def _in_one_line(schema: dict[str, Any]) -> dict[str, Any]:
     return schema if said is None else {**schema, "description": re.sub(r"\s+", " ", said)}
 
 
-# Prints the reference of the control API as Markdown, from the declarations, so that it is always correct.
-#
-# python -m banyan_node.api.reference
+# The reference, printed by `python -m banyan_node.api.reference`.
 
 
 def reference() -> str:

@@ -1,4 +1,5 @@
-"""The calls of /v1, as values: what is asked, and the type of what is answered. Both clients do them.
+"""The calls of /v1, as values: what is asked, and the type of what is answered. Both clients do them, and the door
+declares its endpoints with the same types.
 
     client.ask(v1.post(uri))             the blocking client
     await client.ask(v1.post(uri))       the asynchronous one
@@ -32,9 +33,7 @@ from banyan_node.api.methods.why import Why
 from banyan_node.client.wire import JSON, HttpAnswer, refusal
 from banyan_node.operator_errors import CallError
 
-# What /v1 of a door answers, where that is not the answer of a method of the node.
-#
-# The door declares its endpoints with these types, and the client reads into them, so they cannot differ.
+# Answers that are not those of a method of the node.
 
 
 class OpenedAccount(Response, frozen=True):

@@ -1,4 +1,4 @@
-"""Where an export is written: a file, a folder or a zip, under another name until it is whole.
+"""Where an export is written, and its pictures: a file, a folder or a zip, under another name until it is whole.
 
 The invariants: nothing that exists is overwritten, and what has the asked-for name is whole and on the disk. What an
 interrupted export left is removed by the next one to the same name, or resumed.

@@ -1,4 +1,4 @@
-"""The settings of the door for apps, browsers and other backends."""
+"""The settings of the door for apps, browsers and other backends, and of the log."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-# The settings of the node's log.
+# The log.
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):

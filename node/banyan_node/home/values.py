@@ -19,10 +19,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import of_base58
 
-# Ids and addresses of peers as people write them.
-#
-# libp2p would take more: it dials port 99999 as 34463, and looks 999.0.0.1 up as a name. And a ban of what is nobody's
-# id has no effect.
+# Ids and addresses of peers. libp2p would take more: it dials port 99999 as 34463, and looks 999.0.0.1 up as a name.
+# And a ban of what is nobody's id has no effect.
 
 _SHAPES = ((b"\0\x24\x08\x01\x12\x20", 38), (b"\0\x25\x08\x02\x12\x21", 39), (b"\x12\x20", 34))
 """How an id begins and how many bytes it has: an Ed25519 key, a secp256k1 key, the SHA-256 of any other key."""

@@ -1,4 +1,4 @@
-"""Writes entries of accounts that this node may write for."""
+"""Writes entries of accounts that this node may write for, with as many operations in each as fit."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def append_each(ctx: Context, account: AccountId, groups: Iterable[Sequence[OpDr
     return written[-1].entries[-1].id
 
 
-# Packs operations into as few entries as they fit in. A log may have so many entries a day; an entry carries hundreds
-# of operations.
+# A log may have so many entries a day; an entry carries hundreds of operations.
 
 _BODY = 8
 """Bytes around the operations of an entry, at most."""

@@ -1,4 +1,5 @@
-"""The merged timelines of those whom somebody follows, or has on a list, kept from one request to the next.
+"""The merged timelines of those whom somebody follows, or has on a list, kept from one request to the next; and their
+orders.
 
 Whom one follows is read again when one's own account was touched; whether those let one in, when theirs was. So a
 follow, a mute and an acceptance count from the commit in which they are written.
@@ -107,10 +108,8 @@ def _numbers(q: Queries, accounts: Collection[AccountId]) -> dict[AccountId, byt
     return {AccountId(a): number for a, number in q.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))}
 
 
-# The orders in which a home timeline can be read. Each is a small function with a name, which the reader chooses, and
-# says of each post why it stands where it stands.
-#
-# An order is a function of what everybody can see and of whom the reader follows. Nothing is learned about the reader.
+# The orders of a home timeline: small functions with names, of which the reader chooses one. Each says of a post why it
+# stands where it stands, by what everybody can see and whom the reader follows. Nothing is learned about the reader.
 
 Rank = Literal["newest", "catch_up"]
 RANKS: tuple[Rank, ...] = get_args(Rank)

@@ -1,4 +1,5 @@
-"""Which accounts a node of chosen accounts holds (`interest.mode` follows), the most important first (reach.py).
+"""Which accounts are held: those that a node of chosen accounts chose (`interest.mode` follows), the most important
+first (reach.py), without those that the operator dropped or that nobody follows any more.
 
 Follows are read once, and again of accounts that were touched since (banyan_storage.views.invalidation): of own
 accounts at each look, of others once a minute. So an account that changes its follows all the time costs little, here
@@ -127,14 +128,11 @@ class AccountChoice:
         return self._reach.update(sorted(roots), again, q.follows)
 
 
-# Accounts that the operator dropped: what was held of them is gone from this node, and they are not fetched again. What
-# is held of an account goes in steps, since one transaction of 100,000 entries would hold the store for half a minute;
-# whoever erases an account does it by `begin` and `step`.
+# Accounts that the operator dropped: they are not fetched again. What is held of one goes in steps (`begin`, `step`),
+# since one transaction of 100,000 entries would hold the store for half a minute.
 #
-# This is policy and not state: it says which accounts a node holds, which a node of chosen accounts (`interest.mode`
-# follows) may decide as it likes. Its neighbours are told that it holds the account no longer, so nobody compares it
-# with this node and the frontiers that are compared stay honest. A node that holds all accounts cannot say "all but
-# these".
+# This is policy and not state. Its neighbours are told that it holds the account no longer, so the frontiers that are
+# compared stay honest. A node that holds all accounts cannot say "all but these".
 
 AT_ONCE = 128
 """Entries that go in one step, or a run more, and rows of views: some tens of milliseconds."""
@@ -224,15 +222,12 @@ def go_on(ctx: Context, now: float) -> bool:
     return False
 
 
-# Erases what peers brought of accounts that a node of chosen accounts (`interest.mode` follows) holds no longer. People
-# here stopped following them, or somebody whom they follow did. So the room that they took comes back.
+# Erases what peers brought of accounts that are chosen no longer, so the room that they took comes back. While there is
+# room they stay for KEPT_S: who stopped following may think again, and a thief of a device may stop following
+# everybody. When room ends all of them go, one after the other.
 #
-# While there is room they stay for KEPT_S: who stopped following may think again, and a thief of a device may stop
-# following everybody. When room ends all of them go, one after the other, so that other work comes between.
-#
-# An account that leaves the chosen ones counts as a stranger's from then on, and what is counted is noted in the store.
-# So it is known after a restart what is to be erased; and what was imported from an archive stays. Who names an account
-# of this node is held further (sync/notice_exchange.py), as a stranger.
+# Such an account counts as a stranger's from then on, which is noted in the store: it is known after a restart, and
+# what was imported from an archive stays. Who names an account of this node is held further (sync/notice_exchange.py).
 
 log = structlog.get_logger("banyan")
 EVICTION_LOOK_S = 2.0

@@ -1,4 +1,5 @@
-"""What an account wants to see, read from the store, and what of the posts there that shows it (banyan_reading)."""
+"""What an account wants to see, read from the store; what of the posts there that shows it (banyan_reading), why one is
+not shown, and what the account is told."""
 
 from __future__ import annotations
 
@@ -123,10 +124,8 @@ def on_exclusive_lists(held: PrivateData) -> set[AccountId]:
     return {AccountId(one.account) for one in held.all(ListMember) if one.list in lists} if lists else set()
 
 
-# Why a post is not shown: its author deleted it, this node withholds or hides it, or it is not held.
-#
-# Withheld posts are noted by post, in addition to the store's record of each operation. So the operator can list them,
-# and a thread shows a mark in their place. Releasing the content deletes the note.
+# Why a post is not shown. Withheld posts are noted by post, in addition to the store's record of each operation: the
+# operator can list them, and a thread shows a mark in their place. Releasing the content deletes the note.
 
 UNKNOWN = "not held here: never heard of, or not arrived yet"
 
@@ -186,7 +185,7 @@ def not_shown(q: Queries, coll: Coll, target: Target, what: str, ended: str) -> 
     return CallError("not_found", f"The {what} {post_to_text(target)} is {why}.", 404)
 
 
-# What of all that a store tells an account is told to it: said by somebody who may, and whom the account sees.
+# An account is told what somebody said who may, and whom it sees.
 
 
 class PutAway(NamedTuple):

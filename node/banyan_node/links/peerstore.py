@@ -1,6 +1,6 @@
-"""Bans that the operator made: of peers that end by themselves, and of networks.
+"""Peers by name: those that the operator bans, with networks, and those that the next start dials.
 
-They are notes of the store: the replica keeps whom it refuses and why, and here stands until when; a network is refused
+Bans are notes of the store: the replica keeps whom it refuses and why, and here stands until when; a network is refused
 at the edge, before a peer of it can say who it is.
 """
 
@@ -76,11 +76,10 @@ def lift_due(ctx: Context, now: float) -> set[Network]:
     return {ban.network for ban in held if ban.until_ms is None or ban.until_ms > now_ms}
 
 
-# The peers that the next start dials, in `peers.json`.
-#
-# These are the peers that this node chose (the gossip's anchors), because an attacker who fills our links by dialling
-# us must not decide whom we find again. If there are none, the file names peers that dialled us, at the addresses that
-# they announce; the next start stops dialling them once any peer is linked. A node without links keeps the old file.
+# In `peers.json` are the peers that this node chose (the gossip's anchors), because an attacker who fills our links by
+# dialling us must not decide whom we find again. If there are none, the file names peers that dialled us, at the
+# addresses that they announce; the next start stops dialling them once any peer is linked. A node without links keeps
+# the old file.
 
 WRITES_S = 30.0
 """Seconds between two writes of the file."""

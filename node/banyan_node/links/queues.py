@@ -1,4 +1,4 @@
-"""What comes over one link, on its way to the replica's thread."""
+"""What comes over one link, on its way to the replica's thread, and what waits to be sent on it."""
 
 from __future__ import annotations
 

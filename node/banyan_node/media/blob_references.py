@@ -1,4 +1,4 @@
-"""What names a blob, read from held content: posts, and pictures of profiles."""
+"""What names a blob, read from held content: posts, pictures of profiles, and drafts."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def naming(reader: StoreReader, root: BlobRoot, limit: int) -> list[BlobReferenc
     return list(found.values())
 
 
-# Blobs that drafts name: kept here, and given to those alone who can read the draft.
-#
-# Nothing that others can see names them. A node notes the blobs of drafts of the accounts for which it writes
+# Nothing that others can see names the blobs of drafts. A node notes those of accounts for which it writes
 # (hosting/drafts.py); these notes are what is read here, on any thread.
 
 MOST = 4_096

@@ -1,4 +1,5 @@
-"""Puts a file of this machine into the blobs: what it is, what of it is stored, and that it stayed the same."""
+"""Puts a file of this machine into the blobs: what it is, what of it is stored, that it stayed the same, and the item
+of media made of it."""
 
 from __future__ import annotations
 
@@ -104,7 +105,7 @@ def _check(found: os.stat_result, where: Path, home: Path | None, name: str) -> 
         raise refuse(name, f"has {found.st_size:,} bytes; at most {MAX_BLOB:,} can be posted")
 
 
-# Makes items of media of what was put here: those of posts, and the pictures of profiles.
+# Items of media of what was put here: those of posts, and the pictures of profiles.
 
 
 def item_of(ctx: Context, blob: str, description: str | None, now: float) -> Media:

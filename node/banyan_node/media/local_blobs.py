@@ -1,4 +1,4 @@
-"""Blobs that must be here, and their bytes; and the sentences if they are not."""
+"""Blobs that must be here, their bytes and what is noted of them; and the sentences if they are not."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_part(at: HasBlobs, root: BlobRoot, offset: int, length: int) -> bytes:
     return data
 
 
-# What is known of a blob that was put here, until a post says it: noted beside the blob.
+# What is known of a blob that was put here, until a post says it.
 
 
 class BlobNote(Struct, frozen=True):

@@ -33,10 +33,8 @@ from PIL import (
 
 from banyan_node.media.decode_limits import MAX_PIXELS
 
-# BlurHash: a blurred picture in some 30 letters, shown while the picture itself is not there.
-#
-# The format is that of https://github.com/woltapp/blurhash: a few coefficients of a discrete cosine transform, in base
-# 83.
+# BlurHash (https://github.com/woltapp/blurhash): a blurred picture in some 30 letters of base 83, the first
+# coefficients of a discrete cosine transform.
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 _BASE = len(_LETTERS)

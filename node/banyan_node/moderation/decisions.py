@@ -1,5 +1,5 @@
-"""Decisions of moderators: what was decided, by whom, why, and whether it was taken back. They are kept for good, as
-the audit log is not."""
+"""Decisions of moderators: what was decided, by whom, why, and whether it was taken back, kept for good, as the audit
+log is not; and what accounts are told of it."""
 
 from __future__ import annotations
 
@@ -66,10 +66,8 @@ def put(store: Store, decision: DecisionNote) -> None:
 
 
 # What moderation tells accounts of this node: a report to its moderators, a decision to the author, the outcome to who
-# reported.
-#
-# It is local: no entry says it. Each has a place among the notifications of the account, behind what arrived at the
-# node before it, where no operation is: an entry has at most 512 operations, and these places begin at OWN_PLACES.
+# reported. No entry says it. Each has a place among the notifications of the account, behind what arrived before it,
+# where no operation is: an entry has at most 512 operations, and these places begin at OWN_PLACES.
 
 OWN_PLACES, MOST_PLACES = 0x8000, 0xFFFF
 KEPT = 200

@@ -1,4 +1,5 @@
-"""HTTP/1.1 on one connection: anycorn and h11 parse requests and frame answers.
+"""HTTP/1.1 on one connection: anycorn and h11 parse requests and frame answers, and bytes that are no request are
+refused.
 
 The differences from anycorn's own server, and why:
 
@@ -39,7 +40,7 @@ from starlette.types import ASGIApp
 
 from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, Socket, wants_socket
 
-# What is said to a client whose bytes are no request that is understood here, before any application sees them.
+# For a client whose bytes are no request that is understood here.
 
 CODE = "bad_http"
 SENTENCES: Mapping[int, str] = {

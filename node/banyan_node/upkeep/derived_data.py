@@ -1,6 +1,6 @@
-"""Builds views that are new, changed or asked for while the node runs: a step, then a pause. Long runs are folded on
-account of the peers that sent them (links/queues.py) while own people rest; here what is left, slowly while others
-write.
+"""Keeps what is made of the store as the store is: views that are new, changed or asked for, and the index of posts. A
+step, then a pause. Long runs are folded on account of the peers that sent them (links/queues.py) while own people rest;
+here what is left, slowly while others write.
 
 Each step notes its progress in the store (banyan_storage/views/builder.py), so the next program that opens it
 continues. A command without a running node finishes the views before it uses the store (view_completion.py).
@@ -86,8 +86,8 @@ async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
         log.info("views are built", seconds=round(trio.current_time() - began, 1))
 
 
-# Keeps the index of posts (banyan_reading.search) as the store is: a running node follows its store in the background,
-# some posts at a time. A command without a node brings the index up to date before it searches.
+# The index of posts follows the store in the background, some posts at a time. A command without a node brings it up to
+# date before it searches.
 
 INDEX_LOOK_S, LOOK_BUSY_S = 0.1, 1.0
 """Seconds between two looks whether something was written, and while something is written all the time: many posts in

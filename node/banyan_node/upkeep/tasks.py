@@ -1,4 +1,5 @@
-"""Background tasks of the node: none of them ends it. One that fails is named in `status`, logged, and made again.
+"""Background tasks of the node, none of which ends it: one that fails is named in `status`, logged, and made again. And
+work that takes long.
 
 A full disk, or a mistake in the daily work, must not take a node from its people: what it holds can still be read, and
 most of what it does does not need the task that failed. Only two things end a node: the replica's thread, without which
@@ -79,10 +80,9 @@ class Tasks:
         return pause
 
 
-# Work that takes long: what runs, how far it is, and what ended lately. Others can ask that one stops.
-#
-# What does the work opens it here, and says how far it is. Somebody who begins one in the background announces it
-# first, to know its number. Any thread.
+# Work that takes long: what runs, how far it is, and what ended lately. What does the work opens it here, on any
+# thread; others can ask that it stops. Somebody who begins one in the background announces it first, to know its
+# number.
 
 KEPT = 50
 """Of those that ended."""

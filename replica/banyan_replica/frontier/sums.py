@@ -1,4 +1,5 @@
-"""The sums under one key: the cells of a sketch, and counts and sums of heads by prefix of the account id.
+"""Sums over the rows of a frontier under one key: the cells of a sketch, and counts and sums of heads by prefix of the
+account id.
 
 Cells find few differences among very many heads. If there are too many for a table, ranges are compared and divided
 (like the fingerprints of negentropy, in the same field). Both are sums, so a head that moves adds a difference to both.
@@ -128,10 +129,8 @@ def _range(count: int, s0: int, s1: int) -> Range:
     return count, s0.to_bytes(8, "big") + s1.to_bytes(8, "big")
 
 
-# Rows and the tables of sums over them: how both follow heads that move, and what is read off them.
-#
-# Rows belong to logs (rows.py), a table to a salt. The one under the realm's key is always there; others are
-# built on demand, slice by slice, while heads move: a row is followed in the tables that have come to it.
+# Rows belong to logs (rows.py), a table to a salt. The one under the realm's key is always there; others are built on
+# demand, slice by slice, while heads move: a row is followed in the tables that have come to it.
 
 SUMMED = 4_096
 """Up to so many rows, ranges are read off them when they are asked for, in 0.3 ms: what is kept of ranges is 1.5 MB."""

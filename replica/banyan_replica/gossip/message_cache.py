@@ -1,4 +1,5 @@
-"""Two bounded memories: ids that were seen, and recent payloads.
+"""What gossip remembers of messages, each bounded: ids that were seen, recent payloads, who was sent the last ones, and
+who brings what is new.
 
 Invariant: an id is marked seen only when its message was accepted, published or learned.
 """
@@ -88,9 +89,8 @@ class PayloadCache:
         return out
 
 
-# Which neighbour was sent which of the last messages, and when: for people who watch the network.
-#
-# Nothing is decided by it. It holds the last KEPT messages that were new here, so a flood shows its own end.
+# Which neighbour was sent which of the last KEPT messages that were new here, and when: for people who watch the
+# network. Nothing is decided by it.
 
 KEPT = 24
 Way: TypeAlias = Literal["sent", "announced", "has"]
@@ -145,7 +145,7 @@ class Trail:
         return tuple(Spread(one.mid, one.at, one.source, dict(one.steps)) for one in self._held.values())
 
 
-# Who brings what is new here: by that a node notices that its neighbours keep something from it.
+# By who brings what is new a node notices that its neighbours keep something from it.
 
 LATELY_S = 60.0
 """What came within the last minute or two counts, seconds."""

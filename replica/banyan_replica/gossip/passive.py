@@ -1,4 +1,4 @@
-"""The passive view: known peers without a connection, to replace neighbours that leave.
+"""The passive view: known peers without a connection, to replace neighbours that leave, and the shuffles that fill it.
 
 Invariant: it holds at most `passive` peers, and at most `passive_per_group` of one address group. Each has an address
 and was trusted by the ledger when it was added.
@@ -16,7 +16,7 @@ from banyan_replica.gossip.records import Conn, NeighbourRefusal, Spare
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
 
-# Random choices, made with the gossip's own generator.
+# Random choices, by the gossip's own generator.
 
 T = TypeVar("T")
 
@@ -82,11 +82,9 @@ class PassiveView:
         return [spare.info for spare in self.spares.values()]
 
 
-# Shuffles: nodes exchange samples of the peers they know, by random walks, so that views stay random.
-#
-# A shuffle walks from neighbour to neighbour until its steps are used up. The last node's sample returns on the same
-# path. A node accepts it only from the neighbour that it sent its shuffle to; otherwise any peer could fill its passive
-# view.
+# Shuffles keep views random: a sample of known peers walks from neighbour to neighbour until its steps are used up, and
+# the last node's sample returns on the same path. A node accepts it only from the neighbour that it sent its shuffle
+# to; otherwise any peer could fill its passive view.
 
 
 class Shuffles:

@@ -1,5 +1,5 @@
-"""Turns a judged run or a new account into an `Append`: entries, the operations that count, and their content.
-Nothing here reads the store."""
+"""Turns a judged run or a new account into an `Append` (entries, the operations that count, and their content), and
+collects appends that wait to be written together."""
 
 from __future__ import annotations
 
@@ -83,8 +83,6 @@ def _parts(body: Body, content: Content) -> list[bytes | None]:
     return [at_hand.get(i) for i, op in enumerate(body.ops) if part_of(op) is not None]
 
 
-# Judged appends that wait to be written together, in one write of the store.
-#
 # The invariant: answers about a log are those that the store will give once all appends are written.
 
 

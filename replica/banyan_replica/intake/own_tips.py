@@ -1,5 +1,5 @@
-"""Notes of the last entries that this store wrote itself. It continues only these logs, and never forgets these
-entries and their ancestors."""
+"""What this store wrote itself, and what a checkpoint of its says. It continues only these logs, and never forgets
+these entries and their ancestors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wrote_control(store: Store, log: LogId, entry: EntryId, below: EntryId | Non
     OWN_TIPS.put(store, log, [*tips, entry][-TIPS:])
 
 
-# The content of a checkpoint: where the account stands in this store, and the logs that the signing key may pin.
+# A checkpoint says where the account stands in this store, and the logs that the signing key may pin.
 
 
 def checkpoint_content(

@@ -1,4 +1,5 @@
-"""All work on a frame that needs no store: decoding, hashing, checking signatures, comparing content.
+"""All work on a frame that needs no store: decoding, hashing, checking signatures, comparing content; in slices, if
+need be.
 
 It is a pure function of the bytes, and a third of the work of a frame. So other threads may do it, and the replica then
 only judges. The simulator calls it directly. A wrong item is replaced by its verdict, and the replica charges the peer
@@ -202,11 +203,9 @@ def ids_of(item: CheckedRun | CheckedControl | Checkpoint) -> tuple[EntryId, ...
     return tuple([e.id for e in item.entries]) if isinstance(item, CheckedControl) else (item.id,)
 
 
-# A prepared frame in slices, for a node that has other work: between two of them it can answer its own people.
-#
-# Slices that are judged in their order come to what the whole frame comes to, unless the peer's lies end its link on
-# the way: then the rest of the frame is not judged. What a frame says beside its items (announcements, requests, the
-# bytes to credit) goes with the last slice.
+# Between two slices of a frame a node can answer its own people. Slices that are judged in their order come to what the
+# whole frame comes to, unless the peer's lies end its link on the way: then the rest is not judged. What a frame says
+# beside its items (announcements, requests, the bytes to credit) goes with the last slice.
 
 
 def slices(whole: PreparedFrame, most: int) -> list[PreparedFrame]:

@@ -1,4 +1,5 @@
-"""What strangers may take of the disk. Accounts are free, so without a share of their own they would take it all.
+"""Which accounts are held here, and what strangers may take of the disk. Accounts are free, so without a share of their
+own they would take it all.
 
 What comes over the link of a peer that the operator did not name, of an account that nobody here hosts or follows, is
 counted against the strangers' share: what it costs on the disk, and not only its own bytes. Once the share is used up,
@@ -173,7 +174,7 @@ class UntrustedUsage:
         return found
 
 
-# Whether entries of an account are taken: which accounts are held here, and whether there is room for others.
+# Whether entries of an account are taken.
 
 
 class AccountFilter:

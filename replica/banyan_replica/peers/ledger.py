@@ -1,4 +1,4 @@
-"""The penalty points of each peer: one scale, and one list of offences.
+"""The penalty points of each peer, by one scale and one list of offences; and what its questions and frames cost.
 
 A lie is what no honest node sends. Points for lies add up without bound, and at `ban_at` the peer is disconnected and
 banned for a while. A slight is what an honest peer on a bad line also does. Slights add up to `let_go_at` at most,
@@ -192,11 +192,9 @@ class Ledger:
         return {p: (min(until - now, FOREVER_S), why) for p, (until, why) in self._banned.items() if until > now}
 
 
-# The cost of a peer's questions and of judging what it sends, and their limits: a few bytes must not cause unlimited
-# work. Also when it was of use.
-#
-# They are counted apart. An honest peer passes on what others wrote; were that counted with its questions, whoever
-# writes what is dear to judge would keep honest peers from comparing.
+# A few bytes must not cause unlimited work, even if it was of use. A peer's questions and judging what it sends are
+# counted apart: an honest peer passes on what others wrote, and whoever writes what is dear to judge would otherwise
+# keep honest peers from comparing.
 
 
 class Leak:

@@ -1,4 +1,4 @@
-"""One session: the replica's state of a peer while the link to it is up.
+"""One session: the replica's state of a peer while the link to it is up, what the peer claims included.
 
 It is made when the connection is up and forgotten when that is down. Its states are in states.py. Every field that
 changes belongs to one of the objects below, and only that object writes it (tests/node/test_sessions.py checks every
@@ -28,7 +28,7 @@ from banyan_replica.sync.orders import Orders
 from banyan_replica.sync.peer_debt import PeerDebt
 from banyan_replica.wire import NOTICES, READS_AS_IF, Hello
 
-# A peer's claims about its own frontier. The sync decides what to do about them.
+# What a peer claims about its own frontier. The sync decides what to do about it.
 
 
 class PeerClaims:

@@ -1,7 +1,8 @@
-"""Witnesses: signed statements of platforms that show how fresh this node is.
+"""Statements that are signed and passed on: witnesses of platforms, which show how fresh this node is, and reasons for
+withholding content.
 
-A platform signs (time, frontier root) every minute. If a node's root has matched one, the node had everything that the
-platform had at that time. So it knows since when news can at most have been kept from it.
+A witness is (time, frontier root), which a platform signs every minute. If a node's root has matched one, the node had
+everything that the platform had at that time. So it knows since when news can at most have been kept from it.
 
 Anybody can make platforms, and a hundred of them say nothing. So only those that the operator named are believed. The
 statements of others are passed on, because other operators named them, but only so many a second.
@@ -134,7 +135,7 @@ def _witnessed_hash(time_ms: int, root: bytes) -> EntryId:
     return EntryId(H("witness", time_ms.to_bytes(8, "big"), root))
 
 
-# Statements about withheld content: who withholds it, by which order, and until when. They are signed and auditable.
+# Withheld content: who withholds it, by which order, and until when. They are signed and auditable.
 #
 # Structure is always sent. Content may be withheld; then a peer that asks for it gets this statement. So content never
 # disappears silently, and nodes may have different policies while their logs stay equal.

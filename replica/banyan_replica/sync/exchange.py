@@ -1,5 +1,5 @@
-"""One exchange of sketches (comparison.py): what was asked and came, a table that is built for one, and the answer of a
-table to a question."""
+"""One exchange of sketches (comparison.py): how many cells to ask for, what was asked and came, a table that is built
+for one, and the answer of a table to a question."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.sketch import CELLS, Numbers, pack, unpack
 from banyan_replica.wire import AS_IF, HERE, TOO_MANY, Sketch, SketchCells
 
-# Estimates how many cells to send before it is known how much differs, so that one question is enough.
-#
-# The asker shows four bits of its own S0 at some cells. If d items differ, none of them visits cell i with chance
-# exp(-d / (1 + i/2)). So the probes that agree with the answerer's own table tell d: the most likely d is within about
-# 15 %. There is a probe at each of the first cells, and later ones are about 3 % apart, because they must find the
-# order of magnitude of d.
+# How many cells to send before it is known how much differs, so that one question is enough: the asker shows four bits
+# of its own S0 at some cells. If d items differ, none of them visits cell i with chance exp(-d / (1 + i/2)), so the
+# probes that agree with the answerer's own table tell d within about 15 %. There is a probe at each of the first cells,
+# and later ones are about 3 % apart, because they must find the order of magnitude of d.
 
 
 def _places() -> list[int]:

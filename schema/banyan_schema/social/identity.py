@@ -1,4 +1,6 @@
-"""Handles: names under the domain of a platform, which the account claims in its profile and the platform confirms.
+"""Who an account is, as others confirm it: handles under the domain of a platform, official channels, and moves.
+
+A handle is a name that the account claims in its profile and the platform confirms:
 
 | op | cell | element | content |
 |---|---|---|---|

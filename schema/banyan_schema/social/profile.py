@@ -1,4 +1,5 @@
-"""A profile: a few fields with any names, each a register of its own. The fields `avatar` and `banner` are pictures.
+"""A profile: a few fields with any names, each a register of its own (`avatar` and `banner` are pictures), and pinned
+posts.
 
 | op | cell | content |
 |---|---|---|

@@ -1,4 +1,5 @@
-"""Relations between accounts: follow, block, mute. Each is a collection of its own, with one set per account.
+"""Relations between accounts: follow, block, mute, each a collection of its own with one set per account; and whom a
+locked account accepts.
 
 | op | cell | element | content |
 |---|---|---|---|

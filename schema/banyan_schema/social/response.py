@@ -1,4 +1,5 @@
-"""A reaction: an element of a set. The cell is the post, the element is the emoji.
+"""What people do with a post of others: react, repost, hide an answer or a quote. A reaction is an element of a set:
+the cell is the post, the element is the emoji.
 
 | op | cell | element | content |
 |---|---|---|---|

@@ -1,4 +1,4 @@
-"""The files of blobs, and how they are written.
+"""The files of blobs, how they are written, and how a blob is fetched.
 
     blobs/new-*               a file that is being put; its root is not known yet
     blobs/ab/ROOT             the bytes of a whole blob and nothing else
@@ -127,10 +127,9 @@ def hash_in(handle: int, chunk: int) -> bytes:
     return read_all(handle, HASH_BYTES, SIZE_BYTES + chunk * HASH_BYTES)
 
 
-# A blob that is being fetched: chunks come in any order, and each is checked before it is written.
-#
-# A kill costs the chunks that were not written yet. A power cut may also cost chunks whose bytes had not reached the
-# disk: whoever goes on hashes every claimed chunk first. The blob gets its name once all of it is synced.
+# Chunks come in any order, and each is checked before it is written. A kill costs the chunks that were not written yet.
+# A power cut may also cost chunks whose bytes had not reached the disk: whoever goes on hashes every claimed chunk
+# first. The blob gets its name once all of it is synced.
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 

@@ -1,4 +1,4 @@
-"""Rebuilds views, account by account, while the store is written.
+"""Rebuilds views, account by account, while the store is written; and folds accounts again from their logs.
 
 The cursor of a view is account 32 | rest of a slot. Everything up to the cursor has its rows; nothing beyond it has. A
 write up to the cursor updates the view at once. A write beyond it is ignored, because the builder reads it later.
@@ -57,10 +57,9 @@ from banyan_storage.views.registry import (
 from banyan_storage.views.row_changes import RowChanges
 from banyan_storage.views.social.timeline import TIMELINE
 
-# Folds accounts again from their logs, many at a time, so that what they show is written table by table.
-#
-# Most entries are one put without refs, or one add (`read_single`). These are read by position, without making an entry
-# or a body. The order of operations in a block does not matter to the fold.
+# Accounts are folded many at a time, so that what they show is written table by table. Most entries are one put without
+# refs, or one add (`read_single`), and are read by position, without making an entry or a body. The order of operations
+# in a block does not matter to the fold.
 
 LARGE = 8_192
 """Operations of one account that are folded together: 0.1 to 0.4 s."""

@@ -1,4 +1,5 @@
-"""All views: those of the folder social/, where they are found, in the order of their names.
+"""All views: those of the folder social/, where they are found, in the order of their names; and how much of each is
+built.
 
 The store knows a view by its name, so views do not depend on each other. `SHOWN_NAME` is the view that all others are
 made from: for each slot, which operation shows, and the seed of its content (slots.py). It is folded from the log.
@@ -103,7 +104,7 @@ def rows_of(showing: SlotContent, takes: Callable[[str], bool] | None = None) ->
     return found
 
 
-# How much of each view is there: all of it, or the part up to a cursor (builder.py).
+# Of each view all is there, or the part up to a cursor (builder.py).
 
 CURSOR = RowLayout("account 32 | own")
 """own: of the last slot."""

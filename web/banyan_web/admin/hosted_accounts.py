@@ -1,4 +1,4 @@
-"""Tokens, hosted accounts, and moderators."""
+"""Tokens, hosted accounts and their end, and moderators."""
 
 from __future__ import annotations
 
@@ -241,10 +241,8 @@ async def drop_moderator(web: DoorContext, ask: DoorRequest) -> Any:
     return await once(web, ask, lambda key: web.act(by, "moderator.drop", key, account=ask.path["account"]))
 
 
-# Ends a hosted account: closes it, and on request erases it from every file of this node.
-#
-# Who ends it types its name again. Nobody is logged in as it afterwards; once its erasing begins, the door forgets all
-# that it kept of it (`DoorStore.forget`).
+# Who ends an account types its name again. Nobody is logged in as it afterwards; once its erasing begins, the door
+# forgets all that it kept of it (`DoorStore.forget`).
 
 _Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 _Days = Annotated[int, Meta(ge=0, le=MOST_DAYS)]

@@ -1,4 +1,4 @@
-"""What the node keeps: storage by origin, accounts that are dropped, policy; and long work."""
+"""What the node keeps: storage by origin, accounts that are dropped, policy; long work; peers and bans."""
 
 from __future__ import annotations
 

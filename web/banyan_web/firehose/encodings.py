@@ -1,4 +1,5 @@
-"""How the firehose is written: JSON lines, server-sent events, or frames with the signed entries."""
+"""How the firehose is written: JSON lines, server-sent events, or frames with the signed entries; and how it is
+compressed."""
 
 from __future__ import annotations
 
@@ -124,12 +125,10 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-# Zstandard for the firehose: each piece is a frame of its own, so any of them can be read alone. Where HTTP itself
-# encodes (Accept-Encoding), the whole answer is one frame, because decoders of HTTP clients read one.
-#
-# Pieces are small, so most of what repeats in them was said in an earlier one. A dictionary has it instead: one for
-# events, one for runs, each known by its SHA-256. They are made by `python -m bench dictionary` and come with the
-# program. A reader fetches one once.
+# Zstandard: each piece is a frame of its own, so any of them can be read alone. Where HTTP itself encodes
+# (Accept-Encoding), the whole answer is one frame, because decoders of HTTP clients read one. Most of what repeats in a
+# piece was said in an earlier one; a dictionary has it instead: one for events, one for runs, each known by its
+# SHA-256, made by `python -m bench dictionary`. They come with the program, and a reader fetches one once.
 
 ZSTD = "zstd"
 LEVEL = 3

@@ -1,4 +1,5 @@
-"""/v1/firehose, the dictionaries of its compressed form, and what its named consumers have confirmed."""
+"""/v1/firehose over HTTP and WebSocket, the dictionaries of its compressed form, and what its named consumers have
+confirmed."""
 
 from __future__ import annotations
 
@@ -248,11 +249,10 @@ def _row(one: Consumer) -> dict[str, Any]:
     return {"name": one.name, "cursor": one.cursor, "updated_ms": one.updated * 1000}
 
 
-# The firehose over WebSocket: the same parameters and the same pieces as over HTTP, one message each.
-#
-# JSON that is not compressed comes in text messages of one or more lines, all else in binary ones: whole frames of
-# CBOR, or a frame of zstd. A consumer confirms on the same connection: `{"ack": CURSOR}`, answered with a line of kind
-# `ack` once it is on the disk. The handshake counts as a request, and so does each confirmation, as over HTTP.
+# Over WebSocket: the same parameters and the same pieces as over HTTP, one message each. JSON that is not compressed
+# comes in text messages of one or more lines, all else in binary ones. A consumer confirms on the same connection:
+# `{"ack": CURSOR}`, answered with a line of kind `ack` once it is on the disk. The handshake counts as a request, and
+# so does each confirmation.
 
 DONE = 1000
 """The code with which a stream ends that told its last line (RFC 6455, 7.4.1)."""

@@ -1,4 +1,4 @@
-"""Accounts that an app looks at, and whom they follow."""
+"""Accounts that an app looks at, whom they follow, and lists of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from banyan_web.mastodon.relationships import page_of
 from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import HttpRefusal
 
-# Lists of accounts. Who is on one is read by the devices of the account alone.
+# Lists: who is on one is read by the devices of the account alone.
 
 ENDPOINTS = Endpoints()
 REPLIES = ("list", "followed", "none")

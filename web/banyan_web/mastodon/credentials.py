@@ -1,4 +1,4 @@
-"""Somebody's own account: what its apps know of it, and changing its profile."""
+"""Somebody's own account: what its apps know of it, and changing its profile with its pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from banyan_web.mastodon.tags import featured_tags
 from banyan_web.params import text, truthy
 from banyan_web.refusals import HttpRefusal
 
-# Pictures of a profile: files of a request become blobs of the node.
+# Files of a request become blobs of the node.
 
 PICTURE_BYTES = 16 << 20
 """The largest file of a picture; the node makes it smaller."""

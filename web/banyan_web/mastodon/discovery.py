@@ -1,4 +1,4 @@
-"""Search, and what is talked about."""
+"""Search, and posts and links that are talked about."""
 
 from __future__ import annotations
 
@@ -105,9 +105,8 @@ async def old_trends(web: DoorContext, ask: DoorRequest) -> Any:
     return await trends(web, ask)
 
 
-# Posts and links that are talked about: of the newest public posts that are held here, by what others did with them.
-#
-# Read once in five minutes for all, and shown to each reader without what that one does not see.
+# Of the newest public posts that are held here, by what others did with them. Read once in five minutes for all, and
+# shown to each reader without what that one does not see.
 
 TREND_LOOKED = 400
 """The newest posts that are looked at."""

@@ -1,4 +1,5 @@
-"""Notifications, version 1; and what this server filters of them, which is nothing."""
+"""Notifications, one by one (version 1) and in groups (version 2), and how far somebody has read. This server filters
+nothing of them."""
 
 from __future__ import annotations
 
@@ -133,7 +134,7 @@ async def dismiss_request(web: DoorContext, ask: DoorRequest) -> Any:
     raise HttpRefusal(404, "Record not found")
 
 
-# Notifications, version 2: alike ones are one group.
+# -- version 2: alike ones are one group
 
 GROUPED = ("favourite", "follow", "reblog")
 SAMPLE = 8
@@ -236,7 +237,7 @@ async def dismiss_group(web: DoorContext, ask: DoorRequest) -> Any:
     return {}
 
 
-# How far somebody has read; their devices share it.
+# -- how far somebody has read; their devices share it
 
 TIMELINES = ("home", "notifications")
 _LAST, _LAST_REPOST = b"\xff\xff", b"\xff\xfe"

@@ -1,4 +1,4 @@
-"""Posts: writing, reading, editing, deleting them, and the conversation around one."""
+"""Posts: writing, reading, editing, deleting them, later ones, cards, and the conversation around one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from banyan_web.mastodon.post_html import html
 from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
 
-# Cards of posts, and their pictures.
+# -- cards
 
 ENDPOINTS = Endpoints()
 
@@ -55,7 +55,7 @@ async def picture(web: DoorContext, ask: DoorRequest) -> Any:
     return Response(raw, headers={**kept, "content-type": kind, "cross-origin-resource-policy": "cross-origin"})
 
 
-# Posts that are published later: drafts of the node that are due at a time.
+# -- later: drafts of the node that are due at a time
 
 
 async def scheduled(web: DoorContext, ask: DoorRequest, id_: str) -> dict[str, Any]:

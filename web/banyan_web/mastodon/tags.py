@@ -23,7 +23,7 @@ from banyan_web.mastodon.post_html import tag_url
 from banyan_web.params import number, text
 from banyan_web.refusals import HttpRefusal
 
-# Tags as apps see them.
+# -- as apps see them
 
 DAYS, DAY_S, DAY_HOURS = 7, 86_400, 24
 

@@ -1,4 +1,5 @@
-"""Where a person allows an app to act for them (RFC 6749, 4.1.1; PKCE: RFC 7636, with S256 alone).
+"""A person allows an app to act for them, and the app gets its token (RFC 6749, 4.1.1; PKCE: RFC 7636, with S256
+alone).
 
 The order matters. The app and its redirect URI are checked first, and a mistake in them is shown on a page: nobody is
 sent to an address that the app did not register. All other mistakes are told to the app, at that address.

@@ -1,4 +1,5 @@
-"""The few pages of the door that need nothing but HTML: for logging in and for what an app is allowed.
+"""The few pages of the door that need nothing but HTML, with their texts: for logging in and for what an app is
+allowed.
 
 Every text is escaped where it is put in. There is no script, and the style is named by its hash, so the Content
 Security Policy allows nothing else.

@@ -1,5 +1,5 @@
-"""What people wrote, as HTML. The invariant: a browser shows it letter by letter, so that it can be compared with what
-was signed. Markup is only added around it, and only the functions here make `Markup`."""
+"""Texts, paths and times on pages. What people wrote becomes HTML that a browser shows letter by letter, so that it can
+be compared with what was signed. Markup is only added around it, and only the functions here make `Markup`."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def media_kind(item: dict[str, Any]) -> str:
     return {"image": "picture", "video": "film", "audio": "sound"}.get(family, "file")
 
 
-# Whom and what the path of a page names.
+# -- whom and what a path names
 
 _TAIL = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,44}")
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -164,7 +164,7 @@ def thing_in(name: str, key: str) -> str:
     return f"did:banyan:{tail}/{key}"
 
 
-# Times of events in the clock of the place where they are.
+# -- times of events, in the clock of their place
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

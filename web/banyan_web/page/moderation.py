@@ -23,7 +23,7 @@ from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor, writing
 
-# The texts of the pages of moderation, in Vietnamese and English.
+# The texts, in Vietnamese and English.
 
 _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "queue": ("Reports that wait", "Báo cáo đang chờ"),

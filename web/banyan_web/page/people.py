@@ -1,4 +1,5 @@
-"""Lists of people and what belongs to one: followers, bookmarks, favourites, and lists of accounts."""
+"""Lists of people and what belongs to one: followers, bookmarks, favourites, lists of accounts, and what they hear
+of."""
 
 from __future__ import annotations
 
@@ -156,7 +157,7 @@ async def drop(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
             raise
 
 
-# What a person hears of: who answered, followed or invited them.
+# -- what a person hears of
 
 KINDS = {
     "mentions": ["reply", "quote", "mention"],

@@ -1,4 +1,4 @@
-"""Writing, changing and deleting posts, and drafts: HTML forms, which work without JavaScript."""
+"""Posts and drafts: the form for writing, changing, deleting. HTML forms, which work without JavaScript."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor, local
 
-# What the form for writing says: in the words of the node, and as the form shows it again.
+# What the form says: in the words of the node, and as the form shows it again.
 
 HOURS = (1, 6, 24, 72, 168)
 ACTS = ("answers", "quotes", "reposts")

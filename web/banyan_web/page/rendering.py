@@ -1,4 +1,4 @@
-"""Makes pages from templates: the language, the policy of the page, its ETag, and pages for what is refused.
+"""Makes pages from templates (language, policy, ETag, refusals), and serves the style and the scripts that they need.
 
 The policy allows scripts, styles and all else from this origin alone, and nothing inline: what a stranger wrote can
 become neither, even if a template forgot to escape it.
@@ -25,8 +25,7 @@ from banyan_web.page.translations import LANGUAGES, WORDS, counted, language_of
 from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor, visitor_of
 
-# The style, the scripts of the page and the light client, under a path that names what they hold: so a browser keeps
-# them for ever, and a changed file has another address.
+# Style, scripts and the light client are under a path that names what they hold, so a browser keeps them for ever:
 #
 #     /static/HASH/page.css
 #     /static/HASH/js/page/worker.js    imports ../src/archive.js, as it does in the repository

@@ -1,4 +1,4 @@
-"""Hosting: opens accounts for the users of a platform, one or many.
+"""Hosting: opens accounts for the users of a platform, one or many; tokens for their apps, and reports in their name.
 
 Each user gets a recovery key of their own, 24 words that undo whatever the platform does with the account. They are
 shown in the answer, for the platform to hand over. Until the next day the same request by the same token gets the same
@@ -189,7 +189,7 @@ def _read(line: NdjsonLine) -> NewAccount | HttpRefusal:
         return why
 
 
-# What a platform does for its users over /v1: tokens for their apps, and reports in their name.
+# What a platform does for its users.
 
 LONGEST_S = 366 * 24 * 3_600
 

@@ -1,4 +1,4 @@
-"""Reading: anything that the node holds, as any account. The answers are the node's own rows.
+"""Reading: anything that the node holds, as any account, with proofs and archives. The answers are the node's own rows.
 
 Parameters are those of the node's method, as text in the query; an unknown one is an error. Each answer has an ETag: a
 client that names it in If-None-Match gets 304 as long as the answer would be the same.
@@ -150,7 +150,7 @@ for _read in READS:
     ENDPOINTS.get(_read.path, READ, _shape(_read))(_endpoint(_read))
 
 
-# What others check without trusting this node: the proof of a post, and the archive of an account.
+# What others check without trusting this node.
 
 _RAW = {"content-type": "application/octet-stream", "vary": "authorization"}
 

@@ -1,4 +1,4 @@
-"""A worker's end of the line to the node (protocol.py), under asyncio."""
+"""A worker's end of the line to the node (protocol.py), under asyncio, and the node as the worker sees it."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def _gone() -> CallError:
     return CallError("not_ready", "The node stops; ask again when it runs.", 503)
 
 
-# The node as a worker sees it: what the store alone can answer is read here, all else is asked over the line.
+# What the store alone can answer is read here, all else is asked over the line.
 
 SLOW = 2
 """Slow reads at one time."""

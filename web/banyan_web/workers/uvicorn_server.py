@@ -35,8 +35,8 @@ from banyan_node.server.http_protocol import HttpConversation
 from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
 from banyan_web.rate_limiter import SharedCounts
 
-# The connections of a worker and their limits, which are those of the embedded server (http_connections.py): uvicorn
-# has no deadline for heads, and none for answers that nobody reads.
+# The limits of connections are those of the embedded server (http_connections.py); uvicorn has no deadline for heads,
+# and none for answers that nobody reads:
 #
 # - The head of a request must come within `Patience.head` of the connection's start or of the answer before.
 # - A client must go on reading: what waits for it must get less within `Patience.send`.

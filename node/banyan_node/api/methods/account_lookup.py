@@ -1,4 +1,4 @@
-"""Finds accounts by the start of their id, or by the name they are hosted under.
+"""Accounts as lists show them, many in one call, and finding them: by the start of their id, or by their names.
 
 An account's text is base58 of its 32 bytes, most significant first. So all ids with the same start and length are one
 range of bytes, and only the first few accounts of each range are read.
@@ -96,7 +96,7 @@ def _beginning(q: Queries, body: str) -> Iterator[AccountId]:
                 yield account
 
 
-# Accounts as lists show them, many in one call, and finding them by their names.
+# By their names, and many in one call.
 
 MOST = 200
 """The most accounts of a call."""

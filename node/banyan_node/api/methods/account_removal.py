@@ -1,4 +1,4 @@
-"""Ending an account with all that this node holds of it."""
+"""Ends an account with all that this node holds of it: closes and erases it, or drops it from this node."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _receipt(reader: StoreReader, account: AccountId, made: Erasure) -> ErasureR
     return ErasureReceipt(did(account), made.reason, made.at_ms, made.until_ms, made.erased_ms, made.word, peers)
 
 
-# Dropping whole accounts from this node, and taking them again.
+# Dropping accounts from this node, and taking them again.
 
 
 class DropAccountRequest(Request, frozen=True, forbid_unknown_fields=True):

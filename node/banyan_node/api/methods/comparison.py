@@ -1,4 +1,5 @@
-"""Totals: digests that show whether two nodes hold the same, and the size of the graph."""
+"""What two nodes hold: digests that show whether it is the same, what differs from a peer and why, the size of the
+graph."""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ def graph_size(at: NodeView, ask: EmptyRequest) -> GraphSize:
     return GraphSize(hosted.count(at), at.store.counts().accounts, at.queries().post_count(None), linked)
 
 
-# What differs from a peer, log by log, and why.
+# Log by log.
 
 
 class Difference(Response, frozen=True):

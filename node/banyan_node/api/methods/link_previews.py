@@ -1,4 +1,4 @@
-"""What a card under a link is made of: a page and a picture that a program fetched."""
+"""What a card under a link is made of: what a page says of itself, and a small picture, both fetched by a program."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from banyan_node.media.local_blobs import BlobNote
 from banyan_node.media.probe import PICTURES, looked, refuse
 from banyan_node.operator_errors import CallError
 
-# What a card under a link is made of: what a page says of itself, and a small picture. Both are read by processes of
-# their own (decoders.py), and nothing is kept.
+# Both are read by processes of their own (decoders.py), and nothing is kept.
 
 DEADLINE_S = 5.0
 MOST = 512 << 10

@@ -1,4 +1,5 @@
-"""Moving out: a platform hands an account's keys to its user's paper, and the user's own node takes the account.
+"""An account moves: a platform hands its keys to its user's paper, and the user's own node takes it; or it goes on as
+another one.
 
 A handover moves the root key, and the recovery key where it can, by rotations that are signed and stored together. The
 new keys come from the paper and are in memory only. So at every moment one of two holders has the root key: until the

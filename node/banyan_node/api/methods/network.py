@@ -1,4 +1,4 @@
-"""Methods that need the running node: its peers, what differs from them, and stopping it."""
+"""Methods that need the running node: its peers, whom it refuses, and stopping it."""
 
 from __future__ import annotations
 

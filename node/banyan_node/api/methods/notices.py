@@ -1,5 +1,5 @@
-"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers, ended polls, what groups say.
-Alike things are one row."""
+"""What an account hears of, alike things as one row, and how far it has read: replies, quotes, mentions, reactions,
+reposts, followers, ended polls, what groups say."""
 
 from __future__ import annotations
 
@@ -57,10 +57,9 @@ from banyan_storage.account_references import PLACE_BYTES
 from banyan_storage.slots import place_bytes
 from banyan_storage.tables import part_place
 
-# How far an account has read its home timeline and its notifications. Its devices share that, and nobody else knows.
-#
-# A place among notifications is one of this node, because they stand in the order of their arrival. What is kept names
-# the operation instead, which every node finds; where it is not held, everything counts as unread.
+# How far an account has read is shared by its devices, and nobody else knows. A place among notifications is one of
+# this node, because they stand in the order of their arrival. What is kept names the operation instead, which every
+# node finds; where it is not held, everything counts as unread.
 
 METHODS = MethodTable()
 COUNTED = 100

@@ -1,4 +1,4 @@
-"""One post: as people read it, and what proves it to somebody who does not trust this node."""
+"""Posts by their addresses, who reacted to one, and what proves it to somebody who does not trust this node."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def proof(at: CommitView, ask: ProofRequest) -> PostProof:
     return PostProof(uri(target), entry_hex(shown.entry), b64encode(out.getvalue()).decode())
 
 
-# What programs that show pages of posts ask for: posts by their addresses, what somebody favoured, and files.
+# For programs that show pages of posts.
 
 MOST = 400
 """Posts of one question."""

@@ -1,4 +1,4 @@
-"""Profiles: their texts and their pictures."""
+"""Who an account says it is: texts and pictures of its profile, handles, official channels."""
 
 from __future__ import annotations
 

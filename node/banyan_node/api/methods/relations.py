@@ -1,4 +1,4 @@
-"""Whom an account follows, blocks and mutes."""
+"""Whom an account follows, blocks and mutes; its followers, who ask first where it is locked."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def mute(ctx: Context, ask: MuteRequest, now: float) -> RelationResult:
     return RelationResult(entry_hex(append(ctx, account, drafts, now)), did(other))
 
 
-# Followers, and locked accounts, whose followers ask first.
+# Followers and locked accounts.
 
 MOST = 1_000
 """The most followers of a page."""

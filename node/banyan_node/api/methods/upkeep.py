@@ -1,4 +1,4 @@
-"""Long work of this node: what runs and how far it is, beginning it in the background, and cancelling it."""
+"""Long work of this node, its views, and what the operator decides where a clock was wrong."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def cancel(shell: Shell, ask: CancelRequest) -> WorkRow:
     return _row(found)
 
 
-# What the operator decides where a clock was wrong: that it is right now, and that this node begins another log.
+# Where a clock was wrong: it is right now, and this node begins another log.
 
 
 class ClockResult(Response, frozen=True):

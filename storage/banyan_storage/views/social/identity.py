@@ -1,4 +1,5 @@
-"""Which account says of which handle that it is whose."""
+"""Which account says of which handle that it is whose, of which account that it is an official channel, and that it
+moved."""
 
 from __future__ import annotations
 

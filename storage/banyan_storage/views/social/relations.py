@@ -1,4 +1,5 @@
-"""Whom an account follows, blocks and mutes."""
+"""Whom an account follows, blocks and mutes, who follows it, and whom it accepts if it is locked; with their
+numbers."""
 
 from __future__ import annotations
 

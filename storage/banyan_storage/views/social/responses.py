@@ -1,4 +1,4 @@
-"""Who reacted to a post and with what, who reposted it, and how many of each."""
+"""What others did with a post: reactions, reposts, quotes and answers, with their numbers; and who may."""
 
 from __future__ import annotations
 

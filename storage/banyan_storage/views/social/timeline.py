@@ -1,4 +1,5 @@
-"""The posts of an account by time, for its own page and for the home timelines of its followers."""
+"""Posts and reposts by time: of an account, for its own page and the home timelines of its followers; and of all
+accounts."""
 
 from __future__ import annotations
 
@@ -28,9 +29,8 @@ TIMELINE_VIEW = View(
 )
 
 
-# The posts of all accounts by time, so that a page of everybody's costs the same however many accounts there are.
-#
-# Openings and answers are apart: most public timelines have no answers, and would have to read past them.
+# Of all accounts: a page of everybody's costs the same however many there are. Openings and answers are apart: most
+# public timelines have no answers, and would have to read past them.
 
 RECENT = Table("recent")
 """kind 1 | BY_TIME, with the place -> nothing. kind: OPENING or ANSWER of
@@ -48,7 +48,7 @@ def _recent_openings(posts: Iterable[OpeningPost]) -> list[Item]:
 RECENT_VIEW = View("recent", 1, (RECENT,), {"recent": _recent_row}, {RECENT: 9}, openings=_recent_openings)
 
 
-# The reposts of an account by time, for its own page and for the home timelines of its followers.
+# Reposts of an account.
 
 SHARES = Table("shares", dupsort=True)
 """account number 4 -> set of: LINE, as in the table of posts; its key is the element of the repost"""

@@ -1,4 +1,4 @@
-"""Who voted for what, and how many: one vote an account, for the poll as it stands."""
+"""Who voted for what, one vote an account, for the poll as it stands, with numbers; and when polls end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BALLOTS_VIEW = View(
 )
 
 
-# When the polls end of which an account is to hear: those that it asked, and those in which it voted.
+# The ends of which an account is to hear: of polls that it asked, and in which it voted.
 
 OWN_POLLS = Table("own_polls")
 """OWN_POLL -> nothing"""

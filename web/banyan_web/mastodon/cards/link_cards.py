@@ -1,4 +1,4 @@
-"""Which link gets a card, and when its page is asked for.
+"""Which link gets a card, when its page is asked for, and what is kept of it.
 
 A million nodes that show one post must not be a million visitors of the page that it links. So by default (`own`) a
 node asks only for pages that an account hosted here linked: one node asks, once, as the browser of its author did. With
@@ -31,9 +31,8 @@ from banyan_web.mastodon.post_html import first_link
 from banyan_web.outbound_http import OutboundHttp, Unreachable
 from banyan_web.refusals import HttpRefusal
 
-# The cards that are kept, in the door's file, by the address of the page; and the addresses that gave none.
-#
-# They are a cache: what is old or too much goes, and is fetched again when somebody sees the link.
+# Cards are kept in the door's file, by the address of the page; and the addresses that gave none. What is old or too
+# much goes, and is fetched again when somebody sees the link.
 
 KEPT_S, FAILED_S = 14 * DAY_S, DAY_S
 """How long a card is shown, and how long an address that gave none is not asked again."""

@@ -1,4 +1,4 @@
-"""Accounts as apps see them.
+"""Accounts as apps see them, and how the one who asks stands to them.
 
 A name before the @ is one that the node stands for: of a handle that a platform confirms whose word counts here, else
 of an account hosted here, else the end of the account's DID, which is nobody else's.
@@ -208,7 +208,7 @@ async def own_profile(web: DoorContext, did: str) -> dict[str, Any]:
     }
 
 
-# How the one who asks and others stand to one another, as apps see it.
+# How two accounts stand to one another.
 
 
 def _relationship(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Posts as apps see them.
+"""Posts and polls as apps see them.
 
 A row of the node says what the reader did with the post. What else a page needs is asked at once for all of its posts:
 the accounts of all whom they name, and what they quote.
@@ -23,7 +23,7 @@ from banyan_web.mastodon.entity_ids import RepostId, account_id, parsed, repost_
 from banyan_web.mastodon.post_html import MentionTarget, folded, html, tag_url
 from banyan_web.refusals import BUILDING, HttpRefusal
 
-# Polls as apps see them. A poll has the id of its post.
+# A poll has the id of its post.
 
 
 def poll(row: Mapping[str, Any], id_: str, reader: str | None, own: bool = False) -> dict[str, Any]:
@@ -313,10 +313,9 @@ class _PageEntities:
         return [{"filter": about, "keyword_matches": [words], "status_matches": []}]
 
 
-# Status entities as JSON, each made once for as long as nothing of it changes.
-#
-# A node gives out a row that did not change as the same object, and `EntityCaches.person` answers the same objects
-# until they are asked for again. What was made of the same objects is the same.
+# As JSON, each is made once for as long as nothing of it changes. A node gives out a row that did not change as the
+# same object, and `EntityCaches.person` answers the same objects until they are asked for again. What was made of the
+# same objects is the same.
 
 
 async def bodies(web: DoorContext, rows: Sequence[PostRow], reader: str | None) -> list[bytes]:

@@ -1,4 +1,5 @@
-"""A message that only the app can read, though a push service carries it (RFC 8291).
+"""What push messages need: one that only the app can read, though a push service carries it (RFC 8291), and this node's
+key.
 
 Mastodon also speaks an older draft, and apps that do not say `standard` wait for it: draft-ietf-webpush-encryption-04,
 with the encoding `aesgcm` of draft-ietf-httpbis-encryption-encoding-03.
@@ -110,8 +111,8 @@ def from_64(text: str) -> bytes:
     return urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
 
 
-# What this node is to push services: a key by which they know it (RFC 8292), made of the node's master secret, so that
-# no further file must be kept. The same secret seals the tokens that messages carry.
+# Push services know this node by a key (RFC 8292), made of the node's master secret, so that no further file must be
+# kept. The same secret seals the tokens that messages carry.
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256."""

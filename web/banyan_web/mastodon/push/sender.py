@@ -1,4 +1,4 @@
-"""Sends push messages: each subscription from the notification on that it was sent last.
+"""Push messages: what one says, and sending them, each subscription from the notification on that it was sent last.
 
 Nothing is queued: what is to be sent is read from the store, behind a place that is noted once the push service took
 the message. So a node that is killed sends on, and at most the message that was on its way comes twice, under the same
@@ -34,7 +34,7 @@ from banyan_web.mastodon.push.subscriptions import PushSubscription
 from banyan_web.outbound_http import OutboundAnswer, OutboundHttp, Unreachable
 from banyan_web.refusals import HttpRefusal
 
-# What a push message says: the same as that of Mastodon, so that apps know it.
+# A message says what Mastodon's says, so that apps know it.
 
 NEWEST = 40
 """So many are sent at once: of more, the older ones are left out, for nobody reads a hundred messages."""

@@ -1,4 +1,4 @@
-"""One stream of an app, and whether a post is in it."""
+"""The streams of an app, by their names, and which of them a post is in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from banyan_web.door_store import Token
 from banyan_web.mastodon.streaming.listeners import Eyes, Listener
 from banyan_web.refusals import HttpRefusal
 
-# The streams that an app can ask for, by their names, and which of them a post is in.
+# Those that an app can ask for.
 
 OF_PERSON = frozenset({"user", "user:notification", "direct", "list"})
 """Streams of whose account the token is."""

@@ -1,4 +1,4 @@
-"""Streams over server-sent events: one connection for each."""
+"""Streams over server-sent events, one connection for each, and over WebSocket, many on one."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def refresh(web: DoorContext, stream: AppStream) -> None:
             await web.part(Hub).refresh(web, stream.person)
 
 
-# Streams over WebSocket: many on one connection.
+# Over WebSocket:
 #
 #     GET /api/v1/streaming?access_token=...&stream=user
 #     {"type": "subscribe", "stream": "hashtag", "tag": "tết"}

@@ -1,4 +1,5 @@
-"""What must be known of an account while an app of it listens: whose posts it wants, and whose it does not see."""
+"""What must be known of an account while an app of it listens (whose posts it wants, and whose it does not see), and
+the entities that it is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmark
 from banyan_web.mastodon.entity_ids import thing_of
 from banyan_web.refusals import HttpRefusal
 
-# The entities that streams carry: those of the rest of the API.
+# Entities are those of the rest of the API.
 
 
 class Eyes(NamedTuple):
