@@ -43,6 +43,7 @@ from banyan_web.mastodon import (
     timelines,
 )
 from banyan_web.mastodon.push import endpoints as push
+from banyan_web.mastodon.streaming import endpoints
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.oauth import grants, login
 from banyan_web.oauth.html_pages import page, paragraph
@@ -61,7 +62,7 @@ from banyan_web.page import (
     rendering,
     settings,
 )
-from banyan_web.page import interactions as page_marking
+from banyan_web.page import interactions as page_interactions
 from banyan_web.page import public as pages
 from banyan_web.params import asked_of, params_of
 from banyan_web.platform import hosting, operations, reads, webhooks
@@ -72,48 +73,48 @@ from banyan_web.websocket import SocketEndpoint, SocketPlace
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
-    node.ENDPOINTS,
-    hosted_accounts.ENDPOINTS,
     apps.ENDPOINTS,
     archive_downloads.ENDPOINTS,
-    grants.ENDPOINTS,
-    statuses.ENDPOINTS,
+    browser_keys.ENDPOINTS,
     channels.ENDPOINTS,
+    credentials.ENDPOINTS,
+    decisions.ENDPOINTS,
+    discovery.ENDPOINTS,
     events.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
-    notification_endpoints.ENDPOINTS,
+    grants.ENDPOINTS,
     groups.ENDPOINTS,
+    hosted_accounts.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
-    decisions.ENDPOINTS,
+    interactions.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
-    interactions.ENDPOINTS,
     media.ENDPOINTS,
     moderation.ENDPOINTS,
     network.ENDPOINTS,
+    node.ENDPOINTS,
+    notification_endpoints.ENDPOINTS,
     operations.ENDPOINTS,
-    browser_keys.ENDPOINTS,
-    credentials.ENDPOINTS,
-    page_marking.ENDPOINTS,
-    people.ENDPOINTS,
+    page_interactions.ENDPOINTS,
     pages.ENDPOINTS,
-    reads.ENDPOINTS,
+    people.ENDPOINTS,
+    posts.ENDPOINTS,
     push.ENDPOINTS,
-    reports.ENDPOINTS,
-    discovery.ENDPOINTS,
-    settings.ENDPOINTS,
+    reads.ENDPOINTS,
+    relationships.ENDPOINTS,
     rendering.ENDPOINTS,
+    reports.ENDPOINTS,
+    settings.ENDPOINTS,
+    statuses.ENDPOINTS,
     streaming.ENDPOINTS,
     tags.ENDPOINTS,
-    relationships.ENDPOINTS,
     timelines.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
-    posts.ENDPOINTS,
 )
-SOCKETS: Sequence[SocketEndpoint] = (streaming.SOCKET, firehose.SOCKET)
+SOCKETS: Sequence[SocketEndpoint] = (endpoints.SOCKET, firehose.SOCKET)
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 FREE = ("/static/", "/health")
