@@ -24,7 +24,7 @@ from banyan_node.home.folder import Home
 from banyan_node.upkeep.repair import repair
 from tests.crash import crashes
 from tests.crash.apart import apart
-from tests.node.test_repairing import PAGE, Rows, filled, flipped, found, own, rows_of
+from tests.node.test_repair import PAGE, Rows, filled, flipped, found, own, rows_of
 
 
 def main() -> int:

@@ -36,7 +36,7 @@ IN_SCHEMA = (
         "collection.registers",
         "writes[0]",
         "next((w for w in writes if content_of(Ref(*w[0][1:]))), writes[0])",
-        ("tests/schema/test_reading.py",),
+        ("tests/schema/test_collection.py",),
     ),
     Mutant(
         "a post stands at a time after its entry if its author claims one",

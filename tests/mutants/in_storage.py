@@ -15,7 +15,7 @@ IN_STORAGE = (
         "export_account",
         "reader.account_digest(account)",
         "reader.digest()",
-        ("tests/node/test_exporting.py",),
+        ("tests/node/test_account_export.py",),
     ),
     Mutant(
         "a byte that the disk changed is read",
@@ -50,7 +50,7 @@ IN_STORAGE = (
         "ContentStore.put_loose_parts",
         "n is not None and self._write.get(t.WITHHELD, key) is None",
         "n is not None",
-        ("tests/replica/test_counting.py",),
+        ("tests/replica/test_log_recount.py",),
     ),
     Mutant(
         "the reason of an erasure is lost with its entry",
@@ -85,7 +85,7 @@ IN_STORAGE = (
         "EntryReader._record",
         "record_id(raw).startswith(entry)",
         "record_id(raw)[:16] == entry[:16]",
-        ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/replica/test_serve.py"),
+        ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/replica/test_item_builder.py"),
     ),
     Mutant("hidden posts are told", "ReleasedContent.cell", "coll == POST", "False", ("tests/web/test_given_out.py",)),
     Mutant(
@@ -142,7 +142,7 @@ IN_STORAGE = (
         "Queries.is_hidden",
         "target.account in self.leaving or any((kind.has(self._reader, target) for kind in self._hiding))",
         "any((kind.has(self._reader, target) for kind in self._hiding))",
-        ("tests/node/test_dropping.py",),
+        ("tests/node/test_dropped_accounts.py",),
     ),
     Mutant(
         "local state of a later version is read as if it were of this one",
@@ -184,14 +184,14 @@ IN_STORAGE = (
         "RewritingStore._rewrite",
         "was.loose if was else None",
         "None",
-        ("tests/storage/test_store.py", "tests/replica/test_counting.py"),
+        ("tests/storage/test_store.py", "tests/replica/test_log_recount.py"),
     ),
     Mutant(
         "what counted once is noted as what never did",
         "RewritingStore._rewrite",
         "t.BRANCH if was is None else t.QUARANTINED",
         "t.BRANCH",
-        ("tests/storage/test_store.py", "tests/replica/test_counting.py"),
+        ("tests/storage/test_store.py", "tests/replica/test_log_recount.py"),
     ),
     Mutant(
         "content of what counts again is not asked for",

@@ -43,7 +43,7 @@ IN_WEB = (
         "erasure._begin",
         "[] if home is None else [home.name]",
         "[]",
-        ("tests/web/test_ending.py",),
+        ("tests/web/test_account_removal.py",),
     ),
     Mutant(
         "wrapped keys are told to who may not read what they open",
@@ -200,6 +200,6 @@ IN_WEB = (
         "AnonymousQueue._next",
         "not self._of_known if len(lines) == 2 else lines.pop()",
         "min(lines)",
-        ("tests/web/test_strangers.py",),
+        ("tests/web/test_anonymous_queue.py",),
     ),
 )

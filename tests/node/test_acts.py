@@ -26,7 +26,7 @@ from banyan_storage.acts import ActKind
 from banyan_storage.local_tables import Verdict
 from tests.node.real import load_settings, make_home
 from tests.node.test_api import local
-from tests.node.test_dropping import CHOSEN
+from tests.node.test_dropped_accounts import CHOSEN
 from tests.node.test_firehose import again, runs_of, whole, whole_from
 from tests.node.test_withholding import DAY_S, at
 

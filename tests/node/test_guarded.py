@@ -20,7 +20,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.views import invalidation, journal
 from banyan_storage.views.registry import GUARDED
 from tests.node.real import load_settings
-from tests.node.test_repairing import filled, found, rows_of
+from tests.node.test_repair import filled, found, rows_of
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ from banyan_replica.wire import (
 from tests.crdt.make import Person
 from tests.needs import numbers
 from tests.replica.helpers import NOW_MS, World, data, plain_hello, run_item
-from tests.replica.test_parts import bare
+from tests.replica.test_missing_parts import bare
 
 ROOT = Path(__file__).parents[2]
 MACHINES: list[tuple[Any, Enum]] = [

@@ -10,7 +10,7 @@ import trio
 from PIL import Image
 
 from tests.needs import on_own_disk
-from tests.node.test_room import fill, small_disk
+from tests.node.test_storage_quota import fill, small_disk
 from tests.web.door import open_node
 
 

@@ -26,7 +26,7 @@ from banyan_storage.head_moves import POSITION, HeadMoves
 
 # Columns of bytes that a driver writes and maps. The replica does no I/O: it asks a `RowStore` for what was kept last,
 # and gives it a new `RowsDraft` slice by slice. The node keeps a file (rows_file.py); a simulator may keep memory or
-# nothing. The promise, which tests/node/test_kept.py checks for both:
+# nothing. The promise, which tests/node/test_rows_file.py checks for both:
 #
 # - `load` gives exactly what was given to one draft and its `finish`, or nothing. If the power fails before a draft is
 #   `done`, the next `load` gives this draft or the one before it.

@@ -20,7 +20,7 @@ from banyan_schema.social import POST
 
 ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
 """Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids and chains. Measured, as those
-below, on many shapes of what strangers may send (tests/replica/test_strangers.py)."""
+below, on many shapes of what strangers may send (tests/replica/test_untrusted.py)."""
 OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 450
 """The same of an operation, of a write that it replaces or covers, and of the content that it names: what it shows."""
 COPIES, COPIED = 3, 160

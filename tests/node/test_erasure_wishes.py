@@ -21,7 +21,7 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import maintenance, trusted_clock
 from tests.node.real import converged, make_home, make_node, running
-from tests.node.test_erasing import found
+from tests.node.test_erasure import found
 
 DAY = 86_400
 SAID = "một lời sẽ mất"

@@ -98,7 +98,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from banyan_storage import tables as t
 from banyan_storage.lmdb_engine import LmdbEngine
-from tests.storage.test_lmdb_copying import TABLES
+from tests.storage.test_rewrite import TABLES
 engine, open_now = LmdbEngine(Path(sys.argv[1]), TABLES, read_only=True), ExitStack()
 for line in map(str.strip, sys.stdin):
     if line == "hold":
@@ -167,7 +167,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from banyan_storage import lmdb_engine
-from tests.storage.test_lmdb_copying import TABLES
+from tests.storage.test_rewrite import TABLES
 engine, at = lmdb_engine.LmdbEngine(Path(sys.argv[1]), TABLES), sys.argv[2]
 real = getattr(lmdb_engine, at)
 def then_killed(*given):
