@@ -211,6 +211,21 @@ def test_whom_the_account_blocks_is_not_in_its_site(tmp_path: Path) -> None:
     assert "trả lời" not in told
 
 
+def test_a_site_counts_the_reposts_that_the_author_lets_count(tmp_path: Path) -> None:
+    with local(tmp_path / "a") as node:
+        an = filled(node)
+        uri = node.call("post", text="cho ai?", by=an)["uri"]
+        node.call("repost", uri=uri, by="Bình")
+        node.call("repost", uri=uri, by=an)
+        export(node, an, tmp_path / "before", "html")
+        node.call("edit", uri=uri, policy={"reposts": "nobody"})
+        export(node, an, tmp_path / "after", "html")
+        assert node.call("post.get", uri=uri)["reposts"] == 1, "the author may"
+    told = [Page((tmp_path / when / "index.html").read_bytes()).words for when in ("before", "after")]
+    assert ["2 reposts" in one for one in told] == [True, False]
+    assert "1 reposts" in told[1]
+
+
 def terms(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for name, inner in value.items():

@@ -22,8 +22,8 @@ from banyan_node.exporting.html import TAIL, Markup, element, head, joined
 from banyan_node.exporting.sinks import FolderSink, file_of, write_medium
 from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.interaction_rules import InteractionRules
-from banyan_reading.post_times import edited_ms
 from banyan_reading.queries import Queries
+from banyan_reading.responses import counts_of
 from banyan_reading.threads import below
 from banyan_schema import dates
 from banyan_schema.media import Media
@@ -157,7 +157,8 @@ class _Site:
             line = [f"{self._name(view.reposted.by)} reposted · ", *line]
         if said.reply is not None:
             line.append(f" · answers {self._name(said.reply.parent.account)}")
-        if edited_ms(self._q, view):
+        counted = counts_of(self._q, [view], self.rules)[view.target]
+        if counted.edited_ms is not None:
             line.append(" · edited")
         body = [element("div", said.text, class_="text", lang=said.lang, dir="auto"), *map(_media, said.media)]
         if said.poll is not None:
@@ -167,9 +168,8 @@ class _Site:
         shown = joined(*body)
         if said.warning is not None:
             shown = element("details", element("summary", said.warning), shown)
-        counts = [f"{given.emoji} {given.accounts}" for given in self._q.reactions(view.target)]
-        reposts = self._q.repost_count(view.target)
-        counts += [f"{reposts} reposts"] if reposts else []
+        counts = [f"{emoji} {accounts}" for emoji, accounts in counted.reactions.items()]
+        counts += [f"{counted.reposts} reposts"] if counted.reposts else []
         below = [element("p", " · ".join(counts), class_="by")] if counts else []
         inset = f"d{min(depth, DEEPEST)}" if depth else None
         return element("article", element("p", *line, class_="by"), shown, *below, class_=inset)
