@@ -49,6 +49,8 @@ async def test_a_list_has_accounts_of_all_nodes_and_a_timeline(tmp_path: Path) -
                 await binh.ask("list", wrong)
         with pytest.raises(MastodonAPIError, match="can't be blank"):
             await an.ask("list_create", "  ")
+        with pytest.raises(MastodonAPIError, match="names 1 to 1,000 accounts"):
+            await an.ask("list_accounts_add", made["id"], [])
         await an.ask("list_delete", made["id"])
         assert await an.ask("lists") == []
         with pytest.raises(MastodonNotFoundError):

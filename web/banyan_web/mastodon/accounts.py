@@ -115,9 +115,11 @@ async def take_off(web: DoorContext, ask: DoorRequest) -> Any:
 def _named(ask: DoorRequest) -> list[str]:
     found = [did_of(one) for one in texts(ask.params, "account_ids")]
     if not 1 <= len(found) <= MEMBERS_MOST:
-        raise HttpRefusal(422, f"account_ids[] names 1 to {MOST:,} accounts.")
+        raise HttpRefusal(422, f"account_ids[] names 1 to {MEMBERS_MOST:,} accounts.")
     return found
 
+
+# -- accounts
 
 PAGE, MOST = 40, 80
 """Accounts of a page, and at most."""
