@@ -101,6 +101,8 @@ async def attend(manager: Manager, node: WatchdogSubject) -> None:
         await trio.sleep(BEAT_S)
 
 
+# -- the process
+
 _log = structlog.get_logger("banyan")
 
 

@@ -91,6 +91,8 @@ def facts_of(found: Row) -> Row:
     return value | {"named by": ", ".join(names) or "nothing"}
 
 
+# -- posts
+
 NAME_CELLS = 28
 MAX_INDENT = 8
 """Levels; a deeper answer stays at this one, so that its text keeps room."""

@@ -71,6 +71,8 @@ def _found() -> dict[str, Method]:
 EVERY = _found()
 
 
+# -- calls
+
 T = TypeVar("T")
 QUICK, SLOW = 1, 2
 """Reads at a time. They share the interpreter with the writer: with four quick ones a post takes three times as long,

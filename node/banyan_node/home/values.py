@@ -67,6 +67,8 @@ def is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 1 << 16
 
 
+# -- checks
+
 TEXT_BYTES = 256 << 10
 """Of a text that is shown to people."""
 _SOCKET_BYTES = 107

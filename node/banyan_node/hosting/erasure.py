@@ -214,6 +214,8 @@ def answers(reader: StoreReader, account: AccountId) -> Iterator[ErasureAnswer]:
         yield ErasureAnswer(peer, known, until or None, at_ms, WriterKey(by) if by else None)
 
 
+# -- erasing
+
 log = structlog.get_logger("banyan")
 ONE_DAY_MS = 86_400_000
 MOST_DAYS = 90

@@ -99,6 +99,8 @@ def _srgb(value: float) -> int:
 _LINEAR = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (n / 255 for n in range(256))]
 
 
+# -- decoding
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 READERS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin)
 """Named so that they are loaded once: Pillow would load those of all formats, in each process."""

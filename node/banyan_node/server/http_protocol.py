@@ -74,6 +74,8 @@ def headers(body: bytes) -> list[tuple[bytes, bytes]]:
     return [kind, (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
 
 
+# -- requests and answers
+
 PIECES = 10
 """The most pieces of a body that wait for the application; meanwhile the connection is not read."""
 HEAD_BYTES = 64 << 10

@@ -148,6 +148,8 @@ class MemoryDraft:
         return
 
 
+# -- writing and reading rows
+
 PIECE = 1 << 20
 """The bytes that one step writes: about 1 ms."""
 LAY = 16_384

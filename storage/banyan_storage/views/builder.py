@@ -169,6 +169,8 @@ def _take(read: _Read, granted: PathGrant, below: int, lines: list[RunLine]) -> 
     return len(plain) + sum(max(1, len(body.ops)) for _, _, _, body in others)
 
 
+# -- rebuilding views
+
 BUILD_STEP = 512
 """Operations, or rows of what is shown, that one step reads: about 20 ms."""
 QUIET_ACCOUNTS = 256

@@ -135,6 +135,9 @@ AT_ONCE, PAGES = 40, 5
 """Posts of one request, and pages of a conversation."""
 
 
+# -- posts
+
+
 @ENDPOINTS.post("/api/v1/statuses", "write:statuses")
 async def create(web: DoorContext, ask: DoorRequest) -> Any:
     """Publishes a post, or keeps one that is due later."""

@@ -114,6 +114,8 @@ def due_ms(ask: DoorRequest) -> int | None:
     return from_input(said, int(zone))
 
 
+# -- pages
+
 ENDPOINTS = Endpoints()
 
 

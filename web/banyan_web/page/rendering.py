@@ -94,6 +94,8 @@ async def picture(web: DoorContext, ask: DoorRequest) -> Any:
     return Response(tree().files[name], headers=headers)
 
 
+# -- pages
+
 POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "media-src 'self' blob:; "

@@ -199,6 +199,8 @@ def newest_heard(q: Queries, account: AccountId) -> bytes | None:
     return next((place for place, _ in found), None)
 
 
+# -- what an account hears of
+
 MOST, NAMED = 200, 8
 """The most rows of a page, and the most accounts that a row names."""
 READ, SCANNED = 5, 20_000

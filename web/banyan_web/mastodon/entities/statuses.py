@@ -44,6 +44,8 @@ def poll(row: Mapping[str, Any], id_: str, reader: str | None, own: bool = False
     return found
 
 
+# -- posts
+
 FAVOURITE = "❤"
 """A favourite is a reaction; every reaction counts as one."""
 SENSITIVE = "Sensitive"

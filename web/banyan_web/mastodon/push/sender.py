@@ -127,6 +127,8 @@ async def _bodies(web: DoorContext, reader: str, some: list[AppNotification]) ->
     return found
 
 
+# -- sending
+
 TOGETHER = 32
 """Subscriptions that are served at once."""
 FIRST_S, LONGEST_S = 10.0, 3_600.0
