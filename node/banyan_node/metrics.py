@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -79,9 +80,11 @@ class Metrics:
         self._named(name).inc()
 
 
-def figures(context: Context, now: float) -> dict[str, int]:
-    """What `Metrics.stands` takes. On the replica's thread."""
-    counts, view = context.store.counts(), context.replica.status.view(now)
+def figures(context: Context, now: float) -> tuple[dict[str, int], Counts[tuple[str, str]]]:
+    """What `Metrics.stands` takes, and what stopped peers at gates of the replica. On the replica's thread."""
+    counts, view, stops = context.store.counts(), context.replica.status.view(now), context.replica.stops
+    before = stops.copy()
+    stops.clear()
     return {
         "peers": sum(link.greeted for link in view.links),
         "accounts": counts.accounts,
@@ -89,4 +92,4 @@ def figures(context: Context, now: float) -> dict[str, int]:
         "entries": counts.entries,
         "lacking_parts": counts.lacking,
         "store_bytes": context.engine.sizes().used,
-    }
+    }, before

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.admission.slot_usage import SlotUsage
+from banyan_node.admission.tally import AdmissionTally
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
@@ -116,7 +117,7 @@ class Node:
         config = self.settings.config
         edge_config = edge_of(self.settings, self.keys)
         edge = Edge(edge_config)
-        self.throttle = Throttle(config.limits.strangers_cpu / 100)
+        self.throttle = Throttle(config.limits.strangers_cpu / 100, tally=AdmissionTally(self.metrics.registry))
         self.worker = Worker(
             lambda: open_context(
                 self.home,
@@ -176,6 +177,7 @@ class Node:
             self._linked,
             body_bytes=config.control.body_bytes,
             streams=config.control.streams,
+            stopped=self.throttle.tally.stopped,
         )
         keep = partial(self.nursery.start_soon, self.tasks.keep)
         self.nursery.start_soon(self.worker.failed)
@@ -298,8 +300,10 @@ class Node:
 
     async def _look_around(self) -> None:
         """Updates the metrics."""
-        held = await self.worker.call(figures)
+        held, stops = await self.worker.call(figures)
         self.metrics.stands(**held)
+        for (gate, peer), times in stops.items():
+            self.throttle.tally.stopped(gate, peer, times)
         self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
         say_left_out()
         await self.keep_bans()

@@ -97,23 +97,25 @@ class MessageDispatcher:
         message = frame.message
         if isinstance(message, Reject):
             if link.hello is None:
-                self.out.bye(link, f"the first frame is no hello of version {VERSION}: {message}")
+                self.out.bye(link, "hello", f"the first frame is no hello of version {VERSION}: {message}")
                 if opens_as(raw, Hello):
                     return
             elif opens_as(raw, DataItems, Parts):
                 self._wrong(link, message)
             raise message
-        if self._heard(link, message):
-            link.course.stuck.passed(message, len(raw))
-            try:
-                self._message(link, message, frame, now)
-            except Reject as why:
-                if isinstance(message, DataItems | Parts) and not isinstance(why, Breach):
-                    self._wrong(link, why)
-                raise
+        if not self._heard(link, message):
+            link.load.stopped("state")
+            return
+        link.course.stuck.passed(message, len(raw))
+        try:
+            self._message(link, message, frame, now)
+        except Reject as why:
+            if isinstance(message, DataItems | Parts) and not isinstance(why, Breach):
+                self._wrong(link, why)
+            raise
 
     def _wrong(self, link: PeerSession, why: Reject) -> None:
-        self.out.bye(link, f"what you serve is not what was written, look at your store: {why}")
+        self.out.bye(link, "points", f"what you serve is not what was written, look at your store: {why}")
 
     def _heard(self, link: PeerSession, m: Message) -> bool:
         """Whether the peer may send that now."""
@@ -223,10 +225,10 @@ class MessageDispatcher:
                 raise Malformed("a second hello, of another store")
             return  # the hello of the connection before (see `_heard`)
         if m.version != VERSION:
-            self.out.bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
+            self.out.bye(link, "hello", f"protocol version {m.version} meets {VERSION}: update the older node")
         elif m.realm != self.realm.id:
-            mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
-            self.out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
+            realms = f"realm {m.realm.hex()[:16]} meets realm {self.realm.id.hex()[:16]} ({self.realm.name})"
+            self.out.bye(link, "hello", f"{realms}: give both nodes the same node.realm")
         else:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)

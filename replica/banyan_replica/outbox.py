@@ -103,8 +103,10 @@ class Outbox:
         self._waits.append(Disconnect(link.peer, reason))
         link.close()
 
-    def bye(self, link: PeerSession, reason: str) -> None:
-        """Sends the reason, then ends the link."""
+    def bye(self, link: PeerSession, gate: str, reason: str) -> None:
+        """Sends the reason, then ends the link. gate: that did not let the peer pass; empty: the driver counts it."""
+        if gate:
+            link.load.stopped(gate)
         self.send(link.peer, Bye(reason.encode()[:MAX_REASON]))
         self.hang_up(link, reason)
 

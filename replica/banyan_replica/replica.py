@@ -10,6 +10,7 @@ forwarded or announced before it is durable.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,8 @@ class Replica:
             me.peer, settings, rng, held, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p), named
         )
         self.links: dict[str, PeerSession] = {}
+        self.stops: Counter[tuple[str, str]] = Counter()
+        """See `Load`. The driver empties it."""
         self.strangers = UntrustedUsage(store, named.peers.__contains__, around)
         self.room = AccountFilter(self.strangers, around, self._anew)
         self.sync = Sync(
@@ -180,10 +183,11 @@ class Replica:
         Returns the session, for `peer_down`; None: it is refused."""
         why = self.ledger.banned(peer, now)
         if why is not None:
+            self.stops["ban", peer] += 1
             self._out.refuse(peer, f"banned: {why}")
             return None
         self._clock(now)
-        self.links[peer] = PeerSession(peer, outbound, now, address, self.limits.outbox)
+        self.links[peer] = PeerSession(peer, outbound, now, address, self.limits.outbox, self.stops)
         self.gossip.peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,

@@ -86,7 +86,9 @@ class AnonymousQueue:
         mine = _QueuedRequest(account is not None, who)
         line = [one for one in self._waiting if one.known == mine.known]
         if sum(one.who == who for one in line) >= OF_ONE:
-            raise HttpRefusal(429, "Too much comes from here at once; send one after the other.", {"retry-after": "10"})
+            raise HttpRefusal(
+                429, "Too much comes from here at once; send one after the other.", {"retry-after": "10"}, gate="queue"
+            )
         self._waiting.append(mine)
         if len(line) >= WAITING:
             last = max((mine, *reversed(line)), key=self._rank)
@@ -128,4 +130,6 @@ class AnonymousQueue:
 
 
 def _busy() -> HttpRefusal:
-    return HttpRefusal(503, "Many who are not logged in write at the moment; try again soon.", {"retry-after": "20"})
+    return HttpRefusal(
+        503, "Many who are not logged in write at the moment; try again soon.", {"retry-after": "20"}, gate="queue"
+    )

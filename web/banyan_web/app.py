@@ -280,6 +280,8 @@ class _PathRoute:
         try:
             response = await self._answer(request, more, meter)
         except HttpRefusal as why:
+            if why.gate:
+                self._web.bounds.stopped(why.gate, self._web.bounds.address_of(request))
             response = shown(request, why)
         except ClientDisconnect:
             return

@@ -31,7 +31,12 @@ async def archive_of(web: DoorContext, ask: DoorRequest, account: str, whole: bo
     """The file, which has no name any more, and what closes it: call that once. whole: of any size. Raises
     HttpRefusal."""
     if not web.bounds.open(_SENDING, ask.address, OF_ADDRESS, OF_ALL):
-        raise HttpRefusal(429, "Many archives are being sent; take these first, then try again.", {"retry-after": "10"})
+        raise HttpRefusal(
+            429,
+            "Many archives are being sent; take these first, then try again.",
+            {"retry-after": "10"},
+            gate="archives",
+        )
     try:
         file = await _written(web, account, None if whole else MOST)
     except BaseException:
@@ -44,13 +49,15 @@ async def archive_of(web: DoorContext, ask: DoorRequest, account: str, whole: bo
 
     if not whole and os.fstat(file.fileno()).st_size > MOST:
         over()
-        raise HttpRefusal(413, f"The account has more than {MOST >> 20} MiB: use `banyan export`.")
+        raise HttpRefusal(413, f"The account has more than {MOST >> 20} MiB: use `banyan export`.", gate="archives")
     return file, over
 
 
 async def _written(web: DoorContext, account: str, most: int | None) -> BinaryIO:
     if web.bounds.archives_full:
-        raise HttpRefusal(503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"})
+        raise HttpRefusal(
+            503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"}, gate="archives"
+        )
     folder = await to_thread.run_sync(web.files.made_folder)
     path = folder / "archive"
     try:

@@ -26,7 +26,7 @@ BYTE_S = 1e-8
 STEP_S = 0.05
 """An answer that goes on is charged whenever it cost so much."""
 _MANY_STREAMS = HttpRefusal(
-    429, "Too many streams are open without logging in: close one, or log in.", {"retry-after": "10"}
+    429, "Too many streams are open without logging in: close one, or log in.", {"retry-after": "10"}, gate="streams"
 )
 
 
@@ -39,7 +39,7 @@ def counted(bounds: RateLimits, token: Token | None, address: str) -> dict[str, 
     headers = _headers(count)
     if count.over:
         headers["retry-after"] = _again(bounds, count)
-        raise HttpRefusal(429, "Too many requests", headers)
+        raise HttpRefusal(429, "Too many requests", headers, gate="rate")
     return headers
 
 
@@ -72,7 +72,7 @@ class Meter:
         over = None if self._address is None else self._bounds.anonymous_over(self._address)
         if over is not None:
             again = {"retry-after": _again(self._bounds, over)}
-            raise HttpRefusal(429, "Too much was asked for without logging in.", again)
+            raise HttpRefusal(429, "Too much was asked for without logging in.", again, gate="anonymous")
 
     async def send(self, message: Message) -> None:
         """Sends a part of the answer. A stream that is one too many is ended before its first part."""

@@ -126,10 +126,12 @@ class RateLimits:
         processes: int = 1,
         anonymous_cpu: int = ANONYMOUS_CPU,
         clock: Callable[[], float] = time.time,
+        stopped: Callable[[str, str], object] = lambda gate, address: None,
     ) -> None:
         """proxies: networks of those whose X-Forwarded-For is believed. counts: of all `processes` that serve the door;
-        default: this one alone does. clock: seconds since 1970."""
-        self.clock = clock
+        default: this one alone does. clock: seconds since 1970.
+        stopped(gate, address): told of each refusal of a gate."""
+        self.clock, self.stopped = clock, stopped
         self.token_rate, self.address_rate = token_rate, address_rate
         self._proxies = [ip_network(net, strict=False) for net in proxies]
         self._counts: WindowCounts = LocalCounts() if counts is None else counts

@@ -15,12 +15,20 @@ BUILDING = 503
 """What is asked for is not shown yet: a view that it needs is being built, or what its author wrote is being folded."""
 
 
-class HttpRefusal(Exception):
-    """A request is refused. message: one sentence that says what to do. more: further fields of the answer."""
+GATES = {401: "token", 408: "body", 413: "body"}
+"""The gate of refusals that name none."""
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+
+class HttpRefusal(Exception):
+    """A request is refused. message: one sentence that says what to do. gate: of the node's admission/gates.py; empty:
+    it was let in. more: further fields of the answer."""
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, gate: str = "", **more: Any
+    ) -> None:
         super().__init__(message)
         self.status, self.message, self.headers, self.more = status, message, headers, more
+        self.gate = gate or GATES.get(status, "")
 
     @property
     def code(self) -> str:

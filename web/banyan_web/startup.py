@@ -59,7 +59,10 @@ async def serve_by_itself(
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
         proxies, cpu = tuple(http.proxies), http.anonymous_cpu
-        bounds = RateLimits(http.token_rate, http.address_rate, proxies, anonymous_cpu=cpu, clock=clock)
+        stopped = node.throttle.tally.stopped
+        bounds = RateLimits(
+            http.token_rate, http.address_rate, proxies, anonymous_cpu=cpu, clock=clock, stopped=stopped
+        )
         web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
         beside.start_soon(web.firehose.runs.run)

@@ -78,6 +78,8 @@ class SocketPlace:
             let_in(socket.scope)
             await self._endpoint.serve(web, WebSocketConnection(socket, token, meter, web, protocol))
         except HttpRefusal as why:
+            if why.gate:
+                web.bounds.stopped(why.gate, web.bounds.address_of(socket))
             await socket.send_denial_response(refusal(why))
 
     def _shown(self, socket: WebSocket) -> tuple[str, str | None]:

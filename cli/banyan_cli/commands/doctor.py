@@ -82,6 +82,7 @@ def _findings(s: command_session.Session) -> Iterator[Finding]:
         ("cert", _certificate),
         ("peers", _peers),
         ("slots", _slots),
+        ("gates", _gates),
         ("complete", _complete),
     )
     failed = dict[str, str]()
@@ -366,6 +367,19 @@ def _slots(s: command_session.Session) -> tuple[bool | None, str]:
     used = ", ".join(f"{slots[pool]} of {slots[f'{pool}_of']} {pool}" for pool in ("inbound", "outbound", "named"))
     lost = f"; {slots['evicted']:,} had to make room since the start" if slots["evicted"] else ""
     return True, f"{used} are in use{lost}."
+
+
+def _gates(s: command_session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    if node is None:
+        return None, "The node is not running."
+    rows = node.call("status")["stopped"]
+    said = [
+        f"{row['gate']} {'delayed' if row['seconds'] else 'refused'} {row['whom']} most"
+        f" ({span(row['seconds'] * 1000) if row['seconds'] else count(row['times'], 'time')})"
+        for row in rows
+    ]
+    return True, f"In the last minutes {' and '.join(said) or 'no gate stopped anybody'}."
 
 
 def _peers(s: command_session.Session) -> tuple[bool | None, str]:

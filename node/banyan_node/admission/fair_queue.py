@@ -146,6 +146,11 @@ class FairQueue(Generic[J]):
         self.size += job.size
         self.writing += job.writes
 
+    @property
+    def oldest(self) -> JobOwner:
+        """Whose jobs wait longest without a pause."""
+        return next(iter(self._paths), JobOwner())
+
     def can_run(self, may: TurnRights | None) -> bool:
         """Whether there is a next job. may: see `next`."""
         return bool(self._whole.inner if may is None else self._open(may))

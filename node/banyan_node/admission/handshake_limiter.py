@@ -14,6 +14,7 @@ from collections.abc import Callable
 import trio
 
 from banyan_node.admission.budget import LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, Budget
+from banyan_node.admission.tally import AdmissionTally
 from banyan_node.admission.usage import Stage, Usage
 
 
@@ -37,8 +38,9 @@ class HandshakeLimiter:
         clock: Callable[[], float],
         busy: Callable[[], bool],
         strangers: Callable[[], float],
+        tally: AdmissionTally,
     ) -> None:
-        self._clock, self._busy, self._strangers = clock, busy, strangers
+        self._clock, self._busy, self._strangers, self._tally = clock, busy, strangers, tally
         least = None if share is None else LEAST
         self._knocks, self._handshakes = (Budget(least, clock(), LEAST_DEEPEST_S) for _ in range(2))
         self._all = Budget(None if share is None else share + LEAST, clock())
@@ -62,8 +64,11 @@ class HandshakeLimiter:
     async def accepts(self) -> None:
         """Returns when one more connection may be accepted."""
         due = trio.current_time() + self._owed(self._knocks, self.knocked)
-        while self._busy() and (left := due - trio.current_time()) > 0:  # what is owed then is not asked: asking costs
-            await trio.sleep(min(left, LONGEST_S))
+        if due <= trio.current_time() or not self._busy():
+            return
+        with self._tally.delay("accept", "newcomers"):
+            while self._busy() and (left := due - trio.current_time()) > 0:  # what is owed then is not asked: it costs
+                await trio.sleep(min(left, LONGEST_S))
 
     async def begins(self, usage: Usage) -> None:
         """Returns when a connection may begin its handshake."""
@@ -74,7 +79,8 @@ class HandshakeLimiter:
         self._waiting.append(mine)
         self._waits.set()
         try:
-            await mine.begin.wait()
+            with self._tally.delay("handshake", usage.group.name):
+                await mine.begin.wait()
         finally:
             if not mine.begin.is_set():
                 self._waiting.remove(mine)

@@ -44,6 +44,7 @@ from banyan_node.admission.budget import (
     Budget,
 )
 from banyan_node.admission.handshake_limiter import HandshakeLimiter
+from banyan_node.admission.tally import AdmissionTally
 from banyan_node.admission.usage import GroupUse, Stage, Usage, measuring
 from banyan_node.workers.process_memory import ConnectionGarbage
 from banyan_replica.gossip.address_groups import group_of
@@ -76,11 +77,16 @@ class Throttle:
     """share: the part of one core that strangers get together while own people work (`limits.strangers_cpu`); None: as
     much as they like. Methods that say "Any thread" may be called on any, the others only on the event loop."""
 
-    def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        share: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        tally: AdmissionTally | None = None,
+    ) -> None:
+        self._clock, self.tally = clock, tally or AdmissionTally()
         self._share, self._strangers = share, Budget(share, clock())
         self._behind = Budget(None if share is None else LEAST, clock(), LEAST_DEEPEST_S)
-        self.doorstep = HandshakeLimiter(share, clock, lambda: self.busy, lambda: self.used)
+        self.doorstep = HandshakeLimiter(share, clock, lambda: self.busy, lambda: self.used, self.tally)
         self.accepting = Usage(self, GroupUse("", 0.0), Stage.KNOCKS)
         """What accepting connections uses."""
         self._named: Container[str] = ()
@@ -264,7 +270,7 @@ class Throttle:
         self._begins.set()
         self._waits.set()
         try:
-            with usage.held():
+            with usage.held(), self.tally.delay("read", usage.peer or usage.group.name):
                 await mine.go_on.wait()
         finally:
             if not mine.go_on.is_set():

@@ -15,6 +15,7 @@ from typing import Protocol
 import trio
 
 from banyan_node.admission.budget import Allowances
+from banyan_node.admission.tally import AdmissionTally
 
 MEASURED_S = 0.005
 """Measured time is charged to its connections each time that it adds up to this, seconds."""
@@ -25,6 +26,8 @@ LATELY_S = 5.0
 class CpuShares(Protocol):
     """What shares out the processor among connections: the throttle (throttle.py)."""
 
+    @property
+    def tally(self) -> AdmissionTally: ...
     def counts(self, usage: Usage, seconds: float) -> None: ...
     def holds(self, usage: Usage) -> bool: ...
     async def turn(self, usage: Usage, fd: int = -1) -> bool: ...

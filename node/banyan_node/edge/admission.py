@@ -9,7 +9,8 @@ import trio
 
 from banyan_node.admission.connection_slots import ConnectionSlots, PeerActivity
 from banyan_node.admission.pauses import Pauses
-from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeEvent, Paused
+from banyan_node.admission.tally import AdmissionTally
+from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeEvent, NotAdmitted, Paused
 from banyan_node.edge.link import Link
 
 MADE_ROOM = (
@@ -24,23 +25,23 @@ class Admission:
     """enders: how to end the connection of a slot. standing: what the replica says of linked peers. part: ends the
     link of a peer that has no slot (any more), with a sentence; by default at once."""
 
-    def __init__(self, config: EdgeConfig, tell: Callable[[EdgeEvent], None]) -> None:
+    def __init__(self, config: EdgeConfig, tell: Callable[[EdgeEvent], None], tally: AdmissionTally) -> None:
         self.slots, self.pauses = ConnectionSlots(config.slots, config.named), Pauses(config.pauses)
         self.enders: dict[int, Callable[[], None]] = {}
         self.standing: Callable[[], Mapping[str, PeerActivity]] = dict
         self.part: Callable[[Link, str], None] = Link.close
-        self._config, self._tell = config, tell
+        self._config, self._tell, self._tally = config, tell, tally
         self._links: dict[int, Link] = {}
 
     # -- connections that come in
 
     def arrives(self, host: str | None, end: Callable[[], None]) -> int:
-        """The slot of an accepted socket. Raises DialFailed if there is no place."""
+        """The slot of an accepted socket. Raises NotAdmitted if there is no place."""
         verdict = self.slots.arrives(host, trio.current_time())
         if verdict.refused:
-            raise DialFailed(verdict.refused)
+            raise NotAdmitted("arrivals", verdict.refused)
         self.enders[verdict.slot] = end
-        self._let_go(verdict.out, "another connection took its place before it said hello")
+        self._let_go(verdict.out, "another connection took its place before it said hello", "arrivals")
         return verdict.slot
 
     def speaks(self, slot: int) -> None:
@@ -48,11 +49,11 @@ class Admission:
         self.slots.speaks(slot)
 
     def met(self, slot: int, peer: str) -> None:
-        """The id of an arrival is proven. Raises DialFailed if that peer has to wait."""
+        """The id of an arrival is proven. Raises NotAdmitted if that peer has to wait."""
         now = trio.current_time()
         left = self.pauses.left(peer, now)
         if left:
-            raise DialFailed(f"{peer} came too often and has to wait {left:.0f} s")
+            raise NotAdmitted("pause", f"{peer} came too often and has to wait {left:.0f} s")
         self.slots.met(slot, peer, now)
 
     def left(self, slot: int) -> None:
@@ -73,7 +74,7 @@ class Admission:
         verdict = self.slots.dials(host, peer, trio.current_time(), self.standing())
         if verdict.refused:
             raise DialFailed(verdict.refused)
-        self._let_go(verdict.out, MADE_ROOM)
+        self._let_go(verdict.out, MADE_ROOM, "slots")
         return verdict.slot
 
     # -- links
@@ -111,9 +112,10 @@ class Admission:
     def settle(self, link: Link) -> None:
         """The peer of an inbound link said hello: the link takes a slot, or is parted with."""
         verdict = self.slots.settles(link.slot, trio.current_time(), self.standing())
-        self._let_go(verdict.out, MADE_ROOM)
+        self._let_go(verdict.out, MADE_ROOM, "slots")
         if verdict.refused:
             self._tell(EdgeEvent("connection-refused", link.peer_id, f"{link.peer_id}: {verdict.refused}"))
+            self._tally.stopped("slots", link.peer_id)
             link.excused = True
             self.part(link, f"no slot is free here: {verdict.refused}")
 
@@ -127,11 +129,12 @@ class Admission:
         late = tuple(self.slots.late(now))
         for slot in late:
             self.slots.leaves(slot)
-        self._let_go(late, TOO_LATE)
+        self._let_go(late, TOO_LATE, "proof")
 
-    def _let_go(self, slots: tuple[int, ...], why: str) -> None:
+    def _let_go(self, slots: tuple[int, ...], why: str, gate: str) -> None:
         """Ends the connections of slots that were taken from them."""
         for slot in slots:
+            self._tally.stopped(gate, self._links[slot].peer_id if slot in self._links else "newcomers")
             if slot in self._links:
                 self._links[slot].excused = why is not TOO_LATE
                 self.part(self._links[slot], why)

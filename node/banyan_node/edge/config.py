@@ -32,6 +32,14 @@ class DialFailed(EdgeError):
     """A dial gave no link."""
 
 
+class NotAdmitted(EdgeError):
+    """A gate lets in no connection of a peer. gate: of admission/gates.py."""
+
+    def __init__(self, gate: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.gate = gate
+
+
 class Paused(DialFailed):
     """The peer is not dialled for `seconds`: its last links ended soon after they began."""
 

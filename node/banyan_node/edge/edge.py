@@ -50,7 +50,7 @@ class Edge:
 
     def __init__(self, config: EdgeConfig, throttle: Throttle | None = None) -> None:
         self.config, self.throttle = config, throttle or Throttle()
-        self.door = Admission(config, self._tell)
+        self.door = Admission(config, self._tell, self.throttle.tally)
         self.throttle.spare(self.door.slots.named)
         self.blobs: BlobAnswers | None = None
         self._asking = set[str]()
@@ -258,6 +258,7 @@ class Edge:
         link = self._make_link(stream, stream.swarm_conn, peer, inbound=True, slot=slot)
         if not await self._may_take(peer):
             self._tell(EdgeEvent("stream-refused", peer, f"{peer} dialled, and this node's own link to it stands"))
+            self.throttle.tally.stopped("link", peer)
             await stream.reset()
             return
         attempt = self._attempts.get(peer)
@@ -271,6 +272,7 @@ class Edge:
                 self._incoming_send.send_nowait(link)
             await link.accept()
         except trio.WouldBlock:
+            self.throttle.tally.stopped("link", peer)
             link.close(f"{self.config.incoming_backlog} links wait to be taken here: dial again later")
         except LinkClosed:
             pass

@@ -38,7 +38,6 @@ from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
-from libp2p.network.exceptions import SwarmException
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
@@ -52,7 +51,7 @@ from multiaddr import Multiaddr
 from banyan_node.admission.throttle import Throttle
 from banyan_node.admission.usage import CAUSE, Stage, Usage
 from banyan_node.edge.admission import Admission
-from banyan_node.edge.config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate
+from banyan_node.edge.config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate, NotAdmitted
 from banyan_node.edge.listening import open_paced_listeners, reuse_address
 from banyan_node.edge.yamux import QuietStream, Tell, YamuxNegotiator
 from banyan_node.workers.process_memory import LARGE_BYTES
@@ -196,6 +195,7 @@ class GuardedSwarm(Swarm):
         host = remote_host(stream)
         if not self.gate.admits(host):
             self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
+            self.throttle.tally.stopped("network", host or "?")
             await stream.close()
             return
         usage = self.throttle.opened(host, arriving=True)
@@ -212,6 +212,7 @@ class GuardedSwarm(Swarm):
                 await muxed.event_closed.wait()
         except Exception as error:
             self.tell(EdgeEvent("connection-refused", "", f"no connection came of {host}: {error}"))
+            self.throttle.tally.stopped(error.gate if isinstance(error, NotAdmitted) else "proof", host or "?")
         finally:
             self.door.left(slot)
             self.throttle.closed(usage)
@@ -235,7 +236,8 @@ class GuardedSwarm(Swarm):
         held = len(self.connections.get(muxed_conn.peer_id, []))
         if held >= self.config.max_connections_per_peer:
             await muxed_conn.close()
-            raise SwarmException(f"{muxed_conn.peer_id} has {held} connections already, as many as a peer may")
+            why = f"{muxed_conn.peer_id} has {held} connections already, as many as a peer may"
+            raise NotAdmitted("connections", why)
         connection = await super().add_conn(muxed_conn, direction)
         self.born[connection] = trio.current_time()
         return connection
@@ -258,6 +260,7 @@ class GuardedHost(BasicHost):
             self.swarm.tell(
                 EdgeEvent("stream-refused", str(peer), f"{peer} has {limit} streams open, as many as a peer may")
             )
+            self.swarm.throttle.tally.stopped("connections", str(peer))
             await net_stream.reset()
             return
         self._inbound_streams[peer] += 1

@@ -215,6 +215,8 @@ class Link:
     def _end(self, why: LinkClosed) -> None:
         if self._why is None:
             self._why = why
+            if isinstance(why, CreditBroken | FrameTooLarge | SlowPeer):
+                self.usage.throttle.tally.stopped("frame", self.peer_id)
             self._scope.cancel()
             self._wake.set()
             self._accepted.set()

@@ -129,8 +129,11 @@ class Links:
                 self._heard(served.link.peer_id)
             self._metrics.received.inc(len(frame))
             await incoming.take(frame)
-            while served.backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes):
-                await trio.sleep(0.01)  # not read from until the replica has caught up
+            backlog, most = served.backlog, (limits.ingest_queue_bytes, limits.ingest_queues_bytes)
+            if backlog.is_full(*most):  # not read from until the replica has caught up
+                with self._edge.throttle.tally.delay("backlog", served.link.peer_id):
+                    while backlog.is_full(*most):
+                        await trio.sleep(0.01)
 
     async def _write(self, served: ServedLink) -> None:
         link, outbox = served.link, served.outbox
@@ -186,6 +189,7 @@ class Links:
         """Disconnects a peer for which too much waits. It may come back, and comparing brings it up to date."""
         outbox = self._served[peer].outbox
         log.warning("slow peer let go", peer=peer, queued=outbox.size)
+        self._edge.throttle.tally.stopped("send", peer)
         outbox.end()
         self._nursery.start_soon(self._hang_up, peer, 0.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,7 @@ class LinkReceiver:
         if self._useless(frame):
             return
         if self._backlog.floods and relays(frame) and self._throttle.makes_way(self._link.usage, False):
+            self._throttle.tally.stopped("flood", self._link.peer_id)
             self._lose()
             rest = without_messages(frame)
             if rest is None:
@@ -105,8 +107,10 @@ class LinkReceiver:
             self._post(frame, self._ahead.begin(frame, self._spent), lane)
             return
         try:
-            peer, group = self._whose
-            parts = await self._ahead.in_slices(frame, self._spent, group, self._throttle.relied_on(peer))
+            (peer, group), relied_on = self._whose, self._throttle.relied_on(self._whose.peer)
+            waits = not self._ahead.has_room(frame, group, relied_on)
+            with self._throttle.tally.delay("prepare", peer) if waits else nullcontext():
+                parts = await self._ahead.in_slices(frame, self._spent, group, relied_on)
         except BaseException:  # the link ended before there was room for it, or preparing it raised a bug
             self._post(frame, None, lane)
             raise

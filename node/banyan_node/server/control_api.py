@@ -51,6 +51,7 @@ _EVENTS = "/v1/events"
 _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 BODY_SECONDS = 20.0
 """The time limit of a body. 8 MiB over loopback take less than 0.1 s."""
+PROGRAM = "a program with this machine's control API"
 _log = logging.getLogger(__name__)
 
 
@@ -81,21 +82,22 @@ def control_app(
     body_bytes: int = 8 << 20,
     body_seconds: float = BODY_SECONDS,
     streams: int = 32,
+    stopped: Callable[[str, str], object] = lambda gate, whom: None,
 ) -> ASGIApp:
     """The ASGI application. not_ready: why the node does not serve yet, or None. linked: how many peers are.
-    streams: the most at once."""
+    streams: the most at once. stopped(gate, whom): told of each refusal of a gate."""
     api = _Api(registry, not_ready, linked)
     routes = [
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
         Route("/metrics", api.metrics),
         Route("/openapi.json", api.openapi),
-        Route(_EVENTS, _EventStreams(backend, streams)),
+        Route(_EVENTS, _EventStreams(backend, streams, stopped)),
         Route("/v1/media/{blob}", BlobFiles(backend, refused)),
     ]
     rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     rest.router.redirect_slashes = False  # programs do not expect a redirect of a POST
-    return _Door(token, _Calls(backend, body_bytes, body_seconds), rest)
+    return _Door(token, _Calls(backend, body_bytes, body_seconds, stopped), rest, stopped)
 
 
 class _Api:
@@ -129,8 +131,8 @@ class _Api:
 class _EventStreams:
     """GET /v1/events. At most `most` streams are open, including those that are starting or ending."""
 
-    def __init__(self, backend: ControlBackend, most: int) -> None:
-        self._backend, self._most = backend, most
+    def __init__(self, backend: ControlBackend, most: int, stopped: Callable[[str, str], object]) -> None:
+        self._backend, self._most, self._stopped = backend, most, stopped
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,6 +147,7 @@ class _EventStreams:
             return _error("not_here", f"{request.method} {_EVENTS}: events are read with GET.", 405, {"allow": "GET"})
         if self._open > self._most:
             message = f"{self._most} event streams are open, and no more are allowed; close one."
+            self._stopped("streams", PROGRAM)
             return _error("too_many_streams", message, 429)
         try:
             return _Lines(await self._backend.events(dict(request.query_params)))
@@ -189,9 +192,9 @@ async def _send_line(send: Send, line: bytes) -> None:
 class _Door:
     """Answers only requests that name this machine as Host and have the token."""
 
-    def __init__(self, token: str, calls: "_Calls", rest: ASGIApp) -> None:
+    def __init__(self, token: str, calls: "_Calls", rest: ASGIApp, stopped: Callable[[str, str], object]) -> None:
         self._expected = b"Bearer " + token.encode()
-        self._calls, self._rest = calls, rest
+        self._calls, self._rest, self._stopped = calls, rest, stopped
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -210,12 +213,14 @@ class _Door:
         if len(hosts) != 1 or not _is_local(hosts[0]):
             named = b", ".join(hosts).decode("latin-1")[:60] or "missing"
             message = f"The Host header is {named}; this answers to localhost, 127.0.0.1 and [::1]."
+            self._stopped("host", PROGRAM)
             return _error("wrong_host", message, 403)
         if scope["path"] in _WITHOUT_TOKEN:
             return None
         tokens = _values(scope, b"authorization")
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0], self._expected):
             message = "Send the content of control.token, in the node's home, as `Authorization: Bearer TOKEN`."
+            self._stopped("token", PROGRAM)
             return _error("not_allowed", message, 401, {"www-authenticate": "Bearer"})
         let_in(scope)
         return None
@@ -254,8 +259,10 @@ class _ClosingAnswer:
 class _Calls:
     """POST /v1/{method}."""
 
-    def __init__(self, backend: ControlBackend, body_bytes: int, body_seconds: float) -> None:
-        self._backend, self._most, self._seconds = backend, body_bytes, body_seconds
+    def __init__(
+        self, backend: ControlBackend, body_bytes: int, body_seconds: float, stopped: Callable[[str, str], object]
+    ) -> None:
+        self._backend, self._most, self._seconds, self._stopped = backend, body_bytes, body_seconds, stopped
 
     async def answer(self, method: str, scope: Scope, receive: Receive, send: Send) -> None:
         body = _ClosingAnswer(scope, receive, send)
@@ -300,6 +307,8 @@ class _Calls:
                 whole = size <= self._most
                 if not message.get("more_body", False):
                     break
+        if deadline.cancelled_caught or not whole:
+            self._stopped("body", PROGRAM)
         if deadline.cancelled_caught:
             why = f"The request's body did not come whole within {self._seconds:g} s; send it at once."
             raise CallError("too_slow", why, 408)

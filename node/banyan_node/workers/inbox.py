@@ -11,6 +11,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import trio
@@ -157,8 +158,10 @@ class Inbox:
             owed = self._throttle.owed()
             longest = HANDED_S if full else min(MAY_S, owed) if self.turns.count and owed else 1.0
             patience = max(0.0, min(longest, due - self._now()))
+            held = self.turns.count and owed and not full
             try:
-                self._sort(self._came.get(timeout=patience) if patience else self._came.get_nowait())
+                with self._throttle.tally.delay("turns", self.turns.oldest.peer) if held else nullcontext():
+                    self._sort(self._came.get(timeout=patience) if patience else self._came.get_nowait())
             except queue.Empty:
                 if patience > IDLE_S and gc.get_count()[0] > process_memory.GC_OBJECTS:
                     gc.collect(0)

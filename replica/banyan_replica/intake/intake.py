@@ -105,6 +105,7 @@ class Intake:
         log, _ = named(item)
         refusal = self._room.why_not(link.peer, log.account)
         if refusal:  # what was asked for before still comes
+            link.load.stopped("room")
             full = NotYet("full", refusal)
             self._not_yet(link, log, full, now)
             raise full

@@ -10,6 +10,7 @@ connection, so that dialling again does not clear it. It is bounded: peers with 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from heapq import nsmallest
@@ -216,11 +217,13 @@ class Leak:
 
 
 class Load:
-    """The load of one peer. served_at: when it last sent an entry that was new here."""
+    """The load of one peer. served_at: when it last sent an entry that was new here. stops: how often peers were
+    stopped, by (gate, peer); the driver has a list of the gates."""
 
-    __slots__ = ("_judged", "_sums", "_work", "served_at")
+    __slots__ = ("_judged", "_peer", "_stops", "_sums", "_work", "served_at")
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "", stops: Counter[tuple[str, str]] | None = None) -> None:
+        self._peer, self._stops = peer, Counter[tuple[str, str]]() if stops is None else stops
         self.served_at: float | None = None
         self._work, self._judged, self._sums = Leak(), Leak(), Leak()
 
@@ -233,6 +236,9 @@ class Load:
     def judged(self) -> float:
         """Rows that judging what it sent cost, as of the last update."""
         return self._judged.level
+
+    def stopped(self, gate: str) -> None:
+        self._stops[gate, self._peer] += 1
 
     def served(self, now: float) -> None:
         self.served_at = now

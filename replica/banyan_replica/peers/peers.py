@@ -114,7 +114,7 @@ class Peers:
         if lie:
             self.gossip.expel(link.peer, now)
         if not link.closing:
-            self.out.bye(link, f"banned: {charge.sentence}" if verdict == "banned" else charge.sentence)
+            self.out.bye(link, "points", f"banned: {charge.sentence}" if verdict == "banned" else charge.sentence)
 
     def note_slights(self, now: float) -> None:
         """Charges the slights that reconciliation found."""
@@ -130,7 +130,7 @@ class Peers:
         self.clock(now)
         link = self.links.get(peer)
         if link is not None and not link.closing:
-            self.out.bye(link, reason)
+            self.out.bye(link, "", reason)
 
     def ban(self, peer: str, reason: str, now: float) -> None:
         """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
@@ -138,7 +138,7 @@ class Peers:
         self.ledger.ban(peer, reason)
         self.gossip.expel(peer, now)
         if peer in self.links:
-            self.out.bye(self.links[peer], f"banned: {reason}")
+            self.out.bye(self.links[peer], "ban", f"banned: {reason}")
 
     def pardon(self, peer: str) -> None:
         """Ends a ban and forgets the peer's points."""

@@ -17,7 +17,7 @@ assignment). So one file shows all changes of a field.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from banyan_crdt.ids import Head, LogId
 from banyan_replica.peers.flow import WINDOW, Flow
@@ -73,18 +73,26 @@ class PeerClaims:
 
 class PeerSession:
     """since: when the connection came up. address: where the peer is now. outbox: the most bytes of bulk that wait for
-    it."""
+    it. stops: see `Load`."""
 
     __slots__ = (
         "address", "course", "flow", "hello", "life", "load", "orders", "outbound", "owed", "peer", "since", "told",
     )  # fmt: skip
 
-    def __init__(self, peer: str, outbound: bool, since: float, address: str = "", outbox: int = WINDOW) -> None:
+    def __init__(
+        self,
+        peer: str,
+        outbound: bool,
+        since: float,
+        address: str = "",
+        outbox: int = WINDOW,
+        stops: Counter[tuple[str, str]] | None = None,
+    ) -> None:
         self.peer, self.outbound, self.since, self.address = peer, outbound, since, address
         self.life = LifeState.GREETING
         self.hello: Hello | None = None
         """The peer's hello, of our version and realm; None before it came."""
-        self.flow, self.load, self.told = Flow(outbox), Load(), PeerClaims()
+        self.flow, self.load, self.told = Flow(outbox), Load(peer, stops), PeerClaims()
         self.course, self.owed, self.orders = Course(since), PeerDebt(), Orders()
 
     @property

@@ -99,7 +99,10 @@ class Sync:
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
         """Whether a question of the peer may cost so many rows more."""
-        return link.load.may(rows, self._burst, self.limits.work_per_s, now)
+        if link.load.may(rows, self._burst, self.limits.work_per_s, now):
+            return True
+        link.load.stopped("questions")
+        return False
 
     def may_judge(self, link: PeerSession, rows: int, now: float) -> bool:
         """Whether judging what the peer sends may."""

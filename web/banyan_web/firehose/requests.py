@@ -56,7 +56,10 @@ async def opened(web: DoorContext, token: Token, p: dict[str, Any], line: HTTPCo
         raise HttpRefusal(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
     if web.firehose.tail.followers + web.firehose.runs.followers >= web.bounds.share(MOST):
         raise HttpRefusal(
-            429, f"{MOST} streams of the firehose are open, and no more are allowed.", {"retry-after": "30"}
+            429,
+            f"{MOST} streams of the firehose are open, and no more are allowed.",
+            {"retry-after": "30"},
+            gate="streams",
         )
     given, proof, uncounted = _format(p, headers), boolean(p, "proof"), boolean(p, "uncounted")
     if given == "cbor" and (proof or uncounted):
@@ -167,7 +170,7 @@ async def _since(
     try:
         held = await anyio.to_thread.run_sync(web.firehose.consumers.begin, owner_of(token), name, begin)
     except TooMany:
-        raise HttpRefusal(429, "There are too many consumers of this account; delete one.") from None
+        raise HttpRefusal(429, "There are too many consumers of this account; delete one.", gate="streams") from None
     return held.cursor if given is None else begin, seen
 
 

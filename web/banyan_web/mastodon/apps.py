@@ -39,7 +39,9 @@ async def create(web: DoorContext, ask: DoorRequest) -> Any:
         raise _invalid("Website must be an http or https URL")
     count = web.bounds.take("apps", ask.address, APPS_ADDRESS, APPS_S)
     if count.over:
-        raise HttpRefusal(429, f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later.")
+        raise HttpRefusal(
+            429, f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later.", gate="tries"
+        )
     app, secret = await anyio.to_thread.run_sync(door_apps.register, web.door, name, redirects, scopes, website)
     more = {"client_id": app.client, "client_secret": secret, "client_secret_expires_at": 0}
     return {**application(web, app), **more}

@@ -66,8 +66,10 @@ async def _proved(web: DoorContext, ask: DoorRequest, name: str, password: str) 
         web.bounds.take("login name", name, ATTEMPTS_NAME, ATTEMPT_S),
     )
     if any(count.over for count in taken):
+        web.bounds.stopped("tries", ask.address)
         return _No("too_many", 429)
     if web.bounds.hashing.statistics().tasks_waiting >= HASHES_WAITING:
+        web.bounds.stopped("tries", ask.address)
         return _No("busy", 503)
     person = await _hashing(web, partial(door_logins.who, web.door, name, password))
     if person is None:

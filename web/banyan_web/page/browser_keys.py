@@ -37,7 +37,9 @@ async def take(web: DoorContext, ask: DoorRequest) -> Any:
     says so."""
     from_here(web, ask.request)
     if web.bounds.take("own entries", ask.address, WRITINGS, WRITING_S).over:
-        raise HttpRefusal(429, "Too much came from here; try again in some minutes.", {"retry-after": "60"})
+        raise HttpRefusal(
+            429, "Too much came from here; try again in some minutes.", {"retry-after": "60"}, gate="tries"
+        )
     account, archive = text(ask.params, "account"), text(ask.params, "archive")
     if reader(web, ask) is not None:
         return await _taken(web, account, archive)

@@ -126,7 +126,7 @@ async def _listening(web: DoorContext, eyes: _Eyes, params: Mapping[str, str]) -
 def demand_room(web: DoorContext) -> None:
     """Raises HttpRefusal if as many streams are open as there may be."""
     if _STREAMS.open >= web.bounds.share(STREAMS):
-        raise HttpRefusal(503, "Too many watch; try again soon.", {"retry-after": "10"})
+        raise HttpRefusal(503, "Too many watch; try again soon.", {"retry-after": "10"}, gate="streams")
 
 
 class EventStream(Response):

@@ -12,6 +12,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -95,7 +96,16 @@ async def _serve(line: NodeLine, opening: WorkerSetup, reads: StoreReads, door: 
     http, backend = opening.http, WorkerBackend(reads, line)
     counts = SharedCounts(opening.counts, opening.counts_key)
     proxies, cpu = tuple(http.proxies), http.anonymous_cpu
-    bounds = RateLimits(http.token_rate, http.address_rate, proxies, counts, opening.workers, cpu)
+    stops = Counter[tuple[str, str]]()
+    bounds = RateLimits(
+        http.token_rate,
+        http.address_rate,
+        proxies,
+        counts,
+        opening.workers,
+        cpu,
+        stopped=lambda *one: stops.update([one]),
+    )
     tail, hub = Tail(backend), Hub()
     house = ServerRules.read(http, Path(opening.home))
     web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)
@@ -112,19 +122,21 @@ async def _serve(line: NodeLine, opening: WorkerSetup, reads: StoreReads, door: 
             tasks.start_soon(deliver, web)  # by one worker alone; it goes on where it was when it is started anew
             tasks.start_soon(send_pushes, web)
         tasks.start_soon(web.part(LinkCards).run, web, hub.changed)
-        tasks.start_soon(_say, line, server)
+        tasks.start_soon(_say, line, server, stops)
         tasks.start_soon(_end, line, server, (tail, web.firehose.runs), hub, app)
         await server.serve()
         tasks.cancel_scope.cancel()
 
 
-async def _say(line: NodeLine, server: DoorServer) -> None:
-    """What this worker does, until the node is gone."""
+async def _say(line: NodeLine, server: DoorServer, stops: Counter[tuple[str, str]]) -> None:
+    """What this worker does, until the node is gone. stops: see `WorkerDoes`; what was said is taken out."""
     await server.accepting.wait()
     if not line.lost:
         await line.say_ready()
     while not line.lost:
-        await line.say(WorkerDoes(server.server_state.total_requests, len(server.lines)))
+        new = [(*one, times) for one, times in stops.items()]
+        stops.clear()
+        await line.say(WorkerDoes(server.server_state.total_requests, len(server.lines), new))
         await asyncio.sleep(BEAT_S)
 
 

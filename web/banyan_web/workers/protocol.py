@@ -89,10 +89,11 @@ class WorkerSetup(msgspec.Struct, frozen=True):
 
 
 class WorkerDoes(msgspec.Struct, frozen=True):
-    """requests: since its start. connections: open now."""
+    """requests: since its start. connections: open now. stops: gate, address and how often, since it said so last."""
 
     requests: int
     connections: int
+    stops: list[tuple[str, str, int]] = []
 
 
 class WorkerCall(NamedTuple):

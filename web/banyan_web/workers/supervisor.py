@@ -208,6 +208,8 @@ class DoorProcess:
             if does is not None:
                 self._node.metrics.door_requests(max(0, does.requests - self.does.requests))
                 self.does = does
+                for stop in does.stops:
+                    self._node.throttle.tally.stopped(*stop)
             elif not served:
                 served = self.serves = True
                 if ready is not None:

@@ -148,7 +148,8 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
         "trouble": shown.trouble or shell.links.twin,
     }
     throttle = node_state.ThrottleUsage(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
-    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)
+    stopped = convert([one._asdict() for one in shell.throttle.tally.most()], list[node_state.GateStop])
+    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, stopped=stopped, door=shell.door)
 
 
 # Whom this node refuses: peers and networks, why, and until when.

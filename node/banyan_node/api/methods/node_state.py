@@ -106,16 +106,27 @@ class SlotUsageRow(Response, frozen=True):
     crowded: str | None
 
 
+class GateStop(Response, frozen=True):
+    """One gate of admission. whom: the peer, address or group of addresses that it stopped most in the last five to ten
+    minutes. times: how often. seconds: for how long together; 0: it refused them."""
+
+    gate: str
+    whom: str
+    times: int
+    seconds: float
+
+
 class Status(Response, frozen=True):
     """slots: null if the node is not running. doubt: why this node cannot know that it is complete, or null.
     trouble: what somebody else did with the own account or this node's key, and what to do, or null. restoring: null
-    once all accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
-    lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
+    once all accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this
+    node lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
     following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
-    made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`, peers of the last run) and
-    is not linked to, each with why that failed. full: why no entries of others are taken, or null. strangers: what
+    made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`, peers of the last run) and is
+    not linked to, each with why that failed. full: why no entries of others are taken, or null. strangers: what
     accounts take that nobody here hosts or follows and no named peer brought. throttle: null if the node is not
-    running. door: the one for HTTP, null if it is shut."""
+    running. door: the one for HTTP, null if it is shut. stopped: who was refused most often lately, and who was
+    delayed for longest; empty if nobody was."""
 
     running: bool
     ready: bool
@@ -145,6 +156,7 @@ class Status(Response, frozen=True):
     full: str | None
     strangers: StrangersRoom
     throttle: ThrottleUsage | None
+    stopped: list[GateStop]
     door: DoorState | None = None
 
 
@@ -267,6 +279,7 @@ def status(at: NodeView, ask: EmptyRequest) -> Status:
         full=seen.full or None,
         strangers=StrangersRoom(strangers.used, strangers.most, strangers.full or None, strangers.part or None),
         throttle=None,
+        stopped=[],
     )
 
 

@@ -171,7 +171,7 @@ async def _change(web: DoorContext, to: WebSocketConnection, stream: AppStream, 
         if said.get("type") == "subscribe":
             check(to.token, asked)
             if len(stream.channels) >= MOST and not stream.listens(asked):
-                raise HttpRefusal(429, f"A connection has at most {MOST} streams")
+                raise HttpRefusal(429, f"A connection has at most {MOST} streams", gate="streams")
             await web.part(Hub).add(web, stream, asked)
         elif said.get("type") == "unsubscribe":
             web.part(Hub).remove(stream, asked)
