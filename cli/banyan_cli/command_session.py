@@ -12,10 +12,12 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from banyan_cli.errors import BadInput
 from banyan_cli.out import Out
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, CopiedHome, NoNode
@@ -23,11 +25,6 @@ from banyan_node.operator_errors import CallError, CopiedHome, NoNode
 if TYPE_CHECKING:
     from banyan_node.home.settings import Settings
     from banyan_node.workers.side_threads import Waiting
-
-
-from pathlib import Path
-
-from banyan_cli.errors import BadInput
 
 STARTING_SECONDS = 3.0
 """How long a node that has the store's lock may take to say where it listens."""

@@ -195,9 +195,6 @@ _TO_ROWS = re.compile(
     re.DOTALL,
 ).match
 _PUTS = re.compile(_array(3) + A_UINT + A_UINT + A_SIZE + b"(" + A_PUT + rb"\2)", re.DOTALL).findall
-_STEP = struct.Struct(">BQ")
-
-
 _STEP, _NO_ROWS, _AT_ROWS = struct.Struct(">xQ"), array_head(0), 7
 
 

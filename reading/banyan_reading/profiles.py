@@ -3,26 +3,21 @@ read for each author of a page, so the picture is taken from the seed, and its c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
+from banyan_schema.address import Target
 from banyan_schema.social import PROFILE, ProfileField
-from banyan_schema.social.profile import face_in
+from banyan_schema.social.profile import PINNED_COLLECTION, face_in
 from banyan_storage.engine import after_prefix
 from banyan_storage.slots import SHOWN, last, showing
 
 if TYPE_CHECKING:
     from banyan_reading.queries import Queries
-
-
-from collections.abc import Iterator
-from itertools import islice
-
-from banyan_crdt.ids import CellKey
-from banyan_reading.answers import PostView
-from banyan_reading.queries import Queries
-from banyan_schema.address import Target
-from banyan_schema.social.profile import PINNED_COLLECTION
 
 
 class Face(NamedTuple):

@@ -7,41 +7,22 @@ its post comes without it. What would refuse all of them (no room) is raised.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from banyan_cli.errors import Failed
+from banyan_cli.errors import BadInput, Failed
 from banyan_cli.importing.attachments import AttachmentFiles
-
-if TYPE_CHECKING:
-    from banyan_cli.command_session import CallTarget
-    from banyan_node.workers.side_threads import Waiting
-
-
-import shutil
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
-from banyan_cli.errors import BadInput
 from banyan_cli.importing.identities import Report
-from banyan_cli.importing.model import Attachment, Item
+from banyan_cli.importing.model import Attachment, Item, ProfilePicture
 from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
     from banyan_cli.command_session import CallTarget
-
-
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-from banyan_cli.importing.model import ProfilePicture
-
-if TYPE_CHECKING:
-    from banyan_cli.command_session import CallTarget
+    from banyan_node.workers.side_threads import Waiting
 
 
 # Several are decoded at the same time: while the first is waited for, those behind it are put too, at most AHEAD of

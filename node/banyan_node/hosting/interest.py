@@ -8,43 +8,32 @@ and at peers.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+import structlog
 import trio
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.control import resolve_control
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_checkpoint, is_control
+from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
+from banyan_node.hosting import hosted
 from banyan_node.hosting.reach import Reach
+from banyan_node.moderation import copies
 from banyan_reading.queries import Queries, queries
+from banyan_reading.relations import is_followed, numbers_of
+from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, RESTORING
 from banyan_storage.views import invalidation
 
 if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
-
-
-import time
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, TypeAlias
-
-import structlog
-
-from banyan_crdt.control import resolve_control
-from banyan_crdt.ids import Head, LogId, account_to_text, control_log, is_checkpoint, is_control
-from banyan_crdt.logs import NOTHING
-from banyan_node.moderation import copies
-from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
-
-if TYPE_CHECKING:
-    from banyan_node.workers.worker import Worker
-
-
-from banyan_node.hosting import hosted
-from banyan_reading.relations import is_followed, numbers_of
 
 LOOK_S = 5.0
 """Seconds between two looks whom the accounts here follow."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
+
+import trio
 
 from banyan_crdt.ids import AccountId
 from banyan_node.admission.fair_queue import JobOwner
@@ -13,24 +16,16 @@ from banyan_node.context import Context
 from banyan_node.edge import Link
 from banyan_node.workers.frame_preparer import SLICE, FramePreparer
 from banyan_node.workers.worker import TAKE_BYTES, Worker
-from banyan_replica.gossip.frames import brings_messages
+from banyan_replica.gossip.frames import brings_messages, is_of_the_tree
 from banyan_replica.gossip.pushes import relays, without_messages
 from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import Backlog, Lane
-from banyan_replica.wire import is_gossip, is_lasting
+from banyan_replica.wire import goes_ahead, is_gossip, is_lasting
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from banyan_replica.peers.session import PeerSession
-
-
-from collections import deque
-
-import trio
-
-from banyan_replica.gossip.frames import is_of_the_tree
-from banyan_replica.wire import goes_ahead
 
 FLOOD = 64 << 10
 """A gossip frame of more bytes is judged in slices at any time: news of honest people is seldom so large. Frames of

@@ -8,30 +8,25 @@ continues. A command without a running node finishes the views before it uses th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from banyan_node.context import Context
 from banyan_node.upkeep.view_completion import SAY_S, folded_again, unbuilt
-from banyan_storage.errors import StorageError
+from banyan_node.workers.worker import Worker
+from banyan_reading.queries import queries
+from banyan_reading.search.indexer import Indexer
+from banyan_storage.errors import IndexDamaged, StorageError, ViewBuilding
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views import builder
+from banyan_storage.views import builder, journal
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
     from banyan_node.workers.worker import Worker
-
-
-from contextlib import suppress
-
-from banyan_node.context import Context
-from banyan_node.workers.worker import Worker
-from banyan_reading.queries import queries
-from banyan_reading.search.indexer import Indexer
-from banyan_storage.errors import IndexDamaged, ViewBuilding
-from banyan_storage.views import journal
 
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
