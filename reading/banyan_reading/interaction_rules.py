@@ -39,6 +39,8 @@ class InteractionRules:
         """By post; None: there is no rule."""
         self._let: dict[tuple[AccountId, AccountId], bool] = {}
         """Whether one account follows another and may."""
+        self._answers: dict[Target, Refusal | None] = {}
+        """Why a post is refused as an answer."""
 
     @cached_property
     def any(self) -> bool:
@@ -57,32 +59,47 @@ class InteractionRules:
         first: of the conversation as it is shown, whatever an answer claims."""
         if not self.any:
             return None
-        reply, author, refused = view.post.reply, view.target.account, None
-        if view.reposted is not None:
+        author, refused = view.target.account, self._answer(view.target, view)
+        if refused is None and view.reposted is not None:
             refused = self.refuses("reposts", view.reposted.by, [view.target])
-        if refused is None and reply is not None:
-            below = (*reply, first) if first is not None else reply
-            refused = self.refuses("answers", author, below, view.target)
+        if refused is None and first is not None and view.post.reply is not None:
+            refused = self.refuses("answers", author, [first], view.target)
         if refused is None and quoted is not None:
             refused = self.refuses("quotes", author, [quoted], view.target)
         return refused
 
+    def _answer(self, target: Target, view: PostView | None = None) -> Refusal | None:
+        """Why a post is refused as an answer. view: of it, if it was read."""
+        if target not in self._answers:
+            view = view or self._q.post(target, hidden=True)
+            reply = None if view is None else view.post.reply
+            self._answers[target] = None if reply is None else self.refuses("answers", target.account, reply, target)
+        return self._answers[target]
+
     def refuses(self, act: Act, who: AccountId, below: Iterable[Target], by: Target | None = None) -> Refusal | None:
-        """Why an account may not do that to these posts, of which it may do it to its own. by: the post that does."""
+        """Why an account may not do that to these posts: to its own it may do all, but that a refused answer comes to
+        readers by no quote and no repost. by: the post that does."""
         for target in dict.fromkeys(below) if self.any else ():
             ruled = None if who == target.account else self._of(target)
-            if ruled is None:
-                continue
-            if not self._lets(getattr(ruled.policy, act), target, who):
+            if ruled is not None and not self._lets(getattr(ruled.policy, act), target, who):
                 return "policy"
-            if by is not None and ruled.hides and any(self._q.reader.txn.prefix(RULES, ruled.rows + by.raw, limit=1)):
+            rows = b"" if by is None or ruled is None or not ruled.hides else ruled.rows + by.raw
+            if rows and any(self._q.reader.txn.prefix(RULES, rows, limit=1)):
                 return "hidden"
+            if act != "answers" and self._answer(target) is not None:
+                return "refused"
         return None
 
     def why_not(self, who: AccountId, act: Act, below: Iterable[Target]) -> str | None:
         """Why an account may not do that to these posts now: a sentence."""
-        whom = next((self.who_may(act, one) for one in below if self.refuses(act, who, [one])), None)
-        return None if whom is None else f"Only {_WHOM[whom]} may {act.removesuffix('s')} that post."
+        verb = act.removesuffix("s")
+        for one in below:
+            refused = self.refuses(act, who, [one])
+            if refused == "refused":
+                return f"That answer is not shown in its conversation: nobody may {verb} it."
+            if refused is not None:
+                return f"Only {_WHOM[self.who_may(act, one)]} may {verb} that post."
+        return None
 
     def who_may(self, act: Act, target: Target) -> Who:
         """Whom the policy of a post lets do that."""

@@ -22,9 +22,9 @@ from banyan_schema.private_kinds import Filter, FollowWish
 from banyan_schema.social import POST, Post, Target
 from banyan_storage.views.large_accounts import waits
 
-Refusal: TypeAlias = Literal["policy", "hidden"]
+Refusal: TypeAlias = Literal["policy", "hidden", "refused"]
 """Why the author of what a post answers or quotes, or of what was reposted, does not want it there. policy: no such
-account may. hidden: this one was hidden."""
+account may. hidden: this one was hidden. refused: what it quotes or reposts is itself a refused answer."""
 FilterContext: TypeAlias = Literal["home", "notifications", "public", "thread", "account"]
 """Where a filter can count."""
 PlaceKind: TypeAlias = Literal["home", "tag", "list", "public", "thread", "account", "notifications", "elsewhere"]
@@ -32,11 +32,22 @@ PlaceKind: TypeAlias = Literal["home", "tag", "list", "public", "thread", "accou
 everybody, with any tag, in a search. account: its own page, where what it says itself is always shown. elsewhere: in a
 group, a channel, a list of titles; all filters count."""
 Reason: TypeAlias = Literal[
-    "audience", "apart", "repost", "language", "answer", "blocked", "policy", "hidden", "limited", "unseen", "filtered"
+    "audience",
+    "apart",
+    "repost",
+    "language",
+    "answer",
+    "blocked",
+    "policy",
+    "hidden",
+    "refused",
+    "limited",
+    "unseen",
+    "filtered",
 ]
 """Why a post is not shown. apart: its author is on an exclusive list. repost, language, answer: it is one, or in one,
-that the reader does not want there. blocked: who opened the conversation blocks its author. policy, hidden: the author
-of what it answers, quotes or reposts does not want it there (interaction_rules.py). limited: moderators want
+that the reader does not want there. blocked: who opened the conversation blocks its author. policy, hidden,
+refused: see `Refusal` (interaction_rules.py). limited: moderators want
 that only followers see its author. unseen: the reader blocks or mutes its author, or who reposted it. filtered: a
 filter of the reader hides it."""
 PATTERNS = 4_096

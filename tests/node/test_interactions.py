@@ -180,3 +180,71 @@ def test_the_author_of_a_conversation_hides_answers_and_quotes_and_shows_them_ag
         refused(node, "Only what others answer", "thread.hide", uri=scene.made["reply", "bình"], by="dung")
         refused(node, "Only what others answer", "thread.hide", uri=scene.made["reply", "an"], by="an")
         assert node.call("store.verify")["problems"] == []
+
+
+def test_a_refused_answer_comes_to_readers_inside_no_other_post(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        scene = Scene(node, who)
+        answer, chain = scene.made["reply", "dung"], list[str]()
+        for by in ("bình", "dung", "an"):
+            chain.append(node.call("quote", uri=answer, text=f"xem {by}", by=by)["uri"])
+            node.call("repost", uri=answer, by=by)
+        over = node.call("quote", uri=chain[0], text="xem thêm", by="bình")["uri"]
+        node.call("pin", uri=chain[0], by="bình")
+
+        def ways(uri: str, words: str) -> dict[str, bool]:
+            """Where the words of a post are told, but on the page of its author and for who asks for it."""
+            asked: dict[str, tuple[str, dict[str, Any]]] = {
+                "home": ("feed", {"by": "chi"}),
+                "all": ("feed", {"all": True, "by": "chi"}),
+                "quoter": ("feed", {"account": who["bình"], "by": "chi"}),
+                "reposter": ("feed", {"account": who["an"], "by": "chi"}),
+                "quotes": ("feed", {"quotes": uri, "by": "chi"}),
+                "search": ("search", {"question": "xem", "by": "chi"}),
+                "thread": ("thread", {"uri": chain[0], "by": "chi"}),
+                "conversation": ("thread", {"uri": scene.uri, "by": "chi"}),
+                "posts": ("posts.get", {"uris": [*chain, over], "by": "chi"}),
+                "pinned": ("profile.get", {"account": who["bình"]}),
+                "told": ("notifications", {"by": "an", "each": True}),
+                "nobody": ("feed", {"account": who["bình"], "by": ""}),
+            }
+            return {way: words in repr(node.call(method, **given)) for way, (method, given) in asked.items()}
+
+        def counts() -> tuple[int, int]:
+            row = scene.post(answer)
+            return row["quotes"], row["reposts"]
+
+        before, shown = ways(answer, "reply dung"), counts()
+        assert all(before.values()), before
+        assert shown == (3, 3)
+
+        def refuses_all(reason: str) -> None:
+            assert not any((found := ways(answer, "reply dung")).values()), (reason, found)
+            assert counts() == (0, 0)
+            for by, uri in zip(("bình", "dung", "an"), chain, strict=True):
+                row = scene.post(uri)
+                assert row["text"] == f"xem {by}"
+                assert (row["quote"]["text"], row["quote"]["name"], row["quote"]["refused"]) == (None, None, "refused")
+            assert scene.post(over)["quote"]["text"] == "xem bình", "what quotes it is a post as any other"
+            assert scene.post(answer)["text"] == "reply dung"
+            assert scene.post(answer)["refused"] == reason
+            assert {"quotes", "reposts"} <= {*scene.post(answer)["mine"]["may_not"]}
+            for by in ("chi", "dung", "an"):
+                refused(node, "nobody may quote it", "quote", uri=answer, text="x", by=by)
+                refused(node, "nobody may repost it", "repost", uri=answer, by=by)
+            draft = node.call("draft.set", quote=answer, text="x", by="chi")["id"]
+            refused(node, "nobody may quote it", "draft.publish", id=draft, by="chi")
+            done = node.call("account.export", account=who["bình"], path=str(tmp_path / reason), format="html")
+            assert done["posts"]
+            pages = [page.read_text("utf-8") for page in (tmp_path / reason).rglob("*.html")]
+            assert any("xem bình" in page for page in pages)
+            assert not any("reply dung" in page for page in pages)
+
+        scene.allow(answers="nobody")
+        refuses_all("policy")
+        scene.allow(answers="everybody")
+        assert (ways(answer, "reply dung"), counts()) == (before, shown)
+        node.call("thread.hide", uri=answer, by="an")
+        refuses_all("hidden")
+        node.call("thread.hide", uri=answer, by="an", undo=True)
+        assert (ways(answer, "reply dung"), counts()) == (before, shown)

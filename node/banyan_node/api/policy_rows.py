@@ -35,5 +35,7 @@ def policy_after(before: InteractionPolicy, asked: PolicyInput | None) -> Intera
 
 def may_not(rules: InteractionRules, reader: AccountId, view: PostView) -> list[Act]:
     """What rules do not let an account do to a post: to answer it also those of the first post."""
+    if not rules.touch(view):
+        return []
     root = () if view.post.reply is None else (view.post.reply.root,)
     return [act for act in ACTS if rules.refuses(act, reader, (view.target, *(root if act == "answers" else ())))]

@@ -108,7 +108,8 @@ class Profile(Response, frozen=True):
 class QuoteRow(Response, frozen=True):
     """name, text: null if the quoted post is not held here, is of one that the reader does not see, or must not be
     quoted so. warning: of the post, or its label, or the words of the reader's filter against it. refused: policy: its
-    author does not let this account quote it. hidden: its author hid the quote."""
+    author does not let this account quote it. hidden: its author hid the quote. refused: it is itself an answer that
+    is shown nowhere but on the page of its author."""
 
     uri: PostUri
     name: str | None

@@ -291,7 +291,7 @@ class _PageEntities:
             return None
         held = self._quoted.get(row["quote"]["uri"])
         if (refused := row["quote"]["refused"]) is not None:
-            return {"state": {"policy": "unauthorized", "hidden": "revoked"}[refused], "quoted_status": None}
+            return {"state": "revoked" if refused == "hidden" else "unauthorized", "quoted_status": None}
         if held is None or row["quote"]["text"] is None:
             return {"state": "deleted" if held is None else "unauthorized", "quoted_status": None}
         if not deep:
