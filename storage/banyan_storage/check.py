@@ -47,9 +47,8 @@ class StoreProblem(NamedTuple):
     sentence: str
 
 
-PAGES, VIEWS, LOCAL_STATE = "pages", "views", "local state"
-"""Where problems are that lie below the tables; the prefix of those of views, which `store rebuild` fixes; and where
-those of rows are that only this node has."""
+PAGES, VIEWS = "pages", "views"
+"""Where problems are that lie below the tables, and the prefix of those of views, which `store rebuild` fixes."""
 
 
 class Stats(NamedTuple):
@@ -363,7 +362,7 @@ def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
         yield StoreProblem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
     yield from _due(reader)
     for one in held(reader, LOCAL).values():
-        yield from (StoreProblem(LOCAL_STATE, row.sentence) for row in one.damaged)
+        yield from (StoreProblem("local state", fault) for fault in one.faults)
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
         yield StoreProblem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")

@@ -361,7 +361,7 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
         nursery.start_soon(end.run, frame_of(WorkerFrameKind.OPEN, 0, {}))
         line = trio.SocketStream(there)
         assert await line.receive_some()
-        await line.send_all(frame_of(WorkerFrameKind.CALL, 7, ("search", {}, ("host", "", None))))
+        await line.send_all(frame_of(WorkerFrameKind.CALL, 7, ("search", {}, ("host", "", None), None)))
         frames = list[Frame]()
         while len(frames) < 2:
             frames += said.feed(await line.receive_some())

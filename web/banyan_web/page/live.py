@@ -118,9 +118,9 @@ async def events(web: DoorContext, ask: DoorRequest) -> Response:
 
 async def _listening(web: DoorContext, eyes: _Eyes, params: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
     """What is told, begun: nothing is missed that happens after the answer."""
-    source = await web.backend.events(params)
-    begin = await anext(source, None)
-    return _told(web, source, eyes, b"" if begin is None else event_text("begin", begin["cursor"], None))
+    told = _told(web, await web.backend.events(params), eyes)
+    await anext(told)
+    return told
 
 
 def demand_room(web: DoorContext) -> None:
@@ -164,13 +164,15 @@ class EventStream(Response):
             _STREAMS.open -= 1
 
 
-async def _told(
-    web: DoorContext, source: AsyncGenerator[Any, None], eyes: _Eyes, begin: bytes
-) -> AsyncGenerator[bytes, None]:
-    """Where it begins; then the events as text, no more than RATE a second, of LOOKED that are looked at."""
+async def _told(web: DoorContext, source: AsyncGenerator[Any, None], eyes: _Eyes) -> AsyncGenerator[bytes, None]:
+    """Nothing, once it listens; where it begins; then the events as text, no more than RATE a second, of LOOKED that
+    are looked at."""
     second, made, looked, left = 0, 0, 0, 0
     async with aclosing(source):
-        yield begin
+        begin = await anext(source, None)
+        yield b""
+        if begin is not None:
+            yield event_text("begin", begin["cursor"], None)
         async for event in source:
             value = msgspec.to_builtins(event)
             now = int(time.monotonic())
