@@ -123,6 +123,34 @@ async def test_who_is_logged_in_hears_what_their_timelines_show(tmp_path: Path) 
         nursery.cancel_scope.cancel()
 
 
+async def test_only_posts_that_entries_brought_are_told_and_unlisted_ones_at_home_alone(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
+        who = {name: (await door.person(name))[0] for name in ("An", "Bình", "Chi")}
+        await call(door, "follow", account=who["Bình"], by=who["An"])
+        watch = Watchers(door, nursery)
+        await watch.open("nobody")
+        await watch.open("home", who["An"], "/live/events?where=home")
+        await watch.open("Chi", who["Chi"], "/live/events?where=home")
+        first = (await call(door, "post", text="một", by=who["Bình"]))["uri"]
+        other = (await call(door, "post", text="hai", by=who["Chi"]))["uri"]
+        await call(door, "repost", uri=other, by=who["Bình"])
+        await call(door, "react", uri=other, emoji="🌳", by=who["Bình"])
+        await call(door, "follow", account=who["Chi"], by=who["Bình"])
+        await call(door, "edit", uri=first, text="một, sửa lại")
+        await call(door, "post", text="ba, không đăng chung", audience="unlisted", by=who["Bình"])
+        await call(door, "post", text="bốn", by=who["Chi"])
+        for name in watch.told:
+            await watch.heard(name, "bốn")
+        for name in ("nobody", "Chi"):
+            assert watch.texts(name) == ["một", "hai", "bốn"]
+        assert watch.texts("home") == ["một", "hai", "ba, không đăng chung", "bốn"]
+        said = [data["entries"] for event, data in watch.told["nobody"] if event == "said"]
+        assert sum(said) == 4, "the repost, the reaction, the follow and the edit"
+        page = (await call(door, "feed", by=who["An"]))["posts"]
+        assert "ba, không đăng chung" in [row["text"] for row in page], "as a page has it that is loaded anew"
+        nursery.cancel_scope.cancel()
+
+
 async def test_nothing_is_missed_that_happens_once_a_stream_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +191,7 @@ async def test_what_everybody_hears_is_made_once_however_many_watch(tmp_path: Pa
         more = {method: count - before.get(method, 0) for method, count in asked().items()}
         assert {method: count for method, count in more.items() if count} == {
             "post": 1,
-            "feed": 1,
+            "firehose": 1,
             "profile.get": 1,
             "posts.get": 1,
         }

@@ -32,6 +32,8 @@ RATE, LOOKED = 20, 40
 """Events a second, of one stream; and how many are looked at for that: those who watch may hide many of them."""
 STREAMS, MADE = 200, 128
 """Open at once; and how much is kept of what was made of events."""
+FRESH_MS, ASIDE = 60_000, 200
+"""How old a post may be that is told as new; and how many other entries may have arrived among those of an event."""
 BEAT_S = 15.0
 """Seconds after which a silent stream says that it lives."""
 
@@ -97,7 +99,8 @@ _STREAMS = _LiveStreams()
 
 @ENDPOINTS.get("/live/events")
 async def events(web: DoorContext, ask: DoorRequest) -> Response:
-    """The events, as SSE: `begin` (its id is where), `post`, `said` (an account signed something else), `peer`,
+    """The events, as SSE: `begin` (its id is where), `post`, `said` (an account signed something, and no new
+    post), `peer`,
     `judged` (a post is shown otherwise now, or not at all), `more`. A browser that comes again goes on where
     it was, if the node can.
 
@@ -203,16 +206,31 @@ async def _happened(web: DoorContext, value: dict[str, Any]) -> list[_Happened]:
         return []
     account = value["log"]["account"]
     try:
-        found = await web.call("feed", account=account, reposts=False, limit=1, by=None)
+        written = await _written(web, value)
         name = (await web.call("profile.get", account=account))["name"]
     except HttpRefusal:
         return []
     said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
-    row = found["posts"][0] if found["posts"] else None
-    if row and row["audience"] == "public" and value["time_ms"] - row["time_ms"] < 60_000:
-        uri = row["uri"]
-        return [_Happened("post", {**said, **_address(uri), "time_ms": row["time_ms"]}, uri=uri)]
-    return [_Happened("said", said, account)]
+    posts = [
+        _Happened("post", {**said, **_address(uri), "time_ms": ms}, uri=uri)
+        for uri, ms in written
+        if value["time_ms"] - ms < FRESH_MS
+    ]
+    return posts or [_Happened("said", said, account)]
+
+
+async def _written(web: DoorContext, value: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The posts that these entries brought, each with its time, the oldest first."""
+    log, (store, _, n) = value["log"], value["cursor"].partition("-")
+    since = f"{store}-{max(0, int(n) - value['entries'] - ASIDE)}"
+    found = await web.call("firehose", since=since, accounts=[log["account"]], collections=["post"])
+    entries = range(value["length"] - value["entries"], value["length"])
+    return [
+        (one["uri"], min(one["time_ms"], one["content"]["created_ms"] or one["time_ms"]))
+        for one in found["events"]
+        if one["kind"] == "create" and one["content"] is not None
+        if one["seq"] in entries and (one["writer"], one["log"]) == (log["writer"], log["log"])
+    ]
 
 
 async def _seen(web: DoorContext, happened: Iterable[_Happened], eyes: _Eyes) -> list[tuple[str, Any]]:
@@ -237,12 +255,19 @@ async def _sees(web: DoorContext, account: str, eyes: _Eyes) -> bool:
 
 
 async def _row(web: DoorContext, uri: str, eyes: _Eyes) -> Mapping[str, Any] | None:
-    """The post as the timelines show it; None if they do not."""
+    """The post as the timelines show it; None if they do not. An unlisted one stands at home alone."""
     try:
         row = await row_of(web, uri, eyes.reader, eyes.where, seen=True)
+        if row["audience"] == "public":
+            return row
+        if eyes.reader is None or eyes.where != "home":
+            return None
+        if row["account"] == eyes.reader:
+            return row
+        found = await web.call("relationships", accounts=[row["account"]], by=eyes.reader)
     except HttpRefusal:
         return None
-    return row if row["audience"] == "public" else None
+    return row if found["relationships"][0]["following"] else None
 
 
 def _address(uri: str) -> dict[str, Any]:
