@@ -70,7 +70,7 @@ class Session:
         """The result of a call; parameters that are None are left out. `by` is the parameter `as`, which is a word of
         Python's."""
         given = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
-        backend = self.backend()
+        backend = self.backend(method)
         late = threading.Timer(PATIENT_SECONDS, self._say_late)
         late.daemon = True
         late.start()
@@ -94,10 +94,11 @@ class Session:
             self._said_late = True
             self.out.note(f"No answer after {PATIENT_SECONDS:.0f} s; still waiting. Ctrl-C ends the waiting.")
 
-    def backend(self) -> CallTarget:
-        """The running node of this home, else the store itself."""
+    def backend(self, method: str | None = None) -> CallTarget:
+        """The running node of this home, else the store itself. method: what is called first: one that reads does not
+        upgrade a store, and raises StoreVersion."""
         if self._backend is None:
-            self._backend = self.node() or self._local()
+            self._backend = self.node() or self._local(method)
         return self._backend
 
     def node(self) -> CallTarget | None:
@@ -131,10 +132,13 @@ class Session:
             self._passphrase = passphrase_from(prompt=ask_passphrase if sys.stdin.isatty() else None)
         return self._passphrase
 
-    def _local(self) -> CallTarget:
-        from banyan_node.local import open_local, open_reading
+    def _local(self, method: str | None) -> CallTarget:
+        from banyan_node.api.dispatch import method_of
+        from banyan_node.local import open_local, open_reading, refuse_older
         from banyan_storage.errors import StoreLocked, StoreReadOnly
 
+        if method is not None and method_of(method).kind == "read":
+            refuse_older(self.home)
         passphrase = self.passphrase()
         deadline = time.monotonic() + STARTING_SECONDS
         while True:

@@ -72,10 +72,16 @@ def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator
 
     Raises StoreVersion if another version of this program wrote it.
     """
-    with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
-        refuse_other(schema_of(txn))
+    refuse_older(home)
     with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine:
         yield ReadingBackend(engine, REALMS[settings.config.node.realm], BlobStore(home.blobs), why)
+
+
+def refuse_older(home: Home) -> None:
+    """For who only reads: raises StoreVersion if the store is of another schema, which opening it would upgrade."""
+    if (home.store / DATA).exists():
+        with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
+            refuse_other(schema_of(txn))
 
 
 def mend_local(home: Home, settings: Settings, say: Say) -> CheckFindings:

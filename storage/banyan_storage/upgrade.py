@@ -71,8 +71,8 @@ def refuse_other(found: int) -> None:
     why = why_not(found)
     if why is None and found < t.SCHEMA:
         why = (
-            f"the store has schema {found}, this program reads {t.SCHEMA}; `banyan up`, or any command that may write "
-            "to it, brings it there"
+            f"the store has schema {found}, this program reads {t.SCHEMA}; nothing was changed. `banyan up`, or a "
+            "command that writes, brings it there; then the older program cannot open it any more"
         )
     if why is not None:
         raise StoreVersion(why)

@@ -134,6 +134,11 @@ def test_a_reader_of_an_old_store_is_told_to_open_it_for_writing(tables: Sequenc
     LmdbEngine(home.store, tables).close()
     before = (home.store / "data.mdb").read_bytes()
     reading = open_reading(home, load(home, env={}), StoreReadOnly("the store cannot be written"))
-    with pytest.raises(StoreVersion, match=f"has schema 4, this program reads {SCHEMA}; `banyan up`"), reading:
+    with (
+        pytest.raises(
+            StoreVersion, match=f"has schema 4, this program reads {SCHEMA}; nothing was changed. `banyan up`"
+        ),
+        reading,
+    ):
         pass
     assert (home.store / "data.mdb").read_bytes() == before
