@@ -16,6 +16,8 @@ import typer
 
 from banyan_cli.errors import EXIT_CODES
 from banyan_cli.main import app, hoist
+from banyan_storage.tables import SCHEMA
+from banyan_storage.upgrade import STEPS
 from docs import api_digests
 from tests.fuzz import hits
 from tests.mutants.anchor import ROOMS as MISTAKEN
@@ -115,6 +117,16 @@ def test_the_table_of_settings_is_that_of_the_settings() -> None:
     page = ROOT / "docs" / "operating.md"
     made: str = runpy.run_path(str(ROOT / "docs" / "settings_table.py"))["filled"](page.read_text("utf-8"))
     assert page.read_text("utf-8") == made, "run `uv run python docs/settings_table.py`"
+
+
+def test_the_table_of_upgrades_ends_at_the_schema_of_the_program() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    table = page.partition("| the store's schema |")[2].partition("\n\n")[0]
+    rows = [int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)]
+    assert rows == list(range(SCHEMA, min(STEPS) - 1, -1))
+    assert f"| earlier, or later than {SCHEMA} |" in table
+    samples = re.findall(r"bringing it to (\d+)|this program reads (\d+)|is upgraded to (\d+)", page)
+    assert {int("".join(one)) for one in samples} == {SCHEMA}
 
 
 def test_a_change_of_an_api_stands_in_the_diff() -> None:
