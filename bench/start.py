@@ -79,9 +79,9 @@ def fill(home: Path, size: int) -> None:
 def index_of(home: Path) -> Iterator[tuple[Store, FrontierIndex]]:
     engine = LmdbEngine(Home(home).store, TABLES)
     store = opened(engine).store
-    keeper = FileRowStore(Home(home).rows)
+    row_store = FileRowStore(Home(home).rows)
     try:
-        yield store, FrontierIndex(store, TEST.id, RowPersistence(keeper, store.moves, store.store_id))
+        yield store, FrontierIndex(store, TEST.id, RowPersistence(row_store, store.moves, store.store_id))
     finally:
         engine.close()
 

@@ -114,7 +114,7 @@ class Context:
     """Salts of accounts that were written to; an account's salt never changes."""
     at_door: DoorData = field(default_factory=DoorData)
     claims: Search = field(default_factory=Search)
-    vault: SealedReader = field(init=False)
+    sealed_reader: SealedReader = field(init=False)
     """Opens what accounts said to themselves. Any thread."""
 
     kept: ReadCache = field(default_factory=ReadCache)
@@ -137,7 +137,7 @@ class Context:
     """Processes that decode pictures and films. Any thread."""
 
     def __post_init__(self) -> None:
-        self.vault = SealedReader(Opener(self.keys.device_seed()))
+        self.sealed_reader = SealedReader(Opener(self.keys.device_seed()))
         self.search = SearchIndex(self.home.search, self.store.store_id)
         self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 

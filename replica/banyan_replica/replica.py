@@ -74,13 +74,13 @@ class Replica:
         witness: Signer | None = None,
         verify: Verify = verify_all,
         sign: Sign = sign_all,
-        keeper: RowStore | None = None,
+        row_store: RowStore | None = None,
         named: OperatorTrust | None = None,
         around: ReplicaHost = ALONE,
     ) -> None:
         self.store, self.realm, self.me, self._verify, self._around = store, realm, me, verify, around
         self.limits = limits or Limits()
-        keeping = None if keeper is None else RowPersistence(keeper, store.moves, store.store_id)
+        keeping = None if row_store is None else RowPersistence(row_store, store.moves, store.store_id)
         self._store_id = store.store_id  # a peer takes one for a connection, also if the store becomes another
         self.tree = FrontierIndex(store, realm.id, keeping)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new), around)

@@ -81,16 +81,16 @@ class LateKeeper(MemoryRowStore):
 
 class LateDraft(MemoryDraft):
     def finish(self, about: bytes, tail: bytes) -> None:
-        assert isinstance(self._keeper, LateKeeper)
+        assert isinstance(self._row_store, LateKeeper)
         self._whole = about, tail
-        self._keeper.late.append(self)
+        self._row_store.late.append(self)
 
     def settle(self) -> None:
         super().finish(*self._whole)
 
     def wait(self) -> None:
-        assert isinstance(self._keeper, LateKeeper)
-        self._keeper.settle()
+        assert isinstance(self._row_store, LateKeeper)
+        self._row_store.settle()
 
 
 class World:

@@ -310,5 +310,5 @@ def test_of_an_account_that_is_not_written_here_nothing_is_read(node: LocalBacke
             other.call("mutes", by=named(node, "an"))
         with pytest.raises(CallError, match="is not held here"):
             other.call("filters", by=account_to_text(AccountId(b"x" * 32)))
-        held = other.context.vault.read(other.context.queries(), account_from_text(named(node, "an")))
+        held = other.context.sealed_reader.read(other.context.queries(), account_from_text(named(node, "an")))
         assert held.get(Mute(account_from_text(named(node, "bình")))) is None

@@ -299,14 +299,14 @@ async def test_each_step_of_arriving_gets_what_strangers_leave_and_at_least_a_sh
 
     async def accept() -> None:
         while True:
-            await throttle.doorstep.accepts()
+            await throttle.handshakes.accepts()
             throttle.counts(throttle.accepting, 0.005)
             await trio.sleep(0.001)
 
     async def begin() -> None:
         while True:
             usage = throttle.opened("10.2.0.1", arriving=True)
-            await throttle.doorstep.begins(usage)
+            await throttle.handshakes.begins(usage)
             throttle.counts(usage, 0.005)
             await trio.sleep(0.001)
             throttle.closed(usage)
@@ -317,7 +317,7 @@ async def test_each_step_of_arriving_gets_what_strangers_leave_and_at_least_a_sh
         for name, play in (("accepting", accept), ("handshakes", begin)):
             if name == step or others == "all":
                 nursery.start_soon(play)
-    used = {"accepting": throttle.doorstep.knocked, "handshakes": throttle.doorstep.arrived}
+    used = {"accepting": throttle.handshakes.knocked, "handshakes": throttle.handshakes.arrived}
     share = LEAST if others else SHARE + LEAST
     assert 0.8 * 20 * share < used[step] < 1.2 * 20 * share + SAVED_S
     assert not others or throttle.used > 0.9 * 20 * SHARE
@@ -334,7 +334,7 @@ async def test_after_a_burst_of_handshakes_the_next_one_begins_soon(
         owes.stage = Stage.BEGUN
         throttle.counts(owes, 60.0)
         began = trio.current_time()
-        await throttle.doorstep.begins(throttle.opened("10.2.0.1", arriving=True))
+        await throttle.handshakes.begins(throttle.opened("10.2.0.1", arriving=True))
         assert trio.current_time() - began < 2.2
         nursery.cancel_scope.cancel()
 
@@ -348,10 +348,15 @@ async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_wh
     usage = throttle.opened("10.1.0.1", arriving=True)
     assert not throttle.holds(usage)
     throttle.counts(usage, 1.0)
-    assert (throttle.doorstep.knocked, throttle.doorstep.arrived) == (1.0, 0.0)
+    assert (throttle.handshakes.knocked, throttle.handshakes.arrived) == (1.0, 0.0)
     usage.stage = Stage.BEGUN
     throttle.counts(usage, 2.0)
-    assert (usage.seconds, throttle.doorstep.knocked, throttle.doorstep.arrived, throttle.used) == (0.0, 1.0, 2.0, 60.0)
+    assert (usage.seconds, throttle.handshakes.knocked, throttle.handshakes.arrived, throttle.used) == (
+        0.0,
+        1.0,
+        2.0,
+        60.0,
+    )
     throttle.met(usage, "somebody")
     assert throttle.holds(usage)
 
@@ -645,7 +650,7 @@ async def test_of_those_that_arrive_the_group_of_which_fewest_wait_begins_first(
     throttle, begun = throttled(), list[str]()
 
     async def begin(name: str, host: str) -> None:
-        await throttle.doorstep.begins(throttle.opened(host, arriving=True))
+        await throttle.handshakes.begins(throttle.opened(host, arriving=True))
         begun.append(name)
 
     async with busy(throttle, 60) as nursery:
@@ -676,8 +681,8 @@ async def test_sockets_that_say_nothing_are_accepted_by_the_hundred_and_begin_no
             while b.door.slots.filling().arriving < 120:
                 throttle.works()
                 await trio.sleep(0.01)
-        assert throttle.doorstep.knocked > 0.1
-        assert throttle.doorstep.arrived == 0.0
+        assert throttle.handshakes.knocked > 0.1
+        assert throttle.handshakes.arrived == 0.0
 
 
 async def test_no_more_are_accepted_while_accepting_owes_and_own_people_work() -> None:

@@ -1,4 +1,4 @@
-"""What two nodes cannot make equal is left out of their comparisons, all of it is compared again within a purse."""
+"""What two nodes cannot make equal is left out of their comparisons, all of it is compared again within a budget."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_what_is_under_way_does_not_stand_unless_there_is_more() -> None:
     assert found(standing, mine, {}, under_way=4) == {}
 
 
-def test_what_was_found_before_is_told_once_if_the_purse_is_spent() -> None:
+def test_what_was_found_before_is_told_once_if_the_budget_is_spent() -> None:
     standing, mine = KnownDifferences(NOW), dict.fromkeys(range(1, 6), 1)
     spend(standing)
     assert len(found(standing, mine, {}, under_way=9)) == 5
@@ -107,7 +107,7 @@ def test_where_there_is_a_reason_everything_is_compared_once_an_hour_all_the_sam
     assert standing.whole(NOW + FORCED_S + MOST / COMPARED * 3_600), "a day is the longest"
 
 
-def test_what_differed_before_sums_were_compared_stands_once_the_purse_is_spent() -> None:
+def test_what_differed_before_sums_were_compared_stands_once_the_budget_is_spent() -> None:
     standing, mine = KnownDifferences(NOW), table({5: 6})
     assert standing.beyond(0, NOW)
     standing.differed(mine)
@@ -163,7 +163,7 @@ def test_a_link_that_ends_again_and_again_costs_no_more() -> None:
 
 
 @pytest.mark.usefixtures("told")
-def test_much_news_beside_what_stands_comes_though_the_purse_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_much_news_beside_what_stands_comes_though_the_budget_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "MOST", 100)
     there = settled()
     assert all(link.course.stuck.spent(there.w.now) for link in links(there))
@@ -173,7 +173,7 @@ def test_much_news_beside_what_stands_comes_though_the_purse_is_spent(monkeypatc
     there.w.until(lambda: all(there.w.head("b", person.log()).length for person in people), 30)
 
 
-def test_what_is_read_in_vain_uses_the_purse() -> None:
+def test_what_is_read_in_vain_uses_the_budget() -> None:
     w, who = Pair(WIDE), Forger(WIDE)
     who.say(Grant(who.device, 1, 100_000, 8, None, None, None))
     for name in "ab":
@@ -232,7 +232,7 @@ def test_heads_that_move_and_nothing_was_stored_are_not_shown_beyond_some_an_hou
     assert (standing.steady(cells) == cells).all()
 
 
-def test_more_heads_than_cells_tell_are_shown_at_once_when_the_purse_has_that() -> None:
+def test_more_heads_than_cells_tell_are_shown_at_once_when_the_budget_has_that() -> None:
     standing, cells = KnownDifferences(NOW), empty()
     for at in range(1, CELLS + 1_000):
         standing.recounted(at, 5, NOW)

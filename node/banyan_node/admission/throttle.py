@@ -86,7 +86,7 @@ class Throttle:
         self._clock, self.tally = clock, tally or AdmissionTally()
         self._share, self._strangers = share, Budget(share, clock())
         self._behind = Budget(None if share is None else LEAST, clock(), LEAST_DEEPEST_S)
-        self.doorstep = HandshakeLimiter(share, clock, lambda: self.busy, lambda: self.used, self.tally)
+        self.handshakes = HandshakeLimiter(share, clock, lambda: self.busy, lambda: self.used, self.tally)
         self.accepting = Usage(self, GroupUse("", 0.0), Stage.KNOCKS)
         """What accepting connections uses."""
         self._named: Container[str] = ()
@@ -155,7 +155,7 @@ class Throttle:
             return
         with self._lock:
             if usage.stage is not Stage.PROVED:
-                self.doorstep.counts(usage, seconds)
+                self.handshakes.counts(usage, seconds)
             elif allowance is None or not allowance.takes(seconds):
                 usage.seconds += seconds
                 self._pays(usage.group, seconds)
@@ -192,7 +192,7 @@ class Throttle:
     @property
     def used_by_all(self) -> float:
         """What strangers and those that had not proved who they are have used while own people worked, seconds."""
-        return self.used + self.doorstep.knocked + self.doorstep.arrived
+        return self.used + self.handshakes.knocked + self.handshakes.arrived
 
     @property
     def waiting(self) -> int:
@@ -201,7 +201,7 @@ class Throttle:
 
     async def accepts(self) -> None:
         """Returns when the next connection may be accepted."""
-        await self.doorstep.accepts()
+        await self.handshakes.accepts()
 
     # -- turns
 
@@ -280,7 +280,7 @@ class Throttle:
     async def run(self) -> None:
         """Measures while own people work, and lets connections begin and go on, for ever."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.doorstep.run)
+            nursery.start_soon(self.handshakes.run)
             nursery.start_soon(self._let_go_on)
 
     async def _let_go_on(self) -> None:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 PRIVATE_BYTES = 8_000
-"""What an account said to itself takes in memory, about; what it says is remembered by the vault."""
+"""What an account said to itself takes in memory, about; what it says is remembered by the sealed reader."""
 Runs: TypeAlias = Literal["snapshot", "look", "work", "replica", "node"]
 
 
@@ -107,13 +107,13 @@ class CommitView:
         self,
         q: Queries,
         blobs: BlobStore,
-        vault: SealedReader | None = None,
+        sealed_reader: SealedReader | None = None,
         search: SearchIndex | None = None,
         kept: CacheAccess | None = None,
         works: LongWorks | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
-        self._vault, self.search = vault, search
+        self._sealed_reader, self.search = sealed_reader, search
         self.kept, self.works = kept or CacheAccess(), works or LongWorks()
 
     @property
@@ -125,10 +125,10 @@ class CommitView:
 
     def private(self, account: AccountId) -> PrivateData:
         """What the account said to itself; nothing, where this node cannot open it."""
-        if (vault := self._vault) is None:
+        if (sealed_reader := self._sealed_reader) is None:
             return PrivateData()
         of = [self._q.number(account)]
-        return self.kept.made(("private", account), of, PRIVATE_BYTES, lambda: vault.read(self._q, account))
+        return self.kept.made(("private", account), of, PRIVATE_BYTES, lambda: sealed_reader.read(self._q, account))
 
 
 class NodeView(CommitView):
@@ -138,13 +138,13 @@ class NodeView(CommitView):
         self,
         q: Queries,
         blobs: BlobStore,
-        vault: SealedReader,
+        sealed_reader: SealedReader,
         search: SearchIndex,
         kept: CacheAccess,
         here: LocalIdentity,
         seen: PublishedState,
     ) -> None:
-        super().__init__(q, blobs, vault, search, kept)
+        super().__init__(q, blobs, sealed_reader, search, kept)
         self.here, self.seen = here, seen
 
 

@@ -99,7 +99,7 @@ def read(context: Context, method: Method, ask: Request) -> Any:
         queries(context.engine, context.realm, context.store.late_ids) as q,
         context.kept.at(q.reader.txn, q.whole and not method.slow) as kept,
     ):
-        return method.do(CommitView(q, context.blobs, context.vault, context.search, kept, context.works), ask)
+        return method.do(CommitView(q, context.blobs, context.sealed_reader, context.search, kept, context.works), ask)
 
 
 def look(context: Context, who: LocalIdentity, seen: PublishedState, do: Callable[[NodeView], T]) -> T:
@@ -108,7 +108,7 @@ def look(context: Context, who: LocalIdentity, seen: PublishedState, do: Callabl
         queries(context.engine, context.realm, context.store.late_ids) as q,
         context.kept.at(q.reader.txn, q.whole) as kept,
     ):
-        return do(NodeView(q, context.blobs, context.vault, context.search, kept, who, seen))
+        return do(NodeView(q, context.blobs, context.sealed_reader, context.search, kept, who, seen))
 
 
 def if_sure(params: Mapping[str, Any], wrong_clock: str | None, ahead_ms: int | None) -> dict[str, Any]:

@@ -45,14 +45,14 @@ class StoreReads:
         self._realm = realm
         self._engine = LmdbEngine(home.store, TABLES, read_only=True)
         self._blobs = BlobStore(home.blobs, owns=False)
-        self._vault = SealedReader(Opener.of_opening_key(opening_key))
+        self._sealed_reader = SealedReader(Opener.of_opening_key(opening_key))
         self._late, self._kept = LateIds(), ReadCache()
 
     def answer(self, method: Method, ask: Request) -> Any:
         """The answer of a method that is `apart`, in its declared type. Raises CallError, NodeOnly."""
         try:
             with self._queries() as q, self._kept.at(q.reader.txn, q.whole and not method.slow) as kept:
-                return method.do(CommitView(q, self._blobs, self._vault, None, kept), ask)
+                return method.do(CommitView(q, self._blobs, self._sealed_reader, None, kept), ask)
         except StorageError as error:
             raise NodeOnly from error
         except (CallError, BanyanError, ValueError) as error:

@@ -207,7 +207,7 @@ class GuardedSwarm(Swarm):
                 slot = self.door.arrives(host, scope.cancel)
                 await trio.lowlevel.wait_readable(stream.stream.socket)  # who dials speaks first
                 self.door.speaks(slot)
-                await self.throttle.doorstep.begins(usage)
+                await self.throttle.handshakes.begins(usage)
                 muxed: Any = await self._upgrade(raw, slot, usage)
                 await muxed.event_closed.wait()
         except Exception as error:

@@ -32,7 +32,7 @@ HOLDERS = 100
 
 def of(ctx: Context, account: AccountId) -> PrivateData:
     """As a writer sees it."""
-    return ctx.vault.read(ctx.queries(), account, remember=False)
+    return ctx.sealed_reader.read(ctx.queries(), account, remember=False)
 
 
 def drafts(ctx: Context, account: AccountId, contents: Iterable[object], now: float) -> list[OpDraft]:

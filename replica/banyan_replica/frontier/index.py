@@ -331,7 +331,7 @@ class FrontierIndex:
 
     def _load(self, keeping: RowPersistence) -> None:
         """Begins to load the kept rows, if they can be trusted so far."""
-        kept = keeping.keeper.load()
+        kept = keeping.row_store.load()
         about = None if kept is None else about_of(kept, keeping.store_id, self._public)
         if kept is None or about is None:
             return

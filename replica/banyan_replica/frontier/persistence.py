@@ -126,8 +126,8 @@ class MemoryDraft:
 
     free, fault = True, None
 
-    def __init__(self, keeper: MemoryRowStore, columns: Sequence[Size]) -> None:
-        self._keeper, self._sizes = keeper, columns
+    def __init__(self, row_store: MemoryRowStore, columns: Sequence[Size]) -> None:
+        self._row_store, self._sizes = row_store, columns
         self._columns = [bytearray() for _ in columns]
         self.done = False
 
@@ -139,7 +139,7 @@ class MemoryDraft:
             np.frombuffer(raw.ljust(size.room, b"\0"), np.uint8)
             for raw, size in zip(self._columns, self._sizes, strict=True)
         ]
-        self._keeper.kept, self.done = MemorySavedRows(about, columns, tail), True
+        self._row_store.kept, self.done = MemorySavedRows(about, columns, tail), True
 
     def wait(self) -> None:
         return
@@ -169,7 +169,7 @@ _CELLS, _SUMS = CELLS * 24, RANGES * 24
 class RowPersistence(NamedTuple):
     """Where rows are kept, and which moves the store recorded. `store_id`: 16 bytes."""
 
-    keeper: RowStore
+    row_store: RowStore
     moves: HeadMoves
     store_id: bytes
 
@@ -212,7 +212,7 @@ class RowsWriter:
         self.keeping, self._columns = keeping, (*rows.columns, *rows.base)
         self._counts = [rows.n] * 5 + [len(rows.base.places)] * 2
         room = [rows.n + (rows.n >> 3) + LEAST] * 5 + self._counts[5:]
-        self.draft: RowsDraft = keeping.keeper.draft(
+        self.draft: RowsDraft = keeping.row_store.draft(
             [Size(n * item, most * item) for n, most, item in zip(self._counts, room, _ITEM, strict=True)]
         )
         self._column = self._row = 0

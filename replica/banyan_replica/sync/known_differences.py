@@ -7,7 +7,7 @@ have to become rare, and what else differs would come late. So:
   there, so the answer has cells only for what moved since. If too much differs for cells, all cells of the peer are
   fetched before sums are compared, and what differed then stands.
 - Everything is compared again, what stands too, within COMPARED bytes an hour: a frame may have been lost, and what
-  could not be taken may be taken now. Comparisons under a salt, and by sums, use the same purse. News pays for them.
+  could not be taken may be taken now. Comparisons under a salt, and by sums, use the same budget. News pays for them.
 - Heads that move though nothing was stored for them, at once or before, pay nothing: one checkpoint moves as many as it
   has pins, and the next moves them back. Of more than a few an hour we compare, and answer, as if they had not moved;
   those that did not move back are shown later, as few an hour. What they follow from was stored, so that is compared;
@@ -48,9 +48,9 @@ class KnownDifferences:
 
     __slots__ = (
         "_before",
+        "_budget",
         "_earlier",
         "_forced_at",
-        "_purse",
         "_recounted",
         "_wanted",
         "_whole_at",
@@ -67,8 +67,8 @@ class KnownDifferences:
         self._before: dict[int, int] = {}
         self._earlier: Numbers | None = None
         """Our cells minus the peer's, of before sums were compared the last time."""
-        self._purse = Leak()
-        self._purse.sink(0.0, now)
+        self._budget = Leak()
+        self._budget.sink(0.0, now)
         self._whole_at = self._forced_at = -FORCED_S
         self.unshown: Numbers | None = None
         """Our cells minus those that we show, because of heads that moved though nothing was stored; None: the same."""
@@ -153,7 +153,7 @@ class KnownDifferences:
 
     def spent(self, now: float) -> bool:
         """Whether so much was compared in vain lately that it must wait."""
-        return self._purse.sink(COMPARED / 3_600, now) > COMPARED / 2
+        return self._budget.sink(COMPARED / 3_600, now) > COMPARED / 2
 
     def passed(self, m: Message, size: int) -> None:
         """A message went over the link, in one of the two directions."""
@@ -164,11 +164,11 @@ class KnownDifferences:
 
     def again(self, size: int) -> None:
         """So many bytes went over the link that may have done so before."""
-        self._purse.rise(min(size, MOST - self._purse.level))
+        self._budget.rise(min(size, MOST - self._budget.level))
 
     def news(self, size: float) -> None:
         """So many bytes of news went over the link."""
-        self._purse.rise(-min(size, self._purse.level))
+        self._budget.rise(-min(size, self._budget.level))
 
     def equal(self) -> None:
         """The frontiers are equal."""
