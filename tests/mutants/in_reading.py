@@ -20,6 +20,6 @@ IN_READING = (
     Mutant(
         "who asks to follow may answer", "InteractionRules._lets", "relations.waits(self._q, *pair)", "False", _RULES
     ),
-    Mutant("hidden answers are shown", "InteractionRules.refuses", "by is not None", "False", _RULES),
+    Mutant("hidden answers are shown", "InteractionRules.refuses", "not ruled.hides", "True", _RULES),
     Mutant("a list shows all answers", "visibility._unwanted", "post.answers in rule.answered", "True", _TABLE),
 )
