@@ -118,8 +118,8 @@ class LmdbEngine:
         except lmdb.NotFoundError as error:
             env.close()
             raise StoreVersion(
-                f"{self.path} lacks a table ({error}): an earlier version wrote it; run `banyan up` or any command "
-                "once where it can be written"
+                f"{self.path} lacks a table ({error}): an earlier version wrote it; run `banyan up` once "
+                "where it can be written"
             ) from error
         except lmdb.Error as error:
             env.close()
