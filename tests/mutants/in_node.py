@@ -369,6 +369,13 @@ IN_NODE = (
         ("tests/node/test_profiles.py",),
     ),
     Mutant(
+        "what gates of the replica stopped is not counted",
+        "Node._look_around",
+        "self.throttle.tally.stopped(gate, peer, times)",
+        "None",
+        ("tests/cli/test_node.py",),
+    ),
+    Mutant(
         "many connections of a network have many shares",
         "Throttle._first",
         "(w.usage.group.seconds, w.usage.seconds)",

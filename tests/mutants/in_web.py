@@ -4,6 +4,13 @@ from tests.mutants.mutant import Mutant
 
 IN_WEB = (
     Mutant(
+        "whom a gate of the door refused is not counted",
+        "_PathRoute._answered",
+        "self._web.bounds.stopped(why.gate, self._web.bounds.address_of(request))",
+        "None",
+        ("tests/web/test_hardening.py",),
+    ),
+    Mutant(
         "everybody is believed about addresses",
         "RateLimits.address",
         "at is None or self._is_proxy(at)",

@@ -128,6 +128,7 @@ async def test_links_that_only_say_hello_make_room_for_a_newcomer() -> None:
         assert [link.closed is None for link in links[:2]] == [True, True]
         assert links[3].closed is None
         assert hub.door.slots.filling().evicted == 1
+        assert [(one.gate, one.times) for one in hub.throttle.tally.most()] == [("slots", 1)]
 
 
 async def test_half_open_sockets_go_after_a_step_and_newcomers_get_in_meanwhile() -> None:

@@ -136,6 +136,7 @@ async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.t
             await trio.sleep(0.1)
             assert throttle.waiting == 20
     assert over == {False: 20}
+    assert [(one.gate, one.whom, one.times) for one in throttle.tally.most()] == [("read", "local:10.0.0.0/16", 20)]
 
 
 async def test_own_people_may_stop_at_any_moment(autojump_clock: trio.testing.MockClock) -> None:

@@ -162,4 +162,4 @@ REQUEST: dict[str, GateRecord] = {
         ("event streams are open", "Too many streams are open", "Too many watch", "streams of the firehose are open"),
     ),
 }
-"""From a head of HTTP that was read to the method that answers."""
+"""From an HTTP connection to the method that answers."""
