@@ -47,8 +47,9 @@ class StoreProblem(NamedTuple):
     sentence: str
 
 
-PAGES, VIEWS = "pages", "views"
-"""Where problems are that lie below the tables, and the prefix of those of views, which `store rebuild` fixes."""
+PAGES, VIEWS, LOCAL_STATE = "pages", "views", "local state"
+"""Where problems are that lie below the tables; the prefix of those of views, which `store rebuild` fixes; and where
+those of rows are that only this node has."""
 
 
 class Stats(NamedTuple):
@@ -362,7 +363,7 @@ def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
         yield StoreProblem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
     yield from _due(reader)
     for one in held(reader, LOCAL).values():
-        yield from (StoreProblem("local state", fault) for fault in one.faults)
+        yield from (StoreProblem(LOCAL_STATE, row.sentence) for row in one.damaged)
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
         yield StoreProblem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")

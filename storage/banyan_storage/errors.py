@@ -59,7 +59,10 @@ class IndexDamaged(StorageError):
 
 def begin_again(folder: Path) -> str:
     """What to do about a data file that cannot be read. Without the file alone, the folder would not open either."""
-    return f"restore a copy, or move {folder} away and start: it is synced again from peers"
+    return (
+        f"restore a copy, or move {folder} away and start: it is synced again from peers, without what only this node "
+        "knew (local names of accounts, decisions of moderators)"
+    )
 
 
 def repair_it(folder: Path) -> str:

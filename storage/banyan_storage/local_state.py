@@ -9,6 +9,7 @@ and deletes what no program uses any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, get_type_hints
 
@@ -147,10 +148,21 @@ class LocalRows(Generic[K, V]):
         """Writes what differs. None: deletes the row."""
         _put(store, self.prefix + self.key.pack(key), None if value is None else self.value.pack(value))
 
-    def rows(self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None) -> Iterator[tuple[K, V]]:
-        """In the order of keys. begin: what the bytes of the key begin with. after: only those behind this key."""
-        for key, raw in self._raw(reader, begin, after):
-            yield self._key(key), _unpack(self, self.value, raw)
+    def rows(
+        self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None, damaged: list[K] | None = None
+    ) -> Iterator[tuple[K, V]]:
+        """In the order of keys. begin: what the bytes of the key begin with. after: only those behind this key. A row
+        that cannot be read is passed over, so that it does not hide the others; damaged: gets its key."""
+        for name, raw in self._raw(reader, begin, after):
+            key = None
+            try:
+                key = self._key(name)
+                value = _unpack(self, self.value, raw)
+            except CorruptStore:
+                if damaged is not None and key is not None:
+                    damaged.append(key)
+                continue
+            yield key, value
 
     def keys(self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None) -> Iterator[K]:
         return (self._key(key) for key, _ in self._raw(reader, begin, after))
@@ -191,7 +203,7 @@ def _unpack(kind: Kind, codec: Codec[V], raw: bytes) -> V:
     try:
         return codec.unpack(raw)
     except DAMAGED as error:
-        says = f"a row '{kind.prefix.decode()}' of local state is damaged ({error}); `banyan store verify` names it"
+        says = f"a row '{kind.prefix.decode()}' of local state is damaged ({error}); `banyan store repair` takes it out"
         raise CorruptStore(says) from error
 
 
@@ -227,12 +239,27 @@ def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes]) -> No
         txn.put(t.META, VERSIONS_KEY, msgspec.json.encode(held))
 
 
+class DamagedRow(NamedTuple):
+    """A row that cannot be read. kind: its name; empty: none that this program knows."""
+
+    kind: str
+    name: bytes
+    raw: bytes
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """Of printable characters, without a full stop."""
+        where = f"the row {repr(self.name[:80])[1:]}"
+        return f"{where} of {self.kind!r} is damaged: {self.why}" if self.kind else f"{where} is {self.why}"
+
+
 class LocalUsage(NamedTuple):
-    """bytes: of keys and values. faults: what is wrong, a sentence each."""
+    """bytes: of keys and values."""
 
     rows: int
     bytes: int
-    faults: list[str]
+    damaged: list[DamagedRow]
 
 
 def held(reader: HasAllNotes, kinds: Mapping[str, Kind]) -> dict[str, LocalUsage]:
@@ -244,9 +271,9 @@ def held(reader: HasAllNotes, kinds: Mapping[str, Kind]) -> dict[str, LocalUsage
         name = values.get(key) or next((name for prefix, name in rows if key.startswith(prefix)), "")
         one = found[name]
         found[name] = one._replace(rows=one.rows + 1, bytes=one.bytes + len(key) + len(raw))
-        where = f"the row {key[:80].decode(errors='replace')!r}"
         if not name:
-            one.faults.append(f"{where} is of no kind that this program knows; it is of another program, or damaged")
+            why = "of no kind that this program knows; it is of another program, or damaged"
+            one.damaged.append(DamagedRow(name, key, raw, why))
             continue
         kind = kinds[name]
         try:
@@ -254,5 +281,24 @@ def held(reader: HasAllNotes, kinds: Mapping[str, Kind]) -> dict[str, LocalUsage
                 kind.key.unpack(key[len(kind.prefix) :])
             kind.value.unpack(raw)
         except DAMAGED as error:
-            one.faults.append(f"{where} of {name!r} is damaged: {error}")
+            one.damaged.append(DamagedRow(name, key, raw, str(error)))
     return found
+
+
+def take_out(store: TakesNotes, row: DamagedRow, kinds: Mapping[str, Kind]) -> DamagedRow | None:
+    """Deletes the row. If one byte of its name was changed, which makes it of no kind, it is put back under the right
+    name; then it is returned as it is now."""
+    store.put_note(row.name, None)
+    for name, kind in kinds.items() if not row.kind else ():
+        prefix, key = kind.prefix, row.name[len(kind.prefix) :]
+        right = prefix + key
+        off = sum(a != b for a, b in zip(prefix, row.name, strict=False))
+        fits = isinstance(kind, LocalRows) or not key
+        if off == 1 and fits and len(right) == len(row.name) and store.note(right) is None:
+            with suppress(*DAMAGED):
+                if isinstance(kind, LocalRows):
+                    kind.key.unpack(key)
+                kind.value.unpack(row.raw)
+                store.put_note(right, row.raw)
+                return row._replace(kind=name, name=right)
+    return None

@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 
 from banyan_cli import errors
+from banyan_node.home.folder import Home
+from banyan_node.local import open_local
 from tests.cli.shell import banyan, node_up
 from tests.forking import CLI, Code
+from tests.node.real import load_settings
 
 
 def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_log(home: Path) -> None:
@@ -70,3 +73,36 @@ def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_
     ran = banyan("--home", home, "audit", "verify")
     assert ran.code == errors.STORAGE
     assert "is not what was written" in ran.err
+
+
+def test_what_the_manual_says_of_a_damaged_disk_keeps_hosted_accounts_and_decisions(home: Path) -> None:
+    with open_local(Home(home), load_settings(Home(home))) as node:
+        lan = node.call("account.create", name="Lan", hosted=True)["account"]
+        uri = node.call("post", text="thư rác", **{"as": lan})["uri"]
+        node.call("decision.add", verdict="hide", account=lan, posts=[uri], why="LUẬT")
+        hosted = node.call("account.list")
+    data = home / "store" / "data.mdb"
+    data.write_bytes(data.read_bytes().replace("LUẬT".encode(), b"\xf8" * len("LUẬT".encode())))
+    ran = banyan("--home", home, "doctor")
+    assert (ran.code, "cannot be read (the row 'decision:" in ran.out) == (errors.FAILED, True)
+    assert "Decision 1 cannot be read" in banyan("--home", home, "decisions").err
+    manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+    section = manual.partition("### A damaged disk\n")[2].partition("\n### ")[0]
+    typed = [line.partition("#")[0].split()[1:] for line in section.splitlines() if line.startswith("    banyan ")]
+    assert ["store", "repair"] in typed
+    said = ""
+    for words in typed:
+        if words not in (["up"], ["down"]):
+            ran = banyan("--home", home, *words)
+            said += ran.out + ran.err
+    assert said.replace("\n", "").isprintable()
+    assert "export" not in said
+    with open_local(Home(home), load_settings(Home(home))) as node:
+        assert node.call("account.list") == hosted
+        assert node.call("feed", all=True)["posts"] == []
+        assert [one["posts"] for one in node.call("decision.list")["decisions"]] == [[uri]]
+        node.call("decision.undo", id=1)
+        assert [one["uri"] for one in node.call("feed", all=True)["posts"]] == [uri]
+        node.call("post", text="goes on", **{"as": lan})
+    ran = banyan("--home", home, "store", "verify")
+    assert (ran.code, "the store is sound" in ran.out) == (0, True)

@@ -95,10 +95,11 @@ def test_a_damaged_row_and_one_that_nothing_declares_are_named_and_the_others_ar
     store.put_note(b"selfish", b"y")
     found = held(store, LOCAL)
     assert (found["awaited"].rows, found["awaited"].bytes, found["next index"].rows) == (1, 40, 1)
-    faults = [fault for one in found.values() for fault in one.faults]
-    assert len(faults) == 3
-    assert all("no kind that this program knows" in fault for fault in found[""].faults)
-    assert "'hosted' is damaged" in found["hosted"].faults[0]
+    damaged = [row for one in found.values() for row in one.damaged]
+    assert len(damaged) == 3
+    assert all("no kind that this program knows" in row.sentence for row in found[""].damaged)
+    assert "'hosted' is damaged" in found["hosted"].damaged[0].sentence
+    assert all(row.sentence.isascii() and row.sentence.isprintable() for row in damaged)
     with pytest.raises(CorruptStore, match="local state is damaged"):
         local.HOSTED.get(store, AN)
 

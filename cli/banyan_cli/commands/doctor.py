@@ -198,6 +198,9 @@ def _store(s: command_session.Session) -> tuple[bool | None, str]:
     if not s.home.keys.exists():
         return None, "There is none before `banyan init`."
     stats = s.call("store.stats")
+    if damaged := stats["damaged"]:
+        said = f"{count(len(damaged), 'row')} of what only this node knows cannot be read ({damaged[0]})"
+        return False, f"{said}; `banyan down`, `banyan store repair`, `banyan up`, then look at the disk."
     return True, f"It opens: {stats['entries']:,} entries in {stats['logs']:,} logs."
 
 

@@ -102,6 +102,8 @@ def decisions(
     about = None if account is None else refs.account(s, account)
     found = s.call("decision.list", account=about, limit=limit, after=after)
     s.out.answers(found["decisions"], _show_decisions, "Nothing was decided yet.")
+    for number in found["damaged"]:
+        s.out.note(f"Decision {number} cannot be read; `banyan store repair`, with the node stopped, looks after it.")
     if found["after"] is not None:
         s.out.note(f"More: --after {found['after']}.")
 

@@ -48,7 +48,7 @@ def _show_stats(console: Console, value: dict[str, Any]) -> None:
 
     local = ", ".join(f"{row['name']} {row['rows']:,} ({size(row['bytes'])})" for row in value["local"])
     said = ", ".join(name if percent == 100 else f"{name} {percent} %" for name, percent in value["views"].items())
-    facts(console, {**value, "local": local, "views": said})
+    facts(console, {**value, "local": local, "views": said, "damaged": "; ".join(value["damaged"]) or "nothing"})
 
 
 @_store.command("verify")
@@ -83,14 +83,19 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
     for problem in value["problems"]:
         console.print(f"{problem['where']}: {problem['sentence']}", markup=False, soft_wrap=True)
     problems, unchecked = value["problems"], value["unchecked"]
-    of_views = sum(problem["where"].startswith("views") for problem in problems)
+    of_views, local = (sum(problem["where"].startswith(of) for problem in problems) for of in ("views", "local state"))
     said = ["the store is sound"] if not problems else []
     if of_views:
         said.append(f"{count(of_views, 'problem')} of views; `banyan store rebuild` builds them again from the log")
-    if of_views < len(problems):
+    if local:
         said.append(
-            f"{count(len(problems) - of_views, 'problem')}; `banyan store repair`, with the node stopped, keeps what "
-            "can be proved, and peers are asked for the rest"
+            f"{count(local, 'row')} that only this node has; `banyan store repair`, with the node stopped, takes "
+            "them out and says what comes of each: hosted accounts stay, and so does what moderators hid"
+        )
+    if (others := len(problems) - of_views - local) > 0:
+        said.append(
+            f"{count(others, 'problem')}; `banyan store repair`, with the node stopped, keeps what can be proved, and "
+            "peers are asked for the rest"
         )
     console.print(f"{value['checked']:,} entries checked: {'; '.join(said)}.")
     if unchecked:
@@ -106,13 +111,17 @@ def repair(ctx: typer.Context) -> None:
     s = _stopped(ctx)
     done = repair_local(s.home, s.settings, s.out.note)
     value: dict[str, Any] = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
-    value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries, "left": len(done.left)}
+    value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries}
+    value |= {"local_rows": len(done.local), "left": len(done.left)}
     s.out.answer(value, facts)
+    for sentence in done.local:
+        s.out.note(sentence)
     for problem in done.left:
         s.out.note(f"Still wrong: {problem.where}: {problem.sentence}")
     if done.left:
         s.out.note(
-            "Export what is sound with `banyan export FILE`, move the store away, and import that; peers give the rest."
+            "Go on with this home, or restore a copy of all of it: an archive (`banyan export`) has neither the "
+            "accounts that are hosted here nor what moderators decided."
         )
         raise typer.Exit(errors.STORAGE)
 

@@ -3,11 +3,12 @@ log is not; and what accounts are told of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from banyan_crdt.ids import AccountId, account_from_text
+from banyan_storage.errors import CorruptStore
 from banyan_storage.local_state import LocalRows
 from banyan_storage.local_tables import (
     DECISIONS,
@@ -48,15 +49,29 @@ def find(reader: StoreReader, number: int) -> DecisionNote | None:
     return DECISIONS.get(reader, number) if 0 < number < _LARGEST else None
 
 
-def every(reader: StoreReader, after: int | None) -> Iterator[DecisionNote]:
-    """The newest first."""
-    return (one for _, one in DECISIONS.rows(reader, after=after))
+def every(reader: StoreReader, after: int | None, damaged: list[int] | None = None) -> Iterator[DecisionNote]:
+    """The newest first. damaged: gets the numbers of those that cannot be read, which are passed over."""
+    return (one for _, one in DECISIONS.rows(reader, after=after, damaged=damaged))
 
 
-def about(reader: StoreReader, account: AccountId, after: int | None) -> Iterator[DecisionNote]:
-    """Those about an account and its posts, the newest first."""
-    for _, number in DECISIONS_ABOUT.keys(reader, account, None if after is None else (account, after)):
-        if (found := find(reader, number)) is not None:
+def about(
+    reader: StoreReader, account: AccountId, after: int | None, damaged: list[int] | None = None
+) -> Iterator[DecisionNote]:
+    """Those about an account and its posts, the newest first. damaged: as for `every`."""
+    keys = DECISIONS_ABOUT.keys(reader, account, None if after is None else (account, after))
+    return among(reader, (number for _, number in keys), damaged)
+
+
+def among(reader: StoreReader, numbers: Iterable[int], damaged: list[int] | None = None) -> Iterator[DecisionNote]:
+    """Those of these numbers that are kept. damaged: as for `every`."""
+    for number in numbers:
+        try:
+            found = find(reader, number)
+        except CorruptStore:
+            if damaged is not None:
+                damaged.append(number)
+            continue
+        if found is not None:
             yield found
 
 

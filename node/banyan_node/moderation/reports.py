@@ -100,6 +100,14 @@ def put(store: Store, report: local.ReportNote) -> None:
     local.REPORT_COUNTS.put(store, held)
 
 
+def count_again(store: Store) -> None:
+    """After rows were lost."""
+    opened, closed = (list(kind.keys(store)) for kind in (local.REPORTS_OPEN, local.REPORTS_CLOSED))
+    after = max([counts(store).next, *(number + 1 for number in (*opened, *closed))])
+    if after > 1:
+        local.REPORT_COUNTS.put(store, local.ReportCounts(after, len(opened), len(closed)))
+
+
 def _remove(store: Store, report: local.ReportNote) -> None:
     _kind(report).put(store, report.id, None)
     for who in report.reporters:

@@ -138,10 +138,10 @@ class _Mending:
     def _commit(self, note: bytes | None) -> None:
         if self._lines:
             try:
-                _append(self._report, self._lines)
-            except OSError as error:
+                append_report(self._report, self._lines)
+            except DiskFailed:
                 self._store.rollback()
-                raise DiskFailed(f"{self._report} cannot be written ({error.strerror}); nothing was dropped") from error
+                raise
             self._lines = []
         if self._heads_moved:
             FRONTIER.put(self._store, None)
@@ -277,11 +277,14 @@ def _summary(found: CheckFindings, report: Path) -> str:
     return f"{said}; {'; '.join(what)}. Peers are asked for what is missing. {report} lists them all{more}."
 
 
-def _append(path: Path, lines: Sequence[str]) -> None:
-    """Appends the lines durably, because their entries are dropped afterwards."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        date = dates.second(int(time.time() * 1000))
-        file.writelines(f"{line if line.startswith(' ') else f'{date} {line}'}\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+def append_report(path: Path, lines: Sequence[str]) -> None:
+    """Appends the lines durably, because what they name is dropped afterwards. Raises DiskFailed."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            date = dates.second(int(time.time() * 1000))
+            file.writelines(f"{line if line.startswith(' ') else f'{date} {line}'}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DiskFailed(f"{path} cannot be written ({error.strerror}); nothing was dropped") from error

@@ -6,7 +6,8 @@ Four steps, each durable before the next, so that a repair that is broken off ca
    which takes the place of the old one in one step; the old one is kept beside it.
 2. Content and entries. What does not match its hash or its signature is dropped (log_check.py).
 3. What is made of entries is made again: numbers of logs, indexes, wanted content, due work (salvage.py), views.
-4. A check of everything, as `banyan store verify` makes it.
+4. Rows of local state that cannot be read (local_repair.py), and a check of everything, as `banyan store verify`
+   makes it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import verify_all
 from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
+from banyan_node.upkeep import local_repair
 from banyan_node.upkeep.log_check import CheckFindings, mend
 from banyan_node.upkeep.view_completion import finish
 from banyan_storage import salvage
@@ -42,12 +44,13 @@ DAMAGED = "data.damaged"
 
 class RepairResult(NamedTuple):
     """pages: faults of pages that were found. rows: those that were copied to a new file, if there were any.
-    left: what is still wrong."""
+    local: what came of each row of local state that could not be read, in a sentence. left: what is still wrong."""
 
     pages: list[str]
     rows: int
     found: CheckFindings
     parts: int
+    local: list[str]
     left: list[StoreProblem]
 
 
@@ -88,7 +91,8 @@ def repair(home: Home, realm: Realm, say: Say) -> RepairResult:
     engine, store = open_store(home, realm, say)
     with closing(engine):
         finish(engine, store, say)
-        return RepairResult(faults, rows, found, len(wrong), verify(store, lambda account, n: None))
+        local = local_repair.repair(store, home.mended)
+        return RepairResult(faults, rows, found, len(wrong), local, verify(store, lambda account, n: None))
 
 
 def _copy(store: Path) -> int:

@@ -6,7 +6,7 @@ signed statement to whoever asks for it. The rest holds at this node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -138,15 +138,20 @@ class DecisionAboutMe(Response, frozen=True):
 
 
 class DecisionRows(Response, frozen=True):
-    """The newest first. after: give it to get the next page; null on the last one."""
+    """The newest first. after: give it to get the next page; null on the last one. damaged: the numbers of those that
+    stand between these and cannot be read until `banyan store repair`."""
 
     decisions: list[DecisionRow]
     after: Number | None
+    damaged: list[Number]
 
 
 class DecisionsAboutMe(Response, frozen=True):
+    """See `decision.list`."""
+
     decisions: list[DecisionAboutMe]
     after: Number | None
+    damaged: list[Number]
 
 
 def decision_row(q: Queries, one: local.DecisionNote) -> DecisionRow:
@@ -317,10 +322,8 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     made = structs.replace(made, undone=local.Withdrawal(at_ms, by, ask.why.strip()))
     decisions.put(ctx.store, made)
     report = None if made.report is None else reports.find(ctx.store, made.report)
-    if report is not None:
-        others = (decisions.find(ctx.store, number) for number in report.decisions)
-        if not any(one is not None and one.undone is None for one in others):
-            reports.put(ctx.store, structs.replace(report, closed_ms=None))
+    if report is not None and not any(one.undone is None for one in decisions.among(ctx.store, report.decisions)):
+        reports.put(ctx.store, structs.replace(report, closed_ms=None))
     _tell(ctx, made, account, report, at_ms)
     return decision_row(ctx.queries(), made)
 
@@ -362,20 +365,26 @@ def listing(at: CommitView, ask: DecisionsRequest) -> DecisionRows:
     """What was decided, the newest first; what was taken back too."""
     store, q = at.store, at.queries()
     of = None if ask.account is None else hosted.account_of(at, ask.account)
-    rows = decisions.every(store, ask.after) if of is None else decisions.about(store, of, ask.after)
-    found = [*islice(rows, ask.limit + 1)]
-    page = found[: ask.limit]
-    return DecisionRows([decision_row(q, one) for one in page], page[-1].id if len(found) > ask.limit else None)
+    damaged = list[int]()
+    rows = decisions.every(store, ask.after, damaged) if of is None else decisions.about(store, of, ask.after, damaged)
+    page, after = _page(rows, ask.limit)
+    return DecisionRows([decision_row(q, one) for one in page], after, [n for n in damaged if n > (after or 0)])
+
+
+def _page(rows: Iterator[local.DecisionNote], limit: int) -> tuple[list[local.DecisionNote], int | None]:
+    """The first of them, and the number of the last one if more follow."""
+    found = [*islice(rows, limit + 1)]
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 @METHODS.read("decision.mine", "refused")
 def mine(at: CommitView, ask: AboutMeRequest) -> DecisionsAboutMe:
     """What moderators of this node decided about the account that asks, and its posts."""
     account = hosted.account_of(at, ask.by)
-    told = (one for one in decisions.about(at.store, account, ask.after) if one.verdict not in ("nothing", "pass_on"))
-    found = [*islice(told, ask.limit + 1)]
-    page = found[: ask.limit]
-    return DecisionsAboutMe([*map(about_me, page)], page[-1].id if len(found) > ask.limit else None)
+    damaged = list[int]()
+    every = decisions.about(at.store, account, ask.after, damaged)
+    page, after = _page((one for one in every if one.verdict not in ("nothing", "pass_on")), ask.limit)
+    return DecisionsAboutMe([*map(about_me, page)], after, [n for n in damaged if n > (after or 0)])
 
 
 class StandingRequest(Request, frozen=True, forbid_unknown_fields=True):

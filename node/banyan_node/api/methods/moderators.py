@@ -123,7 +123,7 @@ def told(at: CommitView, ask: TellsRequest) -> TellRows:
     rows = list[TellRow]()
     for where, one in islice(decisions.told(at.store, account, place), ask.limit):
         report = reports.find(at.store, one.number) if one.what == "report" and mine else None
-        made = decisions.find(at.store, one.number) if one.what == "decision" else None
+        made = next(decisions.among(at.store, [one.number]), None) if one.what == "decision" else None
         rows.append(
             TellRow(
                 notice_cursor(where),

@@ -210,7 +210,6 @@ def _as_it_is(q: Queries, target: Target) -> ReportedPost | None:
 def _mine(q: Queries, one: ReportNote, reader: AccountId) -> MyReport:
     me, account = account_to_text(reader), account_from_text(one.account)
     said = next((other for other in (one.by, *one.also) if other.account == me), one.by)
-    made = (decisions.find(q.reader, number) for number in one.decisions)
     return MyReport(
         one.id,
         said.at_ms,
@@ -222,7 +221,7 @@ def _mine(q: Queries, one: ReportNote, reader: AccountId) -> MyReport:
         one.forward,
         "open" if one.closed_ms is None else "closed",
         one.closed_ms,
-        [ReportOutcome(d.verdict, d.at_ms, d.undone is not None) for d in made if d is not None],
+        [ReportOutcome(d.verdict, d.at_ms, d.undone is not None) for d in decisions.among(q.reader, one.decisions)],
     )
 
 
@@ -267,7 +266,6 @@ def show(at: CommitView, ask: ReportShowRequest) -> ReportRow:
 def report_row(at: CommitView, one: ReportNote) -> ReportRow:
     q, account = at.queries(), account_from_text(one.account)
     rows = PostRows(q, at.blobs)
-    made = [found for number in one.decisions if (found := decisions.find(at.store, number)) is not None]
     others = (found for found in decisions.about(at.store, account, None) if found.id not in one.decisions)
     return ReportRow(
         id=one.id,
@@ -285,7 +283,7 @@ def report_row(at: CommitView, one: ReportNote) -> ReportRow:
         rules=one.rules,
         forward=one.forward,
         closed_ms=one.closed_ms,
-        decisions=[decision_row(q, found) for found in made],
+        decisions=[decision_row(q, found) for found in decisions.among(at.store, one.decisions)],
     )
 
 

@@ -103,7 +103,8 @@ class LocalRow(Response, frozen=True):
 
 class StoreStats(Response, frozen=True):
     """lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
-    media_bytes: how many blobs are here, and what they take beside the store. local: of each kind that has rows."""
+    media_bytes: how many blobs are here, and what they take beside the store. local: of each kind that has rows.
+    damaged: a sentence for each of those rows that cannot be read."""
 
     accounts: int
     logs: int
@@ -118,6 +119,7 @@ class StoreStats(Response, frozen=True):
     media_bytes: int
     schema: int
     local: list[LocalRow]
+    damaged: list[str]
 
 
 class ProblemRow(Response, frozen=True):
@@ -294,7 +296,7 @@ class _Taking:
 @METHODS.read("store.stats", slow=True, apart=False)
 def stats(at: CommitView, ask: EmptyRequest) -> StoreStats:
     """How much is held."""
-    found = check.stats(at.store)
+    found, local = check.stats(at.store), held(at.store, LOCAL)
     return StoreStats(
         accounts=found.counts.accounts,
         logs=found.counts.logs,
@@ -310,9 +312,10 @@ def stats(at: CommitView, ask: EmptyRequest) -> StoreStats:
         schema=tables.SCHEMA,
         local=[
             LocalRow(name, LOCAL[name].owner, LOCAL[name].version, one.rows, one.bytes)
-            for name, one in held(at.store, LOCAL).items()
+            for name, one in local.items()
             if name and one.rows
         ],
+        damaged=[row.sentence for one in local.values() for row in one.damaged],
     )
 
 
