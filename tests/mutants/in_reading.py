@@ -21,5 +21,12 @@ IN_READING = (
         "who asks to follow may answer", "InteractionRules._lets", "relations.waits(self._q, *pair)", "False", _RULES
     ),
     Mutant("hidden answers are shown", "InteractionRules.refuses", "not ruled.hides", "True", _RULES),
+    Mutant(
+        "quotes have the words of refused answers",
+        "InteractionRules.refuses",
+        "self._answer(target) is not None",
+        "False",
+        _RULES,
+    ),
     Mutant("a list shows all answers", "visibility._unwanted", "post.answers in rule.answered", "True", _TABLE),
 )

@@ -130,6 +130,20 @@ IN_WEB = (
         ("tests/web/test_edited_streams.py",),
     ),
     Mutant(
+        "what is quoted of a limited account is shown to its followers at home alone",
+        "eyes_of",
+        "{*person.unseen, *limited}",
+        "person.unseen",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
+        "the live stream tells a post again with whatever its author signs next",
+        "live._written",
+        "one['seq'] in entries",
+        "True",
+        ("tests/web/test_live_hides.py",),
+    ),
+    Mutant(
         "of what is quoted only filters of the stream's own place count",
         "eyes_of",
         "account_from_text(quoted) in person.unseen or bool(person.viewer.filters)",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from banyan_web.mastodon.entity_ids import thing_id
 from tests.web.door import open_node
+from tests.web.test_streaming import Listening, app
 
 
 async def test_who_may_quote_is_said_shown_and_changed_and_a_quote_is_revoked(tmp_path: Path) -> None:
@@ -49,3 +51,64 @@ async def test_who_may_quote_is_said_shown_and_changed_and_a_quote_is_revoked(tm
         await post(an, "hai", 422, quote_approval_policy="friends")
         closed = await post(an, "ba", quote_approval_policy="nobody")
         assert (await binh.get(f"/api/v1/statuses/{closed['id']}"))["quote_approval"]["current_user"] == "denied"
+
+
+async def test_no_page_and_no_stream_has_a_refused_answer_inside_a_quote(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        (an, _), (binh, quoter), (chi, reader), (dung, _) = [
+            await door.person(name) for name in ("an", "binh", "chi", "dung")
+        ]
+        call = door.node.backend.call
+        await call("follow", {"account": binh, "as": chi})
+        list_ = (await call("list.set", {"title": "L", "as": chi}))["id"]
+        await call("list.add", {"id": list_, "accounts": [binh], "as": chi})
+        root = (await call("post", {"text": "gốc", "as": an}))["uri"]
+        answer = (await call("reply", {"uri": root, "text": "lời xấu", "as": dung}))["uri"]
+        quoting = (await call("quote", {"uri": answer, "text": "xem này", "as": binh}))["uri"]
+        (row,) = [one for one in await reader.get("/api/v1/timelines/home") if "xem này" in one["content"]]
+        at = f"/api/v1/statuses/{row['id']}"
+        apps = (
+            at,
+            "/api/v1/timelines/home",
+            "/api/v1/timelines/public",
+            f"/api/v1/timelines/list/{thing_id(list_)}",
+            f"/api/v1/accounts/{row['account']['id']}/statuses",
+        )
+        pages = ("/", f"/@{binh.removeprefix('did:banyan:')}", f"/@{row['account']['acct']}/{row['id']}")
+
+        async def told() -> dict[str, tuple[str | None, bool]]:
+            """By address: the state of the quote, and whether the words are there."""
+            found = dict[str, tuple[str | None, bool]]()
+            for path in apps:
+                answered = await reader.get(path)
+                rows = [answered] if isinstance(answered, dict) else answered
+                (one,) = [one for one in rows if one["id"] == row["id"]]
+                found[path] = one["quote"]["state"], "lời xấu" in str(one)
+            found |= {path: (None, "lời xấu" in str((await nobody.get(path)).text)) for path in pages}
+            return found
+
+        nobody, shared = quoter.http, Listening(door)
+        home, public = [await shared.to(app(door, chi), f"stream_{name}") for name in ("user", "public")]
+
+        async def streamed() -> set[tuple[str, bool]]:
+            """The same of an edit of the quoting post, in streams."""
+            await call("edit", {"uri": quoting, "text": "xem này, sửa lại"})
+            statuses = [(await stream.next())[0][1] for stream in (home, public)]
+            return {(status.quote.state, "lời xấu" in str(status)) for status in statuses}
+
+        async def every(state: str, shown: bool) -> None:
+            wanted = dict.fromkeys(apps, (state, shown)) | dict[str, tuple[str | None, bool]].fromkeys(
+                pages, (None, shown)
+            )
+            assert await told() == wanted
+            assert await streamed() == {(state, shown)}
+
+        await every("accepted", True)
+        await call("thread.hide", {"uri": answer, "as": an})
+        await every("unauthorized", False)
+        await call("thread.hide", {"uri": answer, "undo": True, "as": an})
+        await every("accepted", True)
+        await call("edit", {"uri": root, "policy": {"answers": "nobody"}})
+        await public.next()
+        await every("unauthorized", False)
+        await shared.close()
