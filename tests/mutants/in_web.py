@@ -146,8 +146,8 @@ IN_WEB = (
     Mutant(
         "of what is quoted only filters of the stream's own place count",
         "eyes_of",
-        "account_from_text(quoted) in person.unseen or bool(person.viewer.filters)",
-        "account_from_text(quoted) in person.unseen",
+        "account_from_text(quoted) in {*person.unseen, *limited} or bool(person.viewer.filters)",
+        "account_from_text(quoted) in {*person.unseen, *limited}",
         ("tests/web/test_edited_streams.py",),
     ),
     Mutant(

@@ -376,6 +376,35 @@ async def test_no_stream_has_the_words_of_somebody_whom_its_reader_does_not_see(
         await shared.close()
 
 
+async def test_streams_show_of_a_quote_what_pages_show(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        people = [await door.person(name) for name in ("an", "bình", "chi", "dung")]
+        (an, _), (binh, _), (chi, _), (dung, _) = people
+        call = door.node.backend.call
+        for who in (binh, chi):
+            await call("follow", {"account": who, "as": an})
+            await call("follow", {"account": binh, "as": dung})
+        limited = (await call("post", {"text": "lời của Chi", "as": chi}))["uri"]
+        await call("decision.add", {"account": chi, "verdict": "limit"})
+        shared = Listening(door)
+        streams = {
+            (reader, path): await shared.to(app(door, reader), f"stream_{path}")
+            for reader in (an, dung)
+            for path in ("user", "public", "local")
+        }
+        for by, text in ((binh, "trích"), (chi, "trích mình")):
+            await call("quote", {"uri": limited, "text": text, "as": by})
+        for (reader, path), stream in streams.items():
+            sees = "accepted" if reader == an else "unauthorized"
+            count = 2 if reader == an else 1
+            told = {str(status.id): status.quote.state for _, status in await stream.next(count)}
+            page = "timelines/home" if path == "user" else "timelines/public"
+            rows = await door.client(reader).get(f"/api/v1/{page}")
+            assert told == {row["id"]: row["quote"]["state"] for row in rows if row["quote"]}, path
+            assert {*told.values()} == {sees}, path
+        await shared.close()
+
+
 async def test_who_may_listen(tmp_path: Path) -> None:
     async with open_node(tmp_path / "a") as door:
         an, client = await door.person("an")

@@ -180,12 +180,20 @@ def facts_of(author: AccountId, content: Mapping[str, Any]) -> PostFacts:
     )
 
 
-def eyes_of(person: Listener | None, place: ViewPlace, author: AccountId, new: bool, quoted: str) -> Eyes:
-    """With which a reader sees a post there. new, quoted: see `Hub._give`."""
+def eyes_of(
+    person: Listener | None,
+    place: ViewPlace,
+    author: AccountId,
+    new: bool,
+    quoted: str,
+    limited: Collection[AccountId],
+) -> Eyes:
+    """With which a reader sees a post there. new, quoted: see `Hub._give`. limited: by moderators: not all readers see
+    what is quoted of them."""
     if person is None:
         return Eyes()
     if place.kind != "public":
         return person.eyes("home", marks=not new or person.viewer.account == author)
     # all filters count in what is quoted, as on every page
-    own = bool(quoted) and (account_from_text(quoted) in person.unseen or bool(person.viewer.filters))
+    own = bool(quoted) and (account_from_text(quoted) in {*person.unseen, *limited} or bool(person.viewer.filters))
     return person.eyes("public", marks=True if own else None)

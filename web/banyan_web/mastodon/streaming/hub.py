@@ -325,16 +325,14 @@ class Hub:
         it."""
         made: dict[listeners.Eyes, tuple[dict[str, Any], str] | None] = {}
         author, to = account_to_text(now.facts.author), [*now.to, *(before.to if before else ())]
-        names = {author, *(account_to_text(one.by) for one in to if one.by is not None)} if to else ()
-        limited, now_ms = (
-            [account_from_text(one) for one in names if await is_limited(web, one)],
-            int(time.time() * 1000),
-        )
+        names = {author, quoted, *(account_to_text(one.by) for one in to if one.by is not None)} - {""} if to else ()
+        limited = [account_from_text(one) for one in names if await is_limited(web, one)]
+        now_ms = int(time.time() * 1000)
         showing, had = now.shown_in(limited, now_ms), before.shown_in(limited, now_ms) if before else {}
         for stream, channel in had.keys() - showing.keys():
             stream.put(Message(channel, "delete", id_))
         for (stream, channel), one in showing.items():
-            eyes = eyes_of(stream.person, one.place, now.facts.author, new, quoted)
+            eyes = eyes_of(stream.person, one.place, now.facts.author, new, quoted, limited)
             if eyes not in made:
                 made[eyes] = None
                 try:
