@@ -221,6 +221,7 @@ class Node:
                 shutdown=self.shutdown,
                 grace_seconds=config.control.grace_seconds,
                 connections=config.control.connections,
+                stopped=self.throttle.tally.stopped,
             ),
         )
         for door in self.doors:

@@ -254,6 +254,9 @@ def test_a_node_that_is_banned_says_that_it_may_be_until_it_is_pardoned(home: Pa
             assert list(found) == [address]
             assert "it may have banned this node" in found[address]
             assert "it may have banned this node" in banyan("--home", home, "doctor").out.replace("\n", " ")
+            while f"ban refused {me} most (" not in banyan("--home", other, "doctor").out.replace("\n", " "):
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
             _json("--home", other, "peers", "pardon", me)
             while _json("--home", home, "status")["unreached"] or not _json("--home", home, "status")["peers"]:
                 assert time.monotonic() < deadline

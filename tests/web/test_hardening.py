@@ -298,6 +298,8 @@ async def test_requests_are_counted_by_token_and_by_address(tmp_path: Path) -> N
             wrong = await stranger.http.get("/api/v1/preferences", headers={"authorization": "Bearer no"})
             assert wrong.status_code == status
         assert (await stranger.http.get("/api/v1/instance")).status_code == 429
+        stopped = (await at.node.backend.call("status", {}))["stopped"]
+        assert stopped == [{"gate": "rate", "whom": "127.0.0.1", "times": 3, "seconds": 0.0}]
         host = {"host": "x/media/"}  # which would be the path, if the address were read as one text
         assert (await stranger.http.get("/api/v1/instance", headers=host)).status_code == 429
         other = await stranger.http.get("/api/v1/instance", headers={"x-forwarded-for": "203.0.113.7"})

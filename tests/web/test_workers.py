@@ -306,6 +306,10 @@ async def test_limits_hold_over_all_workers_and_without_any_the_node_answers_503
         assert sorted(answer.status_code for answer in answers) == [200] * 20 + [429] * 10
         left = sorted(int(answer.headers["x-ratelimit-remaining"]) for answer in answers if answer.status_code == 200)
         assert left == list(range(20))
+        rate = {"gate": "rate", "whom": "127.0.0.1", "times": 10, "seconds": 0.0}
+        with trio.fail_after(60):
+            while rate not in (await door.node.backend.call("status", {}))["stopped"]:
+                await trio.sleep(0.1)
         for pid in pids(door):
             os.kill(pid, signal.SIGKILL)
         async with fresh(door, door.token(an, "read")) as client:

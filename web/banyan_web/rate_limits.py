@@ -126,7 +126,7 @@ class RateLimits:
         processes: int = 1,
         anonymous_cpu: int = ANONYMOUS_CPU,
         clock: Callable[[], float] = time.time,
-        stopped: Callable[[str, str], object] = lambda gate, address: None,
+        stopped: Callable[[str, str], None] = lambda gate, address: None,
     ) -> None:
         """proxies: networks of those whose X-Forwarded-For is believed. counts: of all `processes` that serve the door;
         default: this one alone does. clock: seconds since 1970.

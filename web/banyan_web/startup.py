@@ -96,6 +96,7 @@ async def serve_by_itself(
                 grace_seconds=node.settings.config.control.grace_seconds,
                 connections=http.connections,
                 sockets=True,
+                stopped=node.throttle.tally.stopped,
                 task_status=task_status,
             )
             beside.cancel_scope.cancel()

@@ -114,6 +114,10 @@ FRAME: dict[str, GateRecord] = {
 """From a TCP connection to a frame that is applied, and its answers."""
 
 REQUEST: dict[str, GateRecord] = {
+    "lines": GateRecord(
+        "connections: `control.connections`, `http.connections`; the oldest that showed no token goes",
+        ("node/banyan_node/server/http_connections.py", _WEB + "workers/uvicorn_server.py"),
+    ),
     "host": GateRecord("who the control API answers to: this machine", (_CONTROL,), ("The Host header is",)),
     "token": GateRecord(
         "who may ask: the control API's token of this run; the door's tokens and sessions",

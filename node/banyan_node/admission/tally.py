@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
 
+from banyan_node.admission.gates import FRAME, REQUEST
+
 LATELY_S = 300.0
 """What was counted longer ago than twice this is forgotten, seconds."""
 NAMES, OTHERS = 1_024, "others"
@@ -36,6 +38,8 @@ class AdmissionTally:
                 ("delay_seconds", "How long gates delayed, of all together"),
             )
         )
+        for gate in (*FRAME, *REQUEST):  # a gate that stopped nobody is exported too
+            self._stops.labels(gate), self._delays.labels(gate)
         self._clock, self._lock, self._began = clock, threading.Lock(), clock()
         self._lately: dict[tuple[str, str], AdmissionStop] = {}
         self._before: dict[tuple[str, str], AdmissionStop] = {}

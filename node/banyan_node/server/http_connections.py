@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import math
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -175,10 +175,12 @@ def let_in(scope: Mapping[str, Any]) -> None:
 
 
 class HttpConnections:
-    """All connections to one listener."""
+    """All connections to one listener. stopped(gate, whom): told of each that goes because there are too many."""
 
-    def __init__(self, app: ASGIApp, most: int, patience: Patience, settings: ServerSettings) -> None:
-        self._app, self._most, self._patience = app, most, patience
+    def __init__(
+        self, app: ASGIApp, most: int, patience: Patience, settings: ServerSettings, stopped: Callable[[str, str], None]
+    ) -> None:
+        self._app, self._most, self._patience, self._stopped = app, most, patience, stopped
         self._settings, self._context = settings, ServerContext(None)
         self._open: dict[HttpConnection, None] = {}
 
@@ -206,6 +208,7 @@ class HttpConnections:
 
     async def _serve(self, line: socket.socket, client: tuple[str, int] | None) -> None:
         if len(self._open) >= self._most:
+            self._stopped("lines", "connections without a token")
             stranger = next((c for c in self._open if not c.shown.let_in), None)
             if stranger is None:
                 line.close()

@@ -72,13 +72,15 @@ async def serve_app(
     connections: int = 1_024,
     patience: Patience = PATIENCE,
     sockets: bool = False,
+    stopped: Callable[[str, str], None] = lambda gate, whom: None,
     task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves an application until `shutdown`. app: makes it, from its URL. sockets: whether it takes WebSockets. Raises
-    PortBusy, ControlError."""
+    """Serves an application until `shutdown`. app: makes it, from its URL. sockets: whether it takes WebSockets.
+    stopped: see `HttpConnections`. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = HttpConnections(app(endpoint.url), connections, patience, ServerSettings(sockets, http_protocol.flat))
+    settings = ServerSettings(sockets, http_protocol.flat)
+    served = HttpConnections(app(endpoint.url), connections, patience, settings, stopped)
     try:
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
     finally:
@@ -97,12 +99,13 @@ async def serve_control(
     grace_seconds: float = 3.0,
     connections: int = 128,
     patience: Patience = PATIENCE,
+    stopped: Callable[[str, str], None] = lambda gate, whom: None,
     task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves the control API, and announces it in the home while it answers. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = HttpConnections(app, connections, patience, ServerSettings())
+    served = HttpConnections(app, connections, patience, ServerSettings(), stopped)
     announcement = Announcement(home, endpoint, token)
     try:
         async with trio.open_nursery() as nursery:

@@ -112,7 +112,9 @@ async def _serve(line: NodeLine, opening: WorkerSetup, reads: StoreReads, door: 
     app = door_app(web)
     listener = socket.socket(fileno=opening.listener)
     share = WorkerShare(counts, opening.number, opening.workers)
-    server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds, share=share)
+    server = DoorServer(
+        app, listener, bounds.share(http.connections), opening.grace_seconds, share=share, stopped=bounds.stopped
+    )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.streams.run)
         tasks.start_soon(tail.run)

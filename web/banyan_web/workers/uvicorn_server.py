@@ -69,7 +69,7 @@ class WorkerConnection:
 
 
 class WorkerConnections:
-    """All connections of a process. fewer: called when there is one less."""
+    """All connections of a process. fewer: called when there is one less. stopped: see `HttpConnections`."""
 
     def __init__(
         self,
@@ -77,9 +77,11 @@ class WorkerConnections:
         patience: Patience,
         fewer: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
+        stopped: Callable[[str, str], None] = lambda gate, whom: None,
     ) -> None:
         self._most, self._patience, self._fewer, self.clock = most, patience, fewer, clock
         self._held: dict[WorkerConnection, None] = {}
+        self._stopped = stopped
 
     def __len__(self) -> int:
         return len(self._held)
@@ -93,6 +95,7 @@ class WorkerConnections:
         """One more, in the place of a stranger if need be."""
         if self._full and (stranger := self._stranger) is not None:
             del self._held[stranger]
+            self._stopped("lines", "connections without a token")
             stranger.cut()
         held = WorkerConnection(head_since=self.clock())
         self._held[held] = None
@@ -159,6 +162,7 @@ class DoorServer(uvicorn.Server):
         grace_seconds: float,
         patience: Patience = PATIENCE,
         share: WorkerShare | None = None,
+        stopped: Callable[[str, str], None] = lambda gate, whom: None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -178,7 +182,7 @@ class DoorServer(uvicorn.Server):
             timeout_graceful_shutdown=math.ceil(grace_seconds),
         )
         super().__init__(config)
-        self.lines = WorkerConnections(most, patience, self._fewer)
+        self.lines = WorkerConnections(most, patience, self._fewer, stopped=stopped)
         self._share, self._takes_until = share, 0.0
         self._note_load()
         self.accepting = asyncio.Event()
