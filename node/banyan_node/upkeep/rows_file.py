@@ -1,4 +1,4 @@
-"""A keeper on disk (read_cache.py): one file of columns, written by its own thread and mapped when it is loaded.
+"""A row store on disk (frontier/persistence.py): one file of columns, written by a thread and mapped when it is loaded.
 
     0       magic 8 | crc u32 of the rest | format u32 | columns u32 | about u32 | tail u64 u64 u32
             then for each column  offset u64 | used u64 | room u64 | crc u32,  then about

@@ -85,7 +85,7 @@ class FrontierIndex:
         """Heads that moved and are not yet applied to rows and tables."""
         self._saving: RowsWriter | None = None
         self._failed = False
-        """Whether the keeper failed."""
+        """Whether the row store failed."""
         self._kept_at: bytes | None = None
         """The position for which the kept rows are right; None: no kept rows can be trusted."""
         self._unkept = 0

@@ -97,7 +97,7 @@ class RowStore(Protocol):
 
 
 class MemoryRowStore:
-    """A keeper in memory. What is finished is done."""
+    """In memory. What is finished is done."""
 
     def __init__(self) -> None:
         self.kept: MemorySavedRows | None = None

@@ -1,7 +1,7 @@
 """Whom the operator of this node named: peers (`node.bootstrap`, `banyan peers add`) and platforms (`node.platforms`).
 
 All others are strangers. What named peers bring is not counted as a stranger's (`untrusted.py`). A node also keeps
-places for them (`slots.py`), never throttles them (`throttle.py`), and relies on them (`fair_queue.py`).
+places for them (`connection_slots.py`), never throttles them (`throttle.py`), and relies on them (`fair_queue.py`).
 
 A peer that says it is the platform of an account hosted here stays linked like those that are named (`in`), one for
 each platform. Nothing proves it, so it gets nothing else.
