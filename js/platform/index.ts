@@ -36,7 +36,7 @@ const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, 
 const authorized = (token: string) => ({ authorization: `Bearer ${token}` });
 
 async function refusal(answer: Response): Promise<Refused> {
-  const said = (await answer.json().catch(() => ({}))) as Partial<Schemas['RefusedBody']>;
+  const said = (await answer.json().catch(() => ({}))) as Partial<Schemas['DoorRefusalBody']>;
   return new Refused(answer.status, said.code ?? null, said.error ?? `status ${answer.status}`);
 }
 

@@ -169,10 +169,10 @@ def test_a_handover_that_is_killed_leaves_the_root_key_with_the_platform_or_on_t
     file, an = tmp_path / "words", _account(platform, "An")
     killed = f"""
 import os, signal, sys
-from banyan_cli import paper, session
+from banyan_cli import command_session, paper
 from banyan_cli.main import main
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-write, call = paper.write_words, session.Session.call
+write, call = paper.write_words, command_session.Session.call
 def call_then_die(self, method, **params):
     if method != "account.handover" or "check" in params: return call(self, method, **params)
     if {place == "after the call"}: call(self, method, **params)
@@ -184,7 +184,7 @@ if {place == "before the commit"}:
         if method == "account.handover" and "check" not in params: Store.commit = die
         return call(self, method, **params)
     call_then_die = call_and_die
-session.Session.call = call_then_die
+command_session.Session.call = call_then_die
 main(sys.argv[1:])
 """
     words = ("--home", platform, "account", "handover", "An", "--out", file, "--plain", "--yes", "--root-only")

@@ -27,7 +27,7 @@ NEIGHBOURS = {
     )
 }  # fmt: skip
 """What others may name of the gossip: who the neighbours are, and what is on its way to them."""
-VALUES = {"store", "me"}
+VALUES = {"store", "me", "stops"}
 ALLOWED = METHODS | FACETS | NEIGHBOURS | VALUES
 FACES: dict[type, set[str]] = {
     Replica: METHODS,

@@ -96,7 +96,7 @@ TARGETS = (
         _stream,
         (),
         lambda: [made.dumped({"items": [{"a": "ế"}, 1, "x"]})],
-        (IMPORTING + "json_stream",),
+        (IMPORTING + "streams",),
         json_value,
         memory=Bound(4 << 20, 200),
     ),
