@@ -43,7 +43,8 @@ class RecordKey(NamedTuple):
     def demand_same(self, said: bytes) -> None:
         """Raises CallError if the key was used for another request."""
         if said != self.said:
-            raise CallError("refused", "This Idempotency-Key was used for another request: use a new one.", 422)
+            why = "Something else was sent with this Idempotency-Key before: use a new one, or open the form anew."
+            raise CallError("refused", why, 422)
 
 
 def key_of(whose: str, given: str, request: Any) -> RecordKey:

@@ -57,7 +57,6 @@ from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode
 METHODS = MethodTable()
 MOST_NUMBER = 1_000_000
 """The greatest season and number that are written here."""
-Counted = Annotated[int, Meta(ge=0, le=MOST_NUMBER)]
 GoneWord = Literal["deleted", "withheld", "unknown", "hidden"]
 """Why a post is not shown: by its author, by this node, because it is not held, or because the reader does not see
 it."""
