@@ -153,7 +153,7 @@ def _in_process(
         q.post_count(account)
         q.reply_count(post)
         q.reactions(post)
-        q.repost_count(post)
+        q.reposters(post)
 
     while True:
         who = people[int(len(people) * rng.random() ** 3)].id

@@ -279,7 +279,7 @@ def _counts(node: Node, params: dict[str, Any], count: int) -> list[float]:
             account, post = rng.choice(accounts), rng.choice(posts)
             ask = (
                 *(partial(of, account) for of in (q.follower_count, q.follow_count, q.post_count)),
-                *(partial(of, post) for of in (q.reply_count, q.repost_count, q.reactions)),
+                *(partial(of, post) for of in (q.reply_count, q.reposters, q.reactions)),
             )[n % 6]
             began = time.perf_counter()
             ask()

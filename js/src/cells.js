@@ -12,6 +12,7 @@
  * @property {Map<string, Map<string, Live[]>>} sets then by element
  * @property {Map<string, bigint>} counters
  * @property {Set<string>} tombs
+ * @property {Map<string, Placed>} placed all operations, by `refName`
  */
 import { into } from './bytes.js';
 import { refName } from './ops.js';
@@ -50,7 +51,7 @@ export function fold(entries) {
     }
   }
   /** @type {Cells} */
-  const cells = { registers: new Map(), sets: new Map(), counters: new Map(), tombs };
+  const cells = { registers: new Map(), sets: new Map(), counters: new Map(), tombs, placed };
   const live = [...placed].filter(([ref]) => !covered.has(ref)).map(([, one]) => one);
   for (const { what, ...at } of live.sort(laterFirst)) {
     if (!('key' in what) || tombs.has(cellName(what))) continue;

@@ -5,7 +5,7 @@
  * @import { Account } from './account.js'
  * @import { Bytes } from './bytes.js'
  * @import { Live } from './cells.js'
- * @import { Op } from './ops.js'
+ * @import { Op, Ref } from './ops.js'
  * @import { Of, Shape } from './shape.js'
  *
  * @typedef {Of<typeof POST>} Post
@@ -138,6 +138,9 @@ export function writeContent(shape, said) {
   return content;
 }
 
+/** @param {Post} said */
+const plain = (said) => hex(writeContent(POST, { ...said, policy: undefined }));
+
 /** What an account says. @param {Account} account @returns {Person} */
 export function read(account) {
   const { control, cells, lacking } = account.state();
@@ -165,13 +168,23 @@ export function read(account) {
     cellsOf(coll, sets.keys())
       .flatMap((name) => [...(sets.get(name)?.values() ?? [])].map((adds) => show(shape, adds)))
       .flatMap((one) => (one ? [one.said] : []));
+  /** Whether a write before said something else: who may answer, quote and repost is not counted among it.
+   * @param {Post} said @param {Ref[]} refs @returns {boolean} */
+  const isEdited = (said, refs) => {
+    const ref = refs.at(-1);
+    if (!ref) return false;
+    const before = readContent(POST, account.parts.get(refName(ref))?.content);
+    const what = cells.placed.get(refName(ref))?.what;
+    const isSame = before !== null && plain(before) === plain(said) && what?.op === 'put';
+    return !isSame || isEdited(said, what.refs);
+  };
   const posts = shownRegisters(COLLECTIONS.post, POST).map(({ at, said }) => {
     const claimed = said.created_ms == null ? at.time : BigInt(said.created_ms) << 16n;
     const stands = claimed < at.time ? claimed : at.time;
     const { key, refs } = /** @type {Extract<Op, { op: 'put' }>} */ (at.what);
     const uri = `${accountText(account.id)}/${key}`;
     const place = hex(bigEndian(stands, 8)) + account.id + key;
-    return { ...said, uri, place, timeMs: Number(stands >> 16n), edited: refs.length > 0, entry: at.entry };
+    return { ...said, uri, place, timeMs: Number(stands >> 16n), edited: isEdited(said, refs), entry: at.entry };
   });
   const fields = shownRegisters(COLLECTIONS.profile, SHAPES.profile)
     .reverse()

@@ -39,6 +39,22 @@ test('all that a person says is read back, from an archive too', async () => {
   same([read(accounts.get(account.id)), isWhole], [person_, true], 'from an archive');
 });
 
+test('who changes only who may answer has edited nothing', async () => {
+  const { account, phone } = await person();
+  await post(account, phone, 'Chào');
+  const { uri, created_ms } = read(account).posts[0];
+  let at = NOW + 9_000;
+  const edited = async (text, answers) => {
+    const policy = answers && { answers, quotes: 'everybody', reposts: 'nobody' };
+    const draft = write.draftEdit(account, uri.split('/')[1], { text, created_ms, policy });
+    await write.append(account, phone, 1, [draft], (at += 1_000));
+    return read(account).posts[0].edited;
+  };
+  for (const answers of ['nobody', 'followers', undefined]) same(await edited('Chào', answers), false, answers);
+  same(await edited('Chào cả nhà'), true, 'another text');
+  same(await edited('Chào cả nhà', 'nobody'), true, 'which was another before');
+});
+
 test('a hundred entries link and skip as a reader wants it, and come in any order of accounts', async () => {
   const { account, phone } = await person();
   for (let n = 0; n < 100; n += 1) await post(account, phone, `post ${n}`);

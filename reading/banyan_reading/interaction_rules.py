@@ -7,7 +7,7 @@ one nothing more is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
@@ -53,6 +53,11 @@ class InteractionRules:
         reply = view.post.reply
         below = (view.target,) if reply is None else (view.target, *reply)
         return self.any and any(self._of(target) is not None for target in below)
+
+    def page(self, account: AccountId) -> Iterator[PostView]:
+        """What stands on the page of an account: what it posted and reposted, newest first."""
+        found = (view for _, view in self._q.timeline([account], None, reposts=True) if view is not None)
+        return (view for view in found if view.reposted is None or self.of(view) is None)
 
     def of(self, view: PostView, first: Target | None = None, quoted: Target | None = None) -> Refusal | None:
         """Why a post is not shown where it stands as an answer, as a quote of `quoted`, or because of who reposted it.

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from banyan_crdt.ops import Put, decode_body
+from banyan_crdt.ops import Op, Put, decode_body
+from banyan_crdt.parts import content_of
 from banyan_crdt.shapes import is_first_write
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
-from banyan_schema.social import POST
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import POST, Post
 from banyan_schema.social.post import time_in
 from banyan_storage.entry_records import decode_line
+from banyan_storage.reader import StoreReader
 from banyan_storage.slots import ms_of
 from banyan_storage.tables import ENTRIES, part_place, u48
 
+POLICIES = 32
+"""So many changes of the policy alone are looked through, one behind another."""
+
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:
-    """When the shown write replaced an earlier one, in milliseconds since 1970; None if it is the first."""
+    """When what is shown was said, in milliseconds since 1970, if a write before said something else; otherwise None.
+    Who may answer, quote and repost is not counted among what it says."""
     return edits(ask, [view]).get(view.place)
 
 
 def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
-    """The same of many, by their places; without those that are first writes."""
+    """The same of many, by their places; without those that were not edited."""
     at_entry = dict[bytes, list[PostView]]()
     for view in views:
         at_entry.setdefault(u48(part_place(view.place)[0]), []).append(view)
@@ -32,10 +40,27 @@ def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
             n, at = part_place(view.place)
             line = decode_line(n, raw)
             if not is_first_write(line.ops, POST, view.target.key):
-                op = decode_body(line.ops).ops[at]
-                if isinstance(op, Put) and op.refs:
-                    found[view.place] = line.time >> 16
+                said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[at], line.time >> 16)
+                if said_ms is not None:
+                    found[view.place] = said_ms
     return found
+
+
+def _said_ms(reader: StoreReader, view: PostView, op: Op, ms: int) -> int | None:
+    """op, ms: the write that is shown, and when it was written. None: the first write said the same."""
+    for _ in range(POLICIES):
+        if not isinstance(op, Put) or not op.refs:
+            return None
+        (name, at), shown = op.refs[-1], view.post
+        entry, raw = reader.entry(name), reader.part(name, at)
+        ops = () if entry is None or entry.account != view.target.account else decode_body(entry.ops).ops[at : at + 1]
+        if entry is None or raw is None or not ops or not isinstance(op := ops[0], Put) or op.key != view.target.key:
+            break
+        before = SOCIAL.decode(POST, op, content_of(raw))
+        if not isinstance(before, Post) or replace(before, policy=shown.policy) != shown:
+            break
+        ms = entry.header.time >> 16
+    return ms
 
 
 def written_ms(ask: Queries, post: Target) -> int | None:

@@ -65,7 +65,6 @@ from banyan_storage.views.social.responses import (
     REACTIONS,
     REPLIES,
     REPLY_COUNTS,
-    REPOST_COUNTS,
     REPOSTS,
     WITHIN,
     kinds_of,
@@ -195,11 +194,6 @@ class Queries:
     def reposters(self, target: Target) -> list[AccountId]:
         self.need("reactions")
         return self._by(REPOSTS, target.raw)
-
-    def repost_count(self, target: Target) -> int:
-        """How many accounts reposted the post."""
-        self.need("reactions")
-        return count_of(self._txn.get(REPOST_COUNTS, target.raw))
 
     def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)

@@ -96,12 +96,22 @@ def test_a_profile_shows_the_fields_that_were_set(home: Path) -> None:
     assert banyan("--home", home, "profile", "set", "bio").code == errors.USAGE
 
 
+def test_an_answer_and_a_quote_say_who_may_answer_quote_and_repost_them(home: Path) -> None:
+    uri = _ok(banyan("--home", home, "post", "Xin chào", "--json")).json["uri"]
+    for command in ("reply", "quote"):
+        rules = ("--answers", "nobody", "--quotes", "followers", "--reposts", "mentioned")
+        _ok(banyan("--home", home, command, uri, "Chào lại", *rules))
+        row = _ok(banyan("--home", home, "feed", "--json")).lines[0]
+        assert row["policy"] == {"answers": "nobody", "quotes": "followers", "reposts": "mentioned"}
+
+
 def test_bad_input_changes_nothing(home: Path) -> None:
     before = _ok(banyan("--home", home, "digest", "--json")).json
     for words in (
         ("post", "  "),
         ("post", "x" * 40_000),
         ("post", "x", "--answers", "friends"),
+        ("reply", "77777777", "x", "--quotes", "friends"),
         ("reply", "77777777", "hi"),
         ("reply", "did:banyan:zabc/xyz", "hi"),
         ("follow", "nobody at all"),

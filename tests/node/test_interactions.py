@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,13 @@ def test_a_refused_answer_comes_to_readers_inside_no_other_post(tmp_path: Path) 
             row = scene.post(answer)
             return row["quotes"], row["reposts"]
 
+        def announced(folder: Path) -> list[str]:
+            """The reposts in an export."""
+            told = json.loads((folder / "outbox.json").read_text("utf-8"))["orderedItems"]
+            return [one["object"] for one in told if one["type"] == "Announce"]
+
+        node.call("account.export", account=who["bình"], path=str(tmp_path / "as"), format="activitystreams")
+        assert {*announced(tmp_path / "as")} == {scene.uri, answer}
         before, shown = ways(answer, "reply dung"), counts()
         assert all(before.values()), before
         assert shown == (3, 3)
@@ -239,6 +247,10 @@ def test_a_refused_answer_comes_to_readers_inside_no_other_post(tmp_path: Path) 
             pages = [page.read_text("utf-8") for page in (tmp_path / reason).rglob("*.html")]
             assert any("xem bình" in page for page in pages)
             assert not any("reply dung" in page for page in pages)
+            node.call(
+                "account.export", account=who["bình"], path=str(tmp_path / f"as {reason}"), format="activitystreams"
+            )
+            assert answer not in announced(tmp_path / f"as {reason}")
 
         scene.allow(answers="nobody")
         refuses_all("policy")
@@ -248,3 +260,26 @@ def test_a_refused_answer_comes_to_readers_inside_no_other_post(tmp_path: Path) 
         refuses_all("hidden")
         node.call("thread.hide", uri=answer, by="an", undo=True)
         assert (ways(answer, "reply dung"), counts()) == (before, shown)
+
+
+def test_who_changes_only_who_may_answer_has_edited_nothing(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        scene = Scene(node, who)
+
+        def edited(uri: str = scene.uri) -> int | None:
+            row = scene.post(uri)
+            (fed,) = (one for one in node.call("feed", account=who["an"], by="chi")["posts"] if one["uri"] == uri)
+            assert (row["edited"], fed["edited_ms"]) == (row["edited_ms"] is not None, row["edited_ms"])
+            return None if row["edited_ms"] is None else int(row["edited_ms"])
+
+        assert edited() is None
+        for answers in ("followers", "nobody", "everybody"):
+            scene.allow(answers=answers)
+            assert edited() is None
+        node.call("edit", uri=scene.uri, text="gốc, sửa")
+        at = edited()
+        assert at is not None
+        scene.allow(quotes="nobody")
+        assert edited() == at, "when the text was changed"
+        node.call("edit", uri=scene.uri, text="gốc", policy={"quotes": "everybody"})
+        assert (edited() or 0) > at

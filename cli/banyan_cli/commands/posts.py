@@ -114,14 +114,18 @@ def reply(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    answers: Answers = None,
+    quotes: Quotes = None,
+    reposts: Reposts = None,
     media: File = None,
     alt: Alt = None,
     by: By = None,
 ) -> None:
     """Answer a post."""
     s = command_session.of(ctx)
-    uri = refs.post(s, uri)
-    _posted(s, s.call("reply", uri=uri, **_said(s, text, lang, mention, warning, unlisted, media, alt, by)), "Answered")
+    said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
+    policy = _policy(answers, quotes, reposts)
+    _posted(s, s.call("reply", uri=refs.post(s, uri), policy=policy, **said), "Answered")
 
 
 def quote(
@@ -132,14 +136,18 @@ def quote(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    answers: Answers = None,
+    quotes: Quotes = None,
+    reposts: Reposts = None,
     media: File = None,
     alt: Alt = None,
     by: By = None,
 ) -> None:
     """Show a post to your followers, with words of your own."""
     s = command_session.of(ctx)
-    uri = refs.post(s, uri)
-    _posted(s, s.call("quote", uri=uri, **_said(s, text, lang, mention, warning, unlisted, media, alt, by)), "Quoted")
+    said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
+    policy = _policy(answers, quotes, reposts)
+    _posted(s, s.call("quote", uri=refs.post(s, uri), policy=policy, **said), "Quoted")
 
 
 def edit(

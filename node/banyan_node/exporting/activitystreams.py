@@ -26,6 +26,7 @@ from banyan_node.api.json_types import uri
 from banyan_node.exporting.html import element
 from banyan_node.exporting.sinks import Sink, file_of, write_medium
 from banyan_reading.answers import PostView
+from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.profiles import pinned
 from banyan_reading.queries import Queries
 from banyan_schema.dates import iso
@@ -145,9 +146,8 @@ def _likes(q: Queries, account: AccountId) -> Iterator[dict[str, Any]]:
 
 
 def _activities(q: Queries, account: AccountId) -> Iterator[dict[str, Any]]:
-    for _, view in q.timeline([account], None, reposts=True):
-        if view is not None:
-            yield _announce(view, q.ref(view.place)) if view.reposted is not None else _create(view)
+    for view in InteractionRules(q).page(account):
+        yield _announce(view, q.ref(view.place)) if view.reposted is not None else _create(view)
 
 
 def _announce(view: PostView, ref: Ref) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def write_site(q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSin
     with ExitStack() as last:
         file: IO[bytes] | None = None
         on_page = 0
-        for view in writer.shown():
+        for view in writer.rules.page(account):
             month = _month(view)
             if file is None or on_page == A_PAGE or pages[-1].month != month:
                 page = Page(month, pages[-1].number + 1 if pages and pages[-1].month == month else 1)
@@ -107,12 +107,6 @@ class _Site:
         self._blocked, self.rules = set(q.blocks(account)), InteractionRules(q)
         self.name = self._name(account)
 
-    def shown(self) -> Iterator[PostView]:
-        """What stands on the pages, the newest first."""
-        for _, view in self._q.timeline([self._account], None, reposts=True):
-            if view is not None and (view.reposted is None or self.rules.of(view) is None):
-                yield view
-
     def _name(self, account: AccountId) -> str:
         if len(self._names) > 10_000:
             self._names.clear()
@@ -130,7 +124,7 @@ class _Site:
             file.write(element("header", *about))
             counts = f"{posts:,} posts; follows {q.follow_count(account):,}, followed by {q.follower_count(account):,}"
             file.write(joined(element("p", counts), element("p", element("code", account_to_text(account)))))
-            for view in islice(self.shown(), NEWEST):
+            for view in islice(self.rules.page(account), NEWEST):
                 file.write(self.post(view, "") + b"\n")
             file.write(element("nav", *(element("a", page.title, href=page.name) for page in pages)))
             file.write(TAIL)

@@ -148,9 +148,10 @@ class PostRow(Response, frozen=True):
     the reader asks for it. filtered: the words of the reader's filter that wants that too. label: what moderators of
     this node say before it, which wants that too. mentions: whom it wants to notice it. reposted: who reposted it,
     where it stands in a feed because of that; the latest first. group: in which it was said, as its author claims:
-    `group.feed` has what counts there. edited_ms: when it was edited last. reply_to_ms: the time of what it answers, if
-    that is shown here. policy: who may answer, quote and repost it. refused: why it is nowhere but on the page of its
-    author: by the policy of what it answers, or hidden by that author. mine: null where nobody in particular reads."""
+    `group.feed` has what counts there. edited_ms: when what it says was changed last; who may answer, quote and repost
+    it is not counted. reply_to_ms: the time of what it answers, if that is shown here. policy: who may answer, quote
+    and repost it. refused: why it is nowhere but on the page of its author: by the policy of what it answers, or hidden
+    by that author. mine: null where nobody in particular reads."""
 
     uri: PostUri
     account: Did
