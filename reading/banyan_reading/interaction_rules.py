@@ -15,9 +15,11 @@ from banyan_crdt.ids import AccountId
 from banyan_reading import relations
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
+from banyan_reading.threads import MAX_ANCESTORS
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
-from banyan_schema.social.post import OPEN, InteractionPolicy, Who, policy_of
+from banyan_schema.social import POST, ReplyTo
+from banyan_schema.social.post import OPEN, InteractionPolicy, Who, parent_in, policy_of
 from banyan_storage.views.social.responses import RULES, RULES_VIEW
 
 Act: TypeAlias = Literal["answers", "quotes", "reposts"]
@@ -39,6 +41,8 @@ class InteractionRules:
         """By post; None: there is no rule."""
         self._let: dict[tuple[AccountId, AccountId], bool] = {}
         """Whether one account follows another and may."""
+        self._parents: dict[Target, Target | None] = {}
+        """What a post answers."""
         self._answers: dict[Target, Refusal | None] = {}
         """Why a post is refused as an answer."""
 
@@ -50,9 +54,23 @@ class InteractionRules:
 
     def touch(self, view: PostView) -> bool:
         """Whether a rule says something of a post, or of what it answers."""
-        reply = view.post.reply
-        below = (view.target,) if reply is None else (view.target, *reply)
-        return self.any and any(self._of(target) is not None for target in below)
+        return self.any and any(self._of(target) is not None for target in (view.target, *self.below(view.post.reply)))
+
+    def below(self, reply: ReplyTo | None) -> tuple[Target, ...]:
+        """The posts whose rules are those of an answer: what it answers, and what opened the conversation, as it says,
+        and as the posts above say."""
+        return () if reply is None else (*reply, self._first(reply.parent))
+
+    def _first(self, target: Target) -> Target:
+        """The uppermost of the held posts above one, of at most MAX_ANCESTORS."""
+        for _ in range(MAX_ANCESTORS if self.any else 0):
+            if target not in self._parents:
+                self._parents[target] = parent_in(self._q.seed(target, POST))
+            parent = self._parents[target]
+            if parent is None:
+                break
+            target = parent
+        return target
 
     def page(self, account: AccountId) -> Iterator[PostView]:
         """What stands on the page of an account: what it posted and reposted, newest first."""
@@ -61,7 +79,7 @@ class InteractionRules:
 
     def of(self, view: PostView, first: Target | None = None, quoted: Target | None = None) -> Refusal | None:
         """Why a post is not shown where it stands as an answer, as a quote of `quoted`, or because of who reposted it.
-        first: of the conversation as it is shown, whatever an answer claims."""
+        first: of the conversation as it is shown."""
         if not self.any:
             return None
         author, refused = view.target.account, self._answer(view.target, view)
@@ -77,8 +95,8 @@ class InteractionRules:
         """Why a post is refused as an answer. view: of it, if it was read."""
         if target not in self._answers:
             view = view or self._q.post(target, hidden=True)
-            reply = None if view is None else view.post.reply
-            self._answers[target] = None if reply is None else self.refuses("answers", target.account, reply, target)
+            below = () if view is None else self.below(view.post.reply)
+            self._answers[target] = self.refuses("answers", target.account, below, target)
         return self._answers[target]
 
     def refuses(self, act: Act, who: AccountId, below: Iterable[Target], by: Target | None = None) -> Refusal | None:

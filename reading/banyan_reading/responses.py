@@ -18,7 +18,7 @@ from banyan_reading.queries import Queries
 from banyan_reading.timelines import TimelineRow, by_time
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
-from banyan_schema.social import REPOST
+from banyan_schema.social import REPOST, ReplyTo
 from banyan_storage.engine import Table, after_prefix
 from banyan_storage.slots import ELEMENT, NUMBERED, NUMBERS, SHOW, ms_of, shown_at, time_at
 from banyan_storage.views.social.responses import (
@@ -170,7 +170,7 @@ def _refused(ask: Queries, rules: InteractionRules, view: PostView) -> tuple[Fra
         looked = [one is not None for one in found]
         return Fraction(sum(looked), len(looked) or 1)
 
-    below = (target,) if reply is None else (target, reply.root)
+    below = rules.below(ReplyTo(target if reply is None else reply.root, target))
     reposters = (who for _, who in islice(reposted(ask, target), REFUSED_LOOKED))
     return (
         part(rules.refuses("answers", one.account, below, one) for one in posts(REPLIES)),

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from banyan_node.api import LocalBackend
+from banyan_node.api.methods import post_writes
 from banyan_reading import responses
+from banyan_schema.social import ReplyTo, post_from_text
 from tests.node.test_moderation import a_node, refused
 
 
@@ -260,6 +262,37 @@ def test_a_refused_answer_comes_to_readers_inside_no_other_post(tmp_path: Path) 
         refuses_all("hidden")
         node.call("thread.hide", uri=answer, by="an", undo=True)
         assert (ways(answer, "reply dung"), counts()) == (before, shown)
+
+
+def test_an_answer_that_claims_to_be_of_another_conversation_is_refused_by_the_one_that_it_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_node(tmp_path) as (node, who):
+        scene = Scene(node, who)
+        elsewhere = node.call("post", text="cuộc khác", by="dung")["uri"]
+        parent = node.call("reply", uri=scene.made["reply", "bình"], text="giữa", by="bình")["uri"]
+        with monkeypatch.context() as lie:
+            lie.setattr(post_writes, "answered", lambda one: ReplyTo(post_from_text(elsewhere), one.target))
+            answer = node.call("reply", uri=parent, text="lời xấu", by="dung")["uri"]
+        quoting = node.call("quote", uri=answer, text="xem", by="bình")["uri"]
+
+        def shown() -> list[bool]:
+            asked: dict[str, dict[str, Any]] = {
+                "thread": {"uri": scene.uri, "by": "chi"},
+                "feed": {"by": "chi"},
+                "search": {"question": "xấu", "by": "chi"},
+                "posts.get": {"uris": [quoting], "by": "chi"},
+            }
+            return ["lời xấu" in repr(node.call(method, **given)) for method, given in asked.items()]
+
+        assert (shown(), scene.post(parent)["replies"]) == ([True] * 4, 1)
+        scene.allow(answers="followers")
+        assert (shown(), scene.post(parent)["replies"]) == ([False] * 4, 0)
+        assert scene.post(quoting)["quote"]["refused"] == "refused"
+        assert scene.post(answer)["refused"] == "policy"
+        assert scene.post(answer, by="chi")["mine"]["may_not"] == ["answers", "quotes", "reposts"]
+        refused(node, "nobody may quote it", "quote", uri=answer, text="x", by="chi")
+        refused(node, "Only followers of its author", "reply", uri=answer, text="x", by="chi")
 
 
 def test_who_changes_only_who_may_answer_has_edited_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import Request, Response
 from banyan_reading.answers import PostView
 from banyan_reading.interaction_rules import ACTS, Act, InteractionRules
+from banyan_schema.social import ReplyTo
 from banyan_schema.social.post import InteractionPolicy, Who
 
 
@@ -37,5 +38,6 @@ def may_not(rules: InteractionRules, reader: AccountId, view: PostView) -> list[
     """What rules do not let an account do to a post: to answer it also those of the first post."""
     if not rules.touch(view):
         return []
-    root = () if view.post.reply is None else (view.post.reply.root,)
-    return [act for act in ACTS if rules.refuses(act, reader, (view.target, *(root if act == "answers" else ())))]
+    root = view.target if view.post.reply is None else view.post.reply.root
+    below = {"answers": rules.below(ReplyTo(root, view.target))}
+    return [act for act in ACTS if rules.refuses(act, reader, below.get(act, (view.target,)))]

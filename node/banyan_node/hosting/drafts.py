@@ -111,7 +111,7 @@ def why_not(q: Queries, account: AccountId, said: Post, now_ms: int) -> str | No
 def why_refused(q: Queries, account: AccountId, said: Post) -> str | None:
     """Why an account may not answer or quote what a post answers or quotes. A sentence."""
     rules, quotes = InteractionRules(q), () if said.quote is None else (said.quote,)
-    return rules.why_not(account, "answers", said.reply or ()) or rules.why_not(account, "quotes", quotes)
+    return rules.why_not(account, "answers", rules.below(said.reply)) or rules.why_not(account, "quotes", quotes)
 
 
 def publish(

@@ -254,6 +254,11 @@ def time_in(seed: bytes) -> bytes:
     return seed[:8]
 
 
+def parent_in(seed: bytes) -> Target | None:
+    """What the post answers, in its seed."""
+    return Target.of(seed[9:57]) if seed[8:9] == b"r" else None
+
+
 def _facts(seed: bytes) -> Facts:
     found = [Fact("timeline", seed[:8])]
     at, parent = 8, b""
