@@ -15,7 +15,7 @@ from banyan_node.operator_errors import ControlError
 from banyan_web import door_apps, door_logins
 from banyan_web.door_migrations import MIGRATIONS
 from banyan_web.door_store import DoorStore
-from banyan_web.firehose.consumers import Consumers
+from banyan_web.firehose.consumers import consumers_of
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.cards import link_cards
 from banyan_web.mastodon.pending_writes import INTERRUPTED, posting, upload
@@ -110,7 +110,7 @@ def test_a_file_of_the_first_version_keeps_tokens_logins_uploads_and_subscriptio
     assert [(hook.id, hook.owner, hook.url, hook.cursor) for hook in webhooks.every(door)] == [
         ("00aa", " lotus", "https://lotus/hook", "cursor1")
     ]
-    assert [(one.name, one.cursor) for one in Consumers(door).of(AN)] == [("reader", f"b1.{'0' * 32}.7")]
+    assert [(one.name, one.cursor) for one in consumers_of(door, AN)] == [("reader", f"b1.{'0' * 32}.7")]
     card = link_cards.card(door, "https://example.org/")
     assert card is not None
     assert card.said == {"title": "Một trang"}

@@ -17,11 +17,10 @@ from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.door_files import DoorFiles
 from banyan_web.endpoint import DoorContext, Firehose, ServerInfo
-from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.crypto import PushIdentity
-from banyan_web.mastodon.push.sender import PushSubscribers
+from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outbound_http import OutboundHttp
 from banyan_web.page.formats import account_path
@@ -79,7 +78,7 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
                 door.store,
                 url,
                 ServerInfo("liar.example", "Liar"),
-                Firehose(*tails, Consumers(door.store)),
+                Firehose(*tails),
                 files,
                 parts=(Hub(), pushes, cards),
             )

@@ -8,11 +8,10 @@ from banyan_node.home.sections import HttpSettings
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import DoorBackend, DoorContext, Firehose, ServerInfo
-from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.crypto import PushIdentity
-from banyan_web.mastodon.push.sender import PushSubscribers
+from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outbound_http import OutboundHttp
 from banyan_web.rate_limits import RateLimits
@@ -39,6 +38,6 @@ def web_of(
     )
     pushes = PushSubscribers(PushIdentity(push_key), OutboundHttp(http.local_push))
     cards = LinkCards(http.cards, OutboundHttp(http.local_cards, plain=True), known)
-    firehose = Firehose(tail, Tail(backend, RUNS), Consumers(door))
+    firehose = Firehose(tail, Tail(backend, RUNS))
     outside = OutboundHttp(http.local_webhooks)
     return DoorContext(backend, door, known, info, firehose, files, bounds, outside, parts=(hub, pushes, cards))

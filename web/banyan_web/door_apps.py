@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from banyan_web.door_store import DoorStore, hashed
 
 CODE_S = 600
+SHOWN = "urn:ietf:wg:oauth:2.0:oob"
+"""The redirect URI of an app that cannot be reached: the person copies the code."""
 MOST_UNUSED = 10_000
 """Apps for which nobody logged in yet: beyond it, the oldest of them goes."""
 

@@ -23,7 +23,6 @@ from banyan_node.idempotency import RecordKey
 from banyan_node.operator_errors import CallError
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore, Token
-from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.entities.caches import EntityCaches
 from banyan_web.outbound_http import OutboundHttp
@@ -95,12 +94,11 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Firehose:
-    """The end of the firehose, as events and as signed entries, and its named consumers. Whoever opens the door runs
-    and closes both tails."""
+    """The end of the firehose, as events and as signed entries. Whoever opens the door runs and closes both
+    tails."""
 
     tail: Tail
     runs: Tail
-    consumers: Consumers
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 from banyan_node.media.page_child import ADDRESS, JOINERS, said
 from banyan_web.mastodon.apps import redirects_in
 from banyan_web.mastodon.cards.page_fetch import absolute
-from banyan_web.oauth.grants import SHOWN, sent_back
+from banyan_web.door_apps import SHOWN
+from banyan_web.oauth.grants import sent_back
 from banyan_web.oauth.html_pages import page
 from banyan_web.params import DEEP, nested
 from banyan_web.rate_limits import RateLimits

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.tail import place_of, store_of
 
-MOST = 100
+MOST_CONSUMERS = 100
 """Consumers of one owner."""
 
 
@@ -33,50 +33,47 @@ def owner_of(token: Token) -> str:
     return token.account or (f"app:{token.app}" if token.client is None else f"client:{token.client}")
 
 
-class Consumers:
-    """Any thread. Its calls wait for the disk."""
+def consumers_of(door: DoorStore, owner: str) -> list[Consumer]:
+    """By name."""
+    with door.reading() as db:
+        what = "select name, cursor, updated from consumers where owner = ? order by name"
+        return [Consumer(*row) for row in db.execute(what, (owner,))]
 
-    def __init__(self, store: DoorStore) -> None:
-        self._store = store
 
-    def of(self, owner: str) -> list[Consumer]:
-        """By name."""
-        with self._store.reading() as db:
-            what = "select name, cursor, updated from consumers where owner = ? order by name"
-            return [Consumer(*row) for row in db.execute(what, (owner,))]
+def find_consumer(door: DoorStore, owner: str, name: str) -> Consumer | None:
+    return next((one for one in consumers_of(door, owner) if one.name == name), None)
 
-    def find(self, owner: str, name: str) -> Consumer | None:
-        return next((one for one in self.of(owner) if one.name == name), None)
 
-    def begin(self, owner: str, name: str, cursor: str) -> Consumer:
-        """The consumer; a new one begins at the cursor. Raises TooMany."""
-        with self._store.writing() as db:
-            held = self.find(owner, name)
-            if held is not None:
-                return held
-            if len(self.of(owner)) >= MOST:
-                raise TooMany
-            made = Consumer(name, cursor, int(time.time()))
-            db.execute("insert into consumers values (?, ?, ?, ?)", (owner, *made))
-            return made
+def begin_consumer(door: DoorStore, owner: str, name: str, cursor: str) -> Consumer:
+    """The consumer; a new one begins at the cursor. Raises TooMany."""
+    with door.writing() as db:
+        held = find_consumer(door, owner, name)
+        if held is not None:
+            return held
+        if len(consumers_of(door, owner)) >= MOST_CONSUMERS:
+            raise TooMany
+        made = Consumer(name, cursor, int(time.time()))
+        db.execute("insert into consumers values (?, ?, ?, ?)", (owner, *made))
+        return made
 
-    def confirm(self, owner: str, name: str, cursor: str, back: bool) -> Consumer | None:
-        """Everything up to the cursor is done. back: it may go back. None if there is no such consumer."""
-        with self._store.writing() as db:
-            held = self.find(owner, name)
-            if held is None:
-                return None
-            same_store = store_of(held.cursor) == store_of(cursor)
-            if not back and same_store and place_of(cursor) <= place_of(held.cursor):
-                return held
-            now = int(time.time())
-            db.execute(
-                "update consumers set cursor = ?, updated = ? where owner = ? and name = ?", (cursor, now, owner, name)
-            )
-            return Consumer(name, cursor, now)
 
-    def drop(self, owner: str, name: str) -> bool:
-        """Whether there was one."""
-        with self._store.writing() as db:
-            db.execute("delete from consumers where owner = ? and name = ?", (owner, name))
-            return bool(db.changes())
+def confirm(door: DoorStore, owner: str, name: str, cursor: str, back: bool) -> Consumer | None:
+    """Everything up to the cursor is done. back: it may go back. None if there is no such consumer."""
+    with door.writing() as db:
+        held = find_consumer(door, owner, name)
+        if held is None:
+            return None
+        same_store = store_of(held.cursor) == store_of(cursor)
+        if not back and same_store and place_of(cursor) <= place_of(held.cursor):
+            return held
+        now = int(time.time())
+        what = "update consumers set cursor = ?, updated = ? where owner = ? and name = ?"
+        db.execute(what, (cursor, now, owner, name))
+        return Consumer(name, cursor, now)
+
+
+def drop_consumer(door: DoorStore, owner: str, name: str) -> bool:
+    """Whether there was one."""
+    with door.writing() as db:
+        db.execute("delete from consumers where owner = ? and name = ?", (owner, name))
+        return bool(db.changes())

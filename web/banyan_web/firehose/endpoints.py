@@ -20,7 +20,7 @@ from banyan_node.client.v1 import ConsumerRow, ConsumerRows, FirehoseDictionarie
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape, demand
-from banyan_web.firehose.consumers import Consumer, owner_of
+from banyan_web.firehose.consumers import Consumer, confirm, consumers_of, drop_consumer, find_consumer, owner_of
 from banyan_web.firehose.encodings import ZSTD, accepts_zstd, dictionaries, encoded
 from banyan_web.firehose.requests import FORMATS, LONGEST_S, SCOPE, StreamStart, name_of, opened, refused
 from banyan_web.open_streams import REVOKED, LiveAnswer
@@ -193,7 +193,7 @@ async def dictionary(web: DoorContext, ask: DoorRequest) -> Response:
 @ENDPOINTS.get("/v1/firehose/consumers", SCOPE, shape=EndpointShape(None, ConsumerRows))
 async def consumers(web: DoorContext, ask: DoorRequest) -> Any:
     """The consumers of who asks, and where each stands."""
-    found = await anyio.to_thread.run_sync(web.firehose.consumers.of, owner_of(demand(ask.token, SCOPE)))
+    found = await anyio.to_thread.run_sync(consumers_of, web.door, owner_of(demand(ask.token, SCOPE)))
     return {"consumers": [_row(one) for one in found]}
 
 
@@ -201,7 +201,7 @@ async def consumers(web: DoorContext, ask: DoorRequest) -> Any:
 async def consumer(web: DoorContext, ask: DoorRequest) -> Any:
     """One of them."""
     found = await anyio.to_thread.run_sync(
-        web.firehose.consumers.find, owner_of(demand(ask.token, SCOPE)), name_of(ask.path["name"])
+        find_consumer, web.door, owner_of(demand(ask.token, SCOPE)), name_of(ask.path["name"])
     )
     return _row(_there(found))
 
@@ -226,7 +226,7 @@ async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back
     except CallError as why:
         raise refused(why) from None
     return _row(
-        _there(await anyio.to_thread.run_sync(web.firehose.consumers.confirm, owner_of(token), name, cursor, back))
+        _there(await anyio.to_thread.run_sync(confirm, web.door, owner_of(token), name, cursor, back))
     )
 
 
@@ -234,7 +234,7 @@ async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back
 async def drop(web: DoorContext, ask: DoorRequest) -> Any:
     """Forgets a consumer."""
     owner = owner_of(demand(ask.token, SCOPE))
-    if not await anyio.to_thread.run_sync(web.firehose.consumers.drop, owner, name_of(ask.path["name"])):
+    if not await anyio.to_thread.run_sync(drop_consumer, web.door, owner, name_of(ask.path["name"])):
         _there(None)
     return {}
 

@@ -13,7 +13,7 @@ from banyan_crdt.frontier import PREFIX
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext
-from banyan_web.firehose.consumers import TooMany, owner_of
+from banyan_web.firehose.consumers import TooMany, begin_consumer, owner_of
 from banyan_web.firehose.encodings import ZSTD, CborFrames, Form, Lines, ServerSentEvents, dictionaries, packed
 from banyan_web.firehose.subscription import Elsewhere, FirehoseFilter, follow
 from banyan_web.firehose.tail import RUNS, place_of
@@ -168,7 +168,7 @@ async def _since(
         return begin, seen
     name = name_of(named)
     try:
-        held = await anyio.to_thread.run_sync(web.firehose.consumers.begin, owner_of(token), name, begin)
+        held = await anyio.to_thread.run_sync(begin_consumer, web.door, owner_of(token), name, begin)
     except TooMany:
         raise HttpRefusal(429, "There are too many consumers of this account; delete one.", gate="streams") from None
     return held.cursor if given is None else begin, seen

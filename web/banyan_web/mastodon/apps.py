@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 
 from banyan_web import door_apps
-from banyan_web.door_apps import App
+from banyan_web.door_apps import SHOWN, App
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon.push.sender import PushSubscribers
-from banyan_web.oauth.grants import SHOWN
+from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.params import text, texts
 from banyan_web.rate_limits import APPS_ADDRESS, APPS_S
 from banyan_web.refusals import HttpRefusal

@@ -6,15 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from banyan_schema.social import tags_in
+from banyan_schema.social import post_from_text, tags_in
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.accounts import find
 from banyan_web.mastodon.cards.link_cards import LinkCards, link_of
 from banyan_web.mastodon.entities import accounts
-from banyan_web.mastodon.entities.statuses import rows_of, status, statuses
+from banyan_web.mastodon.entities.statuses import rows_of, status, statuses, uri_of
 from banyan_web.mastodon.entity_ids import did_of
-from banyan_web.mastodon.lookup import behind
+from banyan_web.mastodon.lookup import DID, account_named, as_did
 from banyan_web.mastodon.tags import DAY_S, tag, used
 from banyan_web.params import number, text, truthy
 from banyan_web.refusals import HttpRefusal
@@ -37,7 +37,7 @@ async def search(web: DoorContext, ask: DoorRequest) -> Any:
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, SKIPPED, 0)
     if not words:
         return found
-    did, uri = await behind(web, words, ask.reader)
+    did, uri = await _behind(web, words, ask.reader)
     if did is not None or uri is not None:
         return found if skip else found | await _exactly(web, ask, did, uri, kind)
     if kind in (None, "accounts"):
@@ -62,6 +62,39 @@ async def _exactly(web: DoorContext, ask: DoorRequest, did: str | None, uri: str
         if why.status != 404:
             raise
     return {}
+
+
+async def _behind(web: DoorContext, address: str, reader: str | None) -> tuple[str | None, str | None]:
+    """(DID, URI of a post) of a text that is an id, or an address of this door: one of both, or none."""
+    text = address.strip()
+    if (uri := _as_post(text)) is not None:
+        return None, uri
+    if text.startswith(DID):
+        return as_did(text), None
+    if not text.startswith(web.url + "/"):
+        return None, None
+    parts = text[len(web.url) :].partition("?")[0].strip("/").split("/")
+    if parts[0].startswith("@") and len(parts) in (1, 2):
+        if len(parts) == 2:
+            return None, await _post(web, parts[1])
+        return await account_named(web, parts[0], reader), None
+    return None, None
+
+
+async def _post(web: DoorContext, id_: str) -> str | None:
+    try:
+        return await uri_of(web, id_)
+    except HttpRefusal:
+        return None
+
+
+def _as_post(text: str) -> str | None:
+    """The URI of a post that a text is."""
+    try:
+        post_from_text(text)
+    except ValueError:
+        return None
+    return text
 
 
 async def _posts(web: DoorContext, ask: DoorRequest, words: str, limit: int, skip: int) -> list[dict[str, Any]]:

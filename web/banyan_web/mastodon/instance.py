@@ -20,7 +20,7 @@ from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import account, paragraphs
-from banyan_web.mastodon.push.sender import PushSubscribers
+from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.tags import FEATURED
 from banyan_web.rate_limits import MEDIA_BYTES
 from banyan_web.refusals import HttpRefusal

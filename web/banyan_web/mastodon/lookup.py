@@ -1,4 +1,4 @@
-"""Which account, post or address a name stands for: what people type, paste and follow."""
+"""Which account a name stands for: what people type, paste and follow."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from banyan_crdt.ids import account_from_text
-from banyan_schema.social import post_from_text
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.entities import accounts
-from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.refusals import HttpRefusal
 
 DID = "did:banyan:"
@@ -23,15 +21,6 @@ def as_did(text: str) -> str | None:
     except ValueError:
         return None
     return whole
-
-
-def as_post(text: str) -> str | None:
-    """The URI of a post that a text is."""
-    try:
-        post_from_text(text)
-    except ValueError:
-        return None
-    return text
 
 
 async def account_named(web: DoorContext, name: str, reader: str | None) -> str | None:
@@ -62,27 +51,3 @@ async def _first(web: DoorContext, rows: Iterable[dict[str, Any]], acct: str) ->
     """The first of them that is shown under this name."""
     found = await accounts.profiles(web, [row["account"] for row in rows])
     return next((did for did, row in found.items() if accounts.named(web, row)[1].lower() == acct.lower()), None)
-
-
-async def behind(web: DoorContext, address: str, reader: str | None) -> tuple[str | None, str | None]:
-    """(DID, URI of a post) of a text that is an id, or an address of this door: one of both, or none."""
-    text = address.strip()
-    if (uri := as_post(text)) is not None:
-        return None, uri
-    if text.startswith(DID):
-        return as_did(text), None
-    if not text.startswith(web.url + "/"):
-        return None, None
-    parts = text[len(web.url) :].partition("?")[0].strip("/").split("/")
-    if parts[0].startswith("@") and len(parts) in (1, 2):
-        if len(parts) == 2:
-            return None, await _post(web, parts[1])
-        return await account_named(web, parts[0], reader), None
-    return None, None
-
-
-async def _post(web: DoorContext, id_: str) -> str | None:
-    try:
-        return await uri_of(web, id_)
-    except HttpRefusal:
-        return None

@@ -18,7 +18,7 @@ import anyio.to_thread
 from starlette.responses import Response
 
 from banyan_web import door_apps
-from banyan_web.door_apps import App, AppGrant, app_of, issue
+from banyan_web.door_apps import SHOWN, App, AppGrant, app_of, issue
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.oauth.html_pages import WORDS, bullets, button, code, form, language, page, paragraph, scope_words
@@ -28,8 +28,6 @@ from banyan_web.scopes import GRANTED, covers, scopes_in
 from banyan_web.sessions import greeted, see, sent, visit
 
 ENDPOINTS = Endpoints()
-SHOWN = "urn:ietf:wg:oauth:2.0:oob"
-"""The redirect URI of an app that cannot be reached: the person copies the code."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _KEPT = (
     "response_type",

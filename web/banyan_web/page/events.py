@@ -16,7 +16,8 @@ from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
-A_PAGE, COMING = 20, 60
+A_PAGE = 20
+COMING = 60
 ANSWERS = ("yes", "maybe", "no")
 
 

@@ -17,7 +17,8 @@ from banyan_web.refusals import HttpRefusal
 from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
-A_PAGE, MEMBERS, EVENTS = 20, 60, 5
+A_PAGE = 20
+MEMBERS, EVENTS = 60, 5
 RULING, INSIDE = ("owner", "moderator"), ("owner", "moderator", "member")
 
 

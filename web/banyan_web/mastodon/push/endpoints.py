@@ -10,7 +10,7 @@ from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.notifications import SHOWN_AS
 from banyan_web.mastodon.push import subscriptions
 from banyan_web.mastodon.push.crypto import AUTH_BYTES, AppKeys, from_64, is_point
-from banyan_web.mastodon.push.sender import PushSubscribers
+from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.push.subscriptions import POLICIES, PushSubscription, PushWish
 from banyan_web.mastodon.streaming.endpoints import raw_token
 from banyan_web.outbound_http import Unreachable

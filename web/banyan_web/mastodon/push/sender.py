@@ -29,9 +29,9 @@ from banyan_web.mastodon.entities.accounts import profiles
 from banyan_web.mastodon.entities.statuses import rows_of
 from banyan_web.mastodon.notifications import SHOWN_AS, AppNotification, entities, notification, shown_of, told_of
 from banyan_web.mastodon.push import subscriptions
-from banyan_web.mastodon.push.crypto import PushIdentity, encrypt, encrypt_old, url64
-from banyan_web.mastodon.push.subscriptions import PushSubscription
-from banyan_web.outbound_http import OutboundAnswer, OutboundHttp, Unreachable
+from banyan_web.mastodon.push.crypto import encrypt, encrypt_old, url64
+from banyan_web.mastodon.push.subscriptions import PushSubscribers, PushSubscription
+from banyan_web.outbound_http import OutboundAnswer, Unreachable
 from banyan_web.refusals import HttpRefusal
 
 # A message says what Mastodon's says, so that apps know it.
@@ -138,26 +138,6 @@ GO_ON = (408, 429)
 """Of the answers that begin with 4 these say "later"; all others end the subscription, as with Mastodon."""
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
-
-
-class PushSubscribers:
-    """What endpoints and the sender share. outside: asks push services. watched: ids of subscriptions, by account. Use
-    it in one event loop."""
-
-    def __init__(self, identity: PushIdentity, outside: OutboundHttp) -> None:
-        self.identity, self.outside = identity, outside
-        self.watched: dict[str, set[int]] = {}
-        self.needed = anyio.Event()
-
-    def watch(self, account: str, id_: int) -> None:
-        self.watched.setdefault(account, set()).add(id_)
-        self.needed.set()
-
-    def forget(self, account: str, id_: int) -> None:
-        held = self.watched.get(account, set())
-        held.discard(id_)
-        if not held:
-            self.watched.pop(account, None)
 
 
 async def send_pushes(web: DoorContext) -> None:

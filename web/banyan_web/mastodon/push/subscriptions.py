@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import anyio
 import msgspec
 
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon.push.crypto import AppKeys
+from banyan_web.mastodon.push.crypto import AppKeys, PushIdentity
+from banyan_web.outbound_http import OutboundHttp
 
 MOST = 50
 """Subscriptions of one account: beyond it, the oldest goes."""
@@ -120,3 +122,23 @@ def end(door: DoorStore, id_: int) -> None:
 def end_of_token(door: DoorStore, token: str) -> None:
     with door.writing() as db:
         db.execute("delete from push_subscriptions where token = ?", (token,))
+
+
+class PushSubscribers:
+    """What endpoints and the sender share. outside: asks push services. watched: ids of subscriptions, by account. Use
+    it in one event loop."""
+
+    def __init__(self, identity: PushIdentity, outside: OutboundHttp) -> None:
+        self.identity, self.outside = identity, outside
+        self.watched: dict[str, set[int]] = {}
+        self.needed = anyio.Event()
+
+    def watch(self, account: str, id_: int) -> None:
+        self.watched.setdefault(account, set()).add(id_)
+        self.needed.set()
+
+    def forget(self, account: str, id_: int) -> None:
+        held = self.watched.get(account, set())
+        held.discard(id_)
+        if not held:
+            self.watched.pop(account, None)
