@@ -16,12 +16,11 @@ from banyan_web.mastodon import (
     filters,
     instance,
     notification_endpoints,
-    relationships,
 )
 from tests.needs import numbers
 from tests.web.door import open_node
 
-MODULES = (accounts, filters, notification_endpoints, instance, credentials, discovery, relationships)
+MODULES = (accounts, filters, notification_endpoints, instance, credentials, discovery)
 NAMES = [
     "acct",
     "avatar",

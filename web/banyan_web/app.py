@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
 import anyio
 from starlette.applications import Starlette
@@ -21,100 +23,34 @@ from starlette.routing import BaseRoute, Match, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
-from banyan_web import archive_downloads, wellknown
-from banyan_web.admin import decisions, hosted_accounts, node
+from banyan_web import archive_downloads
 from banyan_web.door_store import Token, is_full
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoint, Endpoints, demand
-from banyan_web.firehose import endpoints as firehose
-from banyan_web.mastodon import (
-    accounts,
-    apps,
-    credentials,
-    discovery,
-    filters,
-    instance,
-    interactions,
-    media,
-    notification_endpoints,
-    relationships,
-    reports,
-    statuses,
-    tags,
-    timelines,
-)
-from banyan_web.mastodon.push import endpoints as push
-from banyan_web.mastodon.streaming import endpoints
-from banyan_web.mastodon.streaming import endpoints as streaming
-from banyan_web.oauth import grants, login
+from banyan_web.firehose.endpoints import SOCKET as FIREHOSE
+from banyan_web.mastodon.streaming.endpoints import SOCKET as APP_STREAMS
 from banyan_web.oauth.html_pages import page, paragraph
 from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
 from banyan_web.openapi import describing
-from banyan_web.page import (
-    browser_keys,
-    channels,
-    events,
-    groups,
-    live,
-    moderation,
-    network,
-    people,
-    posts,
-    rendering,
-    settings,
-)
-from banyan_web.page import interactions as page_interactions
-from banyan_web.page import public as pages
 from banyan_web.params import asked_of, params_of
-from banyan_web.platform import hosting, operations, reads, webhooks
 from banyan_web.rate_limiter import Meter, counted, is_anonymous
 from banyan_web.refusals import HttpRefusal, answer, refusal
 from banyan_web.sessions import is_person
 from banyan_web.websocket import SocketEndpoint, SocketPlace
 
-EVERY: Sequence[Endpoints] = (
-    accounts.ENDPOINTS,
-    apps.ENDPOINTS,
-    archive_downloads.ENDPOINTS,
-    browser_keys.ENDPOINTS,
-    channels.ENDPOINTS,
-    credentials.ENDPOINTS,
-    decisions.ENDPOINTS,
-    discovery.ENDPOINTS,
-    events.ENDPOINTS,
-    filters.ENDPOINTS,
-    firehose.ENDPOINTS,
-    grants.ENDPOINTS,
-    groups.ENDPOINTS,
-    hosted_accounts.ENDPOINTS,
-    hosting.ENDPOINTS,
-    instance.ENDPOINTS,
-    interactions.ENDPOINTS,
-    live.ENDPOINTS,
-    login.ENDPOINTS,
-    media.ENDPOINTS,
-    moderation.ENDPOINTS,
-    network.ENDPOINTS,
-    node.ENDPOINTS,
-    notification_endpoints.ENDPOINTS,
-    operations.ENDPOINTS,
-    page_interactions.ENDPOINTS,
-    pages.ENDPOINTS,
-    people.ENDPOINTS,
-    posts.ENDPOINTS,
-    push.ENDPOINTS,
-    reads.ENDPOINTS,
-    relationships.ENDPOINTS,
-    rendering.ENDPOINTS,
-    reports.ENDPOINTS,
-    settings.ENDPOINTS,
-    statuses.ENDPOINTS,
-    streaming.ENDPOINTS,
-    tags.ENDPOINTS,
-    timelines.ENDPOINTS,
-    webhooks.ENDPOINTS,
-    wellknown.ENDPOINTS,
-)
-SOCKETS: Sequence[SocketEndpoint] = (endpoints.SOCKET, firehose.SOCKET)
+ROOMS = ("firehose", "mastodon.endpoints", "mastodon.push", "mastodon.streaming", "oauth", "page", "platform")
+"""The packages whose modules declare endpoints, each module in its ENDPOINTS."""
+
+
+def _declared(room: str) -> Iterator[Endpoints]:
+    package = import_module(f"banyan_web.{room}")
+    for found in iter_modules(package.__path__):
+        module = import_module(f"{package.__name__}.{found.name}")
+        if (endpoints := getattr(module, "ENDPOINTS", None)) is not None:
+            yield endpoints
+
+
+EVERY: Sequence[Endpoints] = (archive_downloads.ENDPOINTS, *(one for room in ROOMS for one in _declared(room)))
+SOCKETS: Sequence[SocketEndpoint] = (APP_STREAMS, FIREHOSE)
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 FREE = ("/static/", "/health")
