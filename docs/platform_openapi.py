@@ -9,7 +9,7 @@ import json
 
 from banyan_web.app import EVERY
 from banyan_web.endpoint import Endpoints
-from banyan_web.openapi import document
+from banyan_web.platform.openapi import document
 
 
 def platform_openapi() -> str:

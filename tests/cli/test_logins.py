@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from banyan_cli import errors
-from banyan_web.door_logins import linked, who
 from banyan_web.door_store import DoorStore
+from banyan_web.oauth.logins import linked, who
 from tests.cli.shell import banyan, node_up, process
 
 PASSWORD = "một mật khẩu dài"

@@ -49,8 +49,8 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import sync_folder
 from banyan_storage.views import builder
 from banyan_storage.views.registry import NAMES
-from banyan_web import door_apps
 from banyan_web.door_store import DoorStore
+from banyan_web.oauth import apps
 from tests.crash.disk import MARK
 from tests.node.real import load_settings, make_node
 from tests.replica.helpers import draft
@@ -292,13 +292,13 @@ def door(home: Path) -> None:
     log = AuditLog(made.audit, file_bytes=2_000, files=3)
     for _ in range(2):
         store = DoorStore(made.door)
-        app, _secret = door_apps.register(store, "app", ["x:/y"], ["read"], None)
+        app, _secret = apps.register(store, "app", ["x:/y"], ["read"], None)
         for k in range(12):
             if k % 3:
                 raw = store.mint("did:banyan:z1", f"app {k}", ("read",))
             else:
-                code = door_apps.issue(store, door_apps.AppGrant(app.client, "did:banyan:z1", "x:/y", ("read",), None))
-                redeemed = door_apps.redeem(store, app, code, "x:/y", None)
+                code = apps.issue(store, apps.AppGrant(app.client, "did:banyan:z1", "x:/y", ("read",), None))
+                redeemed = apps.redeem(store, app, code, "x:/y", None)
                 assert redeemed is not None
                 raw = redeemed[0]
             token = store.token(raw)

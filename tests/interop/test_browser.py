@@ -14,7 +14,7 @@ from typing import Any
 import trio
 from playwright.sync_api import Page
 
-from banyan_web.door_logins import set_password
+from banyan_web.oauth.logins import set_password
 from tests.interop.packages import HERE, MODULES, needs_packages
 from tests.node.real import converged
 from tests.web.browser import in_browser, meanwhile, needs_chromium

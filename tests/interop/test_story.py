@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 import trio
 
-from banyan_web.door_logins import set_password
 from banyan_web.mastodon.streaming import endpoints
+from banyan_web.oauth.logins import set_password
 from tests.interop.by_masto import Masto, library
 from tests.interop.by_mastodon_py import MastodonPy
 from tests.interop.by_toot import Toot, shell

@@ -14,7 +14,7 @@ from banyan_node.home.settings import OPTIONS, lacks, load, parse, set_in_file
 from banyan_node.home.values import TEXT_BYTES
 from banyan_node.operator_errors import ConfigError, ControlError
 from banyan_node.server.http_server import Bind
-from banyan_web.server_rules import ServerRules
+from banyan_web.endpoint import ServerRules
 
 PEER = "12D3KooWRz4a5s6qtKaQ9gKcbMBB8izLxreriD8SRnFwiBXxi1Qn"
 HOST = "is no address to listen at: give HOST:PORT or unix:PATH"

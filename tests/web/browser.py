@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import trio
 from playwright.sync_api import Page, sync_playwright
 
-from banyan_web import door_logins
+from banyan_web.oauth import logins
 from tests.needs import skipped_without
 from tests.web.door import Door
 
@@ -35,7 +35,7 @@ document.addEventListener('securitypolicyviolation', (event) =>
 
 def logged_in(door: Door, did: str, name: str) -> Any:
     """The cookie of a browser in which somebody is logged in."""
-    secret = door_logins.open_session(door.store, door_logins.Person(did, name))
+    secret = logins.open_session(door.store, logins.Person(did, name))
     return {"name": "banyan", "value": secret, "url": door.url}
 
 

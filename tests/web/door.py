@@ -19,19 +19,19 @@ import trio
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
-from banyan_web import door_logins
-from banyan_web.door_logins import at_door
 from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.oauth import logins
+from banyan_web.oauth.logins import at_door
 from banyan_web.startup import open_door
 from banyan_web.workers import supervisor
 from tests.forking import loaded_worker
 from tests.node.real import load_settings, make_home
 
-as_the_product_starts_them, as_the_product_keeps_them = supervisor.start_process, door_logins.stretched
+as_the_product_starts_them, as_the_product_keeps_them = supervisor.start_process, logins.stretched
 _always = pytest.MonkeyPatch()
 _always.setattr(supervisor, "start_process", loaded_worker)
-_always.setattr(door_logins, "stretched", partial(door_logins.stretched, opslimit=1, memlimit=8_192))
+_always.setattr(logins, "stretched", partial(logins.stretched, opslimit=1, memlimit=8_192))
 
 
 class Client:

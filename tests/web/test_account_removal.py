@@ -8,7 +8,7 @@ import trio
 
 from banyan_node.hosting import erasure
 from banyan_node.upkeep import maintenance
-from banyan_web.door_logins import Person, make_link, open_session, session, set_password
+from banyan_web.oauth.logins import Person, make_link, open_session, session, set_password
 from tests.node.test_erasure import found
 from tests.web.door import open_node
 from tests.web.login_page import PASSWORD, Browser

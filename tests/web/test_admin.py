@@ -10,7 +10,7 @@ import trio
 
 from banyan_node.exporting.sinks import draft_of
 from banyan_node.operator_errors import CallError
-from banyan_web.door_logins import Person, open_session, session
+from banyan_web.oauth.logins import Person, open_session, session
 from tests.node.real import converged
 from tests.web.door import Client, Door, open_node
 

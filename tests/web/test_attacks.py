@@ -17,8 +17,8 @@ import trio
 
 from banyan_node.server import http_connections, websocket
 from banyan_node.server.websocket import MESSAGE_BYTES
-from banyan_web import door_apps
-from banyan_web.door_apps import AppGrant
+from banyan_web.oauth import apps
+from banyan_web.oauth.apps import AppGrant
 from tests.web.door import open_node
 from tests.web.frames import BINARY, CONTINUED, ENDED, LAST_PART, PINGED, PONG, Line, closing_with
 from tests.web.test_hardening import ONCE, _raw
@@ -264,7 +264,7 @@ async def test_a_code_that_is_shown_eight_times_at_once_gives_nobody_a_token_tha
             whole = {"grant_type": "authorization_code", "redirect_uri": back, **body}
             given.append(await client.post("/oauth/token", data=whole, headers={"authorization": f"Basic {basic}"}))
 
-        code = door_apps.issue(at.store, grant)
+        code = apps.issue(at.store, grant)
         async with httpx.AsyncClient(base_url=at.url, timeout=60) as client, trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(lambda: show(client, code=code))

@@ -9,18 +9,11 @@ from typing import Any
 
 from banyan_web.app import EVERY
 from banyan_web.endpoint import Endpoint
-from banyan_web.mastodon import (
-    accounts,
-    credentials,
-    discovery,
-    filters,
-    instance,
-    notification_endpoints,
-)
+from banyan_web.mastodon.endpoints import accounts, credentials, discovery, filters, instance, notifications
 from tests.needs import numbers
 from tests.web.door import open_node
 
-MODULES = (accounts, filters, notification_endpoints, instance, credentials, discovery)
+MODULES = (accounts, filters, notifications, instance, credentials, discovery)
 NAMES = [
     "acct",
     "avatar",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from banyan_node.home.sections import HttpSettings
 from banyan_node.media.page_child import said
-from banyan_web.mastodon.cards import link_cards, page_fetch
+from banyan_web.mastodon import link_cards, page_fetch
 from banyan_web.mastodon.streaming import endpoints
 from banyan_web.outbound_http import OutboundHttp, Unreachable
 from tests.web.door import open_node

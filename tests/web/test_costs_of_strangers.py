@@ -23,9 +23,9 @@ from banyan_node.api.methods import account_export, feeds
 from banyan_storage import lmdb_reads
 from banyan_web import archive_downloads
 from banyan_web.app import EVERY, FREE, SOCKETS
-from banyan_web.door_logins import Person, open_session
 from banyan_web.mastodon.entity_ids import account_id, status_id
 from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.oauth.logins import Person, open_session
 from banyan_web.rate_limiter import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.rate_limits import BEGUN_US, STREAMS, RateLimits
 from banyan_web.workers.node_end import NodeEnd

@@ -12,14 +12,13 @@ import apsw
 import pytest
 
 from banyan_node.operator_errors import ControlError
-from banyan_web import door_apps, door_logins
 from banyan_web.door_migrations import MIGRATIONS
 from banyan_web.door_store import DoorStore
-from banyan_web.firehose.consumers import consumers_of
-from banyan_web.mastodon import defaults
-from banyan_web.mastodon.cards import link_cards
-from banyan_web.mastodon.pending_writes import INTERRUPTED, posting, upload
+from banyan_web.firehose.requests import consumers_of
+from banyan_web.mastodon import compose_store, link_cards
+from banyan_web.mastodon.compose_store import INTERRUPTED, posting, upload
 from banyan_web.mastodon.push import subscriptions
+from banyan_web.oauth import apps, logins
 from banyan_web.platform import webhooks
 from tests.forking import started
 from tests.needs import NIGHT
@@ -70,16 +69,16 @@ def test_a_file_of_the_first_version_keeps_tokens_logins_uploads_and_subscriptio
 
     scopes = {raw: token.scopes for raw in (OF_AN, OF_PLATFORM, OF_APP) if (token := door.token(raw)) is not None}
     assert scopes == {OF_AN: ("read", "write"), OF_PLATFORM: ("host", "write"), OF_APP: ("read", "push")}
-    app = door_apps.app_with(door, "secret-5", "secret-6")
+    app = apps.app_with(door, "secret-5", "secret-6")
     assert app is not None
-    redeemed = door_apps.redeem(door, app, CODE, "https://tuba/cb", None)
+    redeemed = apps.redeem(door, app, CODE, "https://tuba/cb", None)
     assert redeemed is not None
     assert door.token(redeemed[0]) is not None
-    person = door_logins.Person(AN, "An")
-    assert door_logins.who(door, "An", "xin chào, An ơi") == person
-    assert door_logins.session(door, SESSION) == person
-    assert door_logins.use_link(door, LINK) is not None
-    assert defaults.of(door, AN) == defaults.Defaults("unlisted", True, "vi")
+    person = logins.Person(AN, "An")
+    assert logins.who(door, "An", "xin chào, An ơi") == person
+    assert logins.session(door, SESSION) == person
+    assert logins.use_link(door, LINK) is not None
+    assert compose_store.defaults_of(door, AN) == compose_store.Defaults("unlisted", True, "vi")
 
     uploads = {id_: upload(door, id_) for id_ in (READ, WHOLE, POSTED, REFUSED, FAILED)}
     assert {id_: (one.failed, one.made is not None, one.posted) for id_, one in uploads.items() if one is not None} == {

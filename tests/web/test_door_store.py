@@ -11,8 +11,8 @@ import trio
 
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
-from banyan_web.door_logins import at_door
 from banyan_web.door_store import TERMS, DoorStore
+from banyan_web.oauth.logins import at_door
 from tests.needs import ROOT
 from tests.node.real import load_settings, make_home, running
 

@@ -19,7 +19,7 @@ from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.firehose import encodings, requests, subscription, tail
-from banyan_web.firehose.consumers import owner_of
+from banyan_web.firehose.requests import owner_of
 from banyan_web.open_streams import StreamEnd
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from banyan_schema.social.post import MAX_OPTION, MAX_OPTIONS, MAX_TEXT
+from banyan_web.oauth.apps import covers, scopes_in
 from banyan_web.refusals import HttpRefusal
-from banyan_web.scopes import covers, scopes_in
 from tests.web.door import open_node
 
 

@@ -16,9 +16,9 @@ from mastodon import Mastodon
 from mastodon.errors import MastodonIllegalArgumentError, MastodonUnauthorizedError
 from nacl import pwhash
 
-from banyan_web.door_logins import Person, make_link, set_password
+from banyan_web.oauth.logins import Person, make_link, set_password
+from banyan_web.oauth.sessions import own_path
 from banyan_web.rate_limits import ATTEMPTS_HERE
-from banyan_web.sessions import own_path
 from tests.web.door import Door, as_the_product_keeps_them, open_node
 from tests.web.login_page import FIELD, FORM, PASSWORD, Browser, code_on
 

@@ -13,10 +13,10 @@ import pytest
 import trio
 from PIL import Image
 
+from banyan_web.oauth.sessions import local
 from banyan_web.page import formats
 from banyan_web.page.rendering import tree
 from banyan_web.page.translations import WORDS, language_of
-from banyan_web.sessions import local
 from tests.web.browser import logged_in
 from tests.web.door import Client, Door, open_node
 

@@ -18,7 +18,7 @@ from banyan_web.app import door_app
 from banyan_web.door_files import DoorFiles
 from banyan_web.endpoint import DoorContext, Firehose, ServerInfo
 from banyan_web.firehose.tail import RUNS, Tail
-from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.link_cards import LinkCards
 from banyan_web.mastodon.push.crypto import PushIdentity
 from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.streaming.hub import Hub

@@ -10,7 +10,7 @@ import trio
 from PIL import Image
 from playwright.sync_api import Page, Route
 
-from banyan_web import door_logins
+from banyan_web.oauth import logins
 from tests.web.browser import broken, in_browser, meanwhile, needs_chromium
 from tests.web.door import Door, open_node
 from tests.web.test_page import call
@@ -107,7 +107,7 @@ async def test_two_people_talk_in_a_browser_without_scripts_on_a_narrow_screen(t
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình")
         for did, name in ((an, "An"), (binh, "Bình")):
-            door_logins.set_password(door.store, did, name, "mật khẩu rất dài")
+            logins.set_password(door.store, did, name, "mật khẩu rất dài")
         narrow = {"viewport": {"width": 320, "height": 640}, "java_script_enabled": False, "locale": "vi-VN"}
 
         def enter(page: Page, who: str) -> None:

@@ -16,11 +16,12 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
-from banyan_web import door_logins, open_streams
+from banyan_web import open_streams
 from banyan_web.app import EVERY, SOCKETS
 from banyan_web.firehose import endpoints as firehose_sockets
 from banyan_web.mastodon.streaming import endpoints
 from banyan_web.mastodon.streaming import endpoints as streaming
+from banyan_web.oauth import logins
 from banyan_web.open_streams import OpenStreams
 from banyan_web.platform import deliveries
 from tests.web.door import Door, open_node
@@ -188,7 +189,7 @@ async def test_every_stream_ends_with_its_token_or_session(tmp_path: Path, worke
                 tokens[token] = by_operator if n % 2 or of_platform else by_app
                 await streams.start(open_and_wait, (verb, path, params), token)
             for path in OF_SESSIONS:
-                cookies.append(door_logins.open_session(door.store, door_logins.Person(an, "an")))
+                cookies.append(logins.open_session(door.store, logins.Person(an, "an")))
                 await streams.start(wait_for_session, path, cookies[-1])
             await beside.start(stay)
             beside.start_soon(speak)
@@ -203,7 +204,7 @@ async def test_every_stream_ends_with_its_token_or_session(tmp_path: Path, worke
                     while left & mine:
                         await trio.sleep(0.05)
             for cookie in cookies:
-                await trio.to_thread.run_sync(door_logins.end_session, door.store, cookie)
+                await trio.to_thread.run_sync(logins.end_session, door.store, cookie)
             with trio.fail_after(60):
                 while left:
                     await trio.sleep(0.05)

@@ -15,8 +15,8 @@ import httpx
 import pytest
 import trio
 
-from banyan_web.mastodon import pending_writes
-from banyan_web.mastodon.pending_writes import (
+from banyan_web.mastodon import compose_store
+from banyan_web.mastodon.compose_store import (
     INTERRUPTED,
     READING_S,
     SAID_S,
@@ -110,8 +110,8 @@ async def test_a_file_counts_as_being_read_as_long_as_its_process_says_so(
 ) -> None:
     async with open_node(tmp_path) as door:
         an, _ = await door.person("an")
-        monkeypatch.setattr(pending_writes, "READING_S", 3)
-        monkeypatch.setattr(pending_writes, "SAID_S", 0.2)
+        monkeypatch.setattr(compose_store, "READING_S", 3)
+        monkeypatch.setattr(compose_store, "SAID_S", 0.2)
         id = new_upload()
         assert begin_upload(door.store, id, an, "video/mp4", None, (0.0, 0.0))
         assert not begin_upload(door.store, id, an, "video/mp4", None, (0.0, 0.0)), "it is being read"

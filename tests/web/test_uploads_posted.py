@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from banyan_web.mastodon.pending_writes import posting, upload
+from banyan_web.mastodon.compose_store import posting, upload
 from banyan_web.refusals import HttpRefusal
 from tests.web.door import Client, Door, open_node
 from tests.web.test_page import call

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from urllib.parse import urlsplit
 
 import anyio
 from starlette.applications import Starlette
@@ -22,19 +23,38 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from banyan_node.home.sections import HttpSettings
 from banyan_node.server.http_connections import let_in
 from banyan_web import archive_downloads
-from banyan_web.door_store import Token, is_full
-from banyan_web.endpoint import DoorContext, DoorRequest, Endpoint, Endpoints, demand
+from banyan_web.door_files import DoorFiles
+from banyan_web.door_store import DoorStore, Token, is_full
+from banyan_web.endpoint import (
+    DoorBackend,
+    DoorContext,
+    DoorRequest,
+    Endpoint,
+    Endpoints,
+    Firehose,
+    ServerInfo,
+    ServerRules,
+    demand,
+)
 from banyan_web.firehose.endpoints import SOCKET as FIREHOSE
+from banyan_web.firehose.tail import RUNS, Tail
+from banyan_web.mastodon.link_cards import LinkCards
+from banyan_web.mastodon.push.crypto import PushIdentity
+from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.streaming.endpoints import SOCKET as APP_STREAMS
+from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.oauth.html_pages import page, paragraph
+from banyan_web.oauth.sessions import is_person
 from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
-from banyan_web.openapi import describing
+from banyan_web.outbound_http import OutboundHttp
 from banyan_web.params import asked_of, params_of
+from banyan_web.platform.openapi import describing
 from banyan_web.rate_limiter import Meter, counted, is_anonymous
+from banyan_web.rate_limits import RateLimits
 from banyan_web.refusals import HttpRefusal, answer, refusal
-from banyan_web.sessions import is_person
 from banyan_web.websocket import SocketEndpoint, SocketPlace
 
 ROOMS = ("firehose", "mastodon.endpoints", "mastodon.push", "mastodon.streaming", "oauth", "page", "platform")
@@ -288,3 +308,31 @@ def _token(web: DoorContext, request: Request) -> Token | None:
     if found is None:
         raise HttpRefusal(401, "The access token is invalid", {"www-authenticate": 'Bearer error="invalid_token"'})
     return found
+
+
+# Puts together what endpoints share, in the process that serves the door, whichever it is.
+
+
+def web_of(
+    backend: DoorBackend,
+    door: DoorStore,
+    files: DoorFiles,
+    rules: ServerRules,
+    http: HttpSettings,
+    url: str,
+    tail: Tail,
+    hub: Hub,
+    bounds: RateLimits,
+    push_key: bytes,
+) -> DoorContext:
+    """url: where the door listens, by which clients know it if no setting says otherwise. push_key: see
+    mastodon/push/crypto.py."""
+    known = http.url or url
+    info = ServerInfo(
+        http.domain or urlsplit(known).netloc, http.title, http.description, http.email, rules, http.browser_accounts
+    )
+    pushes = PushSubscribers(PushIdentity(push_key), OutboundHttp(http.local_push))
+    cards = LinkCards(http.cards, OutboundHttp(http.local_cards, plain=True), known)
+    firehose = Firehose(tail, Tail(backend, RUNS))
+    outside = OutboundHttp(http.local_webhooks)
+    return DoorContext(backend, door, known, info, firehose, files, bounds, outside, parts=(hub, pushes, cards))

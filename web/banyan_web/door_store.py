@@ -3,7 +3,7 @@
 Of tokens, secrets, codes and cookies only hashes are kept, but for tokens that a push message carries: those are
 sealed with the node's own secret. Nothing here is of the network. A row is on the disk before
 it is answered. Several processes may have the file open: the node, and `banyan token` and `banyan login` beside it.
-door_migrations.py has the tables, door_apps.py apps and codes, door_logins.py passwords and sessions.
+door_migrations.py has the tables, apps.py apps and codes, logins.py passwords and sessions.
 """
 
 from __future__ import annotations

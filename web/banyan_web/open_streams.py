@@ -19,8 +19,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from banyan_node.server.blob_files import until_gone
-from banyan_web.door_logins import Person, session
 from banyan_web.door_store import DoorStore, Token, hashed
+from banyan_web.oauth.logins import Person, session
 
 LOOK_S = 0.25
 """Between two looks at whether anything was revoked: some microseconds where nothing was written."""

@@ -11,19 +11,18 @@ import trio
 from banyan_node.api.declare import DoorState
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
-from banyan_web.app import DoorApp, door_app
-from banyan_web.context_setup import web_of
+from banyan_web.app import DoorApp, door_app, web_of
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import ServerRules
 from banyan_web.firehose.tail import Tail
-from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.link_cards import LinkCards
 from banyan_web.mastodon.push.crypto import PUSH
 from banyan_web.mastodon.push.sender import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.platform.deliveries import deliver
 from banyan_web.rate_limits import RateLimits
-from banyan_web.server_rules import ServerRules
 
 
 async def open_door(

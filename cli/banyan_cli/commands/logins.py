@@ -47,7 +47,7 @@ def set_login(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input, one line.")] = False,
 ) -> None:
     """Give an account a password, or another one. Browsers that are logged in as it are then logged out."""
-    from banyan_web.door_logins import logins, set_password, typed, wrong_password
+    from banyan_web.oauth.logins import logins, set_password, typed, wrong_password
 
     s = command_session.of(ctx)
     account, known = _hosted(s, name)
@@ -66,7 +66,7 @@ def set_login(
 @_login.command("list")
 def list_logins(ctx: typer.Context) -> None:
     """The accounts that have a password."""
-    from banyan_web.door_logins import logins
+    from banyan_web.oauth.logins import logins
 
     s = command_session.of(ctx)
     with door_of(s) as door:
@@ -77,14 +77,14 @@ def list_logins(ctx: typer.Context) -> None:
 @_login.command("drop")
 def drop_login(ctx: typer.Context, name: Name) -> None:
     """Take the password of an account away, its links, and the sessions of its browsers. Tokens of its apps stay."""
-    from banyan_web import door_logins
+    from banyan_web.oauth import logins
 
     s = command_session.of(ctx)
     with door_of(s) as door:
-        known = [login for login in door_logins.logins(door) if name in (login.name, login.account)]
+        known = [login for login in logins.logins(door) if name in (login.name, login.account)]
         account = known[0].account if known else refs.account(s, name)
         _note(door, "login.drop", account=account)
-        had = door_logins.drop_login(door, account)
+        had = logins.drop_login(door, account)
         left = len(door.tokens(account))
     s.out.done(
         {"account": account, "had_password": had, "tokens": left},
@@ -97,7 +97,7 @@ def drop_login(ctx: typer.Context, name: Name) -> None:
 @_login.command("link")
 def link(ctx: typer.Context, name: Name) -> None:
     """Make a link that logs a browser in as the account, once, within 15 minutes. It needs no password."""
-    from banyan_web.door_logins import LINK_S, Person, make_link
+    from banyan_web.oauth.logins import LINK_S, Person, make_link
 
     s = command_session.of(ctx)
     account, known = _hosted(s, name)
@@ -124,8 +124,8 @@ def add_token(
     label: Annotated[str, typer.Option(help="What `token list` calls it.")] = "banyan token add",
 ) -> None:
     """Make a token, and show it this once."""
+    from banyan_web.oauth.apps import EVERY, scopes_in
     from banyan_web.refusals import HttpRefusal
-    from banyan_web.scopes import EVERY, scopes_in
 
     s = command_session.of(ctx)
     try:
@@ -196,7 +196,7 @@ def door_of(s: command_session.Session) -> Iterator[DoorStore]:
 
 def log_out(s: command_session.Session, account: str) -> None:
     """Everywhere at the door, if it was ever open; tokens end too."""
-    from banyan_web.door_logins import sign_out
+    from banyan_web.oauth.logins import sign_out
 
     if s.home.door.exists():
         with door_of(s) as door:

@@ -132,7 +132,7 @@ def up(
     from banyan_cli.show.welcome import welcome
     from banyan_node.logging import set_up_logging
     from banyan_node.process import main
-    from banyan_web.door_logins import at_door
+    from banyan_web.oauth.logins import at_door
 
     gc.enable()
     s = command_session.of(ctx)

@@ -141,7 +141,7 @@ REQUEST: dict[str, GateRecord] = {
     ),
     "tries": GateRecord(
         "passwords, apps and writings of an address; passwords that are checked at once",
-        (_WEB + "oauth/login.py", _WEB + "mastodon/apps.py", _WEB + "page/browser_keys.py"),
+        (_WEB + "oauth/login.py", _WEB + "oauth/apps.py", _WEB + "page/own_account.py"),
         ("One address registers", "Too much came from here"),
     ),
     "queue": GateRecord(

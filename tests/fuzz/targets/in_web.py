@@ -7,15 +7,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from banyan_node.media.page_child import ADDRESS, JOINERS, said
-from banyan_web.mastodon.apps import redirects_in
-from banyan_web.mastodon.cards.page_fetch import absolute
-from banyan_web.door_apps import SHOWN
+from banyan_web.mastodon.page_fetch import absolute
+from banyan_web.oauth.apps import SHOWN, redirects_in
 from banyan_web.oauth.grants import sent_back
 from banyan_web.oauth.html_pages import page
+from banyan_web.oauth.sessions import own_path
 from banyan_web.params import DEEP, nested
 from banyan_web.rate_limits import RateLimits
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import own_path
 from tests.fuzz.mutate import text
 from tests.fuzz.target import Bound, Target
 
@@ -115,8 +114,8 @@ _ADDRESSES = [b"198.51.100.1, 2001:db8::1", b"[2001:db8::9]:443", b"198.51.100.1
 
 TARGETS = (
     Target("web.parameters", _parameters, (HttpRefusal,), lambda: _QUERIES, ("banyan_web.params",), text),
-    Target("web.redirects", _redirect, (HttpRefusal,), lambda: _URIS, ("banyan_web.mastodon.apps",), text),
-    Target("web.paths", _own, (), lambda: _PATHS, ("banyan_web.sessions",), text),
+    Target("web.redirects", _redirect, (HttpRefusal,), lambda: _URIS, ("banyan_web.oauth.apps",), text),
+    Target("web.paths", _own, (), lambda: _PATHS, ("banyan_web.oauth.sessions",), text),
     Target(
         "web.page",
         _page,
@@ -126,6 +125,6 @@ TARGETS = (
         text,
         memory=Bound(4 << 20, 400),
     ),
-    Target("web.link", _link, (), lambda: _LINKS, ("banyan_web.mastodon.cards.page_fetch",), text),
+    Target("web.link", _link, (), lambda: _LINKS, ("banyan_web.mastodon.page_fetch",), text),
     Target("web.addresses", _address, (), lambda: _ADDRESSES, ("banyan_web.rate_limits",), text),
 )

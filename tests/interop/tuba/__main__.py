@@ -21,7 +21,7 @@ from typing import Any
 import trio
 from playwright.sync_api import Page, Request
 
-from banyan_web.door_logins import set_password
+from banyan_web.oauth.logins import set_password
 from tests.interop.tuba.screen import PACKAGES, Screen, missing, screen
 from tests.interop.tuba.tunnel import NAME, Tunnel, certificate
 from tests.node.real import converged

@@ -20,9 +20,22 @@ from banyan_node.client.v1 import ConsumerRow, ConsumerRows, FirehoseDictionarie
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape, demand
-from banyan_web.firehose.consumers import Consumer, confirm, consumers_of, drop_consumer, find_consumer, owner_of
 from banyan_web.firehose.encodings import ZSTD, accepts_zstd, dictionaries, encoded
-from banyan_web.firehose.requests import FORMATS, LONGEST_S, SCOPE, StreamStart, name_of, opened, refused
+from banyan_web.firehose.requests import (
+    FORMATS,
+    LONGEST_S,
+    SCOPE,
+    Consumer,
+    StreamStart,
+    confirm,
+    consumers_of,
+    drop_consumer,
+    find_consumer,
+    name_of,
+    opened,
+    owner_of,
+    refused,
+)
 from banyan_web.open_streams import REVOKED, LiveAnswer
 from banyan_web.params import boolean, nested, text, texts
 from banyan_web.platform.requests import only
@@ -225,9 +238,7 @@ async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back
         await web.backend.call("firehose", {"since": cursor, "limit": 1})  # of this store, and not of its future
     except CallError as why:
         raise refused(why) from None
-    return _row(
-        _there(await anyio.to_thread.run_sync(confirm, web.door, owner_of(token), name, cursor, back))
-    )
+    return _row(_there(await anyio.to_thread.run_sync(confirm, web.door, owner_of(token), name, cursor, back)))
 
 
 @ENDPOINTS.delete("/v1/firehose/consumers/{name}", SCOPE, shape=EndpointShape(None, NoResult, **_OWN))

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from banyan_web.endpoint import DoorContext, DoorRequest
+from banyan_web.mastodon.compose_store import upload
+from banyan_web.mastodon.entities.accounts import account_named
 from banyan_web.mastodon.entities.media import blob_of
 from banyan_web.mastodon.entities.statuses import SENSITIVE, uri_of
-from banyan_web.mastodon.lookup import account_named
-from banyan_web.mastodon.pending_writes import upload
 from banyan_web.mastodon.post_html import mentions_in
 from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import HttpRefusal

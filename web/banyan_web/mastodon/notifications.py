@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, DoorRequest
-from banyan_web.mastodon import reports
+from banyan_web.mastodon.endpoints import reports
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.entity_ids import LARGEST, PLACE_BYTES, did_of, notice_id, place_of

@@ -17,15 +17,14 @@ from urllib.parse import unquote_plus, urlencode, urlsplit
 import anyio.to_thread
 from starlette.responses import Response
 
-from banyan_web import door_apps
-from banyan_web.door_apps import SHOWN, App, AppGrant, app_of, issue
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
+from banyan_web.oauth import apps
+from banyan_web.oauth.apps import GRANTED, SHOWN, App, AppGrant, app_of, covers, issue, scopes_in
 from banyan_web.oauth.html_pages import WORDS, bullets, button, code, form, language, page, paragraph, scope_words
+from banyan_web.oauth.sessions import greeted, see, sent, visit
 from banyan_web.params import TRUE
 from banyan_web.refusals import HttpRefusal
-from banyan_web.scopes import GRANTED, covers, scopes_in
-from banyan_web.sessions import greeted, see, sent, visit
 
 ENDPOINTS = Endpoints()
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -192,7 +191,7 @@ async def token(web: DoorContext, ask: DoorRequest) -> Any:
         code, redirect, verifier = given
         if verifier is not None and not isinstance(verifier, str):
             _wrong("invalid_request", "code_verifier is a text.")
-        found = await anyio.to_thread.run_sync(door_apps.redeem, web.door, app, code, redirect, verifier)
+        found = await anyio.to_thread.run_sync(apps.redeem, web.door, app, code, redirect, verifier)
         if found is None:
             _wrong("invalid_grant", _BAD_GRANT)
         raw, grant = found
@@ -210,7 +209,7 @@ async def token(web: DoorContext, ask: DoorRequest) -> Any:
 async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a token of the app. One that there is not is no mistake (RFC 7009, 2.2)."""
     app, raw = _app(web, ask, 403), _text(ask, "token")
-    if not door_apps.owns(web.door, app, raw):
+    if not apps.owns(web.door, app, raw):
         _wrong("unauthorized_client", "You are not authorized to revoke this token", 403)
     await anyio.to_thread.run_sync(web.door.revoke, raw)
     return {}
@@ -262,7 +261,7 @@ def _app(web: DoorContext, ask: DoorRequest, status: int = 401) -> App:
     client, secret = said or (ask.params.get("client_id"), ask.params.get("client_secret"))
     app = None
     if isinstance(client, str) and isinstance(secret, str):
-        app = door_apps.app_with(web.door, client, secret)
+        app = apps.app_with(web.door, client, secret)
     if app is None:
         _wrong("invalid_client" if status == 401 else "unauthorized_client", _BAD_CLIENT, status)
     return app

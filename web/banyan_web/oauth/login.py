@@ -13,18 +13,18 @@ import anyio.to_thread
 from starlette.responses import Response
 
 from banyan_schema import dates
-from banyan_web import door_logins
-from banyan_web.door_logins import Person
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.oauth import logins
 from banyan_web.oauth.html_pages import WORDS, button, field, form, language, page, paragraph, username
+from banyan_web.oauth.logins import Person
+from banyan_web.oauth.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, sent, visit
 from banyan_web.rate_limits import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, sent, visit
 
 ENDPOINTS = Endpoints()
 T = TypeVar("T")
-_BOUNDS = {"least": door_logins.LEAST, "most": door_logins.MOST}
+_BOUNDS = {"least": logins.LEAST, "most": logins.MOST}
 
 
 @ENDPOINTS.get("/login")
@@ -71,7 +71,7 @@ async def _proved(web: DoorContext, ask: DoorRequest, name: str, password: str) 
     if web.bounds.hashing.statistics().tasks_waiting >= HASHES_WAITING:
         web.bounds.stopped("tries", ask.address)
         return _No("busy", 503)
-    person = await _hashing(web, partial(door_logins.who, web.door, name, password))
+    person = await _hashing(web, partial(logins.who, web.door, name, password))
     if person is None:
         return _No("wrong", 401)
     web.bounds.forget("login here", here)
@@ -89,15 +89,15 @@ async def change(web: DoorContext, ask: DoorRequest) -> Any:
     if at.person is None:
         return see("/login")
     old, new = (_said(ask, key) for key in ("old", "password"))
-    login = door_logins.login_of(web.door, at.person.account)
+    login = logins.login_of(web.door, at.person.account)
     if login is not None:
         found = await _proved(web, ask, at.person.account, old)
         if isinstance(found, _No):
             return _mine(web, at, at.person, lang, found.word, found.status)
-    if door_logins.wrong_password(new) is not None:
+    if logins.wrong_password(new) is not None:
         return _mine(web, at, at.person, lang, "short", 422)
     name = at.person.name if login is None else login.name
-    await _hashing(web, partial(door_logins.set_password, web.door, at.person.account, name, new))
+    await _hashing(web, partial(logins.set_password, web.door, at.person.account, name, new))
     return await _logged_in(web, at, at.person, "/login")
 
 
@@ -105,7 +105,7 @@ async def change(web: DoorContext, ask: DoorRequest) -> Any:
 async def log_out(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends the session of this browser."""
     at = sent(web, ask)
-    await anyio.to_thread.run_sync(door_logins.end_session, web.door, at.cookie)
+    await anyio.to_thread.run_sync(logins.end_session, web.door, at.cookie)
     response = see(own_path(ask.params.get("next")))
     drop_cookie(web, response)
     return response
@@ -142,13 +142,13 @@ async def use_link(web: DoorContext, ask: DoorRequest) -> Any:
     person, lang = await _linked(web, ask), language(ask.request, ask.params)
     if isinstance(person, _No):
         return _refused(person, lang)
-    cookie = await anyio.to_thread.run_sync(door_logins.use_link, web.door, ask.path["secret"])
+    cookie = await anyio.to_thread.run_sync(logins.use_link, web.door, ask.path["secret"])
     return _refused(_GONE, lang) if cookie is None else _with(web, cookie, own_path(ask.params.get("next")))
 
 
 async def _linked(web: DoorContext, ask: DoorRequest) -> Person | _No:
     """Whom the link of the path logs in."""
-    person = door_logins.linked(web.door, ask.path["secret"])
+    person = logins.linked(web.door, ask.path["secret"])
     if person is None:
         return _GONE
     return _No("closed", 403) if await web.is_closed(person.account) else person
@@ -157,8 +157,8 @@ async def _linked(web: DoorContext, ask: DoorRequest) -> Person | _No:
 async def _logged_in(web: DoorContext, at: Visit, person: Person, then: str) -> Response:
     """The browser gets a new cookie: nobody can know it from before."""
     if at.person is not None:
-        await anyio.to_thread.run_sync(door_logins.end_session, web.door, at.cookie)
-    return _with(web, await anyio.to_thread.run_sync(door_logins.open_session, web.door, person), then)
+        await anyio.to_thread.run_sync(logins.end_session, web.door, at.cookie)
+    return _with(web, await anyio.to_thread.run_sync(logins.open_session, web.door, person), then)
 
 
 def _with(web: DoorContext, cookie: str, then: str) -> Response:
@@ -192,7 +192,7 @@ def _mine(web: DoorContext, at: Visit, person: Person, lang: str, wrong: str = "
             "/login/password",
             {"csrf": at.csrf, "lang": lang},
             username(person.name),
-            *([old] if door_logins.login_of(web.door, person.account) else []),
+            *([old] if logins.login_of(web.door, person.account) else []),
             field(words["new"].format(**_BOUNDS), "password", "new-password", kind="password"),
             button(words["change"]),
         ),
@@ -211,6 +211,6 @@ def _refused(no: _No, lang: str) -> Response:
 
 def _said(ask: DoorRequest, key: str) -> str:
     value = ask.params.get(key, "")
-    if not isinstance(value, str) or len(value) > door_logins.MOST:
-        raise HttpRefusal(422, f"{key} is a text of at most {door_logins.MOST} characters.")
+    if not isinstance(value, str) or len(value) > logins.MOST:
+        raise HttpRefusal(422, f"{key} is a text of at most {logins.MOST} characters.")
     return value

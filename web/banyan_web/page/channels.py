@@ -8,13 +8,13 @@ from typing import Any
 from starlette.responses import Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.oauth.sessions import Visitor
 from banyan_web.page.formats import did_of, media_kind, post_path, readable, thing_in
 from banyan_web.page.forms import back, files_of, form, media_of, put, undone
 from banyan_web.page.rendering import as_page, language, reader, render
 from banyan_web.page.translations import WORDS
 from banyan_web.params import text
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
 A_PAGE = 20

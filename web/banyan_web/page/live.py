@@ -22,10 +22,10 @@ from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.statuses import row_of
+from banyan_web.oauth.sessions import visitor_of
 from banyan_web.page.formats import post_path, readable
 from banyan_web.page.rendering import as_page, render
 from banyan_web.refusals import HttpRefusal, of_call
-from banyan_web.sessions import visitor_of
 
 ENDPOINTS = Endpoints()
 RATE, LOOKED = 20, 40

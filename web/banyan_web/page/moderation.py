@@ -16,12 +16,12 @@ from banyan_node.home.audit import Actor
 from banyan_node.moderation.reports import COMMENT
 from banyan_storage.local_tables import Verdict
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon.reports import CATEGORIES
+from banyan_web.mastodon.endpoints.reports import CATEGORIES
+from banyan_web.oauth.sessions import Visitor, writing
 from banyan_web.page.rendering import as_page, language, reader, render, reports_for
 from banyan_web.page.translations import LANGUAGES
 from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visitor, writing
 
 # The texts, in Vietnamese and English.
 

@@ -11,15 +11,15 @@ from starlette.responses import Response
 
 from banyan_node.idempotency import key_of
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon import defaults
+from banyan_web.mastodon import compose_store
 from banyan_web.mastodon.composer import mentioned
+from banyan_web.oauth.sessions import Visitor, local
 from banyan_web.page.formats import for_input, from_input, post_path, thing_in
 from banyan_web.page.forms import back, form, media_of, saying, somebody
 from banyan_web.page.rendering import as_page, language, reader, render
 from banyan_web.page.translations import WORDS
 from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visitor, local
 
 # What the form says: in the words of the node, and as the form shows it again.
 
@@ -47,7 +47,7 @@ _EMPTY: dict[str, Any] = {
 
 def blank(web: DoorContext, ask: DoorRequest, me: Visitor, **filled: Any) -> dict[str, Any]:
     """An empty form, or one that is filled. once: names the writing, so that a second click writes nothing."""
-    chosen, words = defaults.of(web.door, me.did), WORDS[language(ask)]
+    chosen, words = compose_store.defaults_of(web.door, me.did), WORDS[language(ask)]
     usual = {"lang": chosen.language, "audience": chosen.privacy, "once": secrets.token_hex(16)}
     form = {**_EMPTY, **usual, "label": words["compose_text"], **filled}
     form["key"] = form["edits"] or form["draft"] or form["reply"] or form["quote"] or form["group"] or "new"

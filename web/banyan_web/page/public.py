@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.oauth.sessions import Visitor, keep, local
 from banyan_web.page.formats import did_of, post_path, readable, tail, thing_in, uri_in
 from banyan_web.page.forms import somebody
 from banyan_web.page.people import cards
@@ -20,7 +21,6 @@ from banyan_web.page.rendering import THEMES, as_page, language, reader, render
 from banyan_web.page.translations import LANGUAGES, WORDS
 from banyan_web.params import text
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visitor, keep, local
 
 ENDPOINTS = Endpoints()
 A_PAGE, ANSWERS, A_FEW = 20, 60, 6

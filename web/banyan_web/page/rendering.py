@@ -19,11 +19,11 @@ from starlette.responses import RedirectResponse, Response
 
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.oauth.sessions import Visitor, visitor_of
 from banyan_web.page import formats
 from banyan_web.page.formats import account_path
 from banyan_web.page.translations import LANGUAGES, WORDS, counted, language_of
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visitor, visitor_of
 
 # Style, scripts and the light client are under a path that names what they hold, so a browser keeps them for ever:
 #

@@ -3,7 +3,7 @@
 Each user gets a recovery key of their own, 24 words that undo whatever the platform does with the account. They are
 shown in the answer, for the platform to hand over. Until the next day the same request by the same token gets the same
 answer, in case the first one was lost: the words are kept for so long, sealed with the token, of which this server
-keeps a hash only (keyed.py). They are kept before the account is opened, so that no crash opens one without words.
+keeps a hash only (requests.py). They are kept before the account is opened, so that no crash opens one without words.
 They go when the account is erased, and the node opens no other one with them.
 """
 
@@ -25,16 +25,32 @@ from banyan_node.api.methods.reports import MyReport, ReportRequest
 from banyan_node.client.v1 import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
 from banyan_node.idempotency import RecordKey, key_of
-from banyan_web.admin.hosted_accounts import hosted_standing
-from banyan_web.admin.requests import BODY, actor, written_down
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
-from banyan_web.keyed import Seal, given_key, keep, keep_all, key_for, once, record
+from banyan_web.oauth.apps import scopes_in
 from banyan_web.params import text, whole
 from banyan_web.platform import operations
+from banyan_web.platform.hosted_accounts import hosted_standing
 from banyan_web.platform.json_lines import Conversation, NdjsonLine, answer_array, is_json, objects_of, refused_line
-from banyan_web.platform.requests import HOST, acting, is_platform, only, own_name, shaped, whose
+from banyan_web.platform.requests import (
+    BODY,
+    HOST,
+    Seal,
+    acting,
+    actor,
+    given_key,
+    is_platform,
+    keep,
+    keep_all,
+    key_for,
+    once,
+    only,
+    own_name,
+    record,
+    shaped,
+    whose,
+    written_down,
+)
 from banyan_web.refusals import HttpRefusal, answer
-from banyan_web.scopes import scopes_in
 
 ENDPOINTS = Endpoints()
 PAGE = 1_000

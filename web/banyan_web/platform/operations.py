@@ -23,9 +23,8 @@ from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.client.v1 import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
-from banyan_web.keyed import given_key
 from banyan_web.platform.json_lines import Conversation, NdjsonLine, answer_array, is_json, objects_of, refused_line
-from banyan_web.platform.requests import acting, own_name, whose
+from banyan_web.platform.requests import acting, given_key, own_name, whose
 from banyan_web.refusals import HttpRefusal, answer
 
 ENDPOINTS = Endpoints()

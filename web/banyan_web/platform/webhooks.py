@@ -25,9 +25,8 @@ from banyan_storage.acts import RULES, ActKind, of_kind
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.firehose.subscription import SEALED, without_reason
-from banyan_web.keyed import Seal, keep, key_for
 from banyan_web.outbound_http import Unreachable
-from banyan_web.platform.requests import HOST, is_platform, only, shaped, whose
+from banyan_web.platform.requests import HOST, Seal, is_platform, keep, key_for, only, shaped, whose
 from banyan_web.refusals import HttpRefusal, of_call
 
 ENDPOINTS = Endpoints()

@@ -24,19 +24,18 @@ from banyan_crdt.realm import REALMS
 from banyan_node.api.worker_reads import StoreReads
 from banyan_node.home.folder import Home
 from banyan_node.logging import set_up_logging
-from banyan_web.app import DoorApp, door_app
-from banyan_web.context_setup import web_of
+from banyan_web.app import DoorApp, door_app, web_of
 from banyan_web.door_files import DoorFiles, folder_of, remove
 from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import ServerRules
 from banyan_web.firehose.tail import Tail
-from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.link_cards import LinkCards
 from banyan_web.mastodon.push.sender import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.platform.deliveries import deliver
 from banyan_web.rate_limiter import SharedCounts
 from banyan_web.rate_limits import RateLimits
-from banyan_web.server_rules import ServerRules
 from banyan_web.workers.node_line import NodeLine, WorkerBackend
 from banyan_web.workers.protocol import BEAT_S, WorkerDoes, WorkerSetup
 from banyan_web.workers.uvicorn_server import DoorServer, WorkerShare

@@ -31,10 +31,10 @@ from banyan_node.operator_errors import ControlError
 from banyan_node.server.control_file import ServerAddress
 from banyan_node.server.http_server import Bind, endpoint_of, listen
 from banyan_web.door_files import folder_of, remove
+from banyan_web.endpoint import ServerRules
 from banyan_web.mastodon.push.crypto import PUSH
 from banyan_web.open_streams import LAST_LINES_S
 from banyan_web.rate_limiter import KEY_BYTES, shared_memory
-from banyan_web.server_rules import ServerRules
 from banyan_web.workers.node_end import NodeEnd
 from banyan_web.workers.protocol import SILENT_S, WorkerDoes, WorkerFrameKind, WorkerSetup, frame_of
 

@@ -15,11 +15,11 @@ from starlette.responses import Response
 from banyan_node.api.methods.post_rows import PostRow
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.caches import StatusBody
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entity_ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
+from banyan_web.mastodon.link_cards import LinkCards
 from banyan_web.mastodon.post_html import MentionTarget, folded, html, tag_url
 from banyan_web.refusals import BUILDING, HttpRefusal
 

@@ -24,7 +24,7 @@ from anyio.abc import TaskGroup
 
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon import defaults
+from banyan_web.mastodon import compose_store
 from banyan_web.mastodon.entities.accounts import profiles
 from banyan_web.mastodon.entities.statuses import rows_of
 from banyan_web.mastodon.notifications import SHOWN_AS, AppNotification, entities, notification, shown_of, told_of
@@ -81,7 +81,7 @@ async def news(web: DoorContext, to: PushSubscription, token: str, now: float) -
     known = await entities(web, to.account, wanted)
     wanted = shown_of(wanted, known)
     bodies = await _bodies(web, to.account, wanted)
-    language = defaults.of(web.door, to.account).language or "en"
+    language = compose_store.defaults_of(web.door, to.account).language or "en"
     says = _SAYS["vi" if language.partition("-")[0] == "vi" else "en"]
     said: dict[str, bytes] = {}
     for one in wanted:
@@ -251,7 +251,7 @@ class _PushSender:
         return token is not None and token.account == to.account and token.allows("push")
 
     def _end(self, id_: int) -> None:
-        subscriptions.end(self._web.door, id_)
+        subscriptions.drop_subscription(self._web.door, id_)
         for account, ids in list(self._pushes.watched.items()):
             if id_ in ids:
                 self._pushes.forget(account, id_)

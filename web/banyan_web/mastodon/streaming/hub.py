@@ -29,8 +29,8 @@ from banyan_reading.timelines import place_ms
 from banyan_reading.visibility import ViewPlace
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import Tail, TailEvent
+from banyan_web.mastodon.endpoints.reports import is_limited
 from banyan_web.mastodon.entity_ids import repost_id, status_id
-from banyan_web.mastodon.reports import is_limited
 from banyan_web.mastodon.streaming import listeners
 from banyan_web.mastodon.streaming.app_streams import (
     OF_PERSON,

@@ -14,10 +14,10 @@ from banyan_node.api.methods.search import MOST_TAGS
 from banyan_reading.timelines import found_below, found_ms, place_ms
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.mastodon.endpoints.tags import followed
 from banyan_web.mastodon.entities.statuses import answer_of, bodies, row_of, rows_of, statuses, uri_of
 from banyan_web.mastodon.entity_ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
-from banyan_web.mastodon.tags import followed
 from banyan_web.params import number, text, texts, truthy
 
 ENDPOINTS = Endpoints()

@@ -15,13 +15,11 @@ from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus
 from banyan_node.api.methods.moderators import ModeratorResult, ModeratorRows
 from banyan_node.hosting.erasure import MOST_DAYS
 from banyan_node.idempotency import RecordKey
-from banyan_web.admin.requests import ADMIN, BODY, actor, queried, written_down
-from banyan_web.door_logins import login_of, sessions, sign_out
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
-from banyan_web.keyed import keep, once
+from banyan_web.oauth.logins import login_of, sessions, sign_out
 from banyan_web.params import text, whole
-from banyan_web.platform.requests import only, shaped
+from banyan_web.platform.requests import ADMIN, BODY, actor, keep, once, only, queried, shaped, written_down
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()

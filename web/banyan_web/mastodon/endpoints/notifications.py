@@ -11,6 +11,7 @@ from banyan_reading.timelines import home_place
 from banyan_schema.dates import iso
 from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.mastodon.endpoints.reports import TYPES
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entity_ids import RepostId, account_id, id_of_repost, notice_id, parsed, place_of, status_id
 from banyan_web.mastodon.notifications import (
@@ -30,7 +31,6 @@ from banyan_web.mastodon.notifications import (
     told,
     wanted,
 )
-from banyan_web.mastodon.reports import TYPES
 from banyan_web.params import number, text, texts
 from banyan_web.refusals import HttpRefusal
 

@@ -9,13 +9,13 @@ from typing import Any
 from banyan_schema.social import post_from_text, tags_in
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon.accounts import find
-from banyan_web.mastodon.cards.link_cards import LinkCards, link_of
+from banyan_web.mastodon.endpoints.accounts import find
+from banyan_web.mastodon.endpoints.tags import DAY_S, tag, used
 from banyan_web.mastodon.entities import accounts
+from banyan_web.mastodon.entities.accounts import DID, account_named, as_did
 from banyan_web.mastodon.entities.statuses import rows_of, status, statuses, uri_of
 from banyan_web.mastodon.entity_ids import did_of
-from banyan_web.mastodon.lookup import DID, account_named, as_did
-from banyan_web.mastodon.tags import DAY_S, tag, used
+from banyan_web.mastodon.link_cards import LinkCards, link_of
 from banyan_web.params import number, text, truthy
 from banyan_web.refusals import HttpRefusal
 

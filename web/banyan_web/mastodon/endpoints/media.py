@@ -21,9 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import PIECE, part_of
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.keyed import given_key, keep, key_for
-from banyan_web.mastodon.entities.media import attachment
-from banyan_web.mastodon.pending_writes import (
+from banyan_web.mastodon.compose_store import (
     PendingUpload,
     begin_upload,
     describe_upload,
@@ -34,7 +32,9 @@ from banyan_web.mastodon.pending_writes import (
     upload,
     upload_of,
 )
+from banyan_web.mastodon.entities.media import attachment
 from banyan_web.params import text
+from banyan_web.platform.requests import given_key, keep, key_for
 from banyan_web.refusals import HttpRefusal, answer, of_call
 
 ENDPOINTS = Endpoints()

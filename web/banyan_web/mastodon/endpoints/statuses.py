@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.keyed import answered, key_for
-from banyan_web.mastodon.cards import link_cards
+from banyan_web.mastodon import link_cards
+from banyan_web.mastodon.compose_store import posting
 from banyan_web.mastodon.composer import answered_uri, attached, content, due_ms, mentioned, policy, warning_of
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
@@ -28,9 +28,9 @@ from banyan_web.mastodon.entities.statuses import (
 )
 from banyan_web.mastodon.entity_ids import RepostId, parsed, status_id, thing_id, thing_of
 from banyan_web.mastodon.paging import cut, link
-from banyan_web.mastodon.pending_writes import posting
 from banyan_web.mastodon.post_html import html
 from banyan_web.params import text, texts
+from banyan_web.platform.requests import answered, key_for
 from banyan_web.refusals import HttpRefusal
 
 # -- cards

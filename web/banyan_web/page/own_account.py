@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from mnemonic import Mnemonic
 from starlette.responses import Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon import defaults
+from banyan_web.mastodon import compose_store
 from banyan_web.mastodon.entities.accounts import SPOKEN_FOR
+from banyan_web.oauth.sessions import Visitor, from_here
+from banyan_web.page.formats import account_path
 from banyan_web.page.forms import back, files_of, form, put, somebody
-from banyan_web.page.rendering import as_page, render
+from banyan_web.page.rendering import as_page, reader, render
 from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
-from banyan_web.sessions import Visitor
 
 ENDPOINTS = Endpoints()
 FIELDS = 4
@@ -36,7 +38,7 @@ async def settings(web: DoorContext, ask: DoorRequest) -> Response:
         profile=profile,
         locked=row["locked"],
         more_fields=[*fields.items(), *[("", "")] * max(1, FIELDS - len(fields))],
-        chosen=defaults.of(web.door, me.did),
+        chosen=compose_store.defaults_of(web.door, me.did),
         filters=(await web.call("filters", by=me.did))["filters"],
         mutes=(await web.call("mutes", by=me.did))["mutes"],
         blocks=(await web.call("blocks", by=me.did))["blocks"],
@@ -84,11 +86,11 @@ async def profile(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None
 async def posting(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     """What a new post says of itself if nothing else is chosen; apps are told it too."""
     audience = text(ask.params, "audience", "public")
-    if audience not in defaults.PRIVACIES:
-        raise HttpRefusal(422, f"audience is {' or '.join(defaults.PRIVACIES)}.")
+    if audience not in compose_store.PRIVACIES:
+        raise HttpRefusal(422, f"audience is {' or '.join(compose_store.PRIVACIES)}.")
     language = text(ask.params, "lang", "").strip()[:35] or None
-    before = defaults.of(web.door, me.did)
-    defaults.keep(web.door, me.did, before._replace(privacy=audience, language=language))
+    before = compose_store.defaults_of(web.door, me.did)
+    compose_store.keep_defaults(web.door, me.did, before._replace(privacy=audience, language=language))
     return back(ask, "saved")
 
 
@@ -101,3 +103,52 @@ async def filters(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None
         action = text(ask.params, "action", "warn")
         await web.call("filter.set", words=text(ask.params, "words").strip(), action=action, by=me.did)
     return back(ask, "saved")
+
+
+# Accounts whose keys are in a browser: the page on which one is made, and where what it signed comes in.
+#
+# What comes is signed by the account, so whoever brings it cannot forge it: no session is needed. How much comes is
+# bounded by address, what strangers have the node work on together by anonymous_queue.py, where who proves to have a
+# key of an account that is held here waits apart from newcomers, and what they may take of the disk by
+# `storage.strangers`.
+
+WRITINGS, WRITING_S = 60, 600
+"""Archives that one address brings in so many seconds."""
+
+
+@ENDPOINTS.get("/own")
+@as_page
+async def own(web: DoorContext, ask: DoorRequest) -> Response:
+    """Makes an account of this browser's own keys, and writes with it."""
+    return await render(web, ask, "own.html", taken=web.server.browser_accounts or reader(web, ask) is not None)
+
+
+@ENDPOINTS.post("/own/entries")
+async def take(web: DoorContext, ask: DoorRequest) -> Any:
+    """Takes entries that a browser signed. New accounts: of people who are logged in, or of everybody if the operator
+    says so."""
+    from_here(web, ask.request)
+    if web.bounds.take("own entries", ask.address, WRITINGS, WRITING_S).over:
+        raise HttpRefusal(
+            429, "Too much came from here; try again in some minutes.", {"retry-after": "60"}, gate="tries"
+        )
+    account, archive = text(ask.params, "account"), text(ask.params, "archive")
+    if reader(web, ask) is not None:
+        return await _taken(web, account, archive)
+    seen = await web.call("entries.look", archive=archive, account=account)
+    if not (seen["held"] or web.server.browser_accounts):
+        raise HttpRefusal(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
+    async with web.bounds.strangers.turn(ask.address, account if seen["news"] else None):
+        return await _taken(web, account, archive)
+
+
+async def _taken(web: DoorContext, account: str, archive: str) -> Any:
+    done = await web.call("entries.take", archive=archive, account=account)
+    return {**done, "path": account_path(done["account"])}
+
+
+@ENDPOINTS.get("/own/words")
+async def word_list(web: DoorContext, ask: DoorRequest) -> Response:
+    """The 2,048 words in which a browser writes what is to be kept on paper, with spaces between them."""
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "public, max-age=86400"}
+    return Response(" ".join(Mnemonic("english").wordlist), headers=headers)

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from banyan_node.server.http_connections import let_in
-from banyan_web.door_logins import SESSION_S, Person, session
 from banyan_web.endpoint import DoorContext, DoorRequest
+from banyan_web.oauth.logins import SESSION_S, Person, session
 from banyan_web.open_streams import person_shown
 from banyan_web.refusals import HttpRefusal
 

@@ -11,10 +11,10 @@ from starlette.datastructures import UploadFile
 
 from banyan_crdt.blob import CHUNK
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon import defaults
+from banyan_web.mastodon import compose_store
+from banyan_web.mastodon.endpoints.tags import featured_tags
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import BIO, NAME, SPOKEN_FOR, said_fields
-from banyan_web.mastodon.tags import featured_tags
 from banyan_web.params import text, truthy
 from banyan_web.refusals import HttpRefusal
 
@@ -85,7 +85,7 @@ async def _profile(web: DoorContext, did: str) -> dict[str, Any]:
 async def _change(web: DoorContext, ask: DoorRequest) -> None:
     """Everything is checked before anything is written; texts and pictures are one write."""
     row = (await accounts.profiles(web, [ask.account]))[ask.account]
-    chosen, fields = _chosen(ask, defaults.of(web.door, ask.account)), _fields(ask, row)
+    chosen, fields = _chosen(ask, compose_store.defaults_of(web.door, ask.account)), _fields(ask, row)
     locked = truthy(ask.params, "locked", row["locked"])
     pictures: dict[str, dict[str, str]] = {}
     for name, ours in PICTURES.items():
@@ -98,10 +98,10 @@ async def _change(web: DoorContext, ask: DoorRequest) -> None:
         await web.call("profile.set", fields=fields, pictures=pictures, by=ask.account)
     if locked != row["locked"]:
         await web.call("lock", undo=not locked, by=ask.account)
-    defaults.keep(web.door, ask.account, chosen)
+    compose_store.keep_defaults(web.door, ask.account, chosen)
 
 
-def _chosen(ask: DoorRequest, before: defaults.Defaults) -> defaults.Defaults:
+def _chosen(ask: DoorRequest, before: compose_store.Defaults) -> compose_store.Defaults:
     """Raises HttpRefusal."""
     source = ask.params.get("source")
     if source is None:
@@ -109,15 +109,15 @@ def _chosen(ask: DoorRequest, before: defaults.Defaults) -> defaults.Defaults:
     if not isinstance(source, dict):
         raise HttpRefusal(422, "source is an object.")
     privacy = text(source, "privacy", before.privacy)
-    if privacy not in defaults.PRIVACIES:
+    if privacy not in compose_store.PRIVACIES:
         raise HttpRefusal(
-            422, f"source[privacy] is {' or '.join(defaults.PRIVACIES)}: everybody can read this network."
+            422, f"source[privacy] is {' or '.join(compose_store.PRIVACIES)}: everybody can read this network."
         )
     language = text(source, "language", before.language or "") if source.get("language") is not None else None
     if language and not _LANGUAGE.fullmatch(language):
         raise HttpRefusal(422, "source[language] is a tag such as vi or pt-BR.")
     said = language or None if "language" in source else before.language
-    return defaults.Defaults(privacy, truthy(source, "sensitive", before.sensitive), said)
+    return compose_store.Defaults(privacy, truthy(source, "sensitive", before.sensitive), said)
 
 
 def _fields(ask: DoorRequest, row: dict[str, Any]) -> dict[str, str]:

@@ -6,8 +6,11 @@ characters is that of characters of four bytes: whatever fits is taken.
 
 from __future__ import annotations
 
+from html import escape
 from importlib.metadata import version
 from typing import Any, NamedTuple
+
+from starlette.responses import Response
 
 from banyan_node.api.methods.post_writes import LONGEST_POLL_MS
 from banyan_node.media.decode_limits import MAX_PIXELS
@@ -18,12 +21,12 @@ from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
 from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.mastodon import defaults
-from banyan_web.mastodon.entities.accounts import account, paragraphs
+from banyan_web.mastodon import compose_store
+from banyan_web.mastodon.endpoints.tags import FEATURED
+from banyan_web.mastodon.entities.accounts import account, account_named, paragraphs
 from banyan_web.mastodon.push.subscriptions import PushSubscribers
-from banyan_web.mastodon.tags import FEATURED
 from banyan_web.rate_limits import MEDIA_BYTES
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, answer
 
 ENDPOINTS = Endpoints()
 SPOKEN = "4.7.0"
@@ -154,7 +157,7 @@ async def translations(web: DoorContext, ask: DoorRequest) -> Any:
 @ENDPOINTS.get("/api/v1/preferences", "read:accounts")
 async def preferences(web: DoorContext, ask: DoorRequest) -> Any:
     """The defaults of who writes, as they were set with the profile."""
-    chosen = defaults.of(web.door, ask.account)
+    chosen = compose_store.defaults_of(web.door, ask.account)
     return {
         "posting:default:visibility": chosen.privacy,
         "posting:default:sensitive": chosen.sensitive,
@@ -269,3 +272,78 @@ def _declare(one: UnsupportedCall) -> None:
 
 for _one in EVERY:
     _declare(_one)
+
+
+# What other programs ask of a server by its name alone: who an account is, which software runs, whether it is well.
+
+
+@ENDPOINTS.get("/.well-known/webfinger")
+async def webfinger(web: DoorContext, ask: DoorRequest) -> Any:
+    """Whose a name is (RFC 7033): acct:NAME@DOMAIN, or a DID."""
+    resource = ask.params.get("resource")
+    if not isinstance(resource, str) or not resource or len(resource) > 500:
+        raise HttpRefusal(400, "resource is missing: acct:NAME@DOMAIN, or the DID of an account.")
+    found = await account(web, await _did(web, resource))
+    acct = found["acct"] if "@" in found["acct"] else f"{found['acct']}@{web.server.domain}"
+    page = "http://webfinger.net/rel/profile-page"
+    value = {
+        "subject": f"acct:{acct}",
+        "aliases": [found["uri"], found["url"]],
+        "links": [
+            {"rel": page, "type": "text/html", "href": found["url"]},
+            {"rel": "http://webfinger.net/rel/avatar", "href": found["avatar"]},
+        ],
+    }
+    return answer(value, headers={"content-type": "application/jrd+json; charset=utf-8"})
+
+
+async def _did(web: DoorContext, resource: str) -> str:
+    """The DID of a resource. Raises HttpRefusal."""
+    found = await account_named(web, resource, None)
+    if found is None:
+        raise HttpRefusal(404, "No account is known by this name.")
+    return found
+
+
+@ENDPOINTS.get("/.well-known/host-meta")
+async def host_meta(web: DoorContext, ask: DoorRequest) -> Any:
+    """Where webfinger is (RFC 6415)."""
+    template = escape(f"{web.url}/.well-known/webfinger?resource={{uri}}")
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">'
+        f'<Link rel="lrdd" template="{template}"/></XRD>\n'
+    )
+    return Response(xml, 200, {"content-type": "application/xrd+xml; charset=utf-8"})
+
+
+@ENDPOINTS.get("/.well-known/nodeinfo")
+async def nodeinfos(web: DoorContext, ask: DoorRequest) -> Any:
+    """Which versions of nodeinfo there are."""
+    rel = "http://nodeinfo.diaspora.software/ns/schema/2.0"
+    return {"links": [{"rel": rel, "href": f"{web.url}/nodeinfo/2.0"}]}
+
+
+@ENDPOINTS.get("/nodeinfo/2.0")
+async def nodeinfo(web: DoorContext, ask: DoorRequest) -> Any:
+    """Which software this is, and how much it holds."""
+    size = await web.call("graph.size")
+    return {
+        "version": "2.0",
+        "software": {"name": "banyan", "version": version("banyan-social")},
+        "protocols": ["banyan"],
+        "services": {"outbound": [], "inbound": []},
+        "usage": {"users": {"total": size["hosted"]}},
+        "openRegistrations": False,
+        "metadata": {
+            "nodeName": web.server.title,
+            "nodeDescription": web.server.description,
+            "upstream": {"name": "mastodon", "version": SPOKEN},  # by which apps choose the API to speak
+        },
+    }
+
+
+@ENDPOINTS.get("/health")
+async def health(web: DoorContext, ask: DoorRequest) -> Any:
+    """The node answers."""
+    await web.call("id")
+    return Response("OK", 200, {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"})

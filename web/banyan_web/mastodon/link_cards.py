@@ -25,8 +25,8 @@ from cachetools import TTLCache
 
 from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import DoorContext
-from banyan_web.mastodon.cards.page_fetch import absolute, fetched
 from banyan_web.mastodon.entities.accounts import profiles
+from banyan_web.mastodon.page_fetch import absolute, fetched
 from banyan_web.mastodon.post_html import first_link
 from banyan_web.outbound_http import OutboundHttp, Unreachable
 from banyan_web.refusals import HttpRefusal
