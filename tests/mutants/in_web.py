@@ -40,7 +40,7 @@ IN_WEB = (
     ),
     Mutant(
         "who is signed out stays logged in",
-        "door_logins.sign_out",
+        "oauth.logins.sign_out",
         "('links', 'sessions')",
         "('links',)",
         ("tests/web/test_admin.py",),

@@ -1,4 +1,4 @@
-"""How endpoints are declared, and a request as they see it.
+"""How endpoints are declared, what they share, and a request as they see it.
 
     ENDPOINTS = Endpoints()
 

@@ -1,4 +1,4 @@
-"""What a request for the firehose asks for, however it comes: over HTTP or WebSocket."""
+"""What a request for the firehose asks for, however it comes, over HTTP or WebSocket; and its named consumers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Files that are not posted yet, in the door's own SQLite file: what is known of them is on the disk before it is
-answered."""
+"""What the door keeps of who composes: files that are not posted yet, and what apps are to choose. It is on the disk
+before it is answered."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def drop_upload(door: DoorStore, id_: str) -> None:
         db.execute("delete from uploads where id = ?", (id_,))
 
 
-# What somebody's apps are to choose when they compose: kept by this door, because a node keeps no such thing.
+# -- what somebody's apps are to choose: kept by this door, because a node keeps no such thing
 
 PRIVACIES = ("public", "unlisted")
 """What the network has."""

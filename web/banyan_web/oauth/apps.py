@@ -1,4 +1,8 @@
-"""Apps register themselves, and see what is known of them."""
+"""Apps: what a token may do, registering, and the codes that apps change for tokens (RFC 6749).
+
+A code is of one app, one redirect URI and one challenge (RFC 7636), lives CODE_S and is taken once. A code that comes
+again was seen by somebody else: its token ends.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +53,7 @@ def covers(given: tuple[str, ...], asked: tuple[str, ...]) -> bool:
     return all(scope in given or scope.partition(":")[0] in given for scope in asked)
 
 
-# Apps that registered, and the codes that they change for tokens (RFC 6749).
-#
-# A code is of one app, one redirect URI and one challenge (RFC 7636), lives CODE_S and is taken once. A code that comes
-# again was seen by somebody else: its token ends.
+# -- apps and codes, in the door's file
 
 CODE_S = 600
 SHOWN = "urn:ietf:wg:oauth:2.0:oob"

@@ -1,4 +1,5 @@
-"""How a form of a page is declared: it acts for who is logged in, and leads back to where it was."""
+"""How a form of a page is declared: it acts for who is logged in, and leads back to where it was. And the forms of one
+click."""
 
 from __future__ import annotations
 

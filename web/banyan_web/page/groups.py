@@ -1,4 +1,4 @@
-"""Groups: which there are, what is said in one, and joining it."""
+"""Groups: which there are, what is said in one, and joining it. Events: what takes place when, and who comes."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def answer(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     await web.call(method, group=text(ask.params, "group"), account=text(ask.params, "account"), by=me.did)
 
 
-# Events: what takes place when, and who comes.
+# -- events
 
 COMING = 60
 ANSWERS = ("yes", "maybe", "no")

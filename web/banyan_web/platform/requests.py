@@ -1,4 +1,4 @@
-"""Who may act or read as whom, and what a request of /v1 may name.
+"""What endpoints of /v1 share: who may act or read as whom, what a request may name, and its Idempotency-Key.
 
 A token of a person acts and reads as that person. Any account that is hosted here is for a platform's own token: one of
 no account, with the scope `host`. A token that an app got for itself (client credentials) has no such scope.

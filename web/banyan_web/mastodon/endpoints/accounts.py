@@ -1,4 +1,4 @@
-"""Accounts that an app looks at, whom they follow, and lists of them."""
+"""Accounts that an app looks at, whom they follow, what somebody does to another one, and lists of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What apps ask of a server before anything else: its name, its limits, and what it does not offer.
+"""What apps ask of a server before anything else: its name, its limits, and what it does not offer; and
+what other programs ask of it by its name alone.
 
 Limits are those that the node enforces. It counts bytes of UTF-8 where Mastodon counts characters, so a limit in
 characters is that of characters of four bytes: whatever fits is taken.

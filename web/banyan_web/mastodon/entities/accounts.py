@@ -1,4 +1,4 @@
-"""Accounts as apps see them, and how the one who asks stands to them.
+"""Accounts as apps see them, how the one who asks stands to them, and which one a name stands for.
 
 A name before the @ is one that the node stands for: of a handle that a platform confirms whose word counts here, else
 of an account hosted here, else the end of the account's DID, which is nobody else's.

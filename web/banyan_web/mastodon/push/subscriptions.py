@@ -1,4 +1,4 @@
-"""The push subscriptions of apps, in the door's file: one of each token, which ends with it.
+"""The push subscriptions of apps, in the door's file, and their endpoints: one of each token, which ends with it.
 
 A message carries the token itself, as Mastodon's does: apps find by it which of their accounts is meant. It is kept
 sealed with the node's secret, so that who copies the file has no token.
@@ -150,7 +150,7 @@ class PushSubscribers:
             self.watched.pop(account, None)
 
 
-# Push subscriptions: an app says where it wants to be told, and of what.
+# -- endpoints: an app says where it wants to be told, and of what
 
 ENDPOINTS = Endpoints()
 PATH = "/api/v1/push/subscription"
