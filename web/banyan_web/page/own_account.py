@@ -1,4 +1,4 @@
-"""A person's settings: profile, what is written by default, what is hidden. And accounts whose keys are in a browser."""
+"""A person's settings: profile, what is written by default, what is hidden. Accounts whose keys are in a browser."""
 
 from __future__ import annotations
 
