@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from banyan_cli.errors import EXIT_CODES
-from banyan_cli.main import app, hoist
+from banyan_cli.main import command_of, hoist
 from banyan_storage.tables import SCHEMA
 from banyan_storage.upgrade import STEPS
 from docs import api_digests
@@ -24,7 +23,7 @@ from tests.mutants.anchor import ROOMS as MISTAKEN
 
 ROOT = Path(__file__).parent.parent
 _INSIDE = ("tests/**/*.md", "*/banyan_*/**/*.md")
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS: Any = command_of(())
 PAGES = sorted(
     path
     for pattern in (

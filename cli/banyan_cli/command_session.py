@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from banyan_cli import refs
 from banyan_cli.errors import BadInput
 from banyan_cli.out import Out
 from banyan_node.home.folder import Home
@@ -68,8 +69,10 @@ class Session:
 
     def call(self, method: str, **params: Any) -> Any:
         """The result of a call; parameters that are None are left out. `by` is the parameter `as`, which is a word of
-        Python's."""
-        given = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
+        Python's: the account as a person types it."""
+        given = {name: value for name, value in params.items() if value is not None}
+        if "by" in given:
+            given["as"] = refs.account(self, given.pop("by"))
         backend = self.backend(method)
         late = threading.Timer(PATIENT_SECONDS, self._say_late)
         late.daemon = True

@@ -9,34 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import errors
+from banyan_cli import commands, errors
 from banyan_cli.command_session import Session
-from banyan_cli.commands import register
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.out import Out, write_json
-from banyan_cli.plain_params import HELP, command_of
+from banyan_cli.plain_params import HELP, use_plain_params
 from banyan_node.home.folder import find_home
 
 _FLAGS = ("--json", "--debug")
 _FEW = 12
 """Words of a command line that cannot be the 24."""
+commands.load()
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in errors.EXIT_CODES.items())
-
-app = typer.Typer(
-    name="banyan",
-    help="One social graph for many independent platforms, owned by nobody.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode=None,  # rich and its Markdown take longer to load than the rest of --help
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": HELP},
-)
-register(app)
 
 
 def _version(wanted: bool) -> None:
@@ -47,7 +38,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     ctx: typer.Context,
     home: Annotated[
@@ -69,6 +59,27 @@ def _root(
         ctx.call_on_close(ctx.obj.close)
 
 
+def command_of(words: Iterable[str]) -> Any:
+    """The program as a command of Typer, with those commands that the words name; where a word names none, with all of
+    that place."""
+    return _made(tuple(root.way(words)))
+
+
+@cache
+def _made(way: tuple[str, ...]) -> Any:
+    app = typer.Typer(
+        name="banyan",
+        help="One social graph for many independent platforms, owned by nobody.",
+        epilog=_EPILOG,
+        callback=_root,
+        no_args_is_help=True,
+        rich_markup_mode=None,  # rich and its Markdown take longer to load than the rest of --help
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": HELP},
+    )
+    return use_plain_params(typer.main.get_command(root.add_to(app, way)))
+
+
 def run() -> None:
     """The console script."""
     sys.exit(main(sys.argv[1:]))
@@ -82,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
         for argument in arguments:
             if not _is_text(argument):
                 raise BadInput(f"The argument {argument!r} is not UTF-8; give it in the encoding of your terminal.")
-        result: Any = command_of(app, _behind(arguments))(args=arguments, prog_name="banyan", standalone_mode=False)
+        result: Any = command_of(_behind(arguments))(args=arguments, prog_name="banyan", standalone_mode=False)
         return result if isinstance(result, int) else errors.OK
     except typer.TyperException as error:
         return _usage(error, json, arguments)

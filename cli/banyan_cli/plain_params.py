@@ -2,24 +2,21 @@
 
 Typer makes a pydantic adapter for each parameter on a command line, and importing pydantic costs as much as all the
 rest of a command. A text, a whole number, a list of texts and a path that is not checked need no adapter. All other
-types keep Typer's own. And only those commands are made that a command line names.
+types keep Typer's own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from copy import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer._coercion import RuntimeParam
 from typer.core import TyperArgument, TyperOption
-from typer.main import get_command_name
-from typer.models import CommandInfo
 
 HELP = ["-h", "--help"]
 _TEXTS = list[str]
@@ -99,43 +96,3 @@ def _parser(make: Callable[[Any], Any], ctx: Any) -> Any:
 
     parser._process_opts = read
     return parser
-
-
-def command_of(app: typer.Typer, words: Iterable[str]) -> Any:
-    """The command that `app` runs, with those below it that the words name; where a word names none, with all of that
-    place. To make every command takes several times as long as to run one."""
-    return _made(app, tuple(_way(app, words)))
-
-
-def _way(app: typer.Typer, words: Iterable[str]) -> Iterator[str]:
-    """The words that name groups, and the command after them."""
-    for word in words:
-        groups = [group.typer_instance for group in app.registered_groups if group.name == word]
-        if groups or any(_called(command) == word for command in app.registered_commands):
-            yield word
-        if not groups or groups[0] is None:
-            return
-        app = groups[0]
-
-
-def _called(command: CommandInfo) -> str | None:
-    """By Typer's rule."""
-    return command.name or (command.callback and get_command_name(command.callback.__name__))
-
-
-@cache
-def _made(app: typer.Typer, way: tuple[str, ...]) -> Any:
-    return use_plain_params(typer.main.get_command(_alone(app, way)))
-
-
-def _alone(app: typer.Typer, way: tuple[str, ...]) -> typer.Typer:
-    """The same app with the commands on the way alone."""
-    if not way:
-        return app
-    one = copy(app)
-    one.registered_commands = [command for command in app.registered_commands if _called(command) == way[0]]
-    one.registered_groups = [copy(group) for group in app.registered_groups if group.name == way[0]]
-    for group in one.registered_groups:
-        if group.typer_instance is not None:
-            group.typer_instance = _alone(group.typer_instance, way[1:])
-    return one

@@ -39,37 +39,23 @@ def short(uri: str) -> str:
     return uri.rpartition("/")[2][-SHORT:]
 
 
-def remember(
-    home: Home,
-    posts: Iterable[str] = (),
-    accounts: Iterable[tuple[str, str]] = (),
-    **titles: Iterable[tuple[str, str]],
-) -> None:
-    """Note posts (uris), accounts (id, name), and by one of TITLED those (uri, title) as shown; the latest are kept.
-    Never fails a command."""
-    note = _read(home)
-    for uri in posts:
-        note["posts"].pop(uri, None)
-        note["posts"][uri] = 1
-    for account, name in accounts:
-        if name:
-            note["accounts"].pop(account, None)
-            note["accounts"][account] = name
-    for kind, titled_ones in titles.items():
-        for uri, title in titled_ones:
-            note[kind].pop(uri, None)
-            note[kind][uri] = title
-    latest = {kind: dict(list(table.items())[-_MOST:]) for kind, table in note.items()}
+def note(home: Home, **shown: Iterable[dict[str, Any]]) -> None:
+    """Note rows of answers as shown, by their kind: `posts` with who wrote them, `accounts`, or one of TITLED. The
+    latest are kept. Never fails a command."""
+    noted = _read(home)
+    for kind, rows in shown.items():
+        for row in rows:
+            if kind != "accounts":
+                noted[kind].pop(row["uri"], None)
+                noted[kind][row["uri"]] = 1 if kind == "posts" else row.get("title", row.get("name"))
+            if kind in ("accounts", "posts") and row.get("name") and "account" in row:
+                noted["accounts"].pop(row["account"], None)
+                noted["accounts"][row["account"]] = row["name"]
+    latest = {kind: dict(list(table.items())[-_MOST:]) for kind, table in noted.items()}
     try:
         write_private(_path(home), json.dumps(latest, ensure_ascii=False).encode())
     except OSError:
         return
-
-
-def remember_rows(home: Home, rows: Iterable[dict[str, Any]]) -> None:
-    """Note posts and their authors, as `feed` and `thread` answer them."""
-    listed = list(rows)
-    remember(home, (r["uri"] for r in listed), ((r["account"], r["name"]) for r in listed))
 
 
 def post(s: Session, text: str) -> str:
@@ -164,6 +150,23 @@ def one_of(what: str, text: str, known: Sequence[str], source: str) -> str:
     raise BadInput(f"'{text}' is no {what} here: {some}; {source} lists them.")
 
 
+def own_list(s: Session, which: str, by: str | None) -> str:
+    """The id of a list of the reader, by title or id. Raises BadInput."""
+    rows = s.call("lists", by=by)["lists"]
+    found = [row["id"] for row in rows if row["title"] == which]
+    if len(found) > 1:
+        ids = listed([one[:SHORT] for one in found])
+        raise BadInput(f"'{which}' is the title of {len(found)} lists: give one of {ids}.")
+    return str(found[0]) if found else one_of("list", which, [row["id"] for row in rows], "`banyan list ls`")
+
+
+def own_filter(s: Session, which: str, by: str | None) -> str:
+    """The id of a filter of the reader, by its words or id. Raises BadInput."""
+    rows = s.call("filters", by=by)["filters"]
+    found = [row["id"] for row in rows if row["words"] == which]
+    return str(found[0]) if len(found) == 1 else one_of("filter", which, [r["id"] for r in rows], "`banyan filter ls`")
+
+
 def listed(candidates: Sequence[str]) -> str:
     """`a, b and c`; if there are many, the first few."""
     shown, more = list(candidates[:FEW]), len(candidates) - FEW
@@ -182,20 +185,44 @@ def shown_accounts(home: Home) -> dict[str, str]:
     return dict(reversed(_read(home)["accounts"].items()))
 
 
-def titled(s: Session, what: str, text: str, more: Callable[[], dict[str, str]], source: str) -> str:
-    """The address of the group, event, channel or the like that a person means: an address, the title of one, or its
-    digits, of those that were shown and those of `more` (by address, the title). what, source: for the sentence. Raises
-    BadInput."""
-    wanted = text.strip()
-    if wanted.startswith("did:") and "/" in wanted:
-        return wanted
-    known = {uri: str(title) for uri, title in _read(s.home)[f"{what}s"].items()} | more()
-    found = [uri for uri, title in known.items() if title == wanted] or fitting(known, wanted.rstrip("…").lower())
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise BadInput(f"'{text}' fits {listed(found)}; give the address of the one you mean.")
-    raise BadInput(f"'{text}' is no {what} of yours or shown lately; give its address, as {source} --json shows it.")
+_LISTED: dict[str, tuple[str, str, int, tuple[dict[str, Any], ...]]] = {
+    "group": ("`banyan group ls`", "groups", 1_000, ({},)),
+    "event": ("`banyan event ls`", "event.list", 200, ({}, {"answered": True})),
+    "channel": ("`banyan channel ls`", "channel.list", 200, ({}, {"subscribed": True})),
+    "playlist": ("`banyan playlist ls`", "playlist.list", 200, ({},)),
+    "episode": ("`banyan channel show`", "", 0, ()),
+}
+"""Of what has a title: the command that shows addresses, and the calls that list those of the reader."""
+
+
+def _titled(what: str) -> Callable[[Session, str, str | None], str]:
+    source, method, limit, calls = _LISTED[what]
+
+    def address(s: Session, text: str, by: str | None) -> str:
+        """The address of the one that a person means: an address, the title of one, or its digits, of those that were
+        shown and those of the reader. Raises BadInput."""
+        wanted = text.strip()
+        if wanted.startswith("did:") and "/" in wanted:
+            return wanted
+        known = _read(s.home)[f"{what}s"]
+        for given in calls:
+            rows = s.call(method, by=by, limit=limit, **given)[f"{what}s"]
+            known |= {row["uri"]: row.get("title", row.get("name")) for row in rows}
+        found = [uri for uri, title in known.items() if str(title) == wanted] or fitting(
+            known, wanted.rstrip("…").lower()
+        )
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise BadInput(f"'{text}' fits {listed(found)}; give the address of the one you mean.")
+        raise BadInput(
+            f"'{text}' is no {what} of yours or shown lately; give its address, as {source} --json shows it."
+        )
+
+    return address
+
+
+group, event, channel, playlist, episode = map(_titled, ("group", "event", "channel", "playlist", "episode"))
 
 
 def _path(home: Home) -> Any:
@@ -209,13 +236,3 @@ def _read(home: Home) -> dict[str, dict[str, Any]]:
         return {kind: dict(note.get(kind, {})) for kind in empty}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return empty
-
-
-def group_of(s: Session, which: str, by: str | None) -> str:
-    """The address of the group that a person means: by name or digits among those of the reader and those that were
-    shown, or by address. Raises BadInput."""
-
-    def more() -> dict[str, str]:
-        return {row["uri"]: row["name"] for row in s.call("groups", by=acting(s, by), limit=1_000)["groups"]}
-
-    return titled(s, "group", which, more, "`banyan group ls`")

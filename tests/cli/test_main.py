@@ -14,9 +14,8 @@ import pytest
 from banyan_cli import errors, main, refs
 from banyan_cli.command_session import Session
 from banyan_cli.errors import BadInput
-from banyan_cli.main import hoist
+from banyan_cli.main import command_of, hoist
 from banyan_cli.out import Out
-from banyan_cli.plain_params import command_of
 from banyan_crdt.errors import Malformed
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase
@@ -105,7 +104,7 @@ def test_every_exit_code_is_in_the_help() -> None:
 def test_only_those_commands_are_made_that_the_line_names(
     words: tuple[str, ...], made: set[str] | None, below: set[str] | None
 ) -> None:
-    command, every = command_of(main.app, words), command_of(main.app, ())
+    command, every = command_of(words), command_of(())
     assert set(command.commands) == (made or set(every.commands))
     named = command.commands[words[0]] if words and made else None
     assert set(getattr(named, "commands", ())) == (set(every.commands["account"].commands) if below is None else below)
@@ -283,9 +282,9 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
 def test_short_names_are_those_shown_and_two_that_fit_are_refused(home: Path) -> None:
     with closing(Session(Home(home), Out(False))) as s:
         one, two = "did:banyan:za/" + "0" * 24 + "3fa81b02", "did:banyan:zb/" + "0" * 24 + "aaa81b02"
-        refs.remember(
-            s.home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")]
-        )
+        people = [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")]
+        accounts = [{"account": account, "name": name} for account, name in people]
+        refs.note(s.home, posts=[{"uri": one}, {"uri": two}], accounts=accounts)
         assert refs.post(s, "3fa81b02") == one
         assert [refs.post(s, "3fa8"), refs.post(s, "aaa8…")] == [one, two]  # the beginning of what is shown
         with pytest.raises(BadInput, match=r"it fits did:banyan:za.* and did:banyan:zb"):
@@ -305,7 +304,7 @@ def test_a_damaged_note_of_what_was_shown_loses_nothing_but_the_short_names(home
     with closing(Session(Home(home), Out(False))) as s:
         for damage in ("", "{", "[]", '{"posts": 3}'):
             (home / "shown.json").write_text(damage)
-            refs.remember(s.home, ["did:banyan:za/" + "ab" * 16])
+            refs.note(s.home, posts=[{"uri": "did:banyan:za/" + "ab" * 16}])
             assert refs.post(s, "abababab").startswith("did:banyan:za/")
 
 

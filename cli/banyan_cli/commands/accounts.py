@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, paper, refs
+from banyan_cli import completion, paper, refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.show.phrases import count
 
-_account = typer.Typer(
-    help="Accounts: grant, pin, cut, drop, rotate, recover, close; hand over and take.", no_args_is_help=True
-)
+account_commands = root.group("account", "Accounts: grant, pin, cut, drop, rotate, recover, close; hand over and take.")
 
 Account = Annotated[
     str | None,
@@ -41,18 +41,9 @@ KEY = 64
 """Digits of a writer's key."""
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_account, name="account")
-
-
-def account_commands() -> typer.Typer:
-    """The group, for a module that adds to it."""
-    return _account
-
-
-@_account.command("create")
+@account_commands.command("create")
 def create(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[str, typer.Argument(help="What the account is called.")],
     recovery: Annotated[
         str | None, typer.Option(help="A commitment of `banyan keys words`; else that of this node's own account.")
@@ -62,35 +53,33 @@ def create(
     ] = False,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
-    s = command_session.of(ctx)
     recovery = None if recovery is None else paper.checked_commitment(recovery)
     if own and (has := s.call("id")["account"]) is not None:
         raise BadInput(f"This node has an account of its own, {has}; leave --own away to host another.")
     answer = s.call("account.create", name=name, hosted=not own, recovery=recovery)
-    refs.remember(s.home, accounts=[(answer["account"], answer["name"])])
+    refs.note(s.home, accounts=[answer])
     s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
 
 
-@_account.command("list")
+@account_commands.command("list")
 def listed(
-    ctx: typer.Context,
+    s: Session,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 50,
     after: Annotated[str | None, typer.Option(help="Continue after this account.")] = None,
 ) -> None:
     """The accounts whose keys this node holds."""
     from banyan_cli.show.text_tables import accounts
 
-    s = command_session.of(ctx)
     answer = s.call("account.list", limit=limit, after=after)
-    refs.remember(s.home, accounts=[(a["account"], a["name"]) for a in answer["accounts"]])
+    refs.note(s.home, accounts=answer["accounts"])
     s.out.answers(answer["accounts"], accounts, "No accounts here yet: `banyan account create NAME` opens one.")
     if answer["after"]:
         s.out.note(f"More: `banyan account list --limit {limit} --after {answer['after']}`")
 
 
-@_account.command("show")
+@account_commands.command("show")
 def show(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None,
         typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completion.accounts),
@@ -99,14 +88,13 @@ def show(
     """Its keys, who may write in it, and where its logs stand."""
     from banyan_cli.show.account import account as shown
 
-    s = command_session.of(ctx)
     value = s.call("account.show", account=which(s, account))
     s.out.answer(value, partial(shown, here=s.call("id")["writer"]))
 
 
-@_account.command("grant")
+@account_commands.command("grant")
 def grant(
-    ctx: typer.Context,
+    s: Session,
     writer: Writer,
     account: Account = None,
     stratum: Annotated[int | None, typer.Option(min=0, help="Lower is stronger where two grants meet.")] = None,
@@ -115,7 +103,6 @@ def grant(
     yes: Sure = False,
 ) -> None:
     """Let a device or a platform write in the account."""
-    s = command_session.of(ctx)
     s.sure = yes
     params = {"stratum": stratum, "until": None if until is None else until_ms(until), "colls": coll or None}
     key = _writer(s, writer)
@@ -123,9 +110,9 @@ def grant(
     s.out.done(answer, f"Writer {key[:16]} may write now.")
 
 
-@_account.command("pin")
+@account_commands.command("pin")
 def pin(
-    ctx: typer.Context,
+    s: Session,
     writer: Annotated[
         str | None,
         typer.Argument(
@@ -137,7 +124,6 @@ def pin(
     yes: Sure = False,
 ) -> None:
     """Sign where logs stand now, so that no later fork can undo what was written before."""
-    s = command_session.of(ctx)
     s.sure = yes
     if log is not None and writer is None:
         raise BadInput("--log names a log of one writer; give the writer too.")
@@ -148,9 +134,9 @@ def pin(
     s.out.done(answer, f"{count(len(answer['pins']), 'log')} pinned{forked}.")
 
 
-@_account.command("drop")
+@account_commands.command("drop")
 def drop(
-    ctx: typer.Context,
+    s: Session,
     writer: Granted,
     log: Annotated[int, typer.Argument(min=1, help="A log of that writer, as `account show` numbers them.")],
     account: Account = None,
@@ -160,7 +146,6 @@ def drop(
 
     The account's recovery key undoes it (`account recover --undo`); other nodes forget the log after 30 days.
     """
-    s = command_session.of(ctx)
     who = which(s, account)
     value = s.call("account.show", account=who)
     key = granted(value, writer)
@@ -170,9 +155,9 @@ def drop(
     _say_how_to_undo(s, who, answer["entry"])
 
 
-@_account.command("rotate")
+@account_commands.command("rotate")
 def rotate(
-    ctx: typer.Context,
+    s: Session,
     slot: Annotated[int | None, typer.Option(min=0, help="0 root, 1 recovery.")] = None,
     account: Account = None,
     words_file: paper.WordsFile = None,
@@ -182,7 +167,6 @@ def rotate(
 
     With --slot 1 and --words-file a recovery key that was kept on this node moves to those words.
     """
-    s = command_session.of(ctx)
     s.sure = yes
     who = which(s, account)
     key = s.call("account.show", account=who)["keys"][RECOVERY] if slot == RECOVERY else {"held": True}
@@ -199,7 +183,7 @@ def _slot(number: int) -> str:
     return {0: "root", RECOVERY: "recovery"}.get(number, f"slot {number}")
 
 
-def _rotate_by_words(s: command_session.Session, who: str, key: dict[str, Any], words: str) -> Any:
+def _rotate_by_words(s: Session, who: str, key: dict[str, Any], words: str) -> Any:
     from banyan_node.home.recovery import commitment, rotation
     from banyan_node.operator_errors import WrongWords
 
@@ -215,21 +199,19 @@ def _rotate_by_words(s: command_session.Session, who: str, key: dict[str, Any], 
     return s.call("account.rotate", account=who, slot=RECOVERY, seed=seed.hex(), following=after.hex())
 
 
-@_account.command("new-log")
-def new_log(ctx: typer.Context) -> None:
+@account_commands.command("new-log")
+def new_log(s: Session) -> None:
     """Begin another log for what this node writes: its clock was ahead, and the present log ends in the future."""
-    s = command_session.of(ctx)
     answer = s.call("log.begin")
     s.out.done(answer, f"This node writes log {answer['log']} from now on (before: {answer['before']}).")
 
 
-@_account.command("close")
-def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
+@account_commands.command("close")
+def close(s: Session, account: Account = None, yes: Sure = False) -> None:
     """End the account: nobody can write in it, and nodes show nothing of it.
 
     The account's recovery key undoes it (`account recover --undo`); other nodes forget what it wrote after 30 days.
     """
-    s = command_session.of(ctx)
     who = which(s, account)
     undoing = _undoing(s.call("account.show", account=who))
     confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
@@ -250,7 +232,7 @@ def _undoing(value: dict[str, Any]) -> str:
     return f"Only the account's recovery {whose} it; after 30 days other nodes have forgotten what it takes away."
 
 
-def _say_how_to_undo(s: command_session.Session, account: str, entry: str) -> None:
+def _say_how_to_undo(s: Session, account: str, entry: str) -> None:
     """Names the command that undoes this entry of the control log."""
     value = s.call("account.show", account=account)
     number = next((step["seq"] for step in value["path"] if step["entry"] == entry), None)
@@ -258,7 +240,7 @@ def _say_how_to_undo(s: command_session.Session, account: str, entry: str) -> No
         s.out.note(f"Within 30 days `banyan account recover --undo {number}` undoes it; its --help says what it needs.")
 
 
-def which(s: command_session.Session, account: str | None) -> str:
+def which(s: Session, account: str | None) -> str:
     """The account meant; the node's own when none was named."""
     if account is not None:
         return refs.account(s, account)
@@ -274,7 +256,7 @@ def granted(shown: dict[str, Any], text: str) -> str:
     return refs.one_of("writer", text, writers, "`banyan account show`")
 
 
-def _writer(s: command_session.Session, text: str) -> str:
+def _writer(s: Session, text: str) -> str:
     """A writer that is to be let in: its whole key, for nothing here knows it yet; this node's by its beginning."""
     key = text.strip().lower()
     if len(key) == KEY and set(key) <= set("0123456789abcdef"):
@@ -299,7 +281,7 @@ def until_ms(text: str, option: str = "--until") -> int:
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def confirm(s: command_session.Session, question: str, yes: bool) -> None:
+def confirm(s: Session, question: str, yes: bool) -> None:
     """Goes on if the answer is yes. Raises BadInput where nobody can answer."""
     s.sure = yes
     if yes:

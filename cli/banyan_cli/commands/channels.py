@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
-from banyan_cli.command_session import put
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session, put
 from banyan_cli.commands.posts import By, Undo, Uri
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_channel = typer.Typer(help="Channels: series of films or sound, and their episodes.", no_args_is_help=True)
+_channel = root.group("channel", "Channels: series of films or sound, and their episodes.")
 Which = Annotated[
     str, typer.Argument(metavar="CHANNEL", help="Its title or digits as shown, or its address.", show_default=False)
 ]
@@ -48,13 +49,9 @@ Chapter = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_channel, name="channel")
-
-
 @_channel.command("create")
 def channel_create(
-    ctx: typer.Context,
+    s: Session,
     title: Annotated[str, typer.Argument(metavar="TITLE")],
     text: Text = None,
     audio: Annotated[bool, typer.Option("--audio", help="Sound, such as a podcast; else films.")] = False,
@@ -64,17 +61,16 @@ def channel_create(
     by: By = None,
 ) -> None:
     """Open a channel."""
-    s = command_session.of(ctx)
     kind = "audio" if audio else "video"
     said = {"title": title, "description": text, "kind": kind, "language": lang, "site": site}
-    answer = s.call("channel.set", **said, picture=_picture(s, picture), by=refs.acting(s, by))
-    refs.remember(s.home, channels=[(answer["uri"], answer["title"])])
+    answer = s.call("channel.set", **said, picture=_picture(s, picture), by=by)
+    refs.note(s.home, channels=[answer])
     s.out.done(answer, f"Opened: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
 
 @_channel.command("set")
 def channel_set(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     title: Title = None,
     text: Text = None,
@@ -84,27 +80,25 @@ def channel_set(
     by: By = None,
 ) -> None:
     """Change a channel of yours."""
-    s = command_session.of(ctx)
     if all(one is None for one in (title, text, lang, site, picture)):
         raise BadInput("Nothing is to be changed; `banyan channel set --help` says what can be.")
     said = {"title": title, "description": text, "language": lang, "site": site, "picture": _picture(s, picture)}
-    answer = s.call("channel.set", channel=channel_of(s, which, by), **said, by=refs.acting(s, by))
+    answer = s.call("channel.set", channel=refs.channel(s, which, by), **said, by=by)
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 
 @_channel.command("drop")
-def channel_drop(ctx: typer.Context, which: Which, yes: Yes = False, by: By = None) -> None:
+def channel_drop(s: Session, which: Which, yes: Yes = False, by: By = None) -> None:
     """End a channel of yours, for good; the posts of its episodes stay."""
-    s = command_session.of(ctx)
     if not yes:
         raise BadInput("A channel that is dropped cannot be brought back; say so with --yes.")
-    answer = s.call("channel.drop", channel=channel_of(s, which, by), by=refs.acting(s, by))
+    answer = s.call("channel.drop", channel=refs.channel(s, which, by), by=by)
     s.out.done(answer, f"Dropped: {answer['title']}. The posts of its episodes stay.")
 
 
 @_channel.command("ls")
 def channel_ls(
-    ctx: typer.Context,
+    s: Session,
     account: Of = None,
     subscribed: Annotated[bool, typer.Option("--subscribed", help="Those that it subscribed to.")] = False,
     limit: Limit = 50,
@@ -112,12 +106,9 @@ def channel_ls(
     by: Reader = None,
 ) -> None:
     """The channels of an account, or those that it subscribed to."""
-    s = command_session.of(ctx)
     whose = None if account is None else refs.account(s, account)
-    page = s.call(
-        "channel.list", account=whose, subscribed=subscribed or None, limit=limit, after=after, by=refs.acting(s, by)
-    )
-    refs.remember(s.home, channels=[(row["uri"], row["title"]) for row in page["channels"]])
+    page = s.call("channel.list", account=whose, subscribed=subscribed or None, limit=limit, after=after, by=by)
+    refs.note(s.home, channels=page["channels"])
     nothing = "No subscriptions: `banyan channel subscribe`." if subscribed else "No channels: `banyan channel create`."
     s.out.answers(page["channels"], _show_channels, nothing)
     more(s, page)
@@ -125,7 +116,7 @@ def channel_ls(
 
 @_channel.command("show")
 def channel_show(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     newest: Annotated[bool, typer.Option("--newest", help="The newest first; else by season and number.")] = False,
     limit: Limit = 20,
@@ -133,19 +124,18 @@ def channel_show(
     by: Reader = None,
 ) -> None:
     """A channel and its episodes."""
-    s = command_session.of(ctx)
-    channel = channel_of(s, which, by)
-    value = s.call("channel.show", channel=channel, by=refs.acting(s, by))
+    channel = refs.channel(s, which, by)
+    value = s.call("channel.show", channel=channel, by=by)
     order = "newest" if newest else None
-    page = s.call("episode.list", channel=channel, order=order, limit=limit, after=after, by=refs.acting(s, by))
-    refs.remember(s.home, channels=[(value["uri"], value["title"])], episodes=_titles(page))
+    page = s.call("episode.list", channel=channel, order=order, limit=limit, after=after, by=by)
+    refs.note(s.home, channels=[value], episodes=page["episodes"])
     s.out.answer({"channel": value, **page}, _show_channel)
     more(s, page)
 
 
 @_channel.command("add")
 def channel_add(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     post: Uri,
     title: Annotated[str | None, typer.Option("--title", help="Else the first line of the post.")] = None,
@@ -156,17 +146,16 @@ def channel_add(
     by: By = None,
 ) -> None:
     """Make a post with a film or sound an episode of a channel of yours."""
-    s = command_session.of(ctx)
     said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
-    channel = channel_of(s, which, by)
-    answer = s.call("episode.set", channel=channel, post=refs.post(s, post), **said, by=refs.acting(s, by))
-    refs.remember(s.home, episodes=[(answer["uri"], answer["title"])])
+    channel = refs.channel(s, which, by)
+    answer = s.call("episode.set", channel=channel, post=refs.post(s, post), **said, by=by)
+    refs.note(s.home, episodes=[answer])
     s.out.done(answer, f"Added: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
 
 @_channel.command("edit")
 def channel_edit(
-    ctx: typer.Context,
+    s: Session,
     episode: WhichEpisode,
     title: Title = None,
     season: Season = None,
@@ -176,68 +165,43 @@ def channel_edit(
     by: By = None,
 ) -> None:
     """Change an episode of yours."""
-    s = command_session.of(ctx)
     said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
     if all(one is None for one in said.values()):
         raise BadInput("Nothing is to be changed; `banyan channel edit --help` says what can be.")
-    answer = s.call("episode.set", episode=_episode_of(s, episode), **said, by=refs.acting(s, by))
+    answer = s.call("episode.set", episode=refs.episode(s, episode, by), **said, by=by)
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 
 @_channel.command("remove")
-def channel_remove(ctx: typer.Context, episode: WhichEpisode, by: By = None) -> None:
+def channel_remove(s: Session, episode: WhichEpisode, by: By = None) -> None:
     """Take an episode out of your channel; its post stays, and can be added again."""
-    s = command_session.of(ctx)
-    answer = s.call("episode.drop", episode=_episode_of(s, episode), by=refs.acting(s, by))
+    answer = s.call("episode.drop", episode=refs.episode(s, episode, by), by=by)
     s.out.done(answer, f"Removed: {answer['title']}. Its post stays.")
 
 
 @_channel.command("subscribe")
-def channel_subscribe(ctx: typer.Context, which: Which, undo: Undo = False, by: By = None) -> None:
+def channel_subscribe(s: Session, which: Which, undo: Undo = False, by: By = None) -> None:
     """Subscribe to a channel; everybody can see it."""
-    s = command_session.of(ctx)
-    answer = s.call("channel.subscribe", channel=channel_of(s, which, by), undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("channel.subscribe", channel=refs.channel(s, which, by), undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else f"Subscribed to {answer['title']}.")
 
 
 @_channel.command("new")
-def channel_new(ctx: typer.Context, limit: Limit = 20, after: After = None, by: Reader = None) -> None:
+def channel_new(s: Session, limit: Limit = 20, after: After = None, by: Reader = None) -> None:
     """New episodes of the channels that you subscribed to, newest first."""
-    s = command_session.of(ctx)
-    page = s.call("subscriptions", limit=limit, after=after, by=refs.acting(s, by))
-    refs.remember(s.home, episodes=_titles(page), channels=[tuple(r["channel"].values()) for r in page["episodes"]])
+    page = s.call("subscriptions", limit=limit, after=after, by=by)
+    refs.note(s.home, episodes=page["episodes"], channels=[row["channel"] for row in page["episodes"]])
     s.out.answers(page["episodes"], show_episodes, "No episodes: `banyan channel subscribe`.")
     more(s, page)
 
 
-def channel_of(s: command_session.Session, which: str, by: str | None) -> str:
-    """The address of the channel that a person means. Raises BadInput."""
-
-    def known() -> dict[str, str]:
-        pages = (
-            s.call("channel.list", by=refs.acting(s, by), limit=200),
-            s.call("channel.list", by=refs.acting(s, by), subscribed=True, limit=200),
-        )
-        return {row["uri"]: row["title"] for page in pages for row in page["channels"]}
-
-    return refs.titled(s, "channel", which, known, "`banyan channel ls`")
-
-
-def _episode_of(s: command_session.Session, which: str) -> str:
-    return refs.titled(s, "episode", which, dict, "`banyan channel show`")
-
-
-def more(s: command_session.Session, page: dict[str, Any]) -> None:
+def more(s: Session, page: dict[str, Any]) -> None:
     """Says how to go on, if a page has one behind it."""
     if page["after"]:
         s.out.note(f"More: the same with --after {page['after']}")
 
 
-def _titles(page: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(row["uri"], row["title"]) for row in page["episodes"]]
-
-
-def _picture(s: command_session.Session, given: str | None) -> str | None:
+def _picture(s: Session, given: str | None) -> str | None:
     if not given:
         return given
     return str(put(s, given)["blob"])

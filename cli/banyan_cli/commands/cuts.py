@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, paper, refs
+from banyan_cli import completion, paper, refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import (
     KEY,
     RECOVERY,
@@ -28,7 +29,6 @@ from banyan_cli.commands.keys import are_renewed, renew_master
 from banyan_cli.errors import BadInput
 from banyan_cli.show.phrases import count
 
-_account = account_commands()
 After = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,13 +42,9 @@ LOOKED_AT = 1_000
 """Entries among which a short form is looked for."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """They belong to the group of accounts."""
-
-
-@_account.command("activity")
+@account_commands.command("activity")
 def activity(
-    ctx: typer.Context,
+    s: Session,
     writer: Annotated[
         str | None,
         typer.Argument(help="A writer's key or its beginning; all if left out.", autocompletion=completion.writers),
@@ -59,16 +55,15 @@ def activity(
     """What the writers of an account did lately, with a mark where a thief may have been at work."""
     from banyan_cli.show.account import activity as shown
 
-    s = command_session.of(ctx)
     who = which(s, account)
     key = None if writer is None else granted(s.call("account.show", account=who), writer)
     rows = s.call("account.activity", account=who, writer=key, limit=limit)["entries"]
     s.out.answers(rows, shown, "Nothing of it is held here.")
 
 
-@_account.command("cut")
+@account_commands.command("cut")
 def cut(
-    ctx: typer.Context,
+    s: Session,
     writer: Annotated[
         str | None,
         typer.Argument(
@@ -85,7 +80,6 @@ def cut(
     What it wrote so far stays, or with --after what it wrote until then: so what a thief deleted comes back. If the key
     is this machine's too, as in a copied home, this machine gets new keys first, and the recovery words are asked for.
     """
-    s = command_session.of(ctx)
     who, here = which(s, account), str(s.call("id")["writer"])
     value = s.call("account.show", account=who)
     key = _to_cut(s, value, here) if writer is None else granted(value, writer)
@@ -106,7 +100,7 @@ def cut(
     s.out.done({**answer, "changes": would["changes"]}, f"Writer {key[:16]} is cut; kept: {kept}.")
 
 
-def _to_cut(s: command_session.Session, value: dict[str, Any], here: str) -> str:
+def _to_cut(s: Session, value: dict[str, Any], here: str) -> str:
     """The writer that was lost, where none was named: the only other one, or the one that is chosen."""
     gone = {cut["writer"] for cut in value["cuts"]}
     others = sorted({g["writer"] for g in value["grants"]} - gone - {here})
@@ -139,9 +133,7 @@ def _wrote(value: dict[str, Any], key: str) -> str:
     return f"{entries} in {count(len(lengths), 'log')}"
 
 
-def _points(
-    s: command_session.Session, who: str, writers: list[str], after: list[str] | None, yes: bool
-) -> dict[str, Any]:
+def _points(s: Session, who: str, writers: list[str], after: list[str] | None, yes: bool) -> dict[str, Any]:
     """The parameters that say where the cut is. Somebody at a terminal who did not say so is shown what the writers did
     lately, and asked."""
     if after is None and writers and not (yes or s.out.json) and sys.stdin.isatty():
@@ -157,7 +149,7 @@ def _points(
     return {"after": named or None, "after_ms": times[0] if times else None}
 
 
-def _asked(s: command_session.Session, who: str, writers: list[str]) -> list[str]:
+def _asked(s: Session, who: str, writers: list[str]) -> list[str]:
     from banyan_cli.show.account import activity as shown
 
     rows = [row for key in writers for row in s.call("account.activity", account=who, writer=key, limit=15)["entries"]]
@@ -168,7 +160,7 @@ def _asked(s: command_session.Session, who: str, writers: list[str]) -> list[str
     return [text] if (text := str(typer.prompt(question, default="", show_default=False, err=True)).strip()) else []
 
 
-def _entry(s: command_session.Session, who: str, text: str) -> str:
+def _entry(s: Session, who: str, text: str) -> str:
     """An entry or a post of the account, by any digits that fit one only."""
     wanted = text.strip().rstrip("…").lower()
     if wanted.startswith("did:") or len(wanted) == KEY:
@@ -185,7 +177,7 @@ def _entry(s: command_session.Session, who: str, text: str) -> str:
     return refs.post(s, f"{who}/{wanted}")
 
 
-def _show_changes(s: command_session.Session, changes: dict[str, Any] | None) -> None:
+def _show_changes(s: Session, changes: dict[str, Any] | None) -> None:
     """What comes back and goes, before the question."""
     for what, number, rows in (
         (
@@ -201,9 +193,9 @@ def _show_changes(s: command_session.Session, changes: dict[str, Any] | None) ->
             s.out.note(f"{count(number, 'post')} {what}.")
 
 
-@_account.command("recover")
+@account_commands.command("recover")
 def recover(
-    ctx: typer.Context,
+    s: Session,
     account: Account = None,
     words_file: paper.WordsFile = None,
     undo: Annotated[
@@ -222,14 +214,13 @@ def recover(
     could take the account back; its node must be stopped. In another home, let the account come from peers or from an
     archive first. A recovery key that is kept here needs neither words nor new keys.
     """
-    s = command_session.of(ctx)
     shown = s.call("account.show", account=which(s, account), undo=undo)
     kept = [granted(shown, writer) for writer in keep or []]
     _take_back(s, shown, words_file, undo, kept, after, own, incomplete, yes)
 
 
 def _take_back(
-    s: command_session.Session,
+    s: Session,
     shown: dict[str, Any],
     words_file: Any,
     undo: int | None,

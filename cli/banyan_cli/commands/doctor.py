@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from banyan_cli import command_session, errors
+from banyan_cli import errors
 from banyan_cli.checks import http_door, ports, system_limits
 from banyan_cli.checks.versions import versions
+from banyan_cli.command_session import CallTarget, Session
+from banyan_cli.declare import root
 from banyan_cli.show.phrases import count, size, span
 from banyan_node.operator_errors import NoNode
 from banyan_node.terminal_escape import plain
@@ -40,13 +42,9 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command()(doctor)
-
-
-def doctor(ctx: typer.Context) -> None:
+@root.command()
+def doctor(s: Session) -> None:
     """Look for what is wrong, and say what to do."""
-    s = command_session.of(ctx)
     findings = list(_findings(s))
     s.out.answer({"ok": all(f.ok is not False for f in findings), "checks": [f._asdict() for f in findings]}, _show)
     if any(f.ok is False for f in findings):
@@ -60,8 +58,8 @@ def _show(console: Console, value: dict[str, Any]) -> None:
         console.print(f"{check['check']:<9} {plain(check['sentence'])}", markup=False, soft_wrap=True)
 
 
-def _findings(s: command_session.Session) -> Iterator[Finding]:
-    checks: tuple[tuple[str, Callable[[command_session.Session], tuple[bool | None, str]]], ...] = (
+def _findings(s: Session) -> Iterator[Finding]:
+    checks: tuple[tuple[str, Callable[[Session], tuple[bool | None, str]]], ...] = (
         ("python", _python),
         ("versions", _versions),
         ("home", _home),
@@ -97,14 +95,14 @@ def _findings(s: command_session.Session) -> Iterator[Finding]:
             yield Finding(name, False, said) if first == name else Finding(name, None, f"Unknown, as is {first}.")
 
 
-def _python(s: command_session.Session) -> tuple[bool | None, str]:
+def _python(s: Session) -> tuple[bool | None, str]:
     version = ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info[:2] < (3, 14):
         return True, f"Python {version}."
     return False, f"Python {version} runs this, and 3.11 to 3.13 are tested; make an environment with one of them."
 
 
-def _home(s: command_session.Session) -> tuple[bool | None, str]:
+def _home(s: Session) -> tuple[bool | None, str]:
     path = s.home.path
     if not path.is_dir():
         return False, f"{path} is not there; `banyan init` makes it."
@@ -116,7 +114,7 @@ def _home(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"{path}, yours alone."
 
 
-def _settings(s: command_session.Session) -> tuple[bool | None, str]:
+def _settings(s: Session) -> tuple[bool | None, str]:
     changed = [row for row in s.settings.rows() if row.source.layer != "default"]
     count = (
         "1 setting differs from its default"
@@ -126,14 +124,14 @@ def _settings(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"{count}; `banyan config show` lists them."
 
 
-def _keys(s: command_session.Session) -> tuple[bool | None, str]:
+def _keys(s: Session) -> tuple[bool | None, str]:
     from banyan_node.home.keystore import Keystore
 
     sealed = Keystore.open(s.home.keys).encrypted
     return True, "Sealed by a passphrase." if sealed else "Readable by you alone, without a passphrase."
 
 
-def _disk(s: command_session.Session) -> tuple[bool | None, str]:
+def _disk(s: Session) -> tuple[bool | None, str]:
     folder = next(p for p in (s.home.path, *s.home.path.parents) if p.exists())
     free, reserve = shutil.disk_usage(folder).free, s.settings.config.storage.reserve
     node = s.node()
@@ -149,7 +147,7 @@ def _disk(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"{free / (1 << 30):.1f} GiB are free."
 
 
-def _clock(s: command_session.Session) -> tuple[bool | None, str]:
+def _clock(s: Session) -> tuple[bool | None, str]:
     """A clock that runs behind would date entries before those already written."""
     newest = max((p.stat().st_mtime for p in (Path(__file__), *_files(s.home.path))), default=0.0)
     behind = newest - time.time()
@@ -194,7 +192,7 @@ def _files(path: Path) -> Iterator[Path]:
     return path.rglob("*") if path.is_dir() else iter(())
 
 
-def _store(s: command_session.Session) -> tuple[bool | None, str]:
+def _store(s: Session) -> tuple[bool | None, str]:
     if not s.home.keys.exists():
         return None, "There is none before `banyan init`."
     stats = s.call("store.stats")
@@ -204,7 +202,7 @@ def _store(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"It opens: {stats['entries']:,} entries in {stats['logs']:,} logs."
 
 
-def _media(s: command_session.Session) -> tuple[bool | None, str]:
+def _media(s: Session) -> tuple[bool | None, str]:
     if not s.home.keys.exists():
         return None, "There are none before `banyan init`."
     stats, most = s.call("store.stats"), s.settings.config.media.max_bytes
@@ -214,7 +212,7 @@ def _media(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"{said} of {size(most)}." if most else f"{said}."
 
 
-def _account(s: command_session.Session) -> tuple[bool | None, str]:
+def _account(s: Session) -> tuple[bool | None, str]:
     if not s.home.keys.exists():
         return None, "There is none before `banyan init`."
     trouble = s.call("status").get("trouble")
@@ -225,7 +223,7 @@ def _account(s: command_session.Session) -> tuple[bool | None, str]:
     return True, "This node controls its own account."
 
 
-def _erasures(s: command_session.Session) -> tuple[bool | None, str]:
+def _erasures(s: Session) -> tuple[bool | None, str]:
     rows = s.call("store.erasures")["erasures"] if s.home.keys.exists() else []
     shown, waiting = (sum(row["state"] == state for row in rows) for state in ("shown", "waits"))
     if shown:
@@ -235,7 +233,7 @@ def _erasures(s: command_session.Session) -> tuple[bool | None, str]:
     return None, "No account asks this operator to be erased."
 
 
-def _versions(s: command_session.Session) -> tuple[bool | None, str]:
+def _versions(s: Session) -> tuple[bool | None, str]:
     node = s.node()
     if node is None:
         return versions(None, ())
@@ -244,23 +242,23 @@ def _versions(s: command_session.Session) -> tuple[bool | None, str]:
     )
 
 
-def _map(s: command_session.Session) -> tuple[bool | None, str]:
+def _map(s: Session) -> tuple[bool | None, str]:
     return system_limits.store_map(next(p for p in (s.home.path, *s.home.path.parents) if p.exists()))
 
 
-def _limits(s: command_session.Session) -> tuple[bool | None, str]:
+def _limits(s: Session) -> tuple[bool | None, str]:
     pid = None if s.node() is None else _pid(s)
     return system_limits.open_files(s.settings.config, bool(_doors(s)), pid)
 
 
-def _pid(s: command_session.Session) -> int:
+def _pid(s: Session) -> int:
     """Of the running node. Raises NoNode."""
     from banyan_node.server.control_file import find_running
 
     return find_running(s.home)[0].pid
 
 
-def _doors(s: command_session.Session) -> list[str]:
+def _doors(s: Session) -> list[str]:
     """Where a running node serves HTTP; without one, where it would."""
     node = s.node()
     if node is not None:
@@ -268,7 +266,7 @@ def _doors(s: command_session.Session) -> list[str]:
     return [address] if (address := s.settings.config.http.address) else []
 
 
-def _door(s: command_session.Session) -> tuple[bool | None, str]:
+def _door(s: Session) -> tuple[bool | None, str]:
     doors, node = _doors(s), s.node()
     if not doors:
         return None, "It is shut; `banyan up --http ADDRESS` opens it for apps and browsers, http.address for good."
@@ -288,15 +286,15 @@ def _door(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"{answered[0][1]} It is served by {count(len(said['workers']), 'worker')}{lost}."
 
 
-def _door_db(s: command_session.Session) -> tuple[bool | None, str]:
+def _door_db(s: Session) -> tuple[bool | None, str]:
     return http_door.remembers(s.home.door)
 
 
-def _certificate(s: command_session.Session) -> tuple[bool | None, str]:
+def _certificate(s: Session) -> tuple[bool | None, str]:
     return http_door.certificate(s.settings.config.http.url)
 
 
-def _own_ports(s: command_session.Session, node: command_session.CallTarget) -> tuple[bool | None, str]:
+def _own_ports(s: Session, node: CallTarget) -> tuple[bool | None, str]:
     """Of a running node."""
     from banyan_node.server.control_file import find_running
 
@@ -315,7 +313,7 @@ def _own_ports(s: command_session.Session, node: command_session.CallTarget) -> 
     return ports.of_process(running.pid, named)
 
 
-def _ports(s: command_session.Session) -> tuple[bool | None, str]:
+def _ports(s: Session) -> tuple[bool | None, str]:
     node = s.node()
     if node is not None:
         return _own_ports(s, node)
@@ -340,7 +338,7 @@ def _ports(s: command_session.Session) -> tuple[bool | None, str]:
     return True, "1 port is named, and free." if len(fixed) == 1 else f"{len(fixed)} ports are named, and free."
 
 
-def _node(s: command_session.Session) -> tuple[bool | None, str]:
+def _node(s: Session) -> tuple[bool | None, str]:
     from banyan_node.server.control_client import ControlClient
 
     if not s.home.running.exists():
@@ -360,7 +358,7 @@ def _are(count: int) -> str:
     return "1 is" if count == 1 else f"{count} are"
 
 
-def _slots(s: command_session.Session) -> tuple[bool | None, str]:
+def _slots(s: Session) -> tuple[bool | None, str]:
     node = s.node()
     slots = None if node is None else node.call("status").get("slots")
     if slots is None:
@@ -372,7 +370,7 @@ def _slots(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"{used} are in use{lost}."
 
 
-def _gates(s: command_session.Session) -> tuple[bool | None, str]:
+def _gates(s: Session) -> tuple[bool | None, str]:
     node = s.node()
     if node is None:
         return None, "The node is not running."
@@ -385,7 +383,7 @@ def _gates(s: command_session.Session) -> tuple[bool | None, str]:
     return True, f"In the last minutes {' and '.join(said) or 'no gate stopped anybody'}."
 
 
-def _peers(s: command_session.Session) -> tuple[bool | None, str]:
+def _peers(s: Session) -> tuple[bool | None, str]:
     from banyan_node.links.dial_errors import why_unreachable
 
     node = s.node()
@@ -417,7 +415,7 @@ def _peers(s: command_session.Session) -> tuple[bool | None, str]:
     return False, f"None of {len(bootstrap)} bootstrap peers can be reached: {'; '.join(_whys(reasons))}."
 
 
-def _complete(s: command_session.Session) -> tuple[bool | None, str]:
+def _complete(s: Session) -> tuple[bool | None, str]:
     node = s.node()
     if node is None:
         return None, "Unknown while the node is not running."

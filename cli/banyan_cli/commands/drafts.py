@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, refs
-from banyan_cli.command_session import put_all
+from banyan_cli import refs
+from banyan_cli.command_session import Session, put_all
 from banyan_cli.commands.posts import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
@@ -18,20 +19,16 @@ from banyan_schema import dates
 if TYPE_CHECKING:
     from rich.console import Console
 
-_draft = typer.Typer(help="Posts that you have not published yet; only you can see them.", no_args_is_help=True)
+_draft = root.group("draft", "Posts that you have not published yet; only you can see them.")
 Which = Annotated[str, typer.Argument(metavar="DRAFT", help="The beginning of its id.")]
 At = Annotated[
     str | None, typer.Option("--at", metavar="WHEN", help="Publish it then, such as 2026-12-24T18:00 (local time).")
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_draft, name="draft")
-
-
 @_draft.command("add")
 def draft_add(
-    ctx: typer.Context,
+    s: Session,
     text: Words,
     at: At = None,
     reply: Annotated[str | None, typer.Option("--reply", metavar="POST", help="The post that it answers.")] = None,
@@ -52,9 +49,7 @@ def draft_add(
     by: By = None,
 ) -> None:
     """Keep a post, to publish it later."""
-    s = command_session.of(ctx)
-    reader = refs.acting(s, by)
-    before = None if replace is None else _one(s, replace, reader)
+    before = None if replace is None else _one(s, replace, by)
     items = put_all(s, media, alt)
     if before is not None and not items:
         items = [{"blob": one["blob"], "description": one["description"]} for one in before["media"]]
@@ -69,43 +64,38 @@ def draft_add(
         warning=warning,
         audience="unlisted" if unlisted else None,
         due=None if at is None else _when(at),
-        by=reader,
+        by=by,
     )
     later = "it is published then" if at else "`banyan draft publish` publishes it"
     s.out.done(answer, f"Kept: {answer['id'][: refs.SHORT]}; {later}.")
 
 
 @_draft.command("ls")
-def draft_ls(ctx: typer.Context, by: By = None) -> None:
+def draft_ls(s: Session, by: By = None) -> None:
     """Your drafts, those with a time first."""
-    s = command_session.of(ctx)
-    rows = s.call("drafts", by=refs.acting(s, by))["drafts"]
+    rows = s.call("drafts", by=by)["drafts"]
     s.out.answers(rows, _show, "You have no drafts: `banyan draft add TEXT`.")
 
 
 @_draft.command("publish")
-def draft_publish(ctx: typer.Context, which: Which, by: By = None) -> None:
+def draft_publish(s: Session, which: Which, by: By = None) -> None:
     """Publish a draft now."""
-    s = command_session.of(ctx)
-    reader = refs.acting(s, by)
-    answer = s.call("draft.publish", id=_id(s, which, reader), by=reader)
-    refs.remember(s.home, [answer["uri"]])
+    answer = s.call("draft.publish", id=_id(s, which, by), by=by)
+    refs.note(s.home, posts=[answer])
     s.out.done(answer, f"Posted: {refs.short(answer['uri'])}")
 
 
 @_draft.command("drop")
-def draft_drop(ctx: typer.Context, which: Which, by: By = None) -> None:
+def draft_drop(s: Session, which: Which, by: By = None) -> None:
     """Throw a draft away."""
-    s = command_session.of(ctx)
-    reader = refs.acting(s, by)
-    s.out.done(s.call("draft.drop", id=_id(s, which, reader), by=reader), "Dropped.")
+    s.out.done(s.call("draft.drop", id=_id(s, which, by), by=by), "Dropped.")
 
 
-def _id(s: command_session.Session, which: str, by: str | None) -> str:
+def _id(s: Session, which: str, by: str | None) -> str:
     return str(_one(s, which, by)["id"])
 
 
-def _one(s: command_session.Session, which: str, by: str | None) -> dict[str, Any]:
+def _one(s: Session, which: str, by: str | None) -> dict[str, Any]:
     known: list[dict[str, Any]] = s.call("drafts", by=by)["drafts"]
     found = [row for row in known if row["id"].startswith(which.lower())]
     if len(found) != 1:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import Sure, account_commands
 from banyan_cli.commands.logins import log_out
 from banyan_cli.commands.stores import store_commands
@@ -23,16 +24,9 @@ Name = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    commands = account_commands()
-    commands.command("erase")(erase)
-    commands.command("erasure")(erasure)
-    store_commands().command("erase")(obey)
-    store_commands().command("erasures")(erasures)
-
-
+@account_commands.command()
 def erase(
-    ctx: typer.Context,
+    s: Session,
     name: Name,
     reason: Annotated[str, typer.Option(help="Why, such as the request of its owner.")],
     days: Annotated[int, typer.Option(min=0, max=90, help="Within how many days all is gone; 0: at once.")] = 0,
@@ -40,7 +34,6 @@ def erase(
     yes: Sure = False,
 ) -> None:
     """Close a hosted account and erase all that this node holds of it, from every file; its control log stays."""
-    s = command_session.of(ctx)
     s.sure = yes
     account = refs.account(s, name)
     if confirm is None:
@@ -56,13 +49,13 @@ def erase(
     )
 
 
+@account_commands.command()
 def erasure(
-    ctx: typer.Context,
+    s: Session,
     name: Name,
     undo: Annotated[bool, typer.Option("--undo", help="Take it back, here and at peers, if it has not begun.")] = False,
 ) -> None:
     """How far the erasing of an account is, here and at peers."""
-    s = command_session.of(ctx)
     answer = s.call("account.unerase" if undo else "account.erasure", account=refs.account(s, name))
     s.out.done(answer, "It is not to be erased any more; it stays closed." if undo else _said(s, answer))
     for peer in () if undo else answer["peers"]:
@@ -77,7 +70,7 @@ _PEERS = {
 }
 
 
-def _said(s: command_session.Session, answer: dict[str, Any]) -> str:
+def _said(s: Session, answer: dict[str, Any]) -> str:
     if answer["erased_ms"] is not None:
         return f"It is gone from every file of this node since {day(answer['erased_ms'])}."
     if answer["state"] == "shown":
@@ -100,19 +93,19 @@ def day(at_ms: int) -> str:
     return f"{dates.moment(at_ms, None):%Y-%m-%d}"
 
 
+@store_commands.command("erase")
 def obey(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[str, typer.Argument(help="An account that asks to be erased: its id or the beginning of it.")],
 ) -> None:
     """Obey an account that asks to be erased: it goes from this node's files when its 30 days are over."""
-    s = command_session.of(ctx)
     answer = s.call("store.erase", account=refs.account(s, account))
     s.out.done(answer, _said(s, answer))
 
 
-def erasures(ctx: typer.Context) -> None:
+@store_commands.command()
+def erasures(s: Session) -> None:
     """The accounts that ask to be erased, and what this node does about each."""
-    s = command_session.of(ctx)
     rows = s.call("store.erasures")["erasures"]
 
     def show(console: Console, shown: list[dict[str, Any]]) -> None:

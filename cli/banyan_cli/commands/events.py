@@ -9,15 +9,17 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.posts import By, Undo, Who
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_event = typer.Typer(help="Events: what takes place when and where, and who comes.", no_args_is_help=True)
+_event = root.group("event", "Events: what takes place when and where, and who comes.")
 Which = Annotated[
     str, typer.Argument(metavar="EVENT", help="Its title or digits as shown, or its address.", show_default=False)
 ]
@@ -35,13 +37,9 @@ ANSWERS = ("yes", "no", "maybe")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_event, name="event")
-
-
 @_event.command("create")
 def event_create(
-    ctx: typer.Context,
+    s: Session,
     title: Annotated[str, typer.Argument(metavar="TITLE")],
     begins: Annotated[str, typer.Option("--begins", help=WHEN)],
     zone: Annotated[str, typer.Option("--zone", help="Its time zone, such as Asia/Ho_Chi_Minh.")],
@@ -55,7 +53,6 @@ def event_create(
     by: By = None,
 ) -> None:
     """Announce an event."""
-    s = command_session.of(ctx)
     latitude, longitude = _degrees(at)
     answer = s.call(
         "event.create",
@@ -67,16 +64,16 @@ def event_create(
         latitude=latitude,
         longitude=longitude,
         text=text,
-        group=None if group is None else refs.group_of(s, group, by),
-        by=refs.acting(s, by),
+        group=None if group is None else refs.group(s, group, by),
+        by=by,
     )
-    refs.remember(s.home, events=[(answer["uri"], answer["title"])])
+    refs.note(s.home, events=[answer])
     s.out.done(answer, f"Announced: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
 
 @_event.command("set")
 def event_set(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     title: Annotated[str | None, typer.Option("--title", help="Another title.")] = None,
     begins: Annotated[str | None, typer.Option("--begins", help=WHEN)] = None,
@@ -88,11 +85,10 @@ def event_set(
     by: By = None,
 ) -> None:
     """Change an event of yours."""
-    s = command_session.of(ctx)
     if all(one is None for one in (title, begins, ends, zone, place, at, text)):
         raise BadInput("Nothing is to be changed; `banyan event set --help` says what can be.")
-    event, (latitude, longitude) = _event_of(s, which, by), _degrees(at)
-    clock = zone or s.call("event.show", event=event, by=refs.acting(s, by))["zone"]
+    event, (latitude, longitude) = refs.event(s, which, by), _degrees(at)
+    clock = zone or s.call("event.show", event=event, by=by)["zone"]
     answer = s.call(
         "event.set",
         event=event,
@@ -104,29 +100,28 @@ def event_set(
         latitude=latitude,
         longitude=longitude,
         text=text,
-        by=refs.acting(s, by),
+        by=by,
     )
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 
 @_event.command("delete")
 def event_delete(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     yes: Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say that you mean it.")] = False,
     by: By = None,
 ) -> None:
     """Call an event of yours off, for good."""
-    s = command_session.of(ctx)
     if not yes:
         raise BadInput("An event that is called off cannot be brought back; say so with --yes.")
-    answer = s.call("event.delete", event=_event_of(s, which, by), by=refs.acting(s, by))
+    answer = s.call("event.delete", event=refs.event(s, which, by), by=by)
     s.out.done(answer, f"Called off: {answer['title']}.")
 
 
 @_event.command("ls")
 def event_ls(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None,
         typer.Argument(
@@ -143,37 +138,35 @@ def event_ls(
     by: Reader = None,
 ) -> None:
     """Events to come, the first to begin first."""
-    s = command_session.of(ctx)
     if sum((account is not None, group is not None, mine)) > 1:
         raise BadInput("An account, --group and --mine exclude one another; choose one.")
     page = s.call(
         "event.list",
         account=None if account is None else refs.account(s, account),
-        group=None if group is None else refs.group_of(s, group, by),
+        group=None if group is None else refs.group(s, group, by),
         answered=mine or None,
         since=None if since is None else _ms("--since", since, "UTC"),
         limit=limit,
         after=after,
-        by=refs.acting(s, by),
+        by=by,
     )
-    refs.remember(s.home, events=[(row["uri"], row["title"]) for row in page["events"]])
+    refs.note(s.home, events=page["events"])
     s.out.answers(page["events"], _show_events, "No events to come: `banyan event create`.")
     if page["after"]:
         s.out.note(f"More: the same with --after {page['after']}")
 
 
 @_event.command("show")
-def event_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
+def event_show(s: Session, which: Which, by: Reader = None) -> None:
     """An event, and how many come."""
-    s = command_session.of(ctx)
-    value = s.call("event.show", event=_event_of(s, which, by), by=refs.acting(s, by))
-    refs.remember(s.home, events=[(value["uri"], value["title"])])
+    value = s.call("event.show", event=refs.event(s, which, by), by=by)
+    refs.note(s.home, events=[value])
     s.out.answer(value, _show_event)
 
 
 @_event.command("answer")
 def event_answer(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     answer: Annotated[str, typer.Argument(help="yes, no or maybe.")] = "yes",
     undo: Undo = False,
@@ -182,14 +175,13 @@ def event_answer(
     """Say whether you come."""
     if answer not in ANSWERS:
         raise BadInput(f"'{answer}' is no answer; say {', '.join(ANSWERS)}.")
-    s = command_session.of(ctx)
-    said = s.call("event.reply", event=_event_of(s, which, by), answer=answer, undo=undo or None, by=refs.acting(s, by))
+    said = s.call("event.reply", event=refs.event(s, which, by), answer=answer, undo=undo, by=by)
     s.out.done(said, "Taken back." if undo else f"You said {answer} to {said['title']}.")
 
 
 @_event.command("replies")
 def event_replies(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     answer: Annotated[str, typer.Argument(help="yes, no or maybe.")] = "yes",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
@@ -199,41 +191,26 @@ def event_replies(
     """Who comes, or gave another answer."""
     if answer not in ANSWERS:
         raise BadInput(f"'{answer}' is no answer; there are {', '.join(ANSWERS)}.")
-    s = command_session.of(ctx)
     given = {
-        "event": _event_of(s, which, by),
+        "event": refs.event(s, which, by),
         "answer": answer,
         "limit": limit,
         "after": after,
-        "by": refs.acting(s, by),
+        "by": by,
     }
     page = s.call("event.replies", **given)
-    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["accounts"]])
+    refs.note(s.home, accounts=page["accounts"])
     s.out.answers(page["accounts"], _show_accounts, f"Nobody said {answer}.")
     if page["after"]:
         s.out.note(f"More: the same with --after {page['after']}")
 
 
 @_event.command("invite")
-def event_invite(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+def event_invite(s: Session, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
     """Invite somebody to an event of yours."""
-    s = command_session.of(ctx)
-    whom, event = refs.account(s, account), _event_of(s, which, by)
-    answer = s.call("event.invite", event=event, account=whom, undo=undo or None, by=refs.acting(s, by))
+    whom, event = refs.account(s, account), refs.event(s, which, by)
+    answer = s.call("event.invite", event=event, account=whom, undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else f"Invited to {answer['title']}.")
-
-
-def _event_of(s: command_session.Session, which: str, by: str | None) -> str:
-    """The address of the event that a person means. Raises BadInput."""
-
-    def more() -> dict[str, str]:
-        pages = (
-            s.call("event.list", by=refs.acting(s, by), limit=200),
-            s.call("event.list", by=refs.acting(s, by), answered=True, limit=200),
-        )
-        return {row["uri"]: row["title"] for page in pages for row in page["events"]}
-
-    return refs.titled(s, "event", which, more, "`banyan event ls`")
 
 
 def _ms(option: str, text: str, zone: str) -> int:

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
-from banyan_cli.commands import private
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.followers import After
 from banyan_cli.commands.posts import Uri
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_graph = typer.Typer(help="The graph as a whole.", no_args_is_help=True)
+_graph = root.group("graph", "The graph as a whole.")
 Reader = Annotated[
     str | None,
     typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
@@ -34,21 +35,9 @@ Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command()(feed)
-    app.command()(thread)
-    app.command()(why)
-    app.command()(reactions)
-    app.command()(reposts)
-    app.command()(search)
-    app.command()(suggestions)
-    app.command()(trends)
-    app.command()(notifications)
-    app.add_typer(_graph, name="graph")
-
-
+@root.command()
 def feed(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None,
         typer.Argument(help="One account's posts; else yours and whom you follow.", autocompletion=completion.accounts),
@@ -73,7 +62,6 @@ def feed(
     by: Reader = None,
 ) -> None:
     """Posts, the newest first."""
-    s = command_session.of(ctx)
     if sum((account is not None, everything, on_list is not None)) > 1:
         raise BadInput("An account, --all and --list exclude one another; choose one.")
     if rank not in RANKS:
@@ -87,13 +75,13 @@ def feed(
         before=before,
         account=whom,
         all=everything or None,
-        in_list=None if on_list is None else private.list_of(s, on_list, reader),
+        in_list=None if on_list is None else refs.own_list(s, on_list, by),
         replies=None if replies else False,
         reposts=None if reposts else False,
         langs=lang or None,
         by=reader,
     )
-    refs.remember_rows(s.home, page["posts"])
+    refs.note(s.home, posts=page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
     none = none if rank == "newest" else "Nothing new since you read last."
     rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
@@ -113,8 +101,9 @@ def _show_posts(console: Console, posts: list[Any]) -> None:
     show(_now_ms())(console, posts)
 
 
+@root.command()
 def thread(
-    ctx: typer.Context,
+    s: Session,
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many answers.")] = 200,
     after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
@@ -123,30 +112,30 @@ def thread(
     """A post, what it answers, and what was answered to it."""
     from banyan_cli.show.feed import thread as show
 
-    s = command_session.of(ctx)
     uri = refs.post(s, post)
     reader = refs.acting(s, by)
     page = s.call("thread", uri=uri, by=reader, limit=limit, after=after)
-    refs.remember_rows(s.home, page["posts"])
+    refs.note(s.home, posts=page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
     if page["after"]:
         same = "" if reader is None else f" --as {reader}"
         s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
 
 
+@root.command()
 def why(
-    ctx: typer.Context,
+    s: Session,
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
 ) -> None:
     """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
     from banyan_cli.show.feed import why as show
 
-    s = command_session.of(ctx)
     s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))
 
 
+@root.command()
 def reactions(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     emoji: Annotated[str | None, typer.Option(help="Only those who reacted with this.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
@@ -154,23 +143,24 @@ def reactions(
     by: Reader = None,
 ) -> None:
     """Who reacted to a post, and with what."""
-    _responses(command_session.of(ctx), "reactions", "reactions", uri, by, emoji=emoji, limit=limit, after=after)
+    _responses(s, "reactions", "reactions", uri, by, emoji=emoji, limit=limit, after=after)
 
 
+@root.command()
 def reposts(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
     after: After = None,
     by: Reader = None,
 ) -> None:
     """Who reposted a post."""
-    _responses(command_session.of(ctx), "reposts", "accounts", uri, by, limit=limit, after=after)
+    _responses(s, "reposts", "accounts", uri, by, limit=limit, after=after)
 
 
-def _responses(s: command_session.Session, method: str, field: str, uri: str, by: str | None, **given: Any) -> None:
-    page = s.call(method, uri=refs.post(s, uri), by=refs.acting(s, by), **given)
-    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page[field]])
+def _responses(s: Session, method: str, field: str, uri: str, by: str | None, **given: Any) -> None:
+    page = s.call(method, uri=refs.post(s, uri), by=by, **given)
+    refs.note(s.home, accounts=page[field])
 
     def show(console: Console, rows: list[dict[str, Any]]) -> None:
         from banyan_cli.show.phrases import name_of
@@ -187,8 +177,9 @@ def _responses(s: command_session.Session, method: str, field: str, uri: str, by
         s.out.note(f"More: the same with --after {page['after']}")
 
 
+@root.command()
 def search(
-    ctx: typer.Context,
+    s: Session,
     question: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What to look for.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many posts.")] = 20,
     before: Before = None,
@@ -200,10 +191,9 @@ def search(
     from:ACCOUNT (or from:me), to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:link, is:reply;
     and, behind --, -without.
     """
-    s = command_session.of(ctx)
     asked = " ".join(question)
-    page = s.call("search", question=asked, limit=limit, before=before, by=refs.acting(s, by))
-    refs.remember_rows(s.home, page["posts"])
+    page = s.call("search", question=asked, limit=limit, before=before, by=by)
+    refs.note(s.home, posts=page["posts"])
     s.out.answers(page["posts"], _show_posts, "Nothing is found.")
     if page["behind"]:
         s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
@@ -211,17 +201,17 @@ def search(
         s.out.note(f"More: the same with --before {page['before']}")
 
 
+@root.command()
 def suggestions(
-    ctx: typer.Context,
+    s: Session,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many accounts.")] = 20,
     by: Reader = None,
 ) -> None:
     """Whom you might follow, and why."""
     from banyan_cli.show.phrases import count, name_of
 
-    s = command_session.of(ctx)
-    rows = s.call("suggestions", limit=limit, by=refs.acting(s, by))["suggestions"]
-    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+    rows = s.call("suggestions", limit=limit, by=by)["suggestions"]
+    refs.note(s.home, accounts=rows)
 
     def show(console: Console, rows: list[Any]) -> None:
         for row in rows:
@@ -233,15 +223,15 @@ def suggestions(
     s.out.answers(rows, show, "Nobody yet: those whom you follow follow nobody else.")
 
 
+@root.command()
 def trends(
-    ctx: typer.Context,
+    s: Session,
     hours: Annotated[int, typer.Option(min=1, max=168, help="How far back.")] = 24,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many tags.")] = 20,
 ) -> None:
     """The tags that most accounts used lately, hour by hour."""
     from banyan_cli.show.phrases import count
 
-    s = command_session.of(ctx)
     rows = s.call("trends", hours=hours, limit=limit)["trends"]
 
     def show(console: Console, rows: list[Any]) -> None:
@@ -254,8 +244,9 @@ def trends(
     s.out.answers(rows, show, "No tags lately.")
 
 
+@root.command()
 def notifications(
-    ctx: typer.Context,
+    s: Session,
     kind: Annotated[
         list[str] | None, typer.Option("--kind", help=f"Only {', '.join(KINDS)}; may be given again.")
     ] = None,
@@ -271,7 +262,6 @@ def notifications(
     """
     from banyan_cli.show.notices import notices as show
 
-    s = command_session.of(ctx)
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
     reader = refs.acting(s, by)
@@ -280,11 +270,9 @@ def notifications(
         return
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]
-    refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
-    accounts = [(a["account"], a["name"]) for row in rows for a in [*row["accounts"], *filter(None, [row["to"]])]]
-    groups = [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]]
-    refs.remember(s.home, (), accounts, groups=groups)
-    refs.remember(s.home, events=[(row["event"]["uri"], row["event"]["title"]) for row in rows if row["event"]])
+    posts, groups, events = ([row[kind] for row in rows if row[kind]] for kind in ("post", "group", "event"))
+    accounts = [one for row in rows for one in (*row["accounts"], row["to"]) if one]
+    refs.note(s.home, posts=posts, accounts=accounts, groups=groups, events=events)
     s.out.answers(rows, show(_now_ms()), "Nothing yet.")
     if page["before"]:
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
@@ -293,11 +281,10 @@ def notifications(
 
 
 @_graph.command("stats")
-def graph_stats(ctx: typer.Context) -> None:
+def graph_stats(s: Session) -> None:
     """How many accounts, follows, posts; and the digest that equals another node's when both hold the same."""
     from banyan_cli.show.text_tables import facts
 
-    s = command_session.of(ctx)
     s.out.answer(s.call("graph.stats", digest=True), facts)
 
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.posts import By, Undo, Uri, Who
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_group = typer.Typer(help="Groups: talk among those who share something.", no_args_is_help=True)
+_group = root.group("group", "Groups: talk among those who share something.")
 Which = Annotated[
     str,
     typer.Argument(
@@ -47,52 +49,43 @@ STANDINGS = {
 }
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_group, name="group")
-
-
 # -- reading
 
 
 @_group.command("ls")
 def group_ls(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None, typer.Argument(help="Whose groups; yours when left out.", autocompletion=completion.accounts)
     ] = None,
     by: Reader = None,
 ) -> None:
     """The groups that an account owns, is in, or asked to join."""
-    s = command_session.of(ctx)
-    page = s.call(
-        "groups", account=None if account is None else refs.account(s, account), by=refs.acting(s, by), limit=1_000
-    )
-    refs.remember(s.home, groups=[(row["uri"], row["name"]) for row in page["groups"]])
+    page = s.call("groups", account=None if account is None else refs.account(s, account), by=by, limit=1_000)
+    refs.note(s.home, groups=page["groups"])
     s.out.answers(page["groups"], _show_groups, "No groups yet: `banyan group create NAME`.")
 
 
 @_group.command("show")
-def group_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
+def group_show(s: Session, which: Which, by: Reader = None) -> None:
     """What a group is for, who rules it, and what is pinned."""
-    s = command_session.of(ctx)
-    value = s.call("group.show", group=refs.group_of(s, which, by), by=refs.acting(s, by))
-    refs.remember(s.home, groups=[(value["uri"], value["name"])])
-    refs.remember_rows(s.home, value["pinned"])
+    value = s.call("group.show", group=refs.group(s, which, by), by=by)
+    refs.note(s.home, groups=[value])
+    refs.note(s.home, posts=value["pinned"])
     s.out.answer(value, _show_group)
 
 
 @_group.command("feed")
 def group_feed(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     limit: Limit = 20,
     before: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
     by: Reader = None,
 ) -> None:
     """What is said in a group, the newest first."""
-    s = command_session.of(ctx)
-    page = s.call("group.feed", group=refs.group_of(s, which, by), limit=limit, before=before, by=refs.acting(s, by))
-    refs.remember_rows(s.home, page["posts"])
+    page = s.call("group.feed", group=refs.group(s, which, by), limit=limit, before=before, by=by)
+    refs.note(s.home, posts=page["posts"])
     s.out.answers(page["posts"], _show_posts, "No posts here yet: `banyan post --group`.")
     if page["before"]:
         same = "" if by is None else f" --as {by}"
@@ -101,26 +94,26 @@ def group_feed(
 
 @_group.command("members")
 def group_members(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     limit: Limit = 100,
     after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
     by: Reader = None,
 ) -> None:
     """Who is in a group."""
-    _people(ctx, "members", which, limit, after, by, "Nobody is in it.")
+    _people(s, "members", which, limit, after, by, "Nobody is in it.")
 
 
 @_group.command("requests")
 def group_requests(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     limit: Limit = 100,
     after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
     by: Reader = None,
 ) -> None:
     """Who asked to join and waits for an answer."""
-    _people(ctx, "requests", which, limit, after, by, "Nobody waits.")
+    _people(s, "requests", which, limit, after, by, "Nobody waits.")
 
 
 # -- opening and joining
@@ -128,7 +121,7 @@ def group_requests(
 
 @_group.command("create")
 def group_create(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[str, typer.Argument(metavar="NAME")],
     kind: KindOf = None,
     description: About = None,
@@ -136,17 +129,14 @@ def group_create(
     by: By = None,
 ) -> None:
     """Open a group. Nothing that is said in it is secret, whatever its kind."""
-    s = command_session.of(ctx)
-    answer = s.call(
-        "group.create", name=name, kind=_kind(kind), description=description, rules=rules, by=refs.acting(s, by)
-    )
-    refs.remember(s.home, groups=[(answer["uri"], answer["name"])])
+    answer = s.call("group.create", name=name, kind=_kind(kind), description=description, rules=rules, by=by)
+    refs.note(s.home, groups=[answer])
     s.out.done(answer, f"Opened: {answer['name']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
 
 @_group.command("set")
 def group_set(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
     kind: KindOf = None,
@@ -155,46 +145,42 @@ def group_set(
     by: By = None,
 ) -> None:
     """Change what a group of yours says of itself."""
-    s = command_session.of(ctx)
     given = {"name": name, "kind": _kind(kind), "description": description, "rules": rules}
     if all(value is None for value in given.values()):
         raise BadInput("Nothing is to be changed; give --name, --kind, --description or --rules.")
-    answer = s.call("group.set", group=refs.group_of(s, which, by), by=refs.acting(s, by), **given)
+    answer = s.call("group.set", group=refs.group(s, which, by), by=by, **given)
     s.out.done(answer, f"Changed: {answer['name']}.")
 
 
 @_group.command("delete")
 def group_delete(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     yes: Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say that you mean it.")] = False,
     by: By = None,
 ) -> None:
     """End a group of yours for good. What was said in it stays with those who said it."""
-    s = command_session.of(ctx)
     if not yes:
         raise BadInput("A group that is deleted cannot be brought back; say so with --yes.")
-    answer = s.call("group.delete", group=refs.group_of(s, which, by), by=refs.acting(s, by))
+    answer = s.call("group.delete", group=refs.group(s, which, by), by=by)
     s.out.done(answer, f"Deleted: {answer['name']}.")
 
 
 @_group.command("join")
-def group_join(ctx: typer.Context, which: Which, undo: Undo = False, by: By = None) -> None:
+def group_join(s: Session, which: Which, undo: Undo = False, by: By = None) -> None:
     """Join a group, or ask to."""
     if undo:
-        group_leave(ctx, which, by)
+        group_leave(s, which, by)
         return
-    s = command_session.of(ctx)
-    answer = s.call("group.join", group=refs.group_of(s, which, by), by=refs.acting(s, by))
+    answer = s.call("group.join", group=refs.group(s, which, by), by=by)
     waits = f"Asked to join {answer['name']}: its owner or a moderator has to accept that."
     s.out.done(answer, waits if answer["waits"] else f"Joined {answer['name']}.")
 
 
 @_group.command("leave")
-def group_leave(ctx: typer.Context, which: Which, by: By = None) -> None:
+def group_leave(s: Session, which: Which, by: By = None) -> None:
     """Leave a group, or ask no more to join it. What you said in it is shown there no more, until you join again."""
-    s = command_session.of(ctx)
-    answer = s.call("group.join", group=refs.group_of(s, which, by), undo=True, by=refs.acting(s, by))
+    answer = s.call("group.join", group=refs.group(s, which, by), undo=True, by=by)
     s.out.done(answer, "Left.")
 
 
@@ -202,32 +188,32 @@ def group_leave(ctx: typer.Context, which: Which, by: By = None) -> None:
 
 
 @_group.command("accept")
-def group_accept(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+def group_accept(s: Session, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
     """Accept somebody who asked to join."""
-    _act(ctx, "accept", which, account, undo, by, "Accepted into {}.")
+    _act(s, "accept", which, account, undo, by, "Accepted into {}.")
 
 
 @_group.command("refuse")
-def group_refuse(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+def group_refuse(s: Session, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
     """Take somebody who asked to join off the list."""
-    _act(ctx, "refuse", which, account, undo, by, "Refused in {}.")
+    _act(s, "refuse", which, account, undo, by, "Refused in {}.")
 
 
 @_group.command("invite")
-def group_invite(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+def group_invite(s: Session, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
     """Invite somebody: whoever is invited and joins is a member."""
-    _act(ctx, "invite", which, account, undo, by, "Invited to {}.")
+    _act(s, "invite", which, account, undo, by, "Invited to {}.")
 
 
 @_group.command("ban")
-def group_ban(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+def group_ban(s: Session, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
     """Ban somebody: nothing of it is shown in the group."""
-    _act(ctx, "ban", which, account, undo, by, "Banned from {}.")
+    _act(s, "ban", which, account, undo, by, "Banned from {}.")
 
 
 @_group.command("moderator")
 def group_moderator(
-    ctx: typer.Context,
+    s: Session,
     which: Which,
     account: Who,
     undo: Undo = False,
@@ -239,11 +225,8 @@ def group_moderator(
     """Name a moderator of a group of yours, or dismiss one."""
     if drop and not undo:
         raise BadInput("--drop goes with --undo: it ends what a moderator said who is dismissed.")
-    s = command_session.of(ctx)
-    whom, group = refs.account(s, account), refs.group_of(s, which, by)
-    answer = s.call(
-        "group.moderator", group=group, account=whom, undo=undo or None, drop=drop or None, by=refs.acting(s, by)
-    )
+    whom, group = refs.account(s, account), refs.group(s, which, by)
+    answer = s.call("group.moderator", group=group, account=whom, undo=undo, drop=drop or None, by=by)
     kept = f" You say now what it said: {answer['kept']:,}." if answer["kept"] else ""
     s.out.done(
         answer, f"It moderates {answer['name']} no more.{kept}" if undo else f"It moderates {answer['name']} now."
@@ -251,36 +234,31 @@ def group_moderator(
 
 
 @_group.command("remove")
-def group_remove(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+def group_remove(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Remove a post from its group. It stays with its author."""
-    _act_on_post(ctx, "remove", uri, undo, by, "Removed from {}.")
+    _act_on_post(s, "remove", uri, undo, by, "Removed from {}.")
 
 
 @_group.command("pin")
-def group_pin(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+def group_pin(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pin a post in its group."""
-    _act_on_post(ctx, "pin", uri, undo, by, "Pinned in {}.")
+    _act_on_post(s, "pin", uri, undo, by, "Pinned in {}.")
 
 
-def _act(ctx: typer.Context, what: str, which: str, account: str, undo: bool, by: str | None, sentence: str) -> None:
-    s = command_session.of(ctx)
-    whom, group = refs.account(s, account), refs.group_of(s, which, by)
-    answer = s.call(f"group.{what}", group=group, account=whom, undo=undo or None, by=refs.acting(s, by))
+def _act(s: Session, what: str, which: str, account: str, undo: bool, by: str | None, sentence: str) -> None:
+    whom, group = refs.account(s, account), refs.group(s, which, by)
+    answer = s.call(f"group.{what}", group=group, account=whom, undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
 
 
-def _act_on_post(ctx: typer.Context, what: str, uri: str, undo: bool, by: str | None, sentence: str) -> None:
-    s = command_session.of(ctx)
-    answer = s.call(f"group.{what}", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
+def _act_on_post(s: Session, what: str, uri: str, undo: bool, by: str | None, sentence: str) -> None:
+    answer = s.call(f"group.{what}", uri=refs.post(s, uri), undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
 
 
-def _people(
-    ctx: typer.Context, what: str, which: str, limit: int, after: str | None, by: str | None, none: str
-) -> None:
-    s = command_session.of(ctx)
-    page = s.call(f"group.{what}", group=refs.group_of(s, which, by), limit=limit, after=after, by=refs.acting(s, by))
-    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["members"]])
+def _people(s: Session, what: str, which: str, limit: int, after: str | None, by: str | None, none: str) -> None:
+    page = s.call(f"group.{what}", group=refs.group(s, which, by), limit=limit, after=after, by=by)
+    refs.note(s.home, accounts=page["members"])
     s.out.answers(page["members"], _show_members, none)
     if page["after"]:
         same = "" if by is None else f" --as {by}"

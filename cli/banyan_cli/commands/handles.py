@@ -6,26 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, refs
+from banyan_cli import refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.posts import By, Undo, Who
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput, Failed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_handle = typer.Typer(
-    help="Handles: names under the domain of a platform, such as lan@vn.example.", no_args_is_help=True
-)
+_handle = root.group("handle", "Handles: names under the domain of a platform, such as lan@vn.example.")
 Name = Annotated[str, typer.Argument(metavar="HANDLE", help="Such as lan@vn.example.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_handle, name="handle")
-    app.command()(verify)
-
-
+@root.command()
 def verify(
-    ctx: typer.Context,
+    s: Session,
     account: Who,
     title: Annotated[str | None, typer.Argument(metavar="TITLE", help="Such as 'Sở Y tế Huế'.")] = None,
     undo: Undo = False,
@@ -34,39 +30,36 @@ def verify(
     """For a platform: say that an account is an official channel. Its urgent posts are told to those who follow it."""
     if (title is None) != undo:
         raise BadInput("Say what the account speaks for, such as 'Sở Y tế Huế'; or --undo alone.")
-    s = command_session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("official.verify", account=whom, title=title, undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("official.verify", account=whom, title=title, undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else f"Verified: {title}.")
 
 
 @_handle.command("claim")
 def handle_claim(
-    ctx: typer.Context,
+    s: Session,
     handle: Annotated[str | None, typer.Argument(metavar="HANDLE", help="Such as lan@vn.example.")] = None,
     undo: Undo = False,
     by: By = None,
 ) -> None:
     """Say that a handle is yours. Until its platform confirms it, it is shown as claimed only."""
-    s = command_session.of(ctx)
     if (handle is None) != undo:
         raise BadInput("Give the handle that you claim, such as lan@vn.example; or --undo alone.")
-    answer = s.call("handle.claim", handle=handle, undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("handle.claim", handle=handle, undo=undo, by=by)
     s.out.done(answer, f"Claimed: {shown(answer['handle'])}." if answer["handle"] else "You claim no handle now.")
 
 
 @_handle.command("domain")
 def handle_domain(
-    ctx: typer.Context,
+    s: Session,
     domain: Annotated[str | None, typer.Argument(metavar="DOMAIN", help="Such as vn.example.")] = None,
     undo: Undo = False,
     by: By = None,
 ) -> None:
     """For a platform: say which domain is yours, so that the handles that you confirm count."""
-    s = command_session.of(ctx)
     if (domain is None) != undo:
         raise BadInput("Give the domain of the platform, such as vn.example; or --undo alone.")
-    answer = s.call("handle.domain", domain=domain, undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("handle.domain", domain=domain, undo=undo, by=by)
     proof = f'Prove it in its DNS: _banyan.{answer["domain"]} TXT "account={answer["account"]}".'
     s.out.done(
         answer, f"The platform of {answer['domain']}. {proof}" if answer["domain"] else "The platform of none now."
@@ -74,27 +67,25 @@ def handle_domain(
 
 
 @_handle.command("confirm")
-def handle_confirm(ctx: typer.Context, handle: Name, account: Who, undo: Undo = False, by: By = None) -> None:
+def handle_confirm(s: Session, handle: Name, account: Who, undo: Undo = False, by: By = None) -> None:
     """For a platform: confirm that a handle under your domain is an account's."""
-    s = command_session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("handle.confirm", handle=handle, account=whom, undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("handle.confirm", handle=handle, account=whom, undo=undo, by=by)
     waits = "" if answer["claimed"] else " It is shown once the account claims it: `banyan handle claim`."
     s.out.done(answer, "Taken back." if undo else f"Confirmed: {answer['handle']}.{waits}")
 
 
 @_handle.command("find")
-def handle_find(ctx: typer.Context, handle: Name, by: By = None) -> None:
+def handle_find(s: Session, handle: Name, by: By = None) -> None:
     """Whose a handle is."""
-    s = command_session.of(ctx)
-    rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
-    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+    rows = s.call("handle.find", handle=handle, by=by)["accounts"]
+    refs.note(s.home, accounts=rows)
     s.out.answers(rows, _show, "Nobody who is held here claims it.")
 
 
 @_handle.command("prove")
 def handle_prove(
-    ctx: typer.Context,
+    s: Session,
     handle: Name,
     dns: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ask this DNS server.")] = None,
     web: Annotated[str | None, typer.Option(metavar="URL", help="Ask this address instead of the domain's.")] = None,
@@ -103,8 +94,7 @@ def handle_prove(
     """Ask the domain itself, over DNS and the web, whether who confirms a handle is its platform."""
     from banyan_cli.domain_proof import in_dns, on_the_web
 
-    s = command_session.of(ctx)
-    rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
+    rows = s.call("handle.find", handle=handle, by=by)["accounts"]
     confirmed = {one["account"]: row["account"] for row in rows for one in row["platforms"]}
     if not confirmed:
         raise Failed(f"Nobody confirms {handle}: {'it is claimed only' if rows else 'nobody held here claims it'}.")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, paper, refs
+from banyan_cli import completion, paper, refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import Incomplete, Sure, account_commands, confirm
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.show.phrases import count
@@ -30,14 +31,9 @@ STEADY = 3
 """Polls in a row that must find nothing missing, so that a peer had time to say what it holds."""
 
 
-def add_to(app: typer.Typer) -> None:
-    commands = account_commands()
-    commands.command("handover")(handover)
-    commands.command("take")(take)
-
-
+@account_commands.command()
 def handover(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[
         str,
         typer.Argument(metavar="NAME", help="An account hosted here: name or id.", autocompletion=completion.accounts),
@@ -68,7 +64,6 @@ def handover(
     """
     from banyan_node.home.recovery import carrier_key, first_recovery, first_root, new_words, root_digest, rotation
 
-    s = command_session.of(ctx)
     if out is not None and words_file is not None:
         raise BadInput("--out is for new words and --words-file for words that exist; give one of them.")
     if s.out.json and out is None and words_file is None:
@@ -105,7 +100,7 @@ def handover(
     s.out.note(f"The user takes it on another node: `banyan account take {answer['account']}`.")
 
 
-def _hosted(s: command_session.Session, name: str) -> dict[str, Any]:
+def _hosted(s: Session, name: str) -> dict[str, Any]:
     """The answer of `account.show` of an account that is hosted here. Raises BadInput."""
     try:
         shown: dict[str, Any] = s.call("account.show", account=name.strip().removeprefix("@"))
@@ -131,7 +126,7 @@ _WHOSE = {
 
 
 def _give(
-    s: command_session.Session,
+    s: Session,
     name: str,
     words: str,
     out: Path | None,
@@ -158,8 +153,9 @@ def _give(
     confirm(s, question, yes)
 
 
+@account_commands.command()
 def take(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id, did:banyan:z...")],
     words_file: paper.WordsFile = None,
     passphrase_file: PassphraseFile = None,
@@ -181,7 +177,6 @@ def take(
     """
     from banyan_node.home.recovery import carrier, carrier_key
 
-    s = command_session.of(ctx)
     who = refs.account(s, account)
     words = paper.words_of(words_file, passphrase_file, "The 24 words of the account")
     carrier_key(words)  # bad words are refused before anything is fetched
@@ -239,7 +234,7 @@ def _key_for(shown: dict[str, Any], words: str) -> tuple[str, str]:
     return "root", root.hex()
 
 
-def _fetch(s: command_session.Session, who: str, wait: float, incomplete: bool) -> None:
+def _fetch(s: Session, who: str, wait: float, incomplete: bool) -> None:
     """Waits until the account is here, as far as peers say."""
     from banyan_cli.progress import waiting
 

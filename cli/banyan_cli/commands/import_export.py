@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
-from banyan_cli.commands import move_in
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
+from banyan_cli.commands.move_in import import_commands
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from banyan_cli.importing.plan import Plan
-
-_import = typer.Typer(
-    help="Move in from another service, or bring a graph, posts or an archive; what was interrupted goes on.",
-    no_args_is_help=True,
-)
 
 
 class Format(Enum):
@@ -39,15 +36,9 @@ class Format(Enum):
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file to read.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    move_in.add_to(_import)
-    app.add_typer(_import, name="import")
-    app.command("export")(export)
-
-
-@_import.command("graph")
+@import_commands.command("graph")
 def graph(
-    ctx: typer.Context,
+    s: Session,
     file: File,
     undirected: Annotated[bool, typer.Option("--undirected", help="Each edge is a follow both ways.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many edges, the first ones.")] = None,
@@ -57,7 +48,6 @@ def graph(
     from banyan_cli.importing.edges import graph_plan, read_edges
     from banyan_cli.progress import bar, waiting
 
-    s = command_session.of(ctx)
     with bar(s.out.notes, f"reading {file.name}", file.stat().st_size) as advance:
         found = read_edges(file, undirected, limit, advance)
     with waiting(s.out.notes, "planning"):
@@ -70,9 +60,9 @@ def graph(
     _run(s, plan, extra)
 
 
-@_import.command("posts")
+@import_commands.command("posts")
 def posts(
-    ctx: typer.Context,
+    s: Session,
     file: File,
     text: Annotated[str, typer.Option(help="The column with the text.")],
     author: Annotated[str | None, typer.Option(help="The column that names the author.")] = None,
@@ -87,7 +77,6 @@ def posts(
     from banyan_cli.importing.comments import CommentColumns, posts_plan, survey
     from banyan_cli.progress import waiting
 
-    s = command_session.of(ctx)
     columns = CommentColumns(text, author, thread, time, authors, press)
     with waiting(s.out.notes, f"reading {file.name}"):
         found = survey(file, columns)
@@ -99,7 +88,7 @@ def posts(
     _run(s, plan, {"rows": found.comments, "empty": found.empty})
 
 
-def _run(s: command_session.Session, plan: Plan, extra: dict[str, Any]) -> None:
+def _run(s: Session, plan: Plan, extra: dict[str, Any]) -> None:
     """Send every batch that the node does not have yet."""
     from banyan_cli.importing.plan import weight
     from banyan_cli.progress import bar
@@ -127,13 +116,12 @@ def _show_import(console: Console, value: dict[str, Any]) -> None:
     facts(console, {key: fact for key, fact in value.items() if fact not in (0, None) and key != "id"})
 
 
-@_import.command("archive")
-def archive(ctx: typer.Context, file: File) -> None:
+@import_commands.command("archive")
+def archive(s: Session, file: File) -> None:
     """An archive that `banyan export` wrote; every entry is judged like one from a peer."""
     from banyan_cli.progress import waiting
     from banyan_cli.show.text_tables import facts
 
-    s = command_session.of(ctx)
     with waiting(s.out.notes, f"reading {file.name}"):
         answer = s.call("archive.import", path=str(file.absolute()))
     s.out.answer(answer, lambda console, value: facts(console, _taken_in(value)))
@@ -155,8 +143,9 @@ def _taken_in(value: dict[str, Any]) -> dict[str, Any]:
     return {**counts, **digest, "store holds": holds}
 
 
+@root.command()
 def export(
-    ctx: typer.Context,
+    s: Session,
     file: Annotated[Path, typer.Argument(help="The archive to write; with --format a folder, or a name with .zip.")],
     account: Annotated[
         str | None,
@@ -177,7 +166,6 @@ def export(
     from banyan_cli.show.text_tables import facts
     from banyan_node.exporting.sinks import draft_of
 
-    s = command_session.of(ctx)
     if account is not None:
         if resume:
             raise BadInput("--resume is for an archive of everything: an export of one account starts again.")
@@ -195,7 +183,7 @@ def export(
     s.out.answer(answer, facts)
 
 
-def _export_account(s: command_session.Session, account: str, file: Path, form: Format) -> None:
+def _export_account(s: Session, account: str, file: Path, form: Format) -> None:
     from banyan_cli.progress import growing
     from banyan_cli.show.text_tables import facts
     from banyan_node.exporting.sinks import draft_of

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_item = typer.Typer(help="Items of any collection, such as polls.", no_args_is_help=True)
+_item = root.group("item", "Items of any collection, such as polls.")
 AS_TYPED = ("a text", "an account", "a key", "a post")
 """Fields whose value is taken as it stands on the command line; any other is JSON."""
 
@@ -37,20 +39,15 @@ By = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_item, name="item")
-
-
 @_item.command("collections")
-def collections(ctx: typer.Context) -> None:
+def collections(s: Session) -> None:
     """The collections that this node knows, and their fields."""
-    s = command_session.of(ctx)
     s.out.answers(s.call("collections")["collections"], _show_collections, "No collections are known here.")
 
 
 @_item.command("list")
 def listing(
-    ctx: typer.Context,
+    s: Session,
     account: Who,
     collection: Name,
     prefix: Annotated[str, typer.Option(help="Only those whose key and element begin so.")] = "",
@@ -58,7 +55,6 @@ def listing(
     after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
 ) -> None:
     """What an account shows of a collection, by key."""
-    s = command_session.of(ctx)
     whom = refs.account(s, account)
     page = s.call("items.list", account=whom, collection=collection, prefix=prefix, limit=limit, after=after)
     none = "Nothing here." if prefix or after else f"{account} shows nothing of {collection} here."
@@ -69,9 +65,8 @@ def listing(
 
 
 @_item.command("get")
-def get(ctx: typer.Context, account: Who, collection: Name, key: Key, element: Element = None) -> None:
+def get(s: Session, account: Who, collection: Name, key: Key, element: Element = None) -> None:
     """One item of an account."""
-    s = command_session.of(ctx)
     whom = refs.account(s, account)
     answer = s.call("items.get", account=whom, collection=collection, key=key, element=element)
     s.out.answer(answer, lambda console, row: _show_items(console, [row]))
@@ -79,7 +74,7 @@ def get(ctx: typer.Context, account: Who, collection: Name, key: Key, element: E
 
 @_item.command("put")
 def put(
-    ctx: typer.Context,
+    s: Session,
     collection: Name,
     fields: Annotated[
         list[str],
@@ -90,7 +85,6 @@ def put(
     by: By = None,
 ) -> None:
     """Write an item, new or over what it says. Texts, accounts, keys and posts are taken as typed, all else as JSON."""
-    s = command_session.of(ctx)
     holds = _fields_of(s, collection)
     given = {}
     for field in fields:
@@ -98,21 +92,18 @@ def put(
         if not equals or not name.strip():
             raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, question='Lunch?'.")
         given[name.strip()] = value if holds.get(name.strip()) in AS_TYPED else _value(value)
-    whom = refs.acting(s, by)
-    answer = s.call("items.put", collection=collection, fields=given, key=key, element=element, by=whom)
+    answer = s.call("items.put", collection=collection, fields=given, key=key, element=element, by=by)
     s.out.done(answer, f"Written: {_named(answer)}.")
 
 
 @_item.command("delete")
-def delete(ctx: typer.Context, collection: Name, key: Key, element: Element = None, by: By = None) -> None:
+def delete(s: Session, collection: Name, key: Key, element: Element = None, by: By = None) -> None:
     """Delete an item, for good unless it is an element of a set; of a set without ELEMENT all of them."""
-    s = command_session.of(ctx)
-    whom = refs.acting(s, by)
-    answer = s.call("items.delete", collection=collection, key=key, element=element, by=whom)
+    answer = s.call("items.delete", collection=collection, key=key, element=element, by=by)
     s.out.done(answer, f"Deleted: {_named(answer)}.")
 
 
-def _fields_of(s: command_session.Session, collection: str) -> dict[str, str]:
+def _fields_of(s: Session, collection: str) -> dict[str, str]:
     """What each field holds. Of a collection that is not known the node says so when it is written."""
     rows = [row for row in s.call("collections")["collections"] if row["name"] == collection]
     return {field["name"]: field["holds"] for row in rows for field in row["fields"]}

@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, paper
+from banyan_cli import paper
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_keys = typer.Typer(
-    help="The master secret of this node and its 24 backup words; the 24 recovery words, which no node holds.",
-    no_args_is_help=True,
+_keys = root.group(
+    "keys", "The master secret of this node and its 24 backup words; the 24 recovery words, which no node holds."
 )
-
-
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_keys, name="keys")
 
 
 @_keys.command("words")
 def words(
-    ctx: typer.Context,
+    s: Session,
     check: Annotated[bool, typer.Option("--check", help="Ask for words that exist; say what they commit to.")] = False,
     words_file: paper.WordsFile = None,
 ) -> None:
@@ -34,7 +31,6 @@ def words(
     from banyan_node.home.mnemonic import is_marked
     from banyan_node.home.recovery import commitment, new_words
 
-    s = command_session.of(ctx)
     if check:
         text = paper.words_from(words_file, "The 24 recovery words")
         committed = commitment(text)
@@ -57,11 +53,10 @@ def _show_made(console: Console, value: dict[str, Any]) -> None:
 
 @_keys.command("backup")
 def backup(
-    ctx: typer.Context,
+    s: Session,
     to: Annotated[Path | None, typer.Option(help="A file to write instead of the screen; it must not exist.")] = None,
 ) -> None:
     """The 24 backup words: this node, its device and the root keys of its accounts. Not the recovery words."""
-    s = command_session.of(ctx)
     words = _open(s).keys.words()
     if to is not None:
         from banyan_node.home.folder import write_private
@@ -84,7 +79,7 @@ def _show_backup(console: Console, value: dict[str, list[str]]) -> None:
 
 @_keys.command("restore")
 def restore(
-    ctx: typer.Context,
+    s: Session,
     words_file: paper.WordsFile = None,
     realm: Annotated[str | None, typer.Option(help="main, or test: that of the node whose keys they are.")] = None,
     account: Annotated[
@@ -106,7 +101,6 @@ def restore(
     from banyan_node.home.settings import load, parse, set_in_file
     from banyan_node.local import refuse_store_of_others
 
-    s = command_session.of(ctx)
     own = b"" if account is None else _account_id(account)
     chosen = {} if realm is None else {"node.realm": parse("node.realm", realm)}
     refuse_to_contradict(chosen)
@@ -141,9 +135,8 @@ def _account_id(text: str) -> bytes:
 
 
 @_keys.command("renew")
-def renew(ctx: typer.Context) -> None:
+def renew(s: Session) -> None:
     """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
-    s = command_session.of(ctx)
     renew_master(s)
     s.home.renewing.unlink(missing_ok=True)
     s.out.done(
@@ -153,7 +146,7 @@ def renew(ctx: typer.Context) -> None:
     s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
 
 
-def renew_master(s: command_session.Session) -> None:
+def renew_master(s: Session) -> None:
     """Replaces the master of the home, or goes on where this was stopped. The caller removes `renewing` once all is
     done that it wants new keys for. Raises BadInput where it cannot be."""
     from banyan_node.home.folder import write_private
@@ -181,7 +174,7 @@ def renew_master(s: command_session.Session) -> None:
     reseal_local(s.home, s.settings, before, keystore.keys)
 
 
-def are_renewed(s: command_session.Session) -> bool:
+def are_renewed(s: Session) -> bool:
     """Whether a renewal that was stopped has replaced the keys."""
     from banyan_node.home.keystore import Keystore
 
@@ -193,14 +186,13 @@ def are_renewed(s: command_session.Session) -> bool:
 
 @_keys.command("passphrase")
 def passphrase(
-    ctx: typer.Context,
+    s: Session,
     remove: Annotated[bool, typer.Option("--remove", help="Keep the keys without a passphrase.")] = False,
     new_file: Annotated[Path | None, typer.Option(help="A file that holds the new passphrase.")] = None,
 ) -> None:
     """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""
     from banyan_node.home.keystore import passphrase_from
 
-    s = command_session.of(ctx)
     keystore = _open(s)
     if remove:
         new = None
@@ -216,7 +208,7 @@ def passphrase(
     s.out.done({"sealed": new is not None}, "The keys are sealed." if new else "The keys have no seal now.")
 
 
-def _open(s: command_session.Session) -> Any:
+def _open(s: Session) -> Any:
     from banyan_node.home.keystore import Keystore
 
     keystore = Keystore.open(s.home.keys)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.show.phrases import count
 from banyan_schema import dates
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
     from banyan_web.door_store import DoorStore, Token
 
-_login = typer.Typer(help="Who can log in at the HTTP door (`banyan up --http`).", no_args_is_help=True)
-_token = typer.Typer(help="Tokens with which programs use the HTTP door.", no_args_is_help=True)
+_login = root.group("login", "Who can log in at the HTTP door (`banyan up --http`).")
+_token = root.group("token", "Tokens with which programs use the HTTP door.")
 Name = Annotated[
     str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completion.accounts)
 ]
@@ -35,21 +37,15 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 """Where a browser of this machine finds a door that listens at all addresses."""
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_login, name="login")
-    app.add_typer(_token, name="token")
-
-
 @_login.command("set")
 def set_login(
-    ctx: typer.Context,
+    s: Session,
     name: Name,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input, one line.")] = False,
 ) -> None:
     """Give an account a password, or another one. Browsers that are logged in as it are then logged out."""
     from banyan_web.oauth.logins import logins, set_password, typed, wrong_password
 
-    s = command_session.of(ctx)
     account, known = _hosted(s, name)
     password = _password(stdin)
     if (wrong := wrong_password(password)) is not None:
@@ -64,22 +60,20 @@ def set_login(
 
 
 @_login.command("list")
-def list_logins(ctx: typer.Context) -> None:
+def list_logins(s: Session) -> None:
     """The accounts that have a password."""
     from banyan_web.oauth.logins import logins
 
-    s = command_session.of(ctx)
     with door_of(s) as door:
         rows = [login._asdict() for login in logins(door)]
     s.out.answers(rows, _show_logins, "Nobody has a password yet: `banyan login set NAME` gives one.")
 
 
 @_login.command("drop")
-def drop_login(ctx: typer.Context, name: Name) -> None:
+def drop_login(s: Session, name: Name) -> None:
     """Take the password of an account away, its links, and the sessions of its browsers. Tokens of its apps stay."""
     from banyan_web.oauth import logins
 
-    s = command_session.of(ctx)
     with door_of(s) as door:
         known = [login for login in logins.logins(door) if name in (login.name, login.account)]
         account = known[0].account if known else refs.account(s, name)
@@ -95,11 +89,10 @@ def drop_login(ctx: typer.Context, name: Name) -> None:
 
 
 @_login.command("link")
-def link(ctx: typer.Context, name: Name) -> None:
+def link(s: Session, name: Name) -> None:
     """Make a link that logs a browser in as the account, once, within 15 minutes. It needs no password."""
     from banyan_web.oauth.logins import LINK_S, Person, make_link
 
-    s = command_session.of(ctx)
     account, known = _hosted(s, name)
     base = _url(s)
     with door_of(s) as door:
@@ -112,7 +105,7 @@ def link(ctx: typer.Context, name: Name) -> None:
 
 @_token.command("add")
 def add_token(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[
         str | None,
         typer.Argument(help="The account that it acts for; none: for the node.", autocompletion=completion.accounts),
@@ -127,7 +120,6 @@ def add_token(
     from banyan_web.oauth.apps import EVERY, scopes_in
     from banyan_web.refusals import HttpRefusal
 
-    s = command_session.of(ctx)
     try:
         given = scopes_in(scopes, EVERY)
     except HttpRefusal as why:
@@ -146,13 +138,12 @@ def add_token(
 
 @_token.command("list")
 def list_tokens(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[
         str | None, typer.Argument(help="Only those of this account.", autocompletion=completion.accounts)
     ] = None,
 ) -> None:
     """The tokens that are valid, those of apps too, the newest first."""
-    s = command_session.of(ctx)
     account = None if name is None else refs.account(s, name)
     with door_of(s) as door:
         rows = [_token_json(token) for token in door.tokens(account)]
@@ -161,10 +152,9 @@ def list_tokens(
 
 @_token.command("revoke")
 def revoke_token(
-    ctx: typer.Context, id: Annotated[str, typer.Argument(metavar="ID", help="As `banyan token list` shows it.")]
+    s: Session, id: Annotated[str, typer.Argument(metavar="ID", help="As `banyan token list` shows it.")]
 ) -> None:
     """End a token at once."""
-    s = command_session.of(ctx)
     with door_of(s) as door:
         known = [token.id for token in door.tokens()]
         found = refs.one_of("token", id, known, "`banyan token list`")
@@ -181,7 +171,7 @@ def _note(door: DoorStore, do: str, **given: Any) -> None:
 
 
 @contextmanager
-def door_of(s: command_session.Session) -> Iterator[DoorStore]:
+def door_of(s: Session) -> Iterator[DoorStore]:
     """What the door keeps, with or without a running node."""
     from banyan_web.door_store import DoorStore
 
@@ -194,7 +184,7 @@ def door_of(s: command_session.Session) -> Iterator[DoorStore]:
         door.close()
 
 
-def log_out(s: command_session.Session, account: str) -> None:
+def log_out(s: Session, account: str) -> None:
     """Everywhere at the door, if it was ever open; tokens end too."""
     from banyan_web.oauth.logins import sign_out
 
@@ -203,7 +193,7 @@ def log_out(s: command_session.Session, account: str) -> None:
             sign_out(door, account)
 
 
-def _hosted(s: command_session.Session, name: str) -> tuple[str, str]:
+def _hosted(s: Session, name: str) -> tuple[str, str]:
     """The account, and the name under which it is hosted here, or that of its profile."""
     account = refs.account(s, name)
     shown = s.call("account.show", account=account)
@@ -222,7 +212,7 @@ def _password(stdin: bool) -> str:
     return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _url(s: command_session.Session) -> str:
+def _url(s: Session) -> str:
     """Where browsers find the door: what the settings say; else where the running node serves it, which a flag may have
     said; else where it will."""
     http, node = s.settings.config.http, s.node()

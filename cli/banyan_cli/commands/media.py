@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session
-from banyan_cli.command_session import put
+from banyan_cli.command_session import Session, put
 from banyan_cli.commands.posts import Undo
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.show.phrases import size
 from banyan_node.terminal_escape import plain
@@ -19,33 +19,28 @@ from banyan_node.terminal_escape import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-_media = typer.Typer(help="Pictures and films: add, list, show, save, fetch, pin, drop.", no_args_is_help=True)
+_media = root.group("media", "Pictures and films: add, list, show, save, fetch, pin, drop.")
 Blob = Annotated[str, typer.Argument(metavar="BLOB", help="Its digits as a post shows them; 8 are enough.")]
 DIGITS = 64
 READ, WAIT_S = 4 << 20, 1.0
 PAGE = 1_000
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_media, name="media")
-
-
 @_media.command("add")
-def add(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE", help="To be posted later.")]) -> None:
+def add(s: Session, file: Annotated[str, typer.Argument(metavar="FILE", help="To be posted later.")]) -> None:
     """Put a file here, to be posted within a day by a program. `banyan post --media FILE` does both."""
     from banyan_cli.show import feed as shown
 
-    s = command_session.of(ctx)
     found = put(s, file)
     s.out.done(found, f"{found['blob']}\n{shown.about(found)}")
 
 
 @_media.command("list")
-def listed(ctx: typer.Context) -> None:
+def listed(s: Session) -> None:
     """The pictures and films that are here."""
     from banyan_cli.show import feed as shown
 
-    s, rows, after = command_session.of(ctx), list[dict[str, Any]](), None
+    rows, after = list[dict[str, Any]](), None
     while True:
         page = s.call("media.list", after=after, limit=PAGE)
         rows, after = rows + page["blobs"], page["after"]
@@ -59,24 +54,22 @@ def listed(ctx: typer.Context) -> None:
 
 
 @_media.command("show")
-def show(ctx: typer.Context, blob: Blob) -> None:
+def show(s: Session, blob: Blob) -> None:
     """What is known of one: type, size, how much of it is here, what names it."""
     from banyan_cli.show import feed as shown
     from banyan_cli.show.text_tables import facts
 
-    s = command_session.of(ctx)
     s.out.answer(_shown(s, blob), lambda console, found: facts(console, shown.facts_of(found)))
 
 
 @_media.command("save")
 def save(
-    ctx: typer.Context,
+    s: Session,
     blob: Blob,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write one to a file. It is fetched first if it is not here."""
-    s = command_session.of(ctx)
     if file.is_dir():
         raise BadInput(f"{file} is a folder; name a file in it.")
     if file.exists() and not force:
@@ -98,7 +91,7 @@ def save(
     s.out.done(answer, f"Saved {size(total)} as {plain(str(file))}.")
 
 
-def _write(s: command_session.Session, blob: str, draft: Path, total: int) -> None:
+def _write(s: Session, blob: str, draft: Path, total: int) -> None:
     from banyan_cli.progress import bar
 
     with draft.open("wb") as out, bar(s.out.notes, "saving", total) as advance:
@@ -111,15 +104,14 @@ def _write(s: command_session.Session, blob: str, draft: Path, total: int) -> No
 
 
 @_media.command("fetch")
-def fetch(ctx: typer.Context, blob: Blob) -> None:
+def fetch(s: Session, blob: Blob) -> None:
     """Fetch one from peers, and wait for it. Stopped and begun again, it goes on."""
-    s = command_session.of(ctx)
     found = _shown(s, blob)
     answer = _fetch(s, found["blob"])
     s.out.done(answer, f"Here: {size(answer['size'])}. `banyan media save {found['blob'][:12]} FILE` writes it.")
 
 
-def _fetch(s: command_session.Session, blob: str) -> dict[str, Any]:
+def _fetch(s: Session, blob: str) -> dict[str, Any]:
     from banyan_cli.progress import bar
 
     state: dict[str, Any] = s.call("media.fetch", blob=blob, wait_s=0)
@@ -135,23 +127,21 @@ def _fetch(s: command_session.Session, blob: str) -> dict[str, Any]:
 
 
 @_media.command("drop")
-def drop(ctx: typer.Context, blob: Blob) -> None:
+def drop(s: Session, blob: Blob) -> None:
     """Remove one from this node. It can be fetched again while a peer has it."""
-    s = command_session.of(ctx)
     answer = s.call("media.drop", blob=_shown(s, blob)["blob"])
     s.out.done(answer, f"Dropped {answer['blob'][:16]}: {size(answer['bytes'])} are free again.")
 
 
 @_media.command("pin")
-def pin(ctx: typer.Context, blob: Blob, undo: Undo = False) -> None:
+def pin(s: Session, blob: Blob, undo: Undo = False) -> None:
     """Keep one here, whatever happens to its post and however full the disk is."""
-    s = command_session.of(ctx)
     whole = _shown(s, blob)["blob"]
-    answer = s.call("media.pin", blob=whole, undo=undo or None)
+    answer = s.call("media.pin", blob=whole, undo=undo)
     s.out.done(answer, f"{whole[:16]} is {'no longer kept for good' if undo else 'kept'}.")
 
 
-def _shown(s: command_session.Session, blob: str) -> dict[str, Any]:
+def _shown(s: Session, blob: str) -> dict[str, Any]:
     """What is known of a blob, by its first digits."""
     digits = blob.strip().lower()
     if not 8 <= len(digits) <= DIGITS or set(digits) - set("0123456789abcdef"):

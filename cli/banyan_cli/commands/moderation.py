@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.show.phrases import count
 from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_reports = typer.Typer(help="What people reported, for the moderators of this node.", invoke_without_command=True)
-_decisions = typer.Typer(help="What moderators decided.", invoke_without_command=True)
-_moderator = typer.Typer(help="Who moderates at this node (page /moderation).", no_args_is_help=True)
-_audit = typer.Typer(help="What operators, admins and moderators did.", invoke_without_command=True)
-_tasks = typer.Typer(help="Long work of the running node.", invoke_without_command=True)
+_reports = root.group("reports", "What people reported, for the moderators of this node.")
+_decisions = root.group("decisions", "What moderators decided.")
+_moderator = root.group("moderator", "Who moderates at this node (page /moderation).")
+_audit = root.group("audit", "What operators, admins and moderators did.")
+_tasks = root.group("tasks", "Long work of the running node.")
 Name = Annotated[
     str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completion.accounts)
 ]
@@ -28,25 +30,14 @@ FOLLOW_S, A_PAGE = 1.0, 500
 DAY_MS = 86_400_000
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_reports, name="reports")
-    app.add_typer(_decisions, name="decisions")
-    app.add_typer(_moderator, name="moderator")
-    app.add_typer(_audit, name="audit")
-    app.add_typer(_tasks, name="tasks")
-
-
-@_reports.callback()
+@_reports.alone
 def reports(
-    ctx: typer.Context,
+    s: Session,
     closed: Annotated[bool, typer.Option("--closed", help="Those that were decided, newest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     after: Annotated[int | None, typer.Option(help="The last number of the page before.")] = None,
 ) -> None:
     """Reports that wait, the oldest first."""
-    if ctx.invoked_subcommand is not None:
-        return
-    s = command_session.of(ctx)
     found = s.call("report.list", state="closed" if closed else "open", limit=limit, after=after)
     s.out.answers(found["reports"], _show_reports, "No report waits." if not closed else "None was decided yet.")
     if found["after"] is not None:
@@ -54,15 +45,14 @@ def reports(
 
 
 @_reports.command("show")
-def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="REPORT", min=1)]) -> None:
+def show(s: Session, number: Annotated[int, typer.Argument(metavar="REPORT", min=1)]) -> None:
     """One report: who reported what, the posts as they were, what became of them."""
-    s = command_session.of(ctx)
     s.out.answer(s.call("report.show", id=number), _show_report)
 
 
 @_reports.command("decide")
 def decide(
-    ctx: typer.Context,
+    s: Session,
     number: Annotated[int, typer.Argument(metavar="REPORT", min=1)],
     verdict: Annotated[
         Verdict,
@@ -80,15 +70,14 @@ def decide(
     to: Annotated[str, typer.Option(help="The platform that you told.")] = "",
 ) -> None:
     """Decide a report, as the operator of this node. `banyan decisions undo` takes it back."""
-    s = command_session.of(ctx)
     said = {"why": why, "text": text, "order": order, "basis": basis, "scope": scope, "days": days, "to": to}
     made = s.call("decision.add", report=number, verdict=verdict, **said)
     s.out.done(made, f"Decision {made['id']}: {verdict}. `banyan decisions undo {made['id']}` takes it back.")
 
 
-@_decisions.callback()
+@_decisions.alone
 def decisions(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None, typer.Option(help="Only about this account.", autocompletion=completion.accounts)
     ] = None,
@@ -96,9 +85,6 @@ def decisions(
     after: Annotated[int | None, typer.Option(help="The last number of the page before.")] = None,
 ) -> None:
     """What moderators decided, newest first."""
-    if ctx.invoked_subcommand is not None:
-        return
-    s = command_session.of(ctx)
     about = None if account is None else refs.account(s, account)
     found = s.call("decision.list", account=about, limit=limit, after=after)
     s.out.answers(found["decisions"], _show_decisions, "Nothing was decided yet.")
@@ -110,42 +96,38 @@ def decisions(
 
 @_decisions.command("undo")
 def undo(
-    ctx: typer.Context,
+    s: Session,
     number: Annotated[int, typer.Argument(metavar="DECISION", min=1)],
     why: Annotated[str, typer.Option(help="For other moderators.")] = "",
 ) -> None:
     """Take a decision back: what held because of it holds no more."""
-    s = command_session.of(ctx)
     made = s.call("decision.undo", id=number, why=why)
     s.out.done(made, f"Decision {number} ({made['verdict']}) was taken back.")
 
 
 @_moderator.command("add")
-def add_moderator(ctx: typer.Context, name: Name) -> None:
+def add_moderator(s: Session, name: Name) -> None:
     """Let a hosted account moderate: it reads reports and decides them on the page /moderation."""
-    s = command_session.of(ctx)
     made = s.call("moderator.add", account=refs.account(s, name))
     s.out.done(made, f"{name} moderates at this node. It logs in with `banyan login set` or `banyan login link`.")
 
 
 @_moderator.command("drop")
-def drop_moderator(ctx: typer.Context, name: Name) -> None:
+def drop_moderator(s: Session, name: Name) -> None:
     """End that, at once. What it decided stands."""
-    s = command_session.of(ctx)
     s.out.done(s.call("moderator.drop", account=refs.account(s, name)), f"{name} moderates no more.")
 
 
 @_moderator.command("list")
-def moderators(ctx: typer.Context) -> None:
+def moderators(s: Session) -> None:
     """The moderators of this node."""
-    s = command_session.of(ctx)
     rows = s.call("moderator.list")["moderators"]
     s.out.answers(rows, _show_moderators, "Nobody moderates here: `banyan moderator add NAME`.")
 
 
-@_audit.callback()
+@_audit.alone
 def audit(
-    ctx: typer.Context,
+    s: Session,
     who: Annotated[str, typer.Option(help="Only of those whose name begins so: operator, token, did:banyan:...")] = "",
     do: Annotated[str, typer.Option(help="Only acts that begin so: peers., store.drop, decision. ...")] = "",
     days: Annotated[int | None, typer.Option(min=1, help="Only of the last days.")] = None,
@@ -154,9 +136,6 @@ def audit(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is done from now on.")] = False,
 ) -> None:
     """Who did what, when and why, newest first; with --follow the newest last."""
-    if ctx.invoked_subcommand is not None:
-        return
-    s = command_session.of(ctx)
     since = None if days is None else time.time_ns() // 1_000_000 - days * DAY_MS
     asked = {"who": who, "do": do, "since_ms": since}
     newest = s.call("audit.list", limit=1)["acts"] if follow else []  # first: what is done meanwhile must not be missed
@@ -170,7 +149,7 @@ def audit(
         s.out.note(f"More: --before {found['next']}.")
 
 
-def _follow(s: command_session.Session, last: int, asked: dict[str, Any]) -> None:
+def _follow(s: Session, last: int, asked: dict[str, Any]) -> None:
     while True:
         found = s.call("audit.list", after=last, limit=A_PAGE, **asked)
         if found["acts"]:
@@ -181,12 +160,11 @@ def _follow(s: command_session.Session, last: int, asked: dict[str, Any]) -> Non
 
 
 @_audit.command("verify")
-def verify(ctx: typer.Context) -> None:
+def verify(s: Session) -> None:
     """Whether each line is followed by one that names it. Keep the last hash elsewhere: it proves all before it."""
     from banyan_cli import errors
     from banyan_cli.show.text_tables import facts
 
-    s = command_session.of(ctx)
     found = s.call("audit.verify")
     s.out.answer(found, facts)
     if found["broken"] is not None:
@@ -199,12 +177,9 @@ def verify(ctx: typer.Context) -> None:
         )
 
 
-@_tasks.callback()
-def tasks(ctx: typer.Context) -> None:
+@_tasks.alone
+def tasks(s: Session) -> None:
     """Long work: what runs, how far it is, and what ended lately."""
-    if ctx.invoked_subcommand is not None:
-        return
-    s = command_session.of(ctx)
     found = s.call("works")
     s.out.answers(found["works"], _show_works, "Nothing runs.")
     for name, why in found["failing"].items():
@@ -213,21 +188,19 @@ def tasks(ctx: typer.Context) -> None:
 
 @_tasks.command("begin")
 def begin(
-    ctx: typer.Context,
+    s: Session,
     do: Annotated[Literal["verify", "rebuild", "export", "import", "compact"], typer.Argument()],
     name: Annotated[str | None, typer.Argument(help="A file of the folder `archives` of the home.")] = None,
     view: Annotated[str | None, typer.Option(help="To rebuild; default: all.")] = None,
 ) -> None:
     """Begin long work in the background of the running node."""
-    s = command_session.of(ctx)
     made = s.call("works.begin", do=do, name=name, view=view)
     s.out.done(made, f"Task {made['id']} has begun; `banyan tasks` says how far it is.")
 
 
 @_tasks.command("cancel")
-def cancel(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="TASK", min=1)]) -> None:
+def cancel(s: Session, number: Annotated[int, typer.Argument(metavar="TASK", min=1)]) -> None:
     """Ask that work stops. What an import took in stays."""
-    s = command_session.of(ctx)
     s.out.done(s.call("works.cancel", id=number), f"Task {number} stops at its next step.")
 
 

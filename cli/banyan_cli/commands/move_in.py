@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from banyan_cli import command_session, refs
+from banyan_cli import refs
+from banyan_cli.command_session import Session
 from banyan_cli.commands.posts import By
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ class MoveOptions(NamedTuple):
     media: bool = False
 
 
+import_commands = root.group(
+    "import", "Move in from another service, or bring a graph, posts or an archive; what was interrupted goes on."
+)
 FOLDERS = 8
 """Folders of unread files that are named."""
 SERVICES = {
@@ -60,16 +65,9 @@ SERVICES = {
 """Those that need no more than an archive: each has a reader of its name in banyan_cli.importing."""
 
 
-def add_to(app: typer.Typer) -> None:
-    for name, about in SERVICES.items():
-        app.command(name, help=about)(_command(name))
-    app.command()(facebook)
-    app.command("csv")(table)
-
-
 def _command(name: str) -> Callable[..., None]:
     def command(
-        ctx: typer.Context,
+        s: Session,
         archive: Source,
         by: By = None,
         accounts: Accounts = None,
@@ -78,13 +76,19 @@ def _command(name: str) -> Callable[..., None]:
         dry: Dry = False,
     ) -> None:
         reader = import_module(f"banyan_cli.importing.{name}")
-        _move(ctx, name, MoveOptions(archive, by, report, dry, accounts, not no_media), reader.wants, reader.reading)
+        _move(s, name, MoveOptions(archive, by, report, dry, accounts, not no_media), reader.wants, reader.reading)
 
+    command.__doc__ = SERVICES[name]
     return command
 
 
+for service in SERVICES:
+    import_commands.command(service)(_command(service))
+
+
+@import_commands.command()
 def facebook(
-    ctx: typer.Context,
+    s: Session,
     archive: Source,
     audience: Annotated[
         str | None,
@@ -123,11 +127,12 @@ def facebook(
     def reading_of(found: Archive) -> ArchiveContents:
         return reader.reading(found, told, comments, not no_albums, unknown_titles)
 
-    _move(ctx, "facebook", wanted, reader.wants, reading_of)
+    _move(s, "facebook", wanted, reader.wants, reading_of)
 
 
+@import_commands.command("csv")
 def table(
-    ctx: typer.Context,
+    s: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file (.tsv: with tabs).")],
     text: Annotated[str, typer.Option(metavar="COLUMN", help="The column with the text.")],
     item: Annotated[
@@ -156,11 +161,11 @@ def table(
     columns = PostColumns(text, item, parent, at, lang, warning, tags)
     with uri_file(None if dry else uris) as note:
         wanted = MoveOptions(file, by, report, dry)
-        _move(ctx, "csv", wanted, lambda name: True, lambda found: reading(found, columns, service), note)
+        _move(s, "csv", wanted, lambda name: True, lambda found: reading(found, columns, service), note)
 
 
 def _move(
-    ctx: typer.Context,
+    s: Session,
     name: str,
     wanted: MoveOptions,
     wants: Callable[[str], bool],
@@ -175,7 +180,6 @@ def _move(
     from banyan_cli.progress import bar, waiting
     from banyan_cli.show.text_tables import moved
 
-    s = command_session.of(ctx)
     began = time.monotonic()
     path, dry = wanted.path, wanted.dry
     people = IdentityMap() if wanted.accounts is None else read_people(wanted.accounts)

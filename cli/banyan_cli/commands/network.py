@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from banyan_cli import command_session, completion, refs
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_node.operator_errors import CallError
 
-_peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_command=True)
+_peers = root.group("peers", "The nodes that this one talks to.")
 Peer = Annotated[
     str, typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completion.peers)
 ]
@@ -20,25 +22,16 @@ PEER = 46
 """Characters of a peer's id at least."""
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_peers, name="peers")
-    app.command()(status)
-    app.command()(diff)
-    app.command()(digest)
-
-
-@_peers.callback()
-def peers(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        listed(ctx)
+@_peers.alone
+def peers(s: Session) -> None:
+    listed(s)
 
 
 @_peers.command("list")
-def listed(ctx: typer.Context) -> None:
+def listed(s: Session) -> None:
     """The peers connected now, and the banned ones."""
     from banyan_cli.show import text_tables
 
-    s = command_session.of(ctx)
     s.out.answers(s.call("peers"), text_tables.peers(_now_ms()), NO_PEERS)
     slots = s.call("status")["slots"]
     if slots is not None and slots["crowded"]:
@@ -47,17 +40,16 @@ def listed(ctx: typer.Context) -> None:
 
 @_peers.command("add")
 def add(
-    ctx: typer.Context,
+    s: Session,
     address: Annotated[str, typer.Argument(help="Such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...")],
 ) -> None:
     """Dial a peer now, and count it among the named ones while this node runs."""
-    s = command_session.of(ctx)
     answer = s.call("peers.add", addr=address)
     _wait_for_greeting(s, answer["peer"])
     s.out.done(answer, f"Connected to {answer['peer']}.")
 
 
-def _wait_for_greeting(s: command_session.Session, peer: str) -> None:
+def _wait_for_greeting(s: Session, peer: str) -> None:
     """Waits for the hello: a link stands before it, and may end with it. Raises CallError."""
     deadline = time.monotonic() + GREETING_SECONDS
     while time.monotonic() < deadline:
@@ -76,19 +68,17 @@ def _wait_for_greeting(s: command_session.Session, peer: str) -> None:
 
 
 @_peers.command("drop")
-def drop(ctx: typer.Context, peer: Peer) -> None:
+def drop(s: Session, peer: Peer) -> None:
     """Hang up on a peer, and dial it no more as a contact. It may come again."""
-    s = command_session.of(ctx)
     peer = _peer(s, peer)
     s.out.done(s.call("peers.drop", peer=peer), f"{peer} was let go.")
 
 
 @_peers.command("bans")
-def bans(ctx: typer.Context) -> None:
+def bans(s: Session) -> None:
     """Whom this node refuses, why, and until when."""
     from banyan_cli.show import text_tables
 
-    s = command_session.of(ctx)
     found = s.call("bans")
     rows = [{"refused": row["peer"], **row} for row in found["peers"]]
     rows += [{"refused": row["network"], "by_operator": True, **row} for row in found["networks"]]
@@ -105,13 +95,12 @@ Refused = Annotated[
 
 @_peers.command("ban")
 def ban(
-    ctx: typer.Context,
+    s: Session,
     peer: Refused,
     reason: Annotated[str, typer.Option(help="Why; the peer is told.")] = "",
     days: Annotated[int, typer.Option(min=0, help="For how long; 0: until it is pardoned.")] = 0,
 ) -> None:
     """Hang up on a peer, or on all of a network, and refuse it until it is pardoned."""
-    s = command_session.of(ctx)
     if _is_network(peer):
         s.out.done(s.call("networks.ban", network=peer, reason=reason, days=days), f"{peer} is banned.")
         return
@@ -124,9 +113,8 @@ def _is_network(text: str) -> bool:
 
 
 @_peers.command("pardon")
-def pardon(ctx: typer.Context, peer: Refused) -> None:
+def pardon(s: Session, peer: Refused) -> None:
     """Lift a ban and forget what the peer lost points for."""
-    s = command_session.of(ctx)
     if _is_network(peer):
         s.out.done(s.call("networks.pardon", network=peer), f"{peer} is welcome again.")
         return
@@ -134,34 +122,35 @@ def pardon(ctx: typer.Context, peer: Refused) -> None:
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
 
 
-def _peer(s: command_session.Session, text: str) -> str:
+def _peer(s: Session, text: str) -> str:
     """A whole id is taken unchanged, because a peer that is not linked can be banned too. The node checks it."""
     known = sorted({row["peer"] for row in s.call("peers")}) if len(text) < PEER else []
     fits = any(each.startswith(text) or each.endswith(text) for each in known)
     return refs.one_of("peer", text, known, "`banyan peers`") if fits else text
 
 
-def status(ctx: typer.Context) -> None:
+@root.command()
+def status(s: Session) -> None:
     """Whether this node is complete; for each account that you follow: what is held, what peers have, who is asked."""
     from banyan_cli.show import text_tables
 
-    s = command_session.of(ctx)
     s.out.answer(s.call("status"), text_tables.status(_now_ms()))
 
 
-def diff(ctx: typer.Context, peer: Peer) -> None:
+@root.command()
+def diff(s: Session, peer: Peer) -> None:
     """Each difference from a peer, with its reason."""
     from banyan_cli.progress import waiting
     from banyan_cli.show import text_tables
 
-    s = command_session.of(ctx)
     with waiting(s.out.notes, "comparing"):
         rows = s.call("diff", peer=_peer(s, peer))
     s.out.answers(rows, text_tables.differences, "No difference: both hold the same.")
 
 
+@root.command()
 def digest(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None,
         typer.Argument(help="Only of this account: name or id.", autocompletion=completion.accounts),
@@ -170,7 +159,6 @@ def digest(
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
     from banyan_cli.show import text_tables
 
-    s = command_session.of(ctx)
     s.out.answer(s.call("digest", account=None if account is None else refs.account(s, account)), text_tables.facts)
 
 

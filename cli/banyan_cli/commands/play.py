@@ -6,21 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, errors
+from banyan_cli import errors
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_sim = typer.Typer(help="Many nodes in virtual time, with faults, from one seed.", no_args_is_help=True)
+_sim = root.group("sim", "Many nodes in virtual time, with faults, from one seed.")
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command()(demo)
-    app.add_typer(_sim, name="sim")
-
-
+@root.command()
 def demo(
-    ctx: typer.Context,
+    s: Session,
     stop: Annotated[
         bool, typer.Option("--exit", help="End when all four agree, instead of waiting for ctrl-C.")
     ] = False,
@@ -29,7 +27,6 @@ def demo(
     """Three platforms and a hobbyist, four real processes on this machine, until all hold the same graph."""
     from banyan_cli.demo.story import run_demo
 
-    s = command_session.of(ctx)
     result = run_demo(s.out, wait=not stop, keep=keep)
     s.out.answer(result, _show_demo)
     if not result["converged"]:
@@ -47,7 +44,7 @@ def _show_demo(console: Console, value: dict[str, Any]) -> None:
 
 @_sim.command("run")
 def sim_run(
-    ctx: typer.Context,
+    s: Session,
     nodes: Annotated[int, typer.Option(min=2, max=10_000, help="How many replicas.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed plays the same world.")] = 1,
     chosen: Annotated[
@@ -66,7 +63,6 @@ def sim_run(
     from banyan_cli.show.text_tables import facts
     from banyan_sim.runner import run_world
 
-    s = command_session.of(ctx)
     with waiting(s.out.notes, f"playing {nodes} nodes, seed {seed}"):
         result = asdict(run_world(nodes, seed, chosen=chosen))
     s.out.answer(result, facts)

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
-from banyan_cli.command_session import put_all
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session, put_all
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 
 By = Annotated[
@@ -60,13 +61,9 @@ Who = Annotated[
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    for command in (post, reply, quote, edit, delete, pin, hide, react, vote, repost, follow, unfollow, block, mute):
-        app.command()(command)
-
-
+@root.command()
 def post(
-    ctx: typer.Context,
+    s: Session,
     text: Words,
     lang: Lang = None,
     mention: Mention = None,
@@ -93,21 +90,21 @@ def post(
     by: By = None,
 ) -> None:
     """Say something, or ask it with a poll."""
-    s = command_session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     if not option and (several or closes is not None):
         raise BadInput("--several and --closes are of a poll: name its options with --option.")
     said["urgency"], said["policy"] = "urgent" if urgent else None, _policy(answers, quotes, reposts)
     if group is not None:
-        said["group"] = refs.group_of(s, group, by)
+        said["group"] = refs.group(s, group, by)
     if option:
         closes_ms = int(time.time() * 1000 + (closes or 24) * 3_600_000)
         said["poll"] = {"options": option, "closes_ms": closes_ms, "choices": "several" if several else "one"}
     _posted(s, s.call("post", **said), "Posted")
 
 
+@root.command()
 def reply(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     text: Words,
     lang: Lang = None,
@@ -122,14 +119,14 @@ def reply(
     by: By = None,
 ) -> None:
     """Answer a post."""
-    s = command_session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     policy = _policy(answers, quotes, reposts)
     _posted(s, s.call("reply", uri=refs.post(s, uri), policy=policy, **said), "Answered")
 
 
+@root.command()
 def quote(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     text: Words,
     lang: Lang = None,
@@ -144,14 +141,14 @@ def quote(
     by: By = None,
 ) -> None:
     """Show a post to your followers, with words of your own."""
-    s = command_session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     policy = _policy(answers, quotes, reposts)
     _posted(s, s.call("quote", uri=refs.post(s, uri), policy=policy, **said), "Quoted")
 
 
+@root.command()
 def edit(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     text: Annotated[
         str | None, typer.Argument(help="What it says; - reads standard input. Default: as before.")
@@ -161,23 +158,15 @@ def edit(
     reposts: Reposts = None,
 ) -> None:
     """Change what a post of yours says, or who may answer, quote and repost it."""
-    s = command_session.of(ctx)
     said, policy = None if text is None else text_given(text), _policy(answers, quotes, reposts)
     if said is None and policy is None:
         raise BadInput("Say what changes: the text, or --answers, --quotes or --reposts.")
     _posted(s, s.call("edit", uri=refs.post(s, uri), text=said, policy=policy), "Edited")
 
 
-def hide(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
-    """Hide an answer to you from the conversation, or a quote of you, for everybody."""
-    s = command_session.of(ctx)
-    answer = s.call("thread.hide", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
-    s.out.done(answer, "Shown again." if undo else "Hidden, and still on the page of its author.")
-
-
-def delete(ctx: typer.Context, uri: Uri) -> None:
+@root.command()
+def delete(s: Session, uri: Uri) -> None:
     """Delete a post of yours, for good. Answers to it stay."""
-    s = command_session.of(ctx)
     answer = s.call("delete", uri=refs.post(s, uri))
     kept = answer.get("answers") or 0
     they = "1 answer to it stays" if kept == 1 else f"{kept:,} answers to it stay"
@@ -185,30 +174,38 @@ def delete(ctx: typer.Context, uri: Uri) -> None:
     s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.{others}")
 
 
-def pin(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+@root.command()
+def pin(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pin a post of yours to your profile."""
-    s = command_session.of(ctx)
-    answer = s.call("pin", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("pin", uri=refs.post(s, uri), undo=undo, by=by)
     s.out.done(answer, "No longer pinned." if undo else "Pinned to your profile.")
 
 
+@root.command()
+def hide(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Hide an answer to you from the conversation, or a quote of you, for everybody."""
+    answer = s.call("thread.hide", uri=refs.post(s, uri), undo=undo, by=by)
+    s.out.done(answer, "Shown again." if undo else "Hidden, and still on the page of its author.")
+
+
+@root.command()
 def react(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     emoji: Annotated[str, typer.Argument(help="Such as 👍 or ❤️.")],
     undo: Undo = False,
     by: By = None,
 ) -> None:
     """Answer a post with an emoji."""
-    s = command_session.of(ctx)
     if not emoji.strip():
         raise BadInput("The emoji is empty; give one, such as 👍.")
-    answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else f"Reacted with {emoji.strip()}.")
 
 
+@root.command()
 def vote(
-    ctx: typer.Context,
+    s: Session,
     uri: Uri,
     options: Annotated[
         list[int] | None, typer.Argument(metavar="NUMBER...", min=1, help="Of the options, the first is 1.")
@@ -219,46 +216,48 @@ def vote(
     """Vote in the poll of a post, or change your vote; everybody can see it."""
     from banyan_cli.show.feed import poll
 
-    s = command_session.of(ctx)
     if options and undo:
         raise BadInput("--undo takes the whole vote back; leave the numbers out.")
     if not options and not undo:
         raise BadInput("No option is given; name one by its number, such as 1.")
     numbers = [number - 1 for number in options or ()]
-    answer = s.call("vote", uri=refs.post(s, uri), options=numbers, undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("vote", uri=refs.post(s, uri), options=numbers, undo=undo, by=by)
     s.out.done(answer, "\n".join(["Taken back." if undo else "Voted.", *poll(answer["poll"], int(time.time() * 1000))]))
 
 
-def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+@root.command()
+def repost(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pass a post on as it is."""
-    s = command_session.of(ctx)
-    answer = s.call("repost", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
+    answer = s.call("repost", uri=refs.post(s, uri), undo=undo, by=by)
     s.out.done(answer, "Taken back." if undo else "Reposted.")
 
 
-def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
+@root.command()
+def follow(s: Session, account: Who, by: By = None) -> None:
     """Show an account's posts in your feed, and hold them here."""
-    s = command_session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("follow", account=whom, by=refs.acting(s, by))
+    answer = s.call("follow", account=whom, by=by)
     asked = "Asked to follow {}: it is locked, and has to accept that."
     done = asked if answer["waits"] else "Following {}."
     gone = " It was dropped here: `banyan store undrop {}` lets it in again." if answer.get("dropped") else ""
     s.out.done(answer, (done + gone).format(*[answer["account"]] * 2))
 
 
-def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:
+@root.command()
+def unfollow(s: Session, account: Who, by: By = None) -> None:
     """Stop following."""
-    _relate(ctx, "unfollow", account, by, None, "No longer following {}.")
+    _relate(s, "unfollow", account, by, None, "No longer following {}.")
 
 
-def block(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
+@root.command()
+def block(s: Session, account: Who, undo: Undo = False, by: By = None) -> None:
     """Block an account, and stop following it; everybody can see that you do."""
-    _relate(ctx, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
+    _relate(s, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
 
 
+@root.command()
 def mute(
-    ctx: typer.Context,
+    s: Session,
     account: Who,
     undo: Undo = False,
     hours: Annotated[
@@ -267,21 +266,19 @@ def mute(
     by: By = None,
 ) -> None:
     """Hide all that an account says from you. Only you can see that you do."""
-    s = command_session.of(ctx)
     until = None if hours is None else int(time.time() * 1000 + hours * 3_600_000)
-    answer = s.call("mute", account=refs.account(s, account), undo=undo or None, until=until, by=refs.acting(s, by))
+    answer = s.call("mute", account=refs.account(s, account), undo=undo, until=until, by=by)
     s.out.done(answer, ("No longer muting {}." if undo else "Muting {}.").format(answer["account"]))
 
 
-def _relate(ctx: typer.Context, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:
-    s = command_session.of(ctx)
+def _relate(s: Session, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:
     whom = refs.account(s, account)
-    answer = s.call(method, account=whom, undo=undo or None, by=refs.acting(s, by))
+    answer = s.call(method, account=whom, undo=undo, by=by)
     s.out.done(answer, sentence.format(answer.get("account", whom)))
 
 
-def _posted(s: command_session.Session, answer: dict[str, Any], done: str) -> None:
-    refs.remember(s.home, [answer["uri"]])
+def _posted(s: Session, answer: dict[str, Any], done: str) -> None:
+    refs.note(s.home, posts=[answer])
     s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
     if answer["clock"]:
         s.out.note(f"Others may take it later only, or see a wrong date: {answer['clock']}.")
@@ -297,7 +294,7 @@ def _policy(answers: str | None, quotes: str | None, reposts: str | None) -> dic
 
 
 def _said(
-    s: command_session.Session,
+    s: Session,
     text: str,
     lang: str | None,
     mention: list[str] | None,
@@ -315,7 +312,7 @@ def _said(
         "mentions": [refs.account(s, who) for who in mention] if mention else None,
         "warning": warning,
         "audience": "unlisted" if unlisted else None,
-        "by": refs.acting(s, by),
+        "by": by,
     }
 
 

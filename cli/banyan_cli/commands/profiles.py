@@ -6,45 +6,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, refs
-from banyan_cli.command_session import put
+from banyan_cli import completion, refs
+from banyan_cli.command_session import Session, put
 from banyan_cli.commands import handles
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_profile = typer.Typer(help="Who an account says it is.", invoke_without_command=True)
+_profile = root.group("profile", "Who an account says it is.")
 PICTURES = ("avatar", "banner")
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_profile, name="profile")
-
-
-@_profile.callback()
-def profile(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        _answer(command_session.of(ctx), None)
+@_profile.alone
+def profile(s: Session) -> None:
+    _answer(s, None)
 
 
 @_profile.command("show")
 def show(
-    ctx: typer.Context,
+    s: Session,
     account: Annotated[
         str | None,
         typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completion.accounts),
     ] = None,
 ) -> None:
     """An account's profile, and whom it follows."""
-    s = command_session.of(ctx)
     _answer(s, None if account is None else refs.account(s, account))
 
 
 @_profile.command("set")
 def change(
-    ctx: typer.Context,
+    s: Session,
     fields: Annotated[
         list[str] | None,
         typer.Argument(metavar="FIELD=VALUE", help="Such as name='Minh Anh' bio='...'.", show_default=False),
@@ -58,7 +53,7 @@ def change(
     by: Annotated[str | None, typer.Option("--as", help="Which account hosted here; yours when left out.")] = None,
 ) -> None:
     """Say who you are, in words and pictures."""
-    s, given = command_session.of(ctx), dict[str, str]()
+    given = dict[str, str]()
     for field in fields or ():
         name, equals, value = field.partition("=")
         if not equals or not name.strip():
@@ -74,7 +69,6 @@ def change(
             raise BadInput(f"--{name}-alt describes the file of --{name}; give both.")
     if not given and not any(file is not None or gone for file, _, gone in files.values()):
         raise BadInput("Nothing is to be set; write, for example, name='Minh Anh' or --avatar FILE.")
-    by = refs.acting(s, by)
     pictures = {name: _picture(s, file, told) for name, (file, told, gone) in files.items() if file or gone}
     answer = s.call("profile.set", fields=given or None, pictures=pictures or None, by=by)
     says, away = [*given, *(n for n in pictures if pictures[n])], [n for n in pictures if not pictures[n]]
@@ -82,15 +76,15 @@ def change(
     s.out.done(answer, " ".join([*said, *(f"It has no {name} now." for name in away)]))
 
 
-def _picture(s: command_session.Session, file: str | None, told: str | None) -> dict[str, str | None] | None:
+def _picture(s: Session, file: str | None, told: str | None) -> dict[str, str | None] | None:
     """As `profile.set` takes it: put first, so that nothing is set if it is refused."""
     return None if file is None else {"blob": put(s, file)["blob"], "description": told}
 
 
-def _answer(s: command_session.Session, account: str | None) -> None:
+def _answer(s: Session, account: str | None) -> None:
     value = s.call("profile.get", account=account)
-    refs.remember(s.home, accounts=[(value["account"], value["name"])])
-    refs.remember_rows(s.home, value["pinned"])
+    refs.note(s.home, accounts=[value])
+    refs.note(s.home, posts=value["pinned"])
     s.out.answer(value, _show)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, paper
+from banyan_cli import completion, paper
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.prompts import confirmed, on_terminal
 from banyan_node.terminal_escape import plain
@@ -19,22 +21,15 @@ if TYPE_CHECKING:
 
     from banyan_node.home.settings import Row
 
-_config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
+_config = root.group("config", "Settings: flag, else environment, else config.toml, else default.")
 
 DOWN_SECONDS = 60.0
 """How long `banyan down` waits for the process: requests get `control.grace_seconds`, then the store is closed."""
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command()(init)
-    app.command()(up)
-    app.command()(down)
-    app.command("id")(identity)
-    app.add_typer(_config, name="config")
-
-
+@root.command()
 def init(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[str, typer.Option(help="What the node and its account are called.")] = "",
     role: Annotated[str | None, typer.Option(help="platform, hobbyist or researcher.")] = None,
     realm: Annotated[str | None, typer.Option(help="main, or test for entries that may be thrown away.")] = None,
@@ -58,7 +53,6 @@ def init(
     from banyan_node.home.recovery import commitment, new_words
     from banyan_node.home.settings import parse
 
-    s = command_session.of(ctx)
     options = (name, role, realm, passphrase, recovery, keep_recovery)
     if ask and (any(options) or s.out.json or not on_terminal()):
         raise BadInput("--ask asks on a terminal, and goes with no other option; leave the others out, or --ask.")
@@ -87,7 +81,7 @@ def init(
     s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
 
 
-def _make_by_asking(s: command_session.Session) -> None:
+def _make_by_asking(s: Session) -> None:
     """Raises typer.Abort."""
     from banyan_cli.node_setup import ask_first_questions, make_node
     from banyan_node.home.keystore import passphrase_from
@@ -112,8 +106,9 @@ def _show_made(console: Console, value: dict[str, Any]) -> None:
         paper.show_words(console, value["recovery_words"])
 
 
+@root.command()
 def up(
-    ctx: typer.Context,
+    s: Session,
     listen: Annotated[list[str] | None, typer.Option(help="Where peers connect, a multiaddr; may be repeated.")] = None,
     announce: Annotated[list[str] | None, typer.Option(help="What to tell peers instead; may be repeated.")] = None,
     bootstrap: Annotated[list[str] | None, typer.Option(help="A peer to dial first; may be repeated.")] = None,
@@ -135,7 +130,6 @@ def up(
     from banyan_web.oauth.logins import at_door
 
     gc.enable()
-    s = command_session.of(ctx)
     flags = {
         "node.listen": ",".join(listen) if listen else None,
         "node.announce": ",".join(announce) if announce else None,
@@ -164,7 +158,8 @@ def up(
     raise typer.Exit(main(s.home, settings, s.passphrase(), greet, doors, at_door(s.home.door)))
 
 
-def down(ctx: typer.Context) -> None:
+@root.command()
+def down(s: Session) -> None:
     """Stop the running node; returns once its process has ended and the store is free."""
     import time
 
@@ -172,7 +167,6 @@ def down(ctx: typer.Context) -> None:
     from banyan_node.server.control_client import ControlClient
     from banyan_node.server.control_file import alive, find_running
 
-    s = command_session.of(ctx)
     running, token = find_running(s.home)
     with ControlClient(s.home, running, token) as node:
         node.call("shutdown")
@@ -188,9 +182,9 @@ def down(ctx: typer.Context) -> None:
     s.out.done({"stopped": True}, "The node has stopped.")
 
 
-def identity(ctx: typer.Context) -> None:
+@root.command("id")
+def identity(s: Session) -> None:
     """Who this node is, and where peers reach it."""
-    s = command_session.of(ctx)
     s.out.answer(s.call("id"), _show_identity)
 
 
@@ -208,14 +202,13 @@ def _show_identity(console: Console, value: dict[str, Any]) -> None:
 
 @_config.command("show")
 def config_show(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[
         str | None,
         typer.Argument(help="One setting or section; all when left out.", autocompletion=completion.settings),
     ] = None,
 ) -> None:
     """Every setting, its value, and where the value comes from."""
-    s = command_session.of(ctx)
     rows = [
         r for r in s.settings.rows() if name is None or r.option.name == name or r.option.name.startswith(name + ".")
     ]
@@ -264,14 +257,13 @@ def _show_config(console: Console, rows: list[Row]) -> None:
 
 @_config.command("set")
 def config_set(
-    ctx: typer.Context,
+    s: Session,
     name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.", autocompletion=completion.settings)],
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""
     from banyan_node.home.settings import lacks, parse, set_in_file
 
-    s = command_session.of(ctx)
     typed = parse(name, text)
     if name == "node.realm":
         from banyan_crdt.realm import REALMS

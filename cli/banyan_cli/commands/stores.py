@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import command_session, completion, errors, refs
+from banyan_cli import completion, errors, refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.show.phrases import count, size
 
 if TYPE_CHECKING:
@@ -17,26 +19,16 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
-_store = typer.Typer(
-    help="The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; "
+store_commands = root.group(
+    "store",
+    "The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; "
     "drop, dropped, undrop, erasures, erase",
-    no_args_is_help=True,
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    app.add_typer(_store, name="store")
-
-
-def store_commands() -> typer.Typer:
-    """The group, for a module that adds to it."""
-    return _store
-
-
-@_store.command("stats")
-def stats(ctx: typer.Context) -> None:
+@store_commands.command("stats")
+def stats(s: Session) -> None:
     """What the store holds."""
-    s = command_session.of(ctx)
     found = s.call("store.stats")
     found["views"] = {row["view"]: row["percent"] for row in s.call("store.views")["views"]}
     s.out.answer(found, _show_stats)
@@ -51,12 +43,11 @@ def _show_stats(console: Console, value: dict[str, Any]) -> None:
     facts(console, {**value, "local": local, "views": said, "damaged": "; ".join(value["damaged"]) or "nothing"})
 
 
-@_store.command("verify")
-def verify(ctx: typer.Context) -> None:
+@store_commands.command("verify")
+def verify(s: Session) -> None:
     """Check every page, hash, link and signature, and every row of every view; name what differs, change nothing."""
     from banyan_cli.progress import waiting
 
-    s = command_session.of(ctx)
     with waiting(s.out.notes, "verifying"):
         answer = _faults_at_rest(s) or s.call("store.verify")
     s.out.answer(answer, _show_verify)
@@ -64,7 +55,7 @@ def verify(ctx: typer.Context) -> None:
         raise typer.Exit(errors.STORAGE)
 
 
-def _faults_at_rest(s: command_session.Session) -> dict[str, Any] | None:
+def _faults_at_rest(s: Session) -> dict[str, Any] | None:
     """What is wrong with the pages of a store at rest: it cannot be opened without danger until that is repaired."""
     if s.node() is not None:
         return None
@@ -102,13 +93,13 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
         console.print(f"Not checked, for they are being built: {', '.join(unchecked)}.")
 
 
-@_store.command("repair")
-def repair(ctx: typer.Context) -> None:
+@store_commands.command("repair")
+def repair(s: Session) -> None:
     """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
     from banyan_cli.show.text_tables import facts
     from banyan_node.local import repair_local
 
-    s = _stopped(ctx)
+    _refuse_while_running(s)
     done = repair_local(s.home, s.settings, s.out.note)
     value: dict[str, Any] = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
     value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries}
@@ -126,41 +117,38 @@ def repair(ctx: typer.Context) -> None:
         raise typer.Exit(errors.STORAGE)
 
 
-def _stopped(ctx: typer.Context) -> command_session.Session:
-    """The session of a command that needs the store for itself."""
-    s = command_session.of(ctx)
+def _refuse_while_running(s: Session) -> None:
+    """For a command that needs the store for itself. Raises BadInput."""
     if s.node() is not None:
         raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
-    return s
 
 
-@_store.command("mend")
-def mend(ctx: typer.Context) -> None:
+@store_commands.command("mend")
+def mend(s: Session) -> None:
     """Drop what is wrong: entries, with all that stands on them, and content. `banyan up` then asks peers for it."""
     from banyan_cli.show.text_tables import facts
     from banyan_node.local import mend_local
 
-    s = _stopped(ctx)
+    _refuse_while_running(s)
     found = mend_local(s.home, s.settings, s.out.note)
     value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
     value |= {"heads": found.moved, "parts": found.parts}
     s.out.answer(value, facts)
 
 
-@_store.command("rebuild")
+@store_commands.command("rebuild")
 def rebuild(
-    ctx: typer.Context,
+    s: Session,
     view: Annotated[str | None, typer.Argument(help="Only this one, as `banyan store stats` names it.")] = None,
 ) -> None:
     """Build views again from the log, all or one. A node goes on serving; what needs the view says how far it is."""
-    s = command_session.of(ctx)
     began = time.monotonic()
     built = _rebuild_at_rest(s, view) if s.node() is None else _rebuild_running(s, view)
     seconds = round(time.monotonic() - began, 1)
     s.out.done({"built": built, "seconds": seconds}, f"Built in {seconds} s: {', '.join(built)}.")
 
 
-def _rebuild_at_rest(s: command_session.Session, view: str | None) -> list[str]:
+def _rebuild_at_rest(s: Session, view: str | None) -> list[str]:
     from banyan_node.local import VIEWS, rebuild_local
 
     if view is not None and view not in VIEWS:
@@ -168,7 +156,7 @@ def _rebuild_at_rest(s: command_session.Session, view: str | None) -> list[str]:
     return rebuild_local(s.home, s.settings, [view] if view else VIEWS, s.out.note)
 
 
-def _rebuild_running(s: command_session.Session, view: str | None) -> list[str]:
+def _rebuild_running(s: Session, view: str | None) -> list[str]:
     from banyan_cli.progress import bar
 
     built: list[str] = s.call("store.rebuild", view=view)["rebuilding"]
@@ -187,9 +175,9 @@ def _rebuild_running(s: command_session.Session, view: str | None) -> list[str]:
             time.sleep(LOOK_SECONDS)
 
 
-@_store.command("withhold")
+@store_commands.command("withhold")
 def withhold(
-    ctx: typer.Context,
+    s: Session,
     uri: Annotated[
         str,
         typer.Argument(
@@ -203,7 +191,6 @@ def withhold(
     erase: Annotated[bool, typer.Option("--erase", help="Keep no sealed copy: a release asks peers for it.")] = False,
 ) -> None:
     """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
-    s = command_session.of(ctx)
     params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
     answer = s.call("content.withhold", **params, erase=erase)
     until = "its term ends or you release it" if days else "you release it"
@@ -218,26 +205,24 @@ def withhold(
     )
 
 
-@_store.command("withheld")
-def withheld(ctx: typer.Context) -> None:
+@store_commands.command("withheld")
+def withheld(s: Session) -> None:
     """The posts that this node withholds, each with its order."""
     from banyan_cli.show.text_tables import withheld as show
 
-    s = command_session.of(ctx)
     rows = s.call("content.withheld")["posts"]
-    refs.remember(s.home, [row["uri"] for row in rows])
+    refs.note(s.home, posts=rows)
     s.out.answers(rows, show(time.time_ns() // 1_000_000), "Nothing is withheld here.")
 
 
-@_store.command("release")
+@store_commands.command("release")
 def release(
-    ctx: typer.Context,
+    s: Session,
     uri: Annotated[
         str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completion.posts)
     ],
 ) -> None:
     """Lift a withholding: the content is shown again, from the sealed copy that was kept, or else from peers."""
-    s = command_session.of(ctx)
     answer = s.call("content.release", uri=refs.post(s, uri))
     asked = answer["released"] - answer["kept"]
     missing = f" {count(asked, 'write', 'writes')} of it had no copy here and must come from peers." if asked else ""
@@ -249,44 +234,40 @@ Account = Annotated[
 ]
 
 
-@_store.command("trust-clock")
-def trust_clock(ctx: typer.Context) -> None:
+@store_commands.command("trust-clock")
+def trust_clock(s: Session) -> None:
     """Say that this machine's clock is right although it jumped, so that old content is forgotten as usual."""
-    s = command_session.of(ctx)
     answer = s.call("clock.trust")
     before = answer["doubted"]
     s.out.done(answer, f"The clock is trusted{f' again ({before})' if before else ''}.")
 
 
-@_store.command("drop")
-def drop(ctx: typer.Context, account: Account) -> None:
+@store_commands.command("drop")
+def drop(s: Session, account: Account) -> None:
     """Erase an account from this node, which does not fetch it again. Other nodes decide for themselves."""
-    s = command_session.of(ctx)
     answer = s.call("store.drop", account=refs.account(s, account))
     s.out.done(answer, f"Dropped {answer['account']}: {count(answer['entries'], 'entry', 'entries')}.")
 
 
-@_store.command("dropped")
-def dropped(ctx: typer.Context) -> None:
+@store_commands.command("dropped")
+def dropped(s: Session) -> None:
     """The accounts that were dropped here."""
-    s = command_session.of(ctx)
     rows = s.call("store.dropped")["accounts"]
     s.out.answers(
         rows, lambda console, shown: console.print("\n".join(shown), soft_wrap=True), "Nothing is dropped here."
     )
 
 
-@_store.command("undrop")
-def undrop(ctx: typer.Context, account: Account) -> None:
+@store_commands.command("undrop")
+def undrop(s: Session, account: Account) -> None:
     """Let a dropped account in again: it is fetched if somebody here follows it closely enough."""
-    s = command_session.of(ctx)
     answer = s.call("store.undrop", account=refs.account(s, account))
     s.out.done(answer, f"{answer['account']} is not dropped any more.")
 
 
-@_store.command("compact")
+@store_commands.command("compact")
 def compact(
-    ctx: typer.Context,
+    s: Session,
     to: Annotated[
         Path | None, typer.Option(help="Write a compacted copy there instead; works while a node runs.")
     ] = None,
@@ -296,7 +277,6 @@ def compact(
     from banyan_cli.show.text_tables import facts
     from banyan_node.local import take_compacted
 
-    s = command_session.of(ctx)
     if to is None and s.node() is not None:
         raise errors.BadInput(
             "The node is running and has the store open; stop it with `banyan down`, or say --to DIR."
