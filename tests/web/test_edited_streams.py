@@ -114,3 +114,51 @@ async def test_what_could_not_be_read_of_a_reader_is_read_again(tmp_path: Path) 
     with pytest.raises(HttpRefusal):
         await one.refresh(busy)
     assert one.stale
+
+
+async def test_what_an_author_does_not_let_any_more_leaves_the_streams_that_have_it(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("giang")
+        (an, _), (binh, _), (chi, client) = [await door.person(name) for name in ("an", "bình", "chi")]
+        call = door.node.backend.call
+        await call("follow", {"account": binh, "as": chi})
+        root = (await call("post", {"text": "gốc", "as": an}))["uri"]
+        async with socket_of(door, client.token or "") as socket:
+            streams = Streams(door, socket)
+            await streams.listen("user")
+
+            async def told(event: str, *ids: str) -> list[Any]:
+                found = [await streams.next("user", event) for _ in ids]
+                assert {one if event == "delete" else one["id"] for one in found} == {*ids}
+                return found
+
+            answer = (await call("reply", {"uri": root, "text": "lời xấu", "as": binh}))["uri"]
+            answered = (await streams.next("user", "update"))["id"]
+            await call("quote", {"uri": root, "text": "xem", "as": binh})
+            quoting = (await streams.next("user", "update"))["id"]
+            await call("repost", {"uri": root, "as": binh})
+            repost = (await streams.next("user", "update"))["id"]
+
+            async def allow(**policy: str) -> None:
+                """The post itself is told again, because of its repost."""
+                await call("edit", {"uri": root, "policy": policy})
+
+            await allow(answers="followers")
+            await streams.next("user", "status.update")
+            assert await streams.next("user", "delete") == answered
+            assert (await streams.next("user", "status.update"))["quote"]["state"] == "accepted"
+            await told("status.update", repost)
+            await call("follow", {"account": an, "as": binh})
+            await told("status.update", answered, quoting, repost)
+            await call("follow", {"account": an, "as": binh, "undo": True})
+            assert await streams.next("user", "delete") == answered
+            await told("status.update", quoting, repost)
+            await allow(answers="everybody", quotes="nobody", reposts="nobody")
+            await told("status.update", answered)
+            (quote,) = await told("status.update", quoting)
+            assert quote["quote"]["state"] == "unauthorized"
+            assert await streams.next("user", "delete") == repost
+            await call("thread.hide", {"uri": answer, "as": an})
+            assert await streams.next("user", "delete") == answered
+            await call("thread.hide", {"uri": answer, "undo": True, "as": an})
+            await told("status.update", answered)

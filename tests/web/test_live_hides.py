@@ -196,3 +196,27 @@ async def test_what_everybody_hears_is_made_once_however_many_watch(tmp_path: Pa
             "posts.get": 1,
         }
         nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_that_is_hidden_from_its_conversation_leaves_the_pages_that_are_open(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
+        (an, _), (binh, _) = [await door.person(name) for name in ("An", "Bình")]
+        watch = Watchers(door, nursery)
+        await watch.open("nobody")
+        root = (await call(door, "post", text="gốc", by=an))["uri"]
+        answer = (await call(door, "reply", uri=root, text="lời xấu", by=binh))["uri"]
+        await watch.heard("nobody", "lời xấu")
+
+        async def judged(undo: bool) -> list[tuple[bool, str | None]]:
+            before = len(watch.told["nobody"])
+            await call(door, "thread.hide", uri=answer, undo=undo, by=an)
+            with trio.fail_after(60):
+                while len(watch.told["nobody"]) == before:
+                    await trio.sleep(0.02)
+            told = watch.told["nobody"][before:]
+            assert {(event, data["uri"]) for event, data in told} == {("judged", answer)}
+            return [(data["shown"], data["text"]) for _, data in told]
+
+        assert await judged(False) == [(False, None)]
+        assert await judged(True) == [(True, "lời xấu")]
+        nursery.cancel_scope.cancel()

@@ -206,7 +206,7 @@ async def _happened(web: DoorContext, value: dict[str, Any]) -> list[_Happened]:
         return []
     account = value["log"]["account"]
     try:
-        written = await _written(web, value)
+        written, hidden = await _written(web, value)
         name = (await web.call("profile.get", account=account))["name"]
     except HttpRefusal:
         return []
@@ -216,21 +216,28 @@ async def _happened(web: DoorContext, value: dict[str, Any]) -> list[_Happened]:
         for uri, ms in written
         if value["time_ms"] - ms < FRESH_MS
     ]
+    posts += [_Happened("judged", _address(uri), uri=uri) for uri in hidden]
     return posts or [_Happened("said", said, account)]
 
 
-async def _written(web: DoorContext, value: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """The posts that these entries brought, each with its time, the oldest first."""
+async def _written(web: DoorContext, value: Mapping[str, Any]) -> tuple[list[tuple[str, int]], list[str]]:
+    """The posts that these entries brought, each with its time, the oldest first; and those that they hide, or show
+    again."""
     log, (store, _, n) = value["log"], value["cursor"].partition("-")
     since = f"{store}-{max(0, int(n) - value['entries'] - ASIDE)}"
-    found = await web.call("firehose", since=since, accounts=[log["account"]], collections=["post"])
+    found = await web.call("firehose", since=since, accounts=[log["account"]], collections=["post", "hidden"])
     entries = range(value["length"] - value["entries"], value["length"])
-    return [
-        (one["uri"], min(one["time_ms"], one["content"]["created_ms"] or one["time_ms"]))
+    events = [
+        one
         for one in found["events"]
-        if one["kind"] == "create" and one["content"] is not None
+        if one["content"] is not None
         if one["seq"] in entries and (one["writer"], one["log"]) == (log["writer"], log["log"])
     ]
+    return [
+        (one["uri"], min(one["time_ms"], one["content"]["created_ms"] or one["time_ms"]))
+        for one in events
+        if (one["collection"], one["kind"]) == ("post", "create")
+    ], [f"{one['content']['account']}/{one['content']['key']}" for one in events if one["collection"] == "hidden"]
 
 
 async def _seen(web: DoorContext, happened: Iterable[_Happened], eyes: _Eyes) -> list[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
@@ -45,19 +45,33 @@ from banyan_web.mastodon.streaming.app_streams import (
     facts_of,
     public_channels,
 )
-from banyan_web.mastodon.streaming.listeners import LETTING, MOVING, Listener
+from banyan_web.mastodon.streaming.listeners import LETTING, MOVING, RULING, Listener
 from banyan_web.refusals import BUILDING, HttpRefusal
 
 REMEMBERED = 50_000
 """Posts and reposts whose ids are kept, to say which one was deleted."""
 REPOSTERS = 200
 """Of those who reposted a post that was edited, the streams that have it because of one of so many are told."""
+RULED, RULED_POSTS = 5_000, 200
+"""So many accounts whose rules may refuse what streams told, and the latest posts and reposts of each that they may."""
 LOOK_S = 5.0
 JUDGED = 1_000
 """Decisions of moderators that wait to be told."""
 _USER = StreamName("user")
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
+
+
+class _Told(NamedTuple):
+    """What streams told: a post, or that an account reposted it at that time."""
+
+    uri: str
+    by: str = ""
+    at_ms: int = 0
+
+    @property
+    def actor(self) -> str:
+        return self.by or self.uri.partition("/")[0]
 
 
 class Hub:
@@ -69,6 +83,8 @@ class Hub:
         self.channels: dict[StreamName, dict[AppStream, None]] = {}
         """The streams that listen to each."""
         self._ids: FIFOCache[str, tuple[str, frozenset[StreamName]]] = FIFOCache(REMEMBERED)
+        self._ruled: FIFOCache[str, dict[_Told, Sequence[str]]] = FIFOCache(RULED)
+        """By account, what its rules may refuse, with the posts that it answers, quotes or reposts."""
         self._later: deque[TailEvent] = deque(maxlen=QUEUED)
         """Posts of long runs, which are shown only once these are folded; of many the last ones."""
         self._needed, self._live = anyio.Event(), anyio.Event()
@@ -196,11 +212,39 @@ class Hub:
                 await self._said(web, event)
             elif event["content"] is not None:
                 await self._reposted(web, event)
+        for one in self._refusable(msgspec.json.decode(line)) if collection in RULING else ():
+            if one.by:
+                with suppress(HttpRefusal):
+                    await self._repost(web, one, again=True)
+            else:
+                await self.changed(web, one.uri)
         for did in named & self._people.keys():
             if (who := account_from_text(author)) in self._people[did].unseen:
                 self._people[did].unheard[who] = msgspec.json.decode(line)["time_ms"]
             else:
                 await self._heard(web, self._people[did])
+
+    def _refusable(self, event: Mapping[str, Any]) -> list[_Told]:
+        """What streams told and the rules of an account may refuse after an event, or not refuse any more."""
+        author, collection, content = event["account"], event["collection"], event["content"] or {}
+        if collection == "hidden":
+            return [_Told(_uri(content))] if content else []
+        follower = author if collection == "follow" else content.get("account")
+        whose = content.get("account", "") if collection == "follow" else author
+        found = list(self._ruled.get(whose, {}).items())
+        if collection == "post":
+            return [one for one, named in found if event["kind"] == "update" and event["uri"] in named]
+        if collection == "profile":
+            return [one for one, _ in found if content.get("field") == "locked"]
+        return [one for one, _ in found if one.actor == follower]
+
+    def _note(self, one: _Told, named: Iterable[str | None]) -> None:
+        names = [uri for uri in named if uri]
+        for did in {uri.partition("/")[0] for uri in names} - {one.actor}:
+            ruled = self._ruled.setdefault(did, {})
+            ruled[one] = names
+            if len(ruled) > RULED_POSTS:
+                del ruled[next(iter(ruled))]
 
     async def refresh(self, web: DoorContext, person: Listener) -> None:
         """What is known of an account is read again, if it may have changed. Raises HttpRefusal."""
@@ -244,15 +288,16 @@ class Hub:
         """A post. Of an edit counts what it made of it, where the post was before and where it is now: a stream loses
         it and gets it as its page does."""
         author, uri, content = account_from_text(event["account"]), event["uri"], event.get("content") or {}
-        new, by, before, id_ = event["kind"] == "create", list[AccountId](), None, ""
+        new, by, before, id_, refused = event["kind"] == "create", list[AccountId](), None, "", None
         if not new:
             row = await listeners.plain(web, uri)
-            content, id_ = _content(row), status_id(uri, row["time_ms"])
+            content, id_, refused = _content(row), status_id(uri, row["time_ms"]), row["refused"]
             if self._people:
                 found = (await web.call("reposts", uri=uri, limit=REPOSTERS, every=True))["accounts"]
                 by = [account_from_text(one["account"]) for one in found]
         public = frozenset(public_channels(content, event["hosted"]))
         now = self._state(author, content, public, by)
+        now = now._replace(facts=replace(now.facts, refused=refused))
         if not new:
             was = content | await _replaced(web, uri, event.get("entry"))
             before = self._state(author, was, frozenset(public_channels(was, event["hosted"])), by)
@@ -262,6 +307,7 @@ class Hub:
         made = await self._give(web, now, make, before, id_, new and not quoted, quoted)
         if made is not None:
             self._ids[uri] = made["id"], public
+            self._note(_Told(uri), (*(content["reply"] or ()), content["quote"]))
 
     async def changed(self, web: DoorContext, uri: str) -> None:
         """Tells streams of a post of which something came that no entry tells."""
@@ -298,17 +344,22 @@ class Hub:
                 await self.changed(web, post["uri"])
 
     async def _reposted(self, web: DoorContext, event: Mapping[str, Any]) -> None:
-        by, at = event["account"], event["time_ms"]
-        uri = f"{event['content']['account']}/{event['content']['key']}"
-        self._ids[f"{event['entry']}:{event['op']}"] = repost_id(uri, by, at), frozenset()
-        author = account_from_text(event["content"]["account"])
-        to = self._candidates(author, account_from_text(by))
+        one = _Told(_uri(event["content"]), event["account"], event["time_ms"])
+        self._ids[f"{event['entry']}:{event['op']}"] = repost_id(*one), frozenset()
+        await self._repost(web, one)
+
+    async def _repost(self, web: DoorContext, one: _Told, again: bool = False) -> None:
+        """again: it was told before. Raises HttpRefusal if nobody sees it."""
+        author = account_from_text(one.uri.partition("/")[0])
+        to = self._candidates(author, account_from_text(one.by))
         if to:
-            row = await listeners.plain(web, uri, by)
-            facts = replace(facts_of(author, _content(row)), refused=row["refused"])
-            now, reposted = PostState(facts, to), {"account": by, "time_ms": at}
-            people = await listeners.current(web, (event["content"]["account"], by))
-            await self._give(web, now, partial(listeners.status, web, uri, people, reposted=reposted))
+            row = await listeners.plain(web, one.uri, one.by)
+            facts, reposted = facts_of(author, _content(row)), {"account": one.by, "time_ms": one.at_ms}
+            now, before = PostState(replace(facts, refused=row["refused"]), to), PostState(facts, to) if again else None
+            people = await listeners.current(web, (account_to_text(author), one.by))
+            make = partial(listeners.status, web, one.uri, people, reposted=reposted)
+            if await self._give(web, now, make, before, repost_id(*one)) is not None:
+                self._note(one, (one.uri, row["reply_to"], row["root"]))
 
     async def _give(
         self,
@@ -381,11 +432,16 @@ def _ms_in_key(uri: str) -> int:
     return place_ms(uri.partition("/")[2])
 
 
+def _uri(content: Mapping[str, Any]) -> str:
+    """The post that an operation names."""
+    return f"{content['account']}/{content['key']}"
+
+
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:
     """Of a post as it is shown, what the firehose has of its content."""
     content = {name: row[name] for name in ("text", "warning", "audience", "tags", "media", "lang")}
     content["quote"] = row["quote"] and row["quote"]["uri"]
-    return content | {"reply": None if row["reply_to"] is None else ("", row["reply_to"])}
+    return content | {"reply": None if row["reply_to"] is None else (row["root"], row["reply_to"])}
 
 
 async def _replaced(web: DoorContext, uri: str, entry: str | None) -> dict[str, Any]:

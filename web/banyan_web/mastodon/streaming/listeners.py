@@ -77,6 +77,9 @@ MOVING = frozenset({"follow", "block", "mute", "private", "keyring"})
 LETTING = "follow.answer"
 """The collection that changes it, if it is named there."""
 
+RULING = frozenset({"post", "hidden", "follow", "follow.answer", "profile"})
+"""Collections that change what the rules of an account refuse below its posts."""
+
 
 class Listener:
     """One account, shared by all streams of it. viewer: what it wants to see. home: the accounts whose posts may be in
