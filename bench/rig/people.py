@@ -152,8 +152,9 @@ def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[EntryDr
     for account, drafts in work:
         pieces = [[d] for d in drafts] if each_signed else [drafts]
         for piece in pieces:
-            author.append(account.log, account.device, piece, BIRTH_MS + 1)
-        entries, waiting = entries + len(drafts), waiting + len(drafts)
+            author.append(account.log, account.device, piece, BIRTH_MS + entries)  # no post is of a later time
+            entries += len(piece)
+        waiting += len(drafts)
         if waiting >= COMMIT_ENTRIES:
             author.store.commit()
             waiting = 0

@@ -13,7 +13,7 @@ from banyan_crdt.parts import content_of
 from banyan_schema.collection import Collection
 from banyan_storage.engine import ReadTxn, after_prefix
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import KINDS, SHOWN, SLOT, ms_of, showing, time_at
+from banyan_storage.slots import KINDS, SLOT, all_shown, ms_of, time_at
 from banyan_storage.tables import PARTS
 
 ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
@@ -30,8 +30,7 @@ def items_of(
     start, stop = opens + prefix, after_prefix(opens + prefix)
     if after:
         start = max(start, after_prefix(opens + after) or start)
-    for row in txn.dups(SHOWN, number, start, stop):
-        slot, place, _ = showing(number, row)
+    for slot, place, _ in all_shown(txn, number, start, stop):
         part = txn.get(PARTS, place)
         values = None if part is None else of.layout.values(content_of(part))
         if values is not None:

@@ -14,7 +14,7 @@ from banyan_schema.address import Target
 from banyan_schema.social import PROFILE, ProfileField
 from banyan_schema.social.profile import PINNED_COLLECTION, face_in
 from banyan_storage.engine import after_prefix
-from banyan_storage.slots import SHOWN, last, showing
+from banyan_storage.slots import all_shown, last
 
 if TYPE_CHECKING:
     from banyan_reading.queries import Queries
@@ -31,8 +31,7 @@ def face_of(ask: Queries, account: AccountId) -> Face:
     """As its profile has them: if two cells are of one field, the later write is shown. Raises ViewBuilding."""
     ask.need()
     number, names, avatars = ask.number(account), dict[bytes, str](), dict[bytes, bytes | None]()
-    for row in ask.reader.txn.dups(SHOWN, number, PROFILE, after_prefix(PROFILE)) if number else ():
-        slot, place, seed = showing(number or b"", row)
+    for slot, place, seed in all_shown(ask.reader.txn, number, PROFILE, after_prefix(PROFILE)) if number else ():
         face = face_in(seed)
         if face is not None:
             avatars[place] = face

@@ -35,16 +35,16 @@ from banyan_storage.slots import (
     NUMBERED,
     NUMBERS,
     SHOW,
-    SHOWN,
     SLOT,
     STAMP,
+    TIMELINE,
     TOMBS,
+    all_shown,
     last,
     live_in,
     ms_of,
     read_content,
     register_slot,
-    showing,
     shown_at,
     slot_of,
     time_at,
@@ -69,7 +69,6 @@ from banyan_storage.views.social.responses import (
     WITHIN,
     kinds_of,
 )
-from banyan_storage.views.social.timeline import TIMELINE
 from banyan_storage.views.view import count_of
 
 __all__ = [
@@ -224,8 +223,7 @@ class Queries:
 
     def shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """(slot, place) of all that the account shows, in one collection or in all, in the order of slots."""
-        for value in self._txn.dups(SHOWN, number, coll, after_prefix(coll)):
-            slot, place, _ = showing(number, value)
+        for slot, place, _ in all_shown(self._txn, number, coll, after_prefix(coll)):
             yield slot, place
 
     def ref(self, place: bytes) -> Ref:
@@ -301,7 +299,7 @@ class Queries:
         self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool, after: bytes | None = None
     ) -> Iterator[TimelineRow]:
         """The lines of `timeline`, without what is said there."""
-        self.need("timeline", *(["shares"] if reposts else []))
+        self.need(*(["shares"] if reposts else []))
         tables = WITH_REPOSTS if reposts else POSTS
         if after is not None:
             return oldest(self._txn, accounts, after, tables)
@@ -342,7 +340,7 @@ class Queries:
 
     def post_count(self, account: AccountId | None) -> int:
         """None: of all accounts."""
-        self.need("timeline")
+        self.need()
         if account is None:
             return self._txn.count(TIMELINE)
         number = self.number(account)

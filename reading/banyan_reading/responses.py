@@ -20,7 +20,7 @@ from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST, ReplyTo
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import ELEMENT, NUMBERED, NUMBERS, SHOW, ms_of, shown_at, time_at
+from banyan_storage.slots import ELEMENT, LINE, NUMBERED, NUMBERS, SHOW, ms_of, shown_at, time_at
 from banyan_storage.views.social.responses import (
     QUOTE_COUNTS,
     QUOTES,
@@ -31,7 +31,7 @@ from banyan_storage.views.social.responses import (
     REPOST_COUNTS,
     REPOSTS,
 )
-from banyan_storage.views.social.timeline import LINE, SHARES
+from banyan_storage.views.social.timeline import SHARES
 from banyan_storage.views.view import BY, UNIQUE, count_of
 
 TARGET_BYTES = 48
@@ -96,7 +96,7 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
     if number is None:
         return
     for row in islice(ask.reader.txn.dups(SHARES, number, ms.to_bytes(6, "big")), AT_ONCE):
-        line = TimelineRow(SHARES, number, account, *LINE.unpack(row))
+        line = TimelineRow(SHARES, number, account, *LINE.unpack(row)[:3])
         if line.ms != ms:
             return
         target = ask.reposted_at(line)

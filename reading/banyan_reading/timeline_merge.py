@@ -18,8 +18,8 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_reading.timelines import TimelineRow, newest, oldest, stops_below
 from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.slots import LINE
 from banyan_storage.tables import RowLayout
-from banyan_storage.views.social.timeline import LINE
 
 MOST = 1_000
 """A merge that knows so many lines reads no further down: pages below have a merge of their own."""
@@ -239,4 +239,4 @@ class MergedTimeline:
 
 
 def _line(name: _Name, row: bytes) -> bytes:
-    return row[LINE.time] + name[1] + row[LINE.rest] + bytes((name[0],))
+    return row[LINE.time] + name[1] + row[LINE.row] + bytes((name[0],))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_reading.answers import PostView, RepostView
 from banyan_storage.engine import ReadTxn, Table, after_prefix
-from banyan_storage.slots import NUMBERED, NUMBERS, TIME, ms_of
+from banyan_storage.slots import LINE, NUMBERED, NUMBERS, TIME, TIMELINE, ms_of
 from banyan_storage.tables import RowLayout
-from banyan_storage.views.social.timeline import LINE, SHARES, TIMELINE
+from banyan_storage.views.social.timeline import SHARES
 from banyan_storage.views.view import BY_TIME
 
 CURSOR = RowLayout("time 8 | account 32 | key 16", target="account")
@@ -71,7 +71,7 @@ def newest(
     while rows:
         _, table, number, row = rows.pop()
         account = accounts_of[number]
-        time, key, place = LINE.unpack(row)
+        time, key, place, _ = LINE.unpack(row)
         yield TimelineRow(table, number, account, time, key, place)
         walk = walks.get((table, number))
         if walk is None:
@@ -89,7 +89,7 @@ def oldest(
 
     def rising(table: Table, number: bytes, account: AccountId) -> Iterator[TimelineRow]:
         for row in txn.dups(table, number, after[CURSOR.time]):
-            line = TimelineRow(table, number, account, *LINE.unpack(row))
+            line = TimelineRow(table, number, account, *LINE.unpack(row)[:3])
             if line.cursor > after:
                 yield line
 

@@ -45,19 +45,19 @@ OPERATIONS: dict[Merge, type[Put] | type[Add] | type[Count] | type[Text]] = {
 class Fact(NamedTuple):
     """What a slot tells views. Every view that shows facts of this kind makes a row of it, for any collection.
 
-    `key`: the key of the row. The kinds that are shown, with their keys: `timeline` (a time, 8 bytes), `recent`
-    (whether it answers, 1 byte, and that time), `replies` and `quotes` (the post that is answered or quoted, 48 bytes,
-    and a time), `conversations` (8 bytes that stand for the first post of a conversation, and a time), `shares` (the
-    time of a repost), `reactions` (a post, then the length of an emoji, 1 byte, and the emoji), `reposts` (a post),
-    `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes), `notices` (notices.py), and those of groups:
-    `group_joins` and `joined_groups` (a group, 48 bytes), `group_acts` (what, 1 byte, a group, and an account or a
-    post), `group_posts` (the digest of a group, 8 bytes, and a time); of events: `events` (when it begins, 8 bytes),
-    `group_events` (a group's digest and that), `event_replies` (an event, 48 bytes, and the answer); `locked` (a
-    letter), and `follow_answers` (the answer, 1 byte, and an account); `handles` and `handles_said` (length, handle,
-    account), `handle_claims` (length and handle); `moved_to` and `moved_from` (an account), `officials` (an account),
-    `policies` (of a post, 1 byte), `hidden` (the key of a post and another post),
-    `broadcasts` (notices.py); of channels: `channel_episodes` (a channel, 48 bytes, season, number and time, 8 each),
-    `new_episodes` (a channel and a time), `channel_subscribers` and `subscriptions` (a channel).
+    `key`: the key of the row. The kinds that are shown, with their keys: `recent` (whether it answers, 1 byte, and its
+    time, 8), `replies` and `quotes` (the post that is answered or quoted, 48 bytes, and a time), `conversations` (8
+    bytes that stand for the first post of a conversation, and a time), `shares` (the time of a repost), `reactions` (a
+    post, then the length of an emoji, 1 byte, and the emoji), `reposts` (a post), `follows`, `followers`, `blocks` and
+    `mutes` (an account, 32 bytes), `notices` (notices.py), and those of groups: `group_joins` and `joined_groups` (a
+    group, 48 bytes), `group_acts` (what, 1 byte, a group, and an account or a post), `group_posts` (the digest of a
+    group, 8 bytes, and a time); of events: `events` (when it begins, 8 bytes), `group_events` (a group's digest and
+    that), `event_replies` (an event, 48 bytes, and the answer); `locked` (a letter), and `follow_answers` (the answer,
+    1 byte, and an account); `handles` and `handles_said` (length, handle, account), `handle_claims` (length and
+    handle); `moved_to` and `moved_from` (an account), `officials` (an account), `policies` (of a post, 1 byte),
+    `hidden` (the key of a post and another post), `broadcasts` (notices.py); of channels: `channel_episodes` (a
+    channel, 48 bytes, season, number and time, 8 each), `new_episodes` (a channel and a time), `channel_subscribers`
+    and `subscriptions` (a channel).
     """
 
     kind: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from heapq import merge
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,19 +19,22 @@ from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.collection import Collection, Facts, SeedIn
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Content
-from banyan_storage.engine import ReadTxn, Table, after_prefix
+from banyan_schema.social import POST, Content
+from banyan_schema.social.post import time_in
+from banyan_storage.engine import Item, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 from banyan_storage.tables import RowLayout, part_place
 
 # A slot is one register, or one element of one set. A register shows its last live write (by time, entry id, op index);
 # if that one's content is not held it shows nothing, because an older text would be wrong. An element shows its last
-# live add with held content. The shown write is a row of `SHOWN`, other live operations are rows of `CELLS`. So the
-# usual post, which is written once, has one row in `SHOWN` and none in `CELLS`.
+# live add with held content. The shown write is a row of `SHOWN`, other live operations are rows of `CELLS`.
 #
 # A row of `SHOWN` has a place and a seed: the small part of the content from which the rows of other views are made
 # (views/). So these rows can be deleted after the content is gone, and rebuilt without reading it.
+#
+# Posts have a row in `TIMELINE`, by time. The key of the usual post begins with its time, so this row is found by the
+# key too, and says all that a row of `SHOWN` would. Such a post has no other row here.
 #
 # Rows name operations by place (arrival number and op index, the key of the content), accounts by this store's own
 # four-byte numbers, and posts by account id and key, because a post may be answered before its author is known here.
@@ -51,7 +55,11 @@ COVERS = Table("covers", dupsort=True)
 """account number 4 -> set of: COVER. Covered operations that were not live at the time."""
 SHOWN = Table("shown", dupsort=True)
 """account number 4 -> set of: SLOT.own | SHOW"""
-SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
+TIMELINE = Table("timeline", dupsort=True)
+"""account number 4 -> set of: LINE, of each post that shows"""
+SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, TIMELINE)
+SHOWN_LAYOUT = 2
+"""Version of the rows of these tables."""
 
 SLOT = RowLayout(
     "account 4 | coll 8 | kind 1 | key 16 | element 16", own="coll", of="coll kind", begin="account kind", unique="key"
@@ -61,8 +69,13 @@ TARGET = RowLayout("account 32 | key 16")
 """A post, by its account itself."""
 TIME = RowLayout("ms 6 | counter 2")
 TIME_BYTES = TIME.counter.stop
+_NO_COUNTER = bytes(TIME_BYTES - TIME.ms.stop)
 STAMP = RowLayout("time 8 | arrival 6 | op 2", place="arrival")
 SHOW = RowLayout("place 8 | seed")
+LINE = RowLayout("time 8 | key 16 | place 8 | rest", row="key place")
+"""key: of the post. rest: of its seed, behind the time, if the row stands for the one in `SHOWN`."""
+POSTS = POST + REGISTER
+"""Where the slots of posts begin, without the account."""
 TOMB = RowLayout("account 4 | coll 8 | key 16", cell="coll")
 COVER = RowLayout("entry 32 | op 2 | cell")
 """cell: coll 8, covered by a del, or coll 8 | key 16, by a put."""
@@ -119,11 +132,45 @@ def size_of(slot: bytes) -> int:
     return int(last.stop)
 
 
-def showing(account: bytes, row: bytes) -> SlotContent:
-    """A row of `SHOWN`, of the account with this number."""
-    slot = account + row
-    size = size_of(slot)
-    return SlotContent(slot[:size], *SHOW.unpack(slot[size:]))
+def rows_shown(shows: SlotContent) -> list[tuple[Table, bytes, bytes]]:
+    """The rows (table, key, value) that say what a slot shows."""
+    slot, place, seed = shows
+    row = SHOWN, slot[SLOT.account], slot[SLOT.own] + place + seed
+    if slot[SLOT.of] != POSTS:
+        return [row]
+    key, time = slot[SLOT.key], time_in(seed)
+    if usual_time(key) == time:
+        return [(TIMELINE, slot[SLOT.account], time + key + place + seed[TIME_BYTES:])]
+    return [row, (TIMELINE, slot[SLOT.account], time + key + place)]
+
+
+def usual_time(key: bytes) -> bytes:
+    """The time of a post whose key, or first bytes of a key, begins with its time."""
+    return key[TIME.ms] + _NO_COUNTER
+
+
+def all_shown(txn: ReadTxn, account: bytes, start: bytes = b"", stop: bytes | None = None) -> Iterator[SlotContent]:
+    """What the slots from `start` to `stop` show, in their order. account: its number, without which the slots are
+    given."""
+    others = (_shown_in(account + row) for row in txn.dups(SHOWN, account, start, stop))
+    if start[: len(POSTS)] > POSTS or (stop is not None and stop <= POSTS):
+        return others
+    low, high = (of[len(POSTS) :] if of is not None and of.startswith(POSTS) else b"" for of in (start, stop))
+    return merge(others, _usual_posts(txn, account, low, high or None))
+
+
+def _usual_posts(txn: ReadTxn, account: bytes, low: bytes, high: bytes | None) -> Iterator[SlotContent]:
+    """What the posts show whose keys begin with their time. low, high: keys, or first bytes of keys."""
+    for row in txn.dups(TIMELINE, account, low[TIME.ms], None if high is None else after_prefix(high[TIME.ms])):
+        time, key, place, rest = LINE.unpack(row)
+        if usual_time(key) == time and low <= key and (high is None or key < high):
+            yield SlotContent(account + POSTS + key, place, time + rest)
+
+
+def _shown_in(row: bytes) -> SlotContent:
+    """row: of `SHOWN`, behind the account's number."""
+    size = size_of(row)
+    return SlotContent(row[:size], *SHOW.unpack(row[size:]))
 
 
 def ms_of(time: bytes) -> int:
@@ -195,8 +242,29 @@ def facts_of(slot: bytes, seed: bytes) -> Facts:
 
 def shown_at(txn: ReadTxn, slot: bytes) -> bytes:
     """`SHOW` of what the slot shows, or empty."""
+    if slot[SLOT.of] == POSTS:
+        found = next(txn.beginning(TIMELINE, [_line_of(slot)]), None)
+        if found is not None:
+            time, _, place, rest = LINE.unpack(found[2])
+            return place + time + rest
     found = next(txn.beginning(SHOWN, [(slot[SLOT.account], slot[SLOT.own])]), None)
     return b"" if found is None else found[2][len(slot) - SLOT.own.start :]
+
+
+def that_show(txn: ReadTxn, slots: Iterable[bytes]) -> set[bytes]:
+    """Those of the slots, which ascend, that show something."""
+    asked = [*slots]
+    found = {number + own for number, own, _ in txn.beginning(SHOWN, [(s[SLOT.account], s[SLOT.own]) for s in asked])}
+    lines = sorted([_line_of(slot) for slot in asked if slot[SLOT.of] == POSTS])
+    if lines:
+        found.update([number + POSTS + row[LINE.key] for number, _, row in txn.beginning(TIMELINE, lines)])
+    return found
+
+
+def _line_of(slot: bytes) -> Item:
+    """Where `TIMELINE` has a usual post."""
+    key = slot[SLOT.key]
+    return slot[SLOT.account], usual_time(key) + key
 
 
 def cells_at(txn: ReadTxn, slot: bytes) -> set[bytes]:

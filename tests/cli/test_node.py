@@ -16,8 +16,8 @@ from banyan_cli import errors
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.slots import TIMELINE
 from banyan_storage.views.registry import NAMES
-from banyan_storage.views.social.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, forked, node_up, process
 from tests.needs import NIGHT
 
@@ -93,9 +93,9 @@ def test_a_check_that_finds_a_wrong_row_says_which_and_how_to_put_it_right(home:
     engine.close()
     ran = banyan("--home", home, "store", "verify")
     assert ran.code == errors.STORAGE
-    assert "views: timeline of account" in ran.out
+    assert "views: shown of account" in ran.out
     assert "`banyan store rebuild`" in ran.out
-    assert banyan("--home", home, "store", "rebuild", "timeline").code == 0
+    assert banyan("--home", home, "store", "rebuild", "shown").code == 0
     assert banyan("--home", home, "store", "verify").code == 0
     assert banyan("--home", home, "feed", "--json").lines[0]["text"] == "một"
 

@@ -290,7 +290,7 @@ def test_whatever_is_written_the_index_is_what_a_new_one_would_be(seed: int, tmp
                 who.send(store)
             case 2:
                 with engine_written(engine) as txn:
-                    begin(txn, ["timeline"])
+                    begin(txn, ["shown"])
             case 3:
                 with engine_written(engine) as txn:
                     journal.trim(txn, index.read)

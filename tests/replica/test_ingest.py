@@ -37,11 +37,11 @@ from banyan_storage.check import StoreProblem, verify
 from banyan_storage.entry_records import encode_record
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import ArrivedEntry
+from banyan_storage.slots import TIMELINE
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import SocialViews
 from banyan_storage.views.registry import VIEW_TABLES
-from banyan_storage.views.social.timeline import TIMELINE
 from tests.crdt.make import NOBODY, Person, add, follow, make_part, run_bytes, signer
 from tests.model.concrete import REALM, concrete
 from tests.model.scenarios import scenario

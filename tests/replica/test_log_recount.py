@@ -22,10 +22,10 @@ from banyan_storage.due import Work
 from banyan_storage.entry_records import encode_record
 from banyan_storage.local_tables import OWN_TIPS
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.slots import TIMELINE
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from banyan_storage.views.registry import VIEW_TABLES
-from banyan_storage.views.social.timeline import TIMELINE
 from tests.crdt.make import Person, follow, make_part
 from tests.replica.helpers import NOW_MS, give
 from tests.replica.judging import held, ids, known, notes, reason, run_of, sound

@@ -14,6 +14,7 @@ from banyan_schema.collection import Collection, Fact, Facts, OpDraft, cell_key
 from banyan_schema.compound import many
 from banyan_schema.fields import ACCOUNT, KEY, number, text
 from banyan_schema.layout import Layout
+from banyan_schema.social.post import OPENING
 
 MAX_OPTIONS = 10
 OPTIONS = many("the options of a poll", text("an option of a poll", 200), MAX_OPTIONS, 1)
@@ -40,8 +41,8 @@ POLL = Collection(
     "register",
     Layout(Poll, lambda said: (said.question, said.options), (text("a question", 300), OPTIONS)),
     seed=lambda time, values: time,
-    kinds=frozenset({"timeline"}),
-    facts=lambda seed: (Fact("timeline", seed),),
+    kinds=frozenset({"recent"}),
+    facts=lambda seed: (Fact("recent", OPENING + seed),),
 )
 
 

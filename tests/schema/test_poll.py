@@ -24,6 +24,7 @@ from banyan_schema.collection import Collection, OpDraft, elements, registers, u
 from banyan_schema.fields import number, text
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, write_post
+from banyan_schema.social.post import OPENING
 from banyan_storage.reader import folded
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, phone_of
@@ -149,7 +150,7 @@ def test_what_it_states_to_views_follows_from_its_content() -> None:
     poll, time = Target(AccountId(b"a" * 32), CellKey(b"k" * 16)), bytes(range(8))
     seed = POLL.seed_of(time, POLL.encode(LUNCH))
     assert seed is not None
-    assert POLL.facts(seed) == (("timeline", time),)
+    assert POLL.facts(seed) == (("recent", OPENING + time),)
     seed = VOTE.seed_of(time, VOTE.encode(Vote(poll, 2)))
     assert seed is not None
     assert VOTE.facts(seed) == (("votes", poll.raw + (2).to_bytes(8, "big")),)

@@ -16,7 +16,18 @@ from banyan_crdt.signing import Signer
 from banyan_schema.social import OpDraft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
 from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.slots import CELLS, NUMBERS, SHOWN, SlotContent, element_slot, register_slot, shown, stamp_bytes
+from banyan_storage.slots import (
+    CELLS,
+    NUMBERS,
+    SHOWN,
+    TIMELINE,
+    SlotContent,
+    element_slot,
+    register_slot,
+    rows_shown,
+    shown,
+    stamp_bytes,
+)
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import VIEW_TABLES, SocialViews
@@ -132,14 +143,13 @@ def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Bo
         rows.update((CELLS, slot[:4], slot[4:] + at) for at in live if show is None or at != show.stamp)
         if show is not None:
             place = show.stamp[8:]
-            rows.add((SHOWN, slot[:4], slot[4:] + place + show.seed))
             showing = SlotContent(slot, place, show.seed)
-            rows.update(rows_of(showing))
+            rows.update(rows_shown(showing) + rows_of(showing))
     return rows
 
 
 def actual(txn: ReadTxn) -> set[Row]:
-    return {(table, key, value) for table in (CELLS, SHOWN, *ROW_TABLES) for key, value in txn.scan(table)}
+    return {(table, key, value) for table in (CELLS, SHOWN, TIMELINE, *ROW_TABLES) for key, value in txn.scan(table)}
 
 
 def agrees(store: Store, engine: Engine, people: Iterable[Person]) -> None:

@@ -10,20 +10,32 @@ import pytest
 
 from banyan_crdt.codec import bstr, encode
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, coll
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.shapes import puts_in
 from banyan_reading.queries import queries
-from banyan_schema.social import FOLLOW, POST, REACTION, OpDraft, Post, ReplyTo, Target, encode_post
+from banyan_schema.social import FOLLOW, POST, REACTION, OpDraft, Post, ReplyTo, Target, encode_post, write_post
+from banyan_storage.engine import after_prefix
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.slots import COVERS, REGISTER, seed_of, seeds_of
+from banyan_storage.slots import (
+    COVERS,
+    NUMBERS,
+    REGISTER,
+    SHOW,
+    SHOWN,
+    TIMELINE,
+    all_shown,
+    seed_of,
+    seeds_of,
+    shown_at,
+    that_show,
+)
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.viewhook import ArrivedPart
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.social.relations import FOLLOWS
-from banyan_storage.views.social.timeline import TIMELINE
 from tests.needs import few, numbers
 from tests.storage.accounts import bodies, head_of
 from tests.storage.social_accounts import Person, agrees, key, social_store
@@ -300,6 +312,32 @@ def test_content_that_arrives_many_at_once_shows_as_one_by_one(number: int) -> N
     with queries(engine, TEST) as one, queries(engine_two, TEST) as two:
         assert one.graph_stats().posts == two.graph_stats().posts
         assert one.graph_stats().follows == two.graph_stats().follows
+
+
+def test_a_post_whose_key_begins_with_its_time_has_one_row_and_an_edit_to_another_time_gives_it_two() -> None:
+    an, (store, engine) = Person("an"), social_store()
+    early = 1 << 20
+    key = CellKey(early.to_bytes(6, "big") + bytes(10))
+
+    def rows(*created: int) -> tuple[int, int, list[bytes]]:
+        for ms in created:
+            an.write([write_post(key, Post("phở", created_ms=ms), [an.last()] if an.logs else [])], tick=1 << 40)
+        an.send(store)
+        agrees(store, engine, [an])
+        txn = engine.write()
+        number = txn.get(NUMBERS, an.id) or b""
+        slots = [number + POST + REGISTER + key]
+        times = [SHOW.unpack(shown_at(txn, slot))[1] for slot in slots]
+        assert that_show(txn, slots) == set(slots)
+        assert [one.seed for one in all_shown(txn, number, POST, after_prefix(POST))] == times
+        assert next(all_shown(txn, number, slots[0][4:], after_prefix(slots[0][4:]))).slot == slots[0]
+        assert not [*all_shown(txn, number, after_prefix(slots[0][4:]) or b"")]
+        assert not [*all_shown(txn, number, b"", slots[0][4:])]
+        return txn.count(SHOWN), txn.count(TIMELINE), times
+
+    assert rows(early) == (0, 1, [(early << 16).to_bytes(8, "big")])
+    assert rows(early - 1) == (1, 1, [(early - 1 << 16).to_bytes(8, "big")])
+    assert rows(early) == (0, 1, [(early << 16).to_bytes(8, "big")])
 
 
 def test_a_cover_that_comes_first_waits_for_its_target() -> None:

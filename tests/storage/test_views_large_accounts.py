@@ -101,7 +101,7 @@ def test_what_is_folded_at_once_while_views_are_built_is_not_folded_by_a_later_s
     digest, store = world.ask.views_digest(), world.node.store
     store.rebuild_views_later(person.id, -1)
     until_one_shows(world, person.id)
-    begin(world.engine.write(), ["timeline"])
+    begin(world.engine.write(), ["recent"])
     assert not store.rebuild_views_later(person.id, -1)
     store.rebuild_views(person.id, [(e, decode_body(e.ops)) for chain in world.chains.values() for e in chain])
     drain(world)

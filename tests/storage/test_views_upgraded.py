@@ -71,11 +71,11 @@ def test_a_view_of_another_version_is_built_again_and_one_that_is_gone_is_forgot
     engine, store = old_store()
     while step(engine.write(), store):
         pass
-    engine.write().put(VERSIONS, b"timeline", t.u32(99))
+    engine.write().put(VERSIONS, b"recent", t.u32(99))
     engine.write().put(VERSIONS, b"polls", t.u32(1))
     engine.commit()
     store = opened(engine)
-    assert [view.name for view in standings(engine.write()) if view.done < 1] == ["timeline"]
+    assert [view.name for view in standings(engine.write()) if view.done < 1] == ["recent"]
     assert engine.write().get(VERSIONS, b"polls") is None
     while step(engine.write(), store):
         pass

@@ -177,9 +177,11 @@ class World:
         kind = rng.choice(KINDS)
         if kind in ("post", "reply"):
             key = CellKey(self.draw())
-            self.targets.append(Target(person.id, key))
             reply = self.reply(target) if kind == "reply" else None
             created = rng.choice((None, NOW_MS - rng.randrange(10_000), 1 << 47, 1 << 60))
+            if created is not None and not created >> 47 and rng.random() < 0.8:
+                key = CellKey(created.to_bytes(6, "big") + key[:10])
+            self.targets.append(Target(person.id, key))
             poll = rng.choice((None, None, *POLLS))
             return write_post(key, Post(f"post {self.drawn}", reply, created_ms=created, poll=poll))
         if kind == "edit" and own:
@@ -188,7 +190,8 @@ class World:
                 _, op = rng.choice(writes)
                 refs = [r for r, o in writes if o.key == op.key and rng.random() < 0.7]
                 reply = self.reply(target) if rng.random() < 0.3 else None
-                return write_post(op.key, Post(f"edit {self.drawn}", reply, created_ms=NOW_MS - 5), refs)
+                created = rng.choice((NOW_MS - 5, int.from_bytes(op.key[:6], "big")))
+                return write_post(op.key, Post(f"edit {self.drawn}", reply, created_ms=created), refs)
         if kind == "delete" and self.targets:
             return delete_post(rng.choice(self.targets).key)
         if kind == "react":

@@ -64,7 +64,7 @@ def _merged(
     q: Queries, kept: CacheAccess, key: Hashable, wanted: Mapping[AccountId, bytes], reposts: bool
 ) -> Iterator[Lines]:
     """While it is in use it is not kept: after an error it is made anew."""
-    q.need("timeline", *(["shares"] if reposts else []))
+    q.need(*(["shares"] if reposts else []))
     merges: Merges = kept.take(key) or Merges(WITH_REPOSTS if reposts else POSTS)
     now = Since(kept.position, kept.accounts_since)
     yield partial(merges.lines, q.reader.txn, wanted, now)

@@ -17,10 +17,9 @@ from banyan_schema.social import POST, Post, Target
 from banyan_schema.social.post import tag_fold
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import CorruptStore
-from banyan_storage.slots import NUMBERED
+from banyan_storage.slots import LINE, NUMBERED, TIMELINE
 from banyan_storage.tables import RowLayout
 from banyan_storage.views import journal
-from banyan_storage.views.social.timeline import LINE, TIMELINE
 
 _REACHED = RowLayout("account 4 | row")
 STEP = 500
@@ -82,7 +81,7 @@ class Indexer:
 
     def step(self, q: Queries, size: int = STEP) -> bool:
         """Reads at most `size` posts. Returns whether more is left. Raises ViewBuilding while nothing can be read."""
-        q.need("timeline")
+        q.need()
         if self._walking is None:
             found = None if self.index.read < 0 else journal.changes(q.reader.txn, self.index.read, size)
             if found is None:

@@ -260,7 +260,7 @@ def parent_in(seed: bytes) -> Target | None:
 
 
 def _facts(seed: bytes) -> Facts:
-    found = [Fact("timeline", seed[:8])]
+    found = list[Fact]()
     at, parent = 8, b""
     while at < len(seed):
         what, at = seed[at], at + 1
@@ -339,7 +339,7 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     seeds=5,
-    kinds=frozenset({"timeline", "recent", "replies", "conversations", "quotes", "policies"})
+    kinds=frozenset({"recent", "replies", "conversations", "quotes", "policies"})
     | {"notices", "group_posts", "broadcasts", "own_polls"},
     facts=_facts,
     quick=quick_seeds,

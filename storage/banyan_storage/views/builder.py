@@ -21,7 +21,7 @@ from banyan_crdt.ops import MAX_OPS, decode_body, part_of
 from banyan_crdt.shapes import PUT, ops_in, read_single
 from banyan_crdt.state import counted_entries
 from banyan_storage import tables as t
-from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
+from banyan_storage.engine import WriteTxn, after_prefix
 from banyan_storage.entry_records import RunLine
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
@@ -29,12 +29,11 @@ from banyan_storage.slots import (
     ELEMENT,
     NUMBERS,
     REGISTER,
-    SHOWN,
     SLOT,
     STAMP,
-    SlotContent,
+    TIMELINE,
+    all_shown,
     place_bytes,
-    showing,
     stamp_bytes,
 )
 from banyan_storage.viewhook import CountedEntry
@@ -55,7 +54,6 @@ from banyan_storage.views.registry import (
     version_of,
 )
 from banyan_storage.views.row_changes import RowChanges
-from banyan_storage.views.social.timeline import TIMELINE
 
 # Accounts are folded many at a time, so that what they show is written table by table. Most entries are one put without
 # refs, or one add (`read_single`), and are read by position, without making an entry or a body. The order of operations
@@ -296,7 +294,7 @@ def _step_rows(
         after = cursor[CURSOR.own] if account == cursor[CURSOR.account] else b""
         number = txn.get(NUMBERS, account)
         last = account + WHOLE
-        for shows in _shown(txn, number, after) if number else ():
+        for shows in all_shown(txn, number, after_prefix(after) or b"") if number else ():
             changes.come(rows_of(shows, group.__contains__))
             left -= 1
             if not left:
@@ -306,9 +304,3 @@ def _step_rows(
             break
     changes.write()
     return last if not left or len(accounts) == QUIET_ACCOUNTS else None
-
-
-def _shown(txn: ReadTxn, number: bytes, after: bytes) -> Iterator[SlotContent]:
-    """What the slots of an account show, after the slot `after`."""
-    for value in txn.dups(SHOWN, number, after_prefix(after) or b""):
-        yield showing(number, value)

@@ -34,19 +34,20 @@ from banyan_storage.slots import (
     COVERS,
     NUMBERED,
     NUMBERS,
+    POSTS,
     REGISTER,
-    SHOWN,
     SLOT,
     STAMP,
     TIME_BYTES,
     TOMBS,
     SlotContent,
+    all_shown,
     place_bytes,
     ref_bytes,
     seeds_of,
-    showing,
     slot_of,
     stamp_bytes,
+    that_show,
 )
 from banyan_storage.viewhook import Append, CountedEntry
 from banyan_storage.views.row_changes import RowChanges
@@ -57,7 +58,6 @@ STEP = 4_096
 WORTH_ASKING = 4
 """From this number of slots of one collection on, one look-up for their whole range is cheaper than one for each."""
 _apart, _collection = itemgetter(SLOT.account, SLOT.own), itemgetter(SLOT.begin)
-_POSTS = POST + REGISTER
 
 
 def fold_account(
@@ -101,10 +101,10 @@ def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
     """Removes all rows of what an account shows."""
     changes = RowChanges(txn, building)
     changes.touched.add(number)
-    for value in txn.dups(SHOWN, number):
-        changes.slot(showing(number, value), None)
+    for shows in all_shown(txn, number):
+        changes.slot(shows, None)
     changes.write()
-    for table in (CELLS, TOMBS, COVERS, SHOWN):
+    for table in (CELLS, TOMBS, COVERS):
         txn.delete(table, number)
 
 
@@ -136,7 +136,7 @@ class _Posts(NamedTuple):
     parts: Sequence[bytes | None]
 
     def each(self) -> Iterator[Fresh]:
-        start = self.number + _POSTS
+        start = self.number + POSTS
         for key, time, place, entry, raw in zip(*self[1:], strict=True):
             yield start + key, time + place, entry, raw
 
@@ -216,18 +216,17 @@ class Fold:
         odd = self._odd(fresh)
         for posts in columns:
             fresh += self._show(posts, changes)
-        shows, kind, seed_in, openings = changes.puts[SHOWN].append, b"", seeds_of(b""), False
+        kind, seed_in, openings = b"", seeds_of(b""), False
         for slot, stamp, _, raw in fresh:
             if slot[SLOT.of] != kind:
                 kind = slot[SLOT.of]
-                seed_in, openings = seeds_of(kind), kind == _POSTS and not changes.building
+                seed_in, openings = seeds_of(kind), kind == POSTS and not changes.building
             seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[STAMP.time], raw)
             if seed is None:
                 slots.add(slot, stamp, None if raw is None else content_of(raw))
             elif openings and len(seed) == TIME_BYTES:
                 changes.openings.append((slot[SLOT.account], seed, slot[SLOT.key], stamp[STAMP.place]))
             else:
-                shows((slot[SLOT.account], slot[SLOT.own] + stamp[STAMP.place] + seed))
                 changes.slot(None, SlotContent(slot, stamp[STAMP.place], seed))
         if self._covers:
             self._cover(slots, {entry + stamp[STAMP.op]: (slot, stamp[STAMP.place]) for slot, stamp, entry, _ in fresh})
@@ -241,12 +240,12 @@ class Fold:
         )
         numbers = sorted({number for number, _, _, _ in ranges})
         busy = {number for table in (TOMBS, COVERS, CELLS) for number, _ in self._txn.get_many(table, numbers)}
-        busy.update([slot[SLOT.account] for slot, _, _, _ in self._fresh if slot[SLOT.of] == _POSTS])
+        busy.update([slot[SLOT.account] for slot, _, _, _ in self._fresh if slot[SLOT.of] == POSTS])
         busy.update([one[0] for one, after in pairwise(ranges) if after[:2] <= (one[0], one[2])])
         busy.update([posts.number for posts in self._posts if len({*posts.keys}) < len(posts.keys)])
         whole, plain = not (self._building or self._covers or self._tombs), list[_Posts]()
         for number, low, high, posts in ranges:
-            shown = self._txn.dups(SHOWN, number, _POSTS + low, after_prefix(_POSTS + high))
+            shown = all_shown(self._txn, number, POSTS + low, after_prefix(POSTS + high))
             if not whole or number in busy or next(shown, None) is not None:
                 self._fresh += posts.each()
             else:
@@ -255,7 +254,7 @@ class Fold:
 
     def _show(self, posts: _Posts, changes: RowChanges) -> Iterable[Fresh]:
         """Shows those that answer nothing and name nobody. Returns the others."""
-        seed_in = seeds_of(_POSTS)
+        seed_in = seeds_of(POSTS)
         seeds = [(raw and seed_in(time, raw)) or b"" for time, raw in zip(posts.times, posts.parts, strict=True)]
         usual = [len(seed) == TIME_BYTES for seed in seeds]
         rows = zip(repeat(posts.number), seeds, posts.keys, posts.places, strict=False)
@@ -292,8 +291,7 @@ class Fold:
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
         older = [slot for slot in slots if slot[SLOT.account] not in self._empty] if self._empty else slots
-        asked = [*map(_apart, self._beside_others(older))]
-        odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
+        odd |= that_show(self._txn, self._beside_others(older))
         asked = sorted([_apart(slot) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)] if asked else ())
         if self._covers:
@@ -313,8 +311,7 @@ class Fold:
             if at + WORTH_ASKING <= len(slots) and slots[at + WORTH_ASKING - 1][SLOT.begin] == collection:
                 end = bisect_right(slots, collection, at, key=_collection)
                 (number, start), (_, last) = _apart(slots[at]), _apart(slots[end - 1])
-                held = self._txn.dups(SHOWN, number, start, after_prefix(last))
-                if next(held, None) is None:
+                if next(all_shown(self._txn, number, start, after_prefix(last)), None) is None:
                     at = end
                     continue
             asked += slots[at:end]

@@ -27,7 +27,7 @@ from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
+from banyan_storage.slots import CELLS, COVERS, NUMBERS, TARGET, TOMBS, all_shown
 from banyan_storage.tables import RowLayout
 from banyan_storage.viewhook import Append, CountedEntry, Wanting
 from banyan_storage.views.fold import Fold, fold_account
@@ -159,12 +159,11 @@ def clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
     number = txn.get(NUMBERS, account)
     if number is None:
         return True
-    changes, values = RowChanges(txn, cursors(txn)), list(islice(txn.dups(SHOWN, number), size))
-    for value in values:
-        changes.slot(showing(number, value), None)
-        changes.delete(SHOWN, number, value)
+    changes, shows = RowChanges(txn, cursors(txn)), list(islice(all_shown(txn, number), size))
+    for one in shows:
+        changes.slot(one, None)
     changes.write()
-    if len(values) == size:
+    if len(shows) == size:
         return False
     for table in (CELLS, TOMBS, COVERS):
         txn.delete(table, number)

@@ -20,7 +20,7 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_storage.engine import ReadTxn, Table
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.slots import SHOWN_TABLES, SLOT, SlotContent, facts_of
+from banyan_storage.slots import SHOWN_LAYOUT, SHOWN_TABLES, SLOT, SlotContent, facts_of
 from banyan_storage.tables import ACTS, ARRIVED, STORE_TABLES, RowLayout
 from banyan_storage.views import social
 from banyan_storage.views.invalidation import TOUCHED
@@ -71,8 +71,8 @@ NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 
 def shown_version(collections: Iterable[Collection[Any]]) -> int:
-    """32 bits of a hash over name, version and `seeds` of each collection."""
-    said = sorted(f"{c.name} {c.version} {c.seeds}" for c in collections)
+    """32 bits of a hash over the layout of rows, and name, version and `seeds` of each collection."""
+    said = [f"{SHOWN_LAYOUT}", *sorted(f"{c.name} {c.version} {c.seeds}" for c in collections)]
     return int.from_bytes(sha256("\n".join(said).encode()).digest()[:4], "big")
 
 

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from typing import TypeAlias
 
-from banyan_schema.social import POST
 from banyan_storage.blob_names import look_again
 from banyan_storage.engine import Item, Table, WriteTxn
-from banyan_storage.slots import NUMBERED, REGISTER, SHOWN, SlotContent
+from banyan_storage.slots import LINE, NUMBERED, POSTS, SHOWN, TIMELINE, SlotContent, rows_shown, usual_time
 from banyan_storage.views import invalidation, journal
 from banyan_storage.views.registry import OPENINGS, VIEWS, is_built, rows_of
-from banyan_storage.views.social.timeline import LINE, TIMELINE
 from banyan_storage.views.view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
@@ -21,7 +19,6 @@ _There: TypeAlias = dict[tuple[Table, KeyOf | None], set[bytes]]
 _ACCOUNT_AT = {table: at for view in VIEWS for table, at in view.account_at.items()}
 TARGET_BYTES = 48
 """The key of a count of a post is at least as long; that of an account is shorter."""
-_POSTS = POST + REGISTER
 _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
@@ -40,11 +37,11 @@ class RowChanges:
         """Numbers of accounts whose rows are removed beside these."""
 
         self.openings: list[OpeningPost] = []
-        """New posts of new slots that answer nothing and name nobody: each has a row in `SHOWN`, and those of
-        OPENINGS."""
+        """New posts of new slots that answer nothing and name nobody: their seeds are their times."""
 
     def slot(self, before: SlotContent | None, after: SlotContent | None) -> None:
-        """What a slot shows has changed: removes the rows of `before` and adds those of `after`. None: nothing."""
+        """What a slot shows has changed: removes the rows of `before` and adds those of `after`, here and in all
+        views. None: nothing."""
         if before is None:
             self.come(self._rows(after))
             return
@@ -63,9 +60,9 @@ class RowChanges:
         if showing is None:
             return []
         if not self.building:
-            return rows_of(showing)
+            return rows_shown(showing) + rows_of(showing)
         account = self._account(showing.account)
-        return rows_of(showing, lambda view: is_built(self.building, view, account, showing.slot))
+        return rows_shown(showing) + rows_of(showing, lambda view: is_built(self.building, view, account, showing.slot))
 
     def _account(self, number: bytes) -> bytes:
         found = self._names.get(number)
@@ -80,15 +77,16 @@ class RowChanges:
     def write(self) -> None:
         """Writes all changes, and the counters of the tables that changed. Commits nothing."""
         txn, openings = self._txn, self.openings
-        shows = chain(self.puts.get(SHOWN, ()), self._gone.get(SHOWN, ()))
-        numbers = self.touched.union([number for number, _ in shows], [number for number, _, _, _ in openings])
-        changed = [*self.puts.get(TIMELINE, ()), *self._gone.get(TIMELINE, ())]
+        shows, changed = ([*self.puts.get(of, ()), *self._gone.get(of, ())] for of in (SHOWN, TIMELINE))
+        numbers = self.touched.union([row[0] for rows in (shows, changed, openings) for row in rows])
         if changed:
             journal.note(txn, (number + row[LINE.key] for number, row in changed))
             look_again(txn, [row[LINE.place] for _, row in self._gone.get(TIMELINE, ())])
         if openings:
             journal.note_openings(txn, openings)
-            self.puts[SHOWN] += [(number, _POSTS + key + place + seed) for number, seed, key, place in openings]
+            odd = [one for one in openings if usual_time(one[2]) != one[1]]
+            self.puts[TIMELINE] += [(number, time + key + place) for number, time, key, place in openings]
+            self.puts[SHOWN] += [(number, POSTS + key + place + time) for number, time, key, place in odd]
             for table, rows in OPENINGS:
                 self.puts[table] += rows(openings)
         counted = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]

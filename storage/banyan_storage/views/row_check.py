@@ -32,12 +32,13 @@ from banyan_storage.slots import (
     SLOT,
     STAMP,
     TARGET,
+    TIMELINE,
     TOMBS,
     SlotContent,
     element_slot,
     ref_bytes,
     register_slot,
-    showing,
+    rows_shown,
     shown,
     stamp_bytes,
 )
@@ -46,7 +47,7 @@ from banyan_storage.views.large_accounts import waiting
 from banyan_storage.views.registry import SHOWN_NAME, VIEWS, cursors, rows_of
 from banyan_storage.views.view import Counter, Row, View, count_of, count_value
 
-_Row = TypeVar("_Row", bytes, SlotContent)
+_Row = TypeVar("_Row", bytes, Row)
 
 
 class WrongRow(NamedTuple):
@@ -99,8 +100,9 @@ class RowCheck:
                 yield WrongRow(SHOWN_NAME, account, "the account has no number, so nothing of it shows")
             return
         shows, cells = said.slots(number)
-        found = {showing(number, value) for value in self._txn.dups(SHOWN, number)}
-        yield from _differ(SHOWN_NAME, account, set(shows), found, _slot_words)
+        rows = {row for one in shows for row in rows_shown(one)}
+        found = {(table, number, row) for table in (SHOWN, TIMELINE) for row in self._txn.dups(table, number)}
+        yield from _differ(SHOWN_NAME, account, rows, found, lambda row: f"row {row[2].hex()} of {row[0].name}")
         held = set(self._txn.dups(CELLS, number))
         yield from _differ(SHOWN_NAME, account, cells, held, lambda row: f"live operation {row.hex()}")
         tombs = {coll + key for coll, key in said.cells.tombs}
@@ -191,7 +193,7 @@ class RowCheck:
 
     def _strangers(self) -> Iterator[WrongRow]:
         """Rows of accounts that are not held."""
-        for table in (SHOWN, CELLS, TOMBS, COVERS):
+        for table in (SHOWN, TIMELINE, CELLS, TOMBS, COVERS):
             for number, _ in groupby(self._txn.scan(table), lambda row: row[0]):
                 account = self._txn.get(NUMBERED, number)
                 if account is None or self._txn.get(t.ACCOUNTS, account) is None:
@@ -253,10 +255,6 @@ class _LogContent:
 
 def _whole(key: bytes) -> bytes:
     return key
-
-
-def _slot_words(showing: SlotContent) -> str:
-    return f"slot {showing.slot[SLOT.own].hex()} shows operation {showing.place.hex()}"
 
 
 def _tomb_words(row: bytes) -> str:

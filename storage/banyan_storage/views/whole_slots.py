@@ -16,12 +16,12 @@ from banyan_storage.slots import (
     CELLS,
     KINDS,
     SHOW,
-    SHOWN,
     SLOT,
     STAMP,
     TOMB,
     TOMBS,
     SlotContent,
+    all_shown,
     cells_at,
     in_order,
     shown,
@@ -82,9 +82,10 @@ class Slots:
             number, coll, key = TOMB.unpack(tomb)
             for kind in KINDS.values():
                 start = coll + kind + key
-                values = (self._txn.dups(table, number, start, after_prefix(start)) for table in (SHOWN, CELLS))
-                for row in [number + value for value in chain.from_iterable(values)]:
-                    self.at(row[: size_of(row)]).live.clear()
+                rows = [number + value for value in self._txn.dups(CELLS, number, start, after_prefix(start))]
+                shows = [one.slot for one in all_shown(self._txn, number, start, after_prefix(start))]
+                for slot in chain(shows, (row[: size_of(row)] for row in rows)):
+                    self.at(slot).live.clear()
 
     def _content(self, place: bytes) -> bytes | None:
         found = self.contents.get(place)
@@ -105,10 +106,6 @@ class Slots:
             was, now = state.was, show.stamp[STAMP.place] + show.seed if show else b""
             if was == now:
                 continue
-            if was:
-                changes.delete(SHOWN, number, own + was)
-            if now:
-                changes.puts[SHOWN].append((number, own + now))
             changes.slot(_showing(slot, was), _showing(slot, now))
         changes.write()
 

@@ -1,5 +1,4 @@
-"""Posts and reposts by time: of an account, for its own page and the home timelines of its followers; and of all
-accounts."""
+"""Posts of all accounts by time; and reposts of an account, as `TIMELINE` (slots.py) has its posts."""
 
 from __future__ import annotations
 
@@ -9,25 +8,6 @@ from banyan_schema.social.post import OPENING
 from banyan_storage.engine import Item, Table
 from banyan_storage.tables import RowLayout
 from banyan_storage.views.view import OpeningPost, Row, View
-
-TIMELINE = Table("timeline", dupsort=True)
-"""account number 4 -> set of: LINE"""
-LINE = RowLayout("time 8 | key 16 | place 8", rest="key")
-"""key: of the post."""
-
-
-def _timeline_row(account: bytes, time: bytes, post: bytes, place: bytes) -> Row:
-    return TIMELINE, account, time + post + place
-
-
-def _timeline_openings(posts: Iterable[OpeningPost]) -> list[Item]:
-    return [(account, time + post + place) for account, time, post, place in posts]
-
-
-TIMELINE_VIEW = View(
-    "timeline", 1, (TIMELINE,), {"timeline": _timeline_row}, {TIMELINE: 0}, openings=_timeline_openings
-)
-
 
 # Of all accounts: a page of everybody's costs the same however many there are. Openings and answers are apart: most
 # public timelines have no answers, and would have to read past them.
@@ -51,7 +31,7 @@ RECENT_VIEW = View("recent", 1, (RECENT,), {"recent": _recent_row}, {RECENT: 9},
 # Reposts of an account.
 
 SHARES = Table("shares", dupsort=True)
-"""account number 4 -> set of: LINE, as in the table of posts; its key is the element of the repost"""
+"""account number 4 -> set of: LINE of slots.py; its key is the element of the repost"""
 
 _UNIQUE = RowLayout("key 16 | element 16")
 
