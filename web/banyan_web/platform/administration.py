@@ -1,9 +1,12 @@
-"""What the node keeps: storage by origin, accounts that are dropped, policy; long work; peers and bans."""
+"""/v1/admin: storage, policy, long work, peers and bans, moderators, reports, decisions, the audit log.
+
+Most of its endpoints are methods of the node, and stand in one table. Only `banyan token add` gives the scope `admin`.
+"""
 
 from __future__ import annotations
 
 import shutil
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from anyio import to_thread
@@ -11,28 +14,137 @@ from msgspec import Meta
 
 from banyan_node.api.declare import Request
 from banyan_node.api.declare import Response as Said
-from banyan_node.api.methods.account_removal import DroppedAccounts, DroppedAnswer, UndroppedAnswer
-from banyan_node.api.methods.audit import Acts, AuditChain, AuditRequest
-from banyan_node.api.methods.decisions import (
-    DecideRequest,
-    DecisionRow,
-    DecisionRows,
-    DecisionsRequest,
-)
-from banyan_node.api.methods.network import Bans, DroppedPeer, NetworkBanInfo, Peer
+from banyan_node.api.dispatch import method_of
+from banyan_node.api.methods.decisions import DecideRequest, DecisionRow
+from banyan_node.api.methods.network import Bans
 from banyan_node.api.methods.node_state import PeerRow, StrangersRoom
-from banyan_node.api.methods.policy import HeldAccounts, HeldRequest, NodePolicy, PolicySet, SetPolicyRequest
-from banyan_node.api.methods.reports import ReportRow, ReportRows, ReportsRequest
 from banyan_node.api.methods.store import StoreStats
-from banyan_node.api.methods.upkeep import BeginWorkRequest, WorkRow, Works
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.params import text
 from banyan_web.platform.requests import ADMIN, BODY, actor, once, only, queried, shaped
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
-_WHY: dict[str, Any] = {"why": Annotated[str, Meta(max_length=500)]}
-_PAGE: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=200)]}
+Why = Annotated[str, Meta(max_length=500)]
+
+
+class NewDrop(Request, frozen=True, forbid_unknown_fields=True):
+    account: Annotated[str, Meta(min_length=1, max_length=300)]
+    why: Why = ""
+
+
+class NewPeer(Request, frozen=True, forbid_unknown_fields=True, rename={"addr": "address"}):
+    """address: /ip4/HOST/tcp/PORT/p2p/PEER."""
+
+    addr: Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class NewModerator(Request, frozen=True, forbid_unknown_fields=True):
+    """account: hosted here, a DID or its name."""
+
+    account: Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class AdminMethod(NamedTuple):
+    """`verb` `path` does what `method` does. Its parameters are what the path names in braces, and what the query says,
+    or the body. `why` is none of them: the audit log has it. body: its type, if it is not that of the method. about:
+    what the method does not say of itself."""
+
+    verb: str
+    path: str
+    method: str
+    body: type[Request] | None = None
+    about: str = ""
+
+    @property
+    def asks(self) -> type[Request]:
+        return self.body or method_of(self.method).asks
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The types of what the query says."""
+        fields = msgspec.structs.fields(self.asks) if self.verb in ("GET", "DELETE") else ()
+        found = {f.encode_name: f.type for f in fields if f"{{{f.name}}}" not in self.path}
+        return found | ({"why": Why} if self.verb == "DELETE" else {})
+
+
+_DROPPED, _POLICY, _TASKS = "/v1/admin/storage/dropped", "/v1/admin/policy", "/v1/admin/tasks"
+_BANS, _MODERATORS, _ERASURE = "/v1/admin/bans", "/v1/admin/moderators", "/v1/accounts/{account}/erasure"
+METHODS = (
+    AdminMethod("GET", "/v1/admin/storage/accounts", "store.accounts"),
+    AdminMethod("GET", _DROPPED, "store.dropped"),
+    AdminMethod("POST", _DROPPED, "store.drop", NewDrop, "Other nodes decide for themselves."),
+    AdminMethod("DELETE", _DROPPED + "/{account}", "store.undrop"),
+    AdminMethod("GET", _POLICY, "policy"),
+    AdminMethod("PATCH", _POLICY, "policy.set"),
+    AdminMethod("GET", _TASKS, "works"),
+    AdminMethod("POST", _TASKS, "works.begin"),
+    AdminMethod("DELETE", _TASKS + "/{id}", "works.cancel"),
+    AdminMethod("POST", "/v1/admin/peers", "peers.add", NewPeer, "It counts among the named ones while the node runs."),
+    AdminMethod("DELETE", "/v1/admin/peers/{peer}", "peers.drop"),
+    AdminMethod("GET", _BANS, "bans"),
+    AdminMethod("DELETE", _BANS + "/peers/{peer}", "peers.pardon"),
+    AdminMethod("DELETE", _BANS + "/networks", "networks.pardon"),
+    AdminMethod("GET", _MODERATORS, "moderator.list"),
+    AdminMethod("POST", _MODERATORS, "moderator.add", NewModerator, "It does so on the page /moderation."),
+    AdminMethod("DELETE", _MODERATORS + "/{account}", "moderator.drop"),
+    AdminMethod("GET", "/v1/admin/reports", "report.list", about="Open ones oldest first, closed ones newest first."),
+    AdminMethod("GET", "/v1/admin/reports/{id}", "report.show"),
+    AdminMethod("GET", "/v1/admin/decisions", "decision.list"),
+    AdminMethod(
+        "GET", "/v1/admin/audit", "audit.list", about="Newest first; with `after` the oldest first, to follow it."
+    ),
+    AdminMethod("GET", "/v1/admin/audit/chain", "audit.verify"),
+    AdminMethod("GET", _ERASURE, "account.erasure"),
+    AdminMethod("DELETE", _ERASURE, "account.unerase"),
+)
+
+
+def _named(ask: DoorRequest) -> dict[str, Any]:
+    """The parameters in the path. Raises HttpRefusal."""
+    return {name: numbered(ask) if name == "id" else said for name, said in ask.path.items()}
+
+
+def numbered(ask: DoorRequest) -> int:
+    """The number in the path. Raises HttpRefusal."""
+    said = ask.path["id"]
+    if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
+        raise HttpRefusal(404, "There is nothing of that number.", code="not_found")
+    return int(said)
+
+
+def _declare(row: AdminMethod) -> None:
+    method, query = method_of(row.method), row.query
+
+    async def read(web: DoorContext, ask: DoorRequest) -> Any:
+        if query:
+            return await web.call(row.method, **queried(ask, row.asks))
+        only(ask.params)
+        return await web.call(row.method, **_named(ask))
+
+    async def act(web: DoorContext, ask: DoorRequest) -> Any:
+        if row.verb == "DELETE":
+            only(ask.params, *query)
+            given = {"why": text(ask.params, "why", "")} | {n: text(ask.params, n) for n in query if n != "why"}
+        else:
+            given = msgspec.structs.asdict(shaped(ask.params, row.asks))
+        given |= _named(ask)
+        by = actor(ask, given.pop("why", None))
+        return await once(web, ask, lambda key: web.act(by, row.method, key, **given))
+
+    body = None if row.verb in ("GET", "DELETE") else row.asks
+    refuses = () if row.verb == "GET" else (*BODY, 502) if row.method == "peers.add" else BODY
+    shape = EndpointShape(body, method.answers, query=query, refuses=refuses, keyed=row.verb != "GET")
+    do = read if row.verb == "GET" else act
+    do.__doc__ = f"{method.about} {row.about}".rstrip()
+    ENDPOINTS.add(row.verb, row.path, ADMIN, shape=shape)(do)
+
+
+for _row in METHODS:
+    _declare(_row)
+
+
+# -- what is more than one method
 
 
 class Storage(Said, frozen=True):
@@ -47,11 +159,6 @@ class Storage(Said, frozen=True):
     most: int
     reserve: int
     media_most: int
-
-
-class NewDrop(Request, frozen=True, forbid_unknown_fields=True):
-    account: Annotated[str, Meta(min_length=1, max_length=300)]
-    why: Annotated[str, Meta(max_length=500)] = ""
 
 
 @ENDPOINTS.get("/v1/admin/storage", ADMIN, EndpointShape(None, Storage))
@@ -71,99 +178,15 @@ async def storage(web: DoorContext, ask: DoorRequest) -> Any:
     }
 
 
-@ENDPOINTS.get("/v1/admin/storage/accounts", ADMIN, EndpointShape(None, HeldAccounts, query=_PAGE))
-async def accounts(web: DoorContext, ask: DoorRequest) -> Any:
-    """What each account takes, and because of whom it is held."""
-    return await web.call("store.accounts", **queried(ask, HeldRequest))
-
-
-@ENDPOINTS.get("/v1/admin/storage/dropped", ADMIN, EndpointShape(None, DroppedAccounts))
-async def dropped(web: DoorContext, ask: DoorRequest) -> Any:
-    """The accounts that were dropped here."""
-    only(ask.params)
-    return await web.call("store.dropped")
-
-
-@ENDPOINTS.post(
-    "/v1/admin/storage/dropped", ADMIN, shape=EndpointShape(NewDrop, DroppedAnswer, refuses=BODY, keyed=True)
-)
-async def drop(web: DoorContext, ask: DoorRequest) -> Any:
-    """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
-    wanted = shaped(ask.params, NewDrop)
-    by = actor(ask, wanted.why)
-    return await once(web, ask, lambda key: web.act(by, "store.drop", key, account=wanted.account))
-
-
-@ENDPOINTS.delete(
-    "/v1/admin/storage/dropped/{account}",
-    ADMIN,
-    EndpointShape(None, UndroppedAnswer, query=_WHY, refuses=BODY, keyed=True),
-)
-async def undrop(web: DoorContext, ask: DoorRequest) -> Any:
-    """Lets a dropped account in again."""
-    only(ask.params, "why")
-    by = actor(ask, text(ask.params, "why", ""))
-    return await once(web, ask, lambda key: web.act(by, "store.undrop", key, account=ask.path["account"]))
-
-
-@ENDPOINTS.get("/v1/admin/policy", ADMIN, EndpointShape(None, NodePolicy))
-async def policy(web: DoorContext, ask: DoorRequest) -> Any:
-    """What the node follows, and what it keeps."""
-    only(ask.params)
-    return await web.call("policy")
-
-
-@ENDPOINTS.add(
-    "PATCH", "/v1/admin/policy", ADMIN, shape=EndpointShape(SetPolicyRequest, PolicySet, refuses=BODY, keyed=True)
-)
-async def set_policy(web: DoorContext, ask: DoorRequest) -> Any:
-    """Writes settings of the policy into config.toml. They hold from the next start on."""
-    wanted = shaped(ask.params, SetPolicyRequest)
-    return await once(web, ask, lambda key: web.act(actor(ask), "policy.set", key, settings=wanted.settings))
-
-
-@ENDPOINTS.get("/v1/admin/tasks", ADMIN, EndpointShape(None, Works))
-async def works(web: DoorContext, ask: DoorRequest) -> Any:
-    """Long work: what runs, how far it is, and what ended lately."""
-    only(ask.params)
-    return await web.call("works")
-
-
-@ENDPOINTS.post("/v1/admin/tasks", ADMIN, shape=EndpointShape(BeginWorkRequest, WorkRow, refuses=BODY, keyed=True))
-async def begin(web: DoorContext, ask: DoorRequest) -> Any:
-    """Begins long work in the background. Archives are files of the folder `archives` in the node's home."""
-    wanted = shaped(ask.params, BeginWorkRequest)
-    said = {"do": wanted.do, "name": wanted.name, "view": wanted.view}
-    return await once(web, ask, lambda key: web.act(actor(ask), "works.begin", key, **said))
-
-
-@ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, EndpointShape(None, WorkRow, query=_WHY, refuses=BODY, keyed=True))
-async def cancel(web: DoorContext, ask: DoorRequest) -> Any:
-    """Asks that work stops. What an import took in stays."""
-    only(ask.params, "why")
-    by, id_ = actor(ask, text(ask.params, "why", "")), numbered(ask)
-    return await once(web, ask, lambda key: web.act(by, "works.cancel", key, id=id_))
-
-
-def numbered(ask: DoorRequest) -> int:
-    """The number in the path. Raises HttpRefusal."""
-    said = ask.path["id"]
-    if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
-        raise HttpRefusal(404, "There is nothing of that number.", code="not_found")
-    return int(said)
-
-
-# Peers and bans.
-
-
 class PeerRows(Said, frozen=True):
     peers: list[PeerRow]
 
 
-class NewPeer(Request, frozen=True, forbid_unknown_fields=True):
-    """address: /ip4/HOST/tcp/PORT/p2p/PEER."""
-
-    address: Annotated[str, Meta(min_length=1, max_length=300)]
+@ENDPOINTS.get("/v1/admin/peers", ADMIN, EndpointShape(None, PeerRows))
+async def peers(web: DoorContext, ask: DoorRequest) -> Any:
+    """Linked and banned peers."""
+    only(ask.params)
+    return {"peers": await web.call("peers")}
 
 
 class NewBan(Request, frozen=True, forbid_unknown_fields=True):
@@ -175,143 +198,38 @@ class NewBan(Request, frozen=True, forbid_unknown_fields=True):
     days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 
-@ENDPOINTS.get("/v1/admin/peers", ADMIN, EndpointShape(None, PeerRows))
-async def listing(web: DoorContext, ask: DoorRequest) -> Any:
-    """Linked and banned peers."""
-    only(ask.params)
-    return {"peers": await web.call("peers")}
-
-
-@ENDPOINTS.post("/v1/admin/peers", ADMIN, shape=EndpointShape(NewPeer, Peer, refuses=(*BODY, 502), keyed=True))
-async def add(web: DoorContext, ask: DoorRequest) -> Any:
-    """Dials a peer now, answers once it is linked, and counts it among the named ones while the node runs."""
-    wanted = shaped(ask.params, NewPeer)
-    return await once(web, ask, lambda key: web.act(actor(ask), "peers.add", key, addr=wanted.address))
-
-
-@ENDPOINTS.delete(
-    "/v1/admin/peers/{peer}", ADMIN, EndpointShape(None, DroppedPeer, query=_WHY, refuses=BODY, keyed=True)
-)
-async def drop_peer(web: DoorContext, ask: DoorRequest) -> Any:
-    """Hangs up on a peer, and dials it no more as a contact. It may come again; a ban refuses it."""
-    by = actor(ask, _why(ask))
-    return await once(web, ask, lambda key: web.act(by, "peers.drop", key, peer=ask.path["peer"]))
-
-
-@ENDPOINTS.get("/v1/admin/bans", ADMIN, EndpointShape(None, Bans))
-async def bans(web: DoorContext, ask: DoorRequest) -> Any:
-    """Whom this node refuses, why, and until when."""
-    only(ask.params)
-    return await web.call("bans")
-
-
-@ENDPOINTS.post("/v1/admin/bans", ADMIN, shape=EndpointShape(NewBan, Bans, refuses=BODY, keyed=True))
+@ENDPOINTS.post(_BANS, ADMIN, shape=EndpointShape(NewBan, Bans, refuses=BODY, keyed=True))
 async def ban(web: DoorContext, ask: DoorRequest) -> Any:
     """Refuses a peer or a network, and hangs up. Answers all bans."""
     wanted = shaped(ask.params, NewBan)
     if (wanted.peer is None) == (wanted.network is None):
         raise HttpRefusal(422, "Name a 'peer' or a 'network', one of both.", code="bad_request")
-    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-    method = "peers.ban" if wanted.network is None else "networks.ban"
-
+    method, given = "peers.ban" if wanted.network is None else "networks.ban", msgspec.structs.asdict(wanted)
     await once(web, ask, lambda key: web.act(actor(ask), method, key, **given))
     return await web.call("bans")
-
-
-_NETWORK: dict[str, Any] = {"network": Annotated[str, Meta(min_length=1, max_length=60)], **_WHY}
-
-
-@ENDPOINTS.delete("/v1/admin/bans/peers/{peer}", ADMIN, EndpointShape(None, Peer, query=_WHY, refuses=BODY, keyed=True))
-async def pardon(web: DoorContext, ask: DoorRequest) -> Any:
-    """Ends the ban of a peer, and clears its points."""
-    by = actor(ask, _why(ask))
-    return await once(web, ask, lambda key: web.act(by, "peers.pardon", key, peer=ask.path["peer"]))
-
-
-@ENDPOINTS.delete(
-    "/v1/admin/bans/networks", ADMIN, EndpointShape(None, NetworkBanInfo, query=_NETWORK, refuses=BODY, keyed=True)
-)
-async def pardon_network(web: DoorContext, ask: DoorRequest) -> Any:
-    """Ends the ban of a network."""
-    by, network = actor(ask, _why(ask, "network")), text(ask.params, "network")
-    return await once(web, ask, lambda key: web.act(by, "networks.pardon", key, network=network))
-
-
-def _why(ask: DoorRequest, *known: str) -> str:
-    only(ask.params, "why", *known)
-    return text(ask.params, "why", "")
-
-
-# Reports, decisions, and the audit log.
-
-Count = Annotated[int, Meta(ge=1, le=100)]
-Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
-Line = Annotated[int, Meta(ge=0, lt=1 << 53)]
-_REPORTS: dict[str, Any] = {"state": Literal["open", "closed"], "account": str, "after": Number, "limit": Count}
-_DECISIONS: dict[str, Any] = {"account": str, "after": Number, "limit": Count}
-_WHY_UNDONE: dict[str, Any] = {"why": Annotated[str, Meta(max_length=1_000)]}
-_AUDIT: dict[str, Any] = {
-    "after": Line,
-    "before": Line,
-    "who": Annotated[str, Meta(max_length=200)],
-    "do": Annotated[str, Meta(max_length=100)],
-    "since_ms": Annotated[int, Meta(ge=0)],
-    "until_ms": Annotated[int, Meta(ge=0)],
-    "limit": Annotated[int, Meta(ge=1, le=1_000)],
-}
 
 
 class NewDecision(DecideRequest, frozen=True, forbid_unknown_fields=True):
     """As `decision.add` of the node takes it, without `as`: the audit log has the token."""
 
 
-@ENDPOINTS.get("/v1/admin/reports", ADMIN, EndpointShape(None, ReportRows, query=_REPORTS))
-async def reports(web: DoorContext, ask: DoorRequest) -> Any:
-    """Reports: open ones oldest first, closed ones newest first."""
-    return await web.call("report.list", **queried(ask, ReportsRequest))
-
-
-@ENDPOINTS.get("/v1/admin/reports/{id}", ADMIN, EndpointShape(None, ReportRow))
-async def report(web: DoorContext, ask: DoorRequest) -> Any:
-    """One report, with the posts as they were and as they are."""
-    only(ask.params)
-    return await web.call("report.show", id=numbered(ask))
-
-
-@ENDPOINTS.get("/v1/admin/decisions", ADMIN, EndpointShape(None, DecisionRows, query=_DECISIONS))
-async def decisions(web: DoorContext, ask: DoorRequest) -> Any:
-    """What was decided, newest first; what was taken back too."""
-    return await web.call("decision.list", **queried(ask, DecisionsRequest))
-
-
 @ENDPOINTS.post("/v1/admin/decisions", ADMIN, shape=EndpointShape(NewDecision, DecisionRow, refuses=BODY, keyed=True))
 async def decide(web: DoorContext, ask: DoorRequest) -> Any:
     """Decides a report, or without one. The author, and who reported, are told."""
-    wanted: Request = shaped(ask.params, NewDecision)
-    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-    if given.pop("by", None) is not None:
+    given = msgspec.structs.asdict(shaped(ask.params, NewDecision))
+    if given.pop("by") is not None:
         raise HttpRefusal(422, "A token decides as itself: leave 'as' out.", code="bad_request")
     return await once(web, ask, lambda key: web.act(actor(ask), "decision.add", key, **given))
 
 
-@ENDPOINTS.delete(
-    "/v1/admin/decisions/{id}", ADMIN, EndpointShape(None, DecisionRow, query=_WHY_UNDONE, refuses=BODY, keyed=True)
+_UNDO = EndpointShape(
+    None, DecisionRow, query={"why": Annotated[str, Meta(max_length=1_000)]}, refuses=BODY, keyed=True
 )
+
+
+@ENDPOINTS.delete("/v1/admin/decisions/{id}", ADMIN, _UNDO)
 async def undo(web: DoorContext, ask: DoorRequest) -> Any:
     """Takes a decision back."""
     only(ask.params, "why")
     why, id_ = text(ask.params, "why", ""), numbered(ask)
     return await once(web, ask, lambda key: web.act(actor(ask), "decision.undo", key, id=id_, why=why))
-
-
-@ENDPOINTS.get("/v1/admin/audit", ADMIN, EndpointShape(None, Acts, query=_AUDIT))
-async def audit(web: DoorContext, ask: DoorRequest) -> Any:
-    """What operators, admins and moderators did, newest first; with `after` the oldest first, to follow it."""
-    return await web.call("audit.list", **queried(ask, AuditRequest))
-
-
-@ENDPOINTS.get("/v1/admin/audit/chain", ADMIN, EndpointShape(None, AuditChain))
-async def chain(web: DoorContext, ask: DoorRequest) -> Any:
-    """Reads the whole log: whether each line is followed by one that names it."""
-    only(ask.params)
-    return await web.call("audit.verify")

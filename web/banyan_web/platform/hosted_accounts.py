@@ -1,4 +1,4 @@
-"""Tokens, hosted accounts and their end, and moderators."""
+"""/v1/admin: tokens; hosted accounts and their end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from banyan_node.api.declare import Response as Said
 from banyan_node.api.json_types import Did, EntryHex
 from banyan_node.api.methods.account_removal import ErasureReceipt
 from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus
-from banyan_node.api.methods.moderators import ModeratorResult, ModeratorRows
 from banyan_node.hosting.erasure import MOST_DAYS
 from banyan_node.idempotency import RecordKey
 from banyan_web.door_store import Token
@@ -83,12 +82,6 @@ class Suspension(Request, frozen=True, forbid_unknown_fields=True):
 
 class OnlyWhy(Request, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, Meta(max_length=500)] = ""
-
-
-class NewModerator(Request, frozen=True, forbid_unknown_fields=True):
-    """account: hosted here, a DID or its name."""
-
-    account: Annotated[str, Meta(min_length=1, max_length=300)]
 
 
 @ENDPOINTS.get("/v1/admin/tokens", ADMIN, EndpointShape(None, TokenRows, query={"account": str}))
@@ -213,32 +206,6 @@ async def sign_everything_out(web: DoorContext, ask: DoorRequest) -> Any:
     return await once(web, ask, do)
 
 
-@ENDPOINTS.get("/v1/admin/moderators", ADMIN, EndpointShape(None, ModeratorRows))
-async def moderators(web: DoorContext, ask: DoorRequest) -> Any:
-    """The moderators of this node."""
-    only(ask.params)
-    return await web.call("moderator.list")
-
-
-@ENDPOINTS.post(
-    "/v1/admin/moderators", ADMIN, shape=EndpointShape(NewModerator, ModeratorResult, refuses=BODY, keyed=True)
-)
-async def add_moderator(web: DoorContext, ask: DoorRequest) -> Any:
-    """Lets a hosted account moderate: on the page /moderation it reads reports and decides them."""
-    wanted = shaped(ask.params, NewModerator)
-    return await once(web, ask, lambda key: web.act(actor(ask), "moderator.add", key, account=wanted.account))
-
-
-@ENDPOINTS.delete(
-    "/v1/admin/moderators/{account}", ADMIN, EndpointShape(None, ModeratorResult, query=_WHY, refuses=BODY, keyed=True)
-)
-async def drop_moderator(web: DoorContext, ask: DoorRequest) -> Any:
-    """Ends that. What the account decided stands."""
-    only(ask.params, "why")
-    by = actor(ask, text(ask.params, "why", ""))
-    return await once(web, ask, lambda key: web.act(by, "moderator.drop", key, account=ask.path["account"]))
-
-
 # Who ends an account types its name again. Nobody is logged in as it afterwards; once its erasing begins, the door
 # forgets all that it kept of it (`DoorStore.forget`).
 
@@ -258,10 +225,6 @@ class EndOfAccount(Request, frozen=True, forbid_unknown_fields=True):
     why: _Why | None = None
 
 
-class UndoErasure(Request, frozen=True, forbid_unknown_fields=True):
-    why: _Why | None = None
-
-
 class EndedAccount(Said, frozen=True):
     """entry: the one that closed it, also before; null: `erasure` says more."""
 
@@ -270,7 +233,6 @@ class EndedAccount(Said, frozen=True):
     erasure: ErasureReceipt | None
 
 
-_UNDO: dict[str, Any] = {"why": _Why}
 _QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": _Why}
 
 
@@ -298,17 +260,3 @@ async def end(web: DoorContext, ask: DoorRequest) -> Any:
     await to_thread.run_sync(sign_out, web.door, done["account"])
     erasure = done if asked["erase"] else None
     return {"account": done["account"], "entry": done["entry"] if erasure is None else None, "erasure": erasure}
-
-
-@ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, EndpointShape(None, ErasureReceipt))
-async def receipt(web: DoorContext, ask: DoorRequest) -> Any:
-    """How far the erasing of an account is, here and at peers."""
-    only(ask.params)
-    return await web.call("account.erasure", account=ask.path["account"])
-
-
-@ENDPOINTS.delete("/v1/accounts/{account}/erasure", ADMIN, EndpointShape(None, ErasureReceipt, query=_UNDO, keyed=True))
-async def take_back(web: DoorContext, ask: DoorRequest) -> Any:
-    """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed."""
-    by = actor(ask, queried(ask, UndoErasure).get("why"))
-    return await once(web, ask, lambda key: web.act(by, "account.unerase", key, account=ask.path["account"]))
