@@ -21,8 +21,9 @@ from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.oauth import apps
 from banyan_web.oauth.apps import GRANTED, SHOWN, App, AppGrant, app_of, covers, issue, scopes_in
-from banyan_web.oauth.html_pages import WORDS, bullets, button, code, form, language, page, paragraph, scope_words
+from banyan_web.oauth.html_pages import bullets, button, code, form, language, page, paragraph, scope_words
 from banyan_web.oauth.sessions import greeted, see, sent, visit
+from banyan_web.page.translations import LOGIN
 from banyan_web.params import TRUE
 from banyan_web.refusals import HttpRefusal
 
@@ -72,7 +73,7 @@ async def show(web: DoorContext, ask: DoorRequest) -> Any:
     force = ask.params.get("force_login")
     if at.person is None or (isinstance(force, str) and force in TRUE):
         return see("/login?" + urlencode({"next": _again(ask.params), "lang": lang}))
-    words, host = WORDS[lang], urlsplit(asked.redirect).netloc or asked.redirect.partition(":")[0]
+    words, host = LOGIN[lang], urlsplit(asked.redirect).netloc or asked.redirect.partition(":")[0]
     hidden = {name: ask.params[name] for name in _KEPT if isinstance(ask.params.get(name), str)}
     parts = [
         paragraph(words["allow_text"].format(app=asked.app.name, name=at.person.name)),
@@ -103,7 +104,7 @@ async def decide(web: DoorContext, ask: DoorRequest) -> Any:
         return _told(lang, why)
     if at.person is None:
         return see("/login?" + urlencode({"next": _again(ask.params), "lang": lang}))
-    words = WORDS[lang]
+    words = LOGIN[lang]
     if ask.params.get("answer") != "allow":
         if asked.redirect == SHOWN:
             return page(words["code_title"], [paragraph(words["refused"])], lang)
@@ -154,12 +155,12 @@ def _again(params: dict[str, Any]) -> str:
 
 
 def _broken(lang: str, why: HttpRefusal) -> Response:
-    return page(WORDS[lang]["broken"], [paragraph(why.message, "wrong")], lang, why.status)
+    return page(LOGIN[lang]["broken"], [paragraph(why.message, "wrong")], lang, why.status)
 
 
 def _told(lang: str, why: TellApp) -> Response:
     if why.redirect == SHOWN:
-        return page(WORDS[lang]["broken"], [paragraph(f"{why.code}: {why.description}", "wrong")], lang, 400)
+        return page(LOGIN[lang]["broken"], [paragraph(f"{why.code}: {why.description}", "wrong")], lang, 400)
     return see(sent_back(why.redirect, {"error": why.code, "error_description": why.description}, why.state))
 
 

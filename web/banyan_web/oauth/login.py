@@ -16,9 +16,10 @@ from banyan_schema import dates
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.oauth import logins
-from banyan_web.oauth.html_pages import WORDS, button, field, form, language, page, paragraph, username
+from banyan_web.oauth.html_pages import button, field, form, language, page, paragraph, username
 from banyan_web.oauth.logins import Person
 from banyan_web.oauth.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, sent, visit
+from banyan_web.page.translations import LOGIN
 from banyan_web.rate_limits import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
 from banyan_web.refusals import HttpRefusal
 
@@ -48,7 +49,7 @@ async def log_in(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 class _No(NamedTuple):
-    """Why somebody is not logged in: a word of html_pages.py."""
+    """Why somebody is not logged in: a word of translations.csv."""
 
     word: str
     status: int
@@ -127,7 +128,7 @@ async def ask_of_link(web: DoorContext, ask: DoorRequest) -> Any:
     person = await _linked(web, ask)
     if isinstance(person, _No):
         return _refused(person, lang)
-    words, action = WORDS[lang], f"/login/link/{ask.path['secret']}"
+    words, action = LOGIN[lang], f"/login/link/{ask.path['secret']}"
     parts = [
         paragraph(words["link_for"].format(name=person.name)),
         form(action, {"csrf": at.csrf}, button(words["log_in"])),
@@ -168,7 +169,7 @@ def _with(web: DoorContext, cookie: str, then: str) -> Response:
 
 
 def _page(at: Visit, lang: str, then: str, name: str = "", wrong: str = "", status: int = 200) -> Response:
-    words = WORDS[lang]
+    words = LOGIN[lang]
     asked = (
         field(words["name"], "name", "username", name),
         field(words["password"], "password", "current-password", kind="password"),
@@ -180,7 +181,7 @@ def _page(at: Visit, lang: str, then: str, name: str = "", wrong: str = "", stat
 
 def _mine(web: DoorContext, at: Visit, person: Person, lang: str, wrong: str = "", status: int = 200) -> Response:
     """What a person sees who is logged in: the apps that may act, and the password."""
-    words, held = WORDS[lang], web.door.tokens(person.account)
+    words, held = LOGIN[lang], web.door.tokens(person.account)
     old = field(words["old"], "old", "current-password", kind="password")
     parts = [
         *([paragraph(words[wrong].format(**_BOUNDS), "wrong")] if wrong else []),
@@ -206,7 +207,7 @@ def _of_app(token: Token, at: Visit, words: dict[str, str]) -> str:
 
 
 def _refused(no: _No, lang: str) -> Response:
-    return page(WORDS[lang]["log_in"], [paragraph(WORDS[lang][no.word], "wrong")], lang, no.status)
+    return page(LOGIN[lang]["log_in"], [paragraph(LOGIN[lang][no.word], "wrong")], lang, no.status)
 
 
 def _said(ask: DoorRequest, key: str) -> str:

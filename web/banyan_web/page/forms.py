@@ -49,7 +49,7 @@ def somebody(web: DoorContext, ask: DoorRequest) -> Visitor:
 
 
 def back(ask: DoorRequest, word: str = "") -> str:
-    """Where the form says, with a word that the page there says: `said_WORD` of form_translations.py."""
+    """Where the form says, with a word that the page there says: `said_WORD` of translations.csv."""
     to = local(ask.params.get("to"))
     return saying(to, word) if word else to
 

@@ -13,7 +13,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from banyan_web.mastodon.push import subscriptions
 from banyan_web.mastodon.push.crypto import encrypt, encrypt_old, url64
 from banyan_web.mastodon.push.subscriptions import PushSubscribers, PushSubscription
 from banyan_web.outbound_http import OutboundAnswer, Unreachable
+from banyan_web.page.translations import PUSH
 from banyan_web.refusals import HttpRefusal
 
 # A message says what Mastodon's says, so that apps know it.
@@ -42,26 +43,6 @@ OLDEST_S = 48 * 3_600
 """What is older is not sent, and a push service keeps a message for so long, as with Mastodon."""
 BODY, NAME = 140, 100
 """Characters of the text, and of a name."""
-_SAYS: Mapping[str, Mapping[str, str]] = {
-    "en": {
-        "mention": "You were mentioned by {}",
-        "favourite": "{} favorited your post",
-        "reblog": "{} boosted your post",
-        "follow": "{} is now following you",
-        "follow_request": "Pending follower: {}",
-        "status": "{} just posted",
-        "poll": "A poll by {} has ended",
-    },
-    "vi": {
-        "mention": "{} nhắc đến bạn",
-        "favourite": "{} thích bài của bạn",
-        "reblog": "{} đăng lại bài của bạn",
-        "follow": "{} theo dõi bạn",
-        "follow_request": "{} xin theo dõi bạn",
-        "status": "{} vừa đăng bài",
-        "poll": "Bình chọn của {} đã kết thúc",
-    },
-}
 
 
 class PushNews(NamedTuple):
@@ -82,7 +63,7 @@ async def news(web: DoorContext, to: PushSubscription, token: str, now: float) -
     wanted = shown_of(wanted, known)
     bodies = await _bodies(web, to.account, wanted)
     language = compose_store.defaults_of(web.door, to.account).language or "en"
-    says = _SAYS["vi" if language.partition("-")[0] == "vi" else "en"]
+    says = PUSH["vi" if language.partition("-")[0] == "vi" else "en"]
     said: dict[str, bytes] = {}
     for one in wanted:
         entity = notification(one, known)
