@@ -46,7 +46,7 @@ from banyan_web.mastodon.push.crypto import PushIdentity
 from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.streaming.endpoints import SOCKET as APP_STREAMS
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.oauth.html_pages import page, paragraph
+from banyan_web.oauth.login import page, paragraph
 from banyan_web.oauth.sessions import is_person
 from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
 from banyan_web.outbound_http import OutboundHttp

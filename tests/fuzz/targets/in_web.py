@@ -10,7 +10,7 @@ from banyan_node.media.page_child import ADDRESS, JOINERS, said
 from banyan_web.mastodon.page_fetch import absolute
 from banyan_web.oauth.apps import SHOWN, redirects_in
 from banyan_web.oauth.grants import sent_back
-from banyan_web.oauth.html_pages import page
+from banyan_web.oauth.login import page
 from banyan_web.oauth.sessions import own_path
 from banyan_web.params import DEEP, nested
 from banyan_web.rate_limits import RateLimits

@@ -21,7 +21,7 @@ from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.oauth import apps
 from banyan_web.oauth.apps import GRANTED, SHOWN, App, AppGrant, app_of, covers, issue, scopes_in
-from banyan_web.oauth.html_pages import bullets, button, code, form, language, page, paragraph, scope_words
+from banyan_web.oauth.login import bullets, button, code, form, language, page, paragraph, scope_words
 from banyan_web.oauth.sessions import greeted, see, sent, visit
 from banyan_web.page.translations import LOGIN
 from banyan_web.params import TRUE

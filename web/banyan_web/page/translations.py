@@ -1,5 +1,5 @@
-"""The texts for people, in English and Vietnamese, each a line of translations.csv. A page is in one language; what people
-wrote stays in theirs."""
+"""The texts for people, in English and Vietnamese, each a line of translations.csv. A page is in one language; what
+people wrote stays in theirs."""
 
 from __future__ import annotations
 
