@@ -314,7 +314,7 @@ def _mine(web: DoorContext, at: Visit, person: Person, lang: str, wrong: str = "
     return page(words["log_in"], parts, lang, status)
 
 
-def _of_app(token: Token, at: Visit, words: dict[str, str]) -> str:
+def _of_app(token: Token, at: Visit, words: Mapping[str, str]) -> str:
     said = paragraph(f"{token.app}, {dates.day(token.created * 1000)}: {' '.join(token.scopes)}")
     return form("/login/revoke", {"csrf": at.csrf, "id": token.id}, said, button(words["revoke"]))
 

@@ -17,11 +17,11 @@ Words = Mapping[str, Mapping[str, str]]
 def _texts() -> dict[str, Words]:
     """By what stands before the dot of a key; empty: those of the pages."""
     found: dict[str, dict[str, dict[str, str]]] = {}
-    with (files(__package__) / "translations.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            room, _, key = row["key"].rpartition(".")
-            for lang in LANGUAGES:
-                found.setdefault(room, {}).setdefault(lang, {})[key] = row[lang]
+    lines = (files(__package__) / "translations.csv").read_text("utf-8").splitlines()
+    for row in csv.DictReader(lines):
+        room, _, key = row["key"].rpartition(".")
+        for lang in LANGUAGES:
+            found.setdefault(room, {}).setdefault(lang, {})[key] = row[lang]
     return {**found}
 
 
