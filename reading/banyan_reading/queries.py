@@ -15,12 +15,13 @@ from itertools import islice
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
-from banyan_crdt.ops import Add, Put
+from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
 from banyan_reading.answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
 from banyan_reading.items import items_of
 from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, TimelineRow, answers, as_reposted, newest, oldest
+from banyan_reading.visibility import CellFacts, kept_back
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
@@ -28,7 +29,7 @@ from banyan_schema.social.post import time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
-from banyan_storage.local_tables import HIDDEN, WITHHELD
+from banyan_storage.local_tables import HIDDEN, LABELLED, WITHHELD
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import (
     ELEMENT,
@@ -50,6 +51,7 @@ from banyan_storage.slots import (
     time_at,
 )
 from banyan_storage.tables import PARTS, part_place
+from banyan_storage.views.large_accounts import waits
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewProgress, cursors, need, standings
 from banyan_storage.views.social.relations import (
     BLOCKS,
@@ -98,10 +100,12 @@ class Queries:
         self._building = cursors(txn)
         self._numbers: dict[AccountId, bytes] = {}
         """Those that were asked for: a page asks for each of its authors several times."""
-        self._hiding = [kind for kind in (HIDDEN, WITHHELD) if kind.any(reader)]
+        self._withholds, self._moderates, self._labels = (kind.any(reader) for kind in (WITHHELD, HIDDEN, LABELLED))
+        self._gives: dict[AccountId, bool] = {}
+        """Whether readers are given all content of an account that counts: usually, and then nothing is looked up."""
         self.leaving = reader.leaving()
         """Accounts that are erased in steps: nothing of them is shown."""
-        self.hides = bool(self._hiding or self.leaving)
+        self.hides = bool(self._withholds or self._moderates or self.leaving)
         """Whether any post is hidden or withheld here."""
 
     def need(self, *views: str) -> None:
@@ -254,9 +258,36 @@ class Queries:
         slot = register_slot(number or b"", coll, named.key)
         return slot, shown_at(self._txn, slot) if number else b""
 
+    def _here(self, target: Target) -> CellFacts:
+        """What this node does to a post."""
+        return CellFacts(
+            erased=target.account in self.leaving,
+            withheld=self._withholds and WITHHELD.has(self._reader, target),
+            moderated=self._moderates and HIDDEN.has(self._reader, target),
+        )
+
     def is_hidden(self, target: Target) -> bool:
         """Whether this node hides or withholds the post, or all of its author."""
-        return target.account in self.leaving or any(kind.has(self._reader, target) for kind in self._hiding)
+        return kept_back(self._here(target)) is not None
+
+    def cell(self, account: AccountId, coll: Coll, key: CellKey) -> CellFacts:
+        """Whether readers are given what counts of a cell: see `kept_back`. Raises ViewBuilding."""
+        here = self._here(Target(account, key)) if coll == POST else CellFacts(account in self.leaving)
+        return here._replace(deleted=self.is_dead(account, coll, key), building=waits(self._txn, account))
+
+    def gives(self, account: AccountId, op: Op) -> bool:
+        """Whether readers are given the content of a counted operation. Raises ViewBuilding."""
+        every = self._gives.get(account)
+        if every is None:
+            every = not (self.hides or self.has_tombs(account) or waits(self._txn, account))
+            self._gives[account] = every
+        cell = None if every or not isinstance(op, Put | Add | Count | Text | Tomb) else (account, op.coll, op.key)
+        return cell is None or kept_back(self.cell(*cell)) is None
+
+    def label(self, target: Target) -> str | None:
+        """What moderators of this node say before a post."""
+        found = LABELLED.get(self._reader, target) if self._labels else None
+        return None if found is None else found.text
 
     def _view(
         self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False

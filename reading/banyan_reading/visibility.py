@@ -13,14 +13,12 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from banyan_crdt.ids import AccountId, CellKey, Coll
-from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
-from banyan_reading.queries import Queries
+from banyan_crdt.ids import AccountId, WriterKey
+from banyan_schema import dates
 from banyan_schema.private_kinds import Filter, FollowWish
-from banyan_schema.social import POST, Post, Target
-from banyan_storage.views.large_accounts import waits
+from banyan_schema.social import Post
 
 Refusal: TypeAlias = Literal["policy", "hidden", "refused"]
 """Why the author of what a post answers or quotes, or of what was reposted, does not want it there. policy: no such
@@ -31,7 +29,11 @@ PlaceKind: TypeAlias = Literal["home", "tag", "list", "public", "thread", "accou
 """Where a post is read. home: among those whom one follows. tag: there too, because one follows its tag. public: by
 everybody, with any tag, in a search. account: its own page, where what it says itself is always shown. elsewhere: in a
 group, a channel, a list of titles; all filters count."""
+KeptBack: TypeAlias = Literal["erased", "deleted", "withheld", "moderated", "building", "unknown"]
+"""Why no reader is given a cell. erased: its account is, in steps. withheld: by an order. moderated: moderators of this
+node hide it. building: its account is folded anew, so it is not known yet what was deleted. unknown: it is not held."""
 Reason: TypeAlias = Literal[
+    KeptBack,
     "audience",
     "apart",
     "repost",
@@ -68,12 +70,56 @@ class ViewPlace(NamedTuple):
         return None if self.kind == "elsewhere" else self.kind
 
 
+class CellFacts(NamedTuple):
+    """What holds of a cell in this store: by the names of `KeptBack`."""
+
+    erased: bool = False
+    deleted: bool = False
+    withheld: bool = False
+    moderated: bool = False
+    building: bool = False
+    unknown: bool = False
+
+
+GIVEN = CellFacts()
+
+
+def kept_back(cell: CellFacts) -> KeptBack | None:
+    """Why readers are given nothing of a cell, in whatever way they ask: pages read views, of which they see what is
+    not kept back here; the firehose and archives read entries, and ask of each operation. None: they are given what
+    counts. Peers are no readers: they get what is held, because what was deleted by a thief counts again once the thief
+    is cut."""
+    reasons: tuple[KeptBack, ...] = get_args(KeptBack)
+    return next((why for why, holds in zip(reasons, cell, strict=True) if holds), None)
+
+
+class WithheldBy(NamedTuple):
+    """An order that is in force. by: the key of the node that withholds; None: this node. until_ms: 0: no end."""
+
+    by: WriterKey | None
+    order: str
+    basis: str
+    scope: str
+    since_ms: int
+    until_ms: int
+
+    @property
+    def sentence(self) -> str:
+        who = "this node" if self.by is None else f"{self.by.hex()[:16]}, its host or a platform named here"
+        until = f"until {dates.day(self.until_ms)}" if self.until_ms else ""
+        said = "; ".join(text for text in (self.order, self.basis, self.scope, until) if text)
+        return f"withheld by {who}: {said or 'no reason given'}"
+
+
 class Verdict(NamedTuple):
     """why: None if the post is shown. warning: the words of a filter of the reader that is against it: where a post is
-    shown that a filter hides elsewhere, because one asked for it or it stands above another, that is said too."""
+    shown that a filter hides elsewhere, because one asked for it or it stands above another, that is said too. label:
+    what moderators say before it. order: by which it is withheld, which is shown in its place."""
 
     why: Reason | None = None
     warning: str | None = None
+    label: str | None = None
+    order: WithheldBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +127,7 @@ class PostFacts:
     """What counts of a post for who may see it. reposted_by: who reposted it, where it stands because of that. answers:
     whom it answers. limited: who of its author and whoever reposted it is limited, so that only those see it who follow
     it. blocked: who opened the conversation, or wrote what it quotes, blocks its author. refused: see
-    interaction_rules.py."""
+    interaction_rules.py. cell: of the post. label, order: see `Verdict`."""
 
     author: AccountId
     text: str
@@ -94,6 +140,9 @@ class PostFacts:
     limited: Collection[AccountId] = ()
     blocked: bool = False
     refused: Refusal | None = None
+    cell: CellFacts = GIVEN
+    label: str | None = None
+    order: WithheldBy | None = None
 
     @classmethod
     def of(
@@ -104,10 +153,11 @@ class PostFacts:
         limited: Collection[AccountId] = (),
         blocked: bool = False,
         refused: Refusal | None = None,
+        label: str | None = None,
     ) -> PostFacts:
         answers = None if post.reply is None else post.reply.parent.account
         said = post.text, post.warning, post.tags, post.lang, post.audience
-        return cls(author, *said, answers, reposted_by, limited, blocked, refused)
+        return cls(author, *said, answers, reposted_by, limited, blocked, refused, label=label)
 
 
 class WordFilter(NamedTuple):
@@ -158,31 +208,40 @@ class Viewer:
         """Whether it wants to see nothing of an account."""
         return account in self.blocks or (account in self.mutes and lasts(self.mutes[account], now_ms))
 
+    def until_ms(self, now_ms: int) -> int | None:
+        """When the next of its mutes ends; None: none does."""
+        return min((end for end in self.mutes.values() if end is not None and end > now_ms), default=None)
+
 
 def visible(viewer: Viewer | None, post: PostFacts, where: ViewPlace, now_ms: int) -> Verdict:
     """Whether a reader sees a post there. viewer: None is somebody who is not logged in."""
     own = viewer is not None and post.author == viewer.account
     warning, hides = (None, False) if viewer is None or own else _filtered(viewer, post, where.context, now_ms)
-    why = None if viewer is None else _unwanted(viewer, post, where)
+    return Verdict(_why_not(viewer, post, where, now_ms, hides), warning, post.label, post.order)
+
+
+def _why_not(viewer: Viewer | None, post: PostFacts, where: ViewPlace, now_ms: int, hides: bool) -> Reason | None:
+    """hides: whether a filter does."""
+    why = kept_back(post.cell) or (None if viewer is None else _unwanted(viewer, post, where))
     if why is not None:
-        return Verdict(why, warning)
+        return why
     if where.kind == "public" and post.audience != "public":
-        return Verdict("audience", warning)
+        return "audience"
     if post.blocked:
-        return Verdict("blocked", warning)
+        return "blocked"
     if where.kind == "account" and post.reposted_by is None:
-        return Verdict(None, warning)
+        return None
     if post.refused is not None:
-        return Verdict(post.refused, warning)
+        return post.refused
     for who in _whose(post, where):
         if viewer is None and who in post.limited:
-            return Verdict("limited", warning)
+            return "limited"
         if viewer is not None and who != viewer.account:
             if who in post.limited and who not in viewer.follows:
-                return Verdict("limited", warning)
+                return "limited"
             if viewer.hides(who, now_ms):
-                return Verdict("unseen", warning)
-    return Verdict("filtered" if hides else None, warning)
+                return "unseen"
+    return "filtered" if hides else None
 
 
 def _unwanted(viewer: Viewer, post: PostFacts, where: ViewPlace) -> Reason | None:
@@ -260,34 +319,3 @@ def _pattern(words: str, whole: bool) -> re.Pattern[str]:
     before = r"(?<!\w)" if whole and said[0][0].isalnum() else ""
     after = r"(?!\w)" if whole and said[-1][-1].isalnum() else ""
     return re.compile(before + r"\s+".join(map(re.escape, said)) + after)
-
-
-# Which content readers are given, in whatever way they ask. A way that reads views has it by itself: they show what
-# counts and was not deleted, and `Queries` leaves out what is hidden here. A way that reads entries (the firehose,
-# archives) asks `ReleasedContent` of each operation. Content that is withheld or erased is not in the store. Peers are
-# no readers: they get what is held, because what was deleted by a thief counts again once the thief is cut.
-
-
-class ReleasedContent:
-    """Of one state of the store. Raises ViewBuilding while it is not known what was deleted."""
-
-    def __init__(self, q: Queries) -> None:
-        q.need()
-        self._q = q
-        self._all: dict[AccountId, bool] = {}
-        """Whether readers are given all content of an account that counts: usually, and then nothing is looked up."""
-
-    def cell(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
-        """Whether readers are given what counts of a cell: it was not deleted, and is not hidden here. Of an account
-        that is folded anew it is not known yet what was deleted."""
-        if account in self._q.leaving or (coll == POST and self._q.is_hidden(Target(account, key))):
-            return False
-        return not waits(self._q.reader.txn, account) and not self._q.is_dead(account, coll, key)
-
-    def op(self, account: AccountId, op: Op) -> bool:
-        """The same of the content of a counted operation."""
-        every = self._all.get(account)
-        if every is None:
-            txn, tombs = self._q.reader.txn, self._q.has_tombs(account)
-            every = self._all[account] = not self._q.hides and not tombs and not waits(txn, account)
-        return every or not isinstance(op, Put | Add | Count | Text | Tomb) or self.cell(account, op.coll, op.key)

@@ -87,12 +87,12 @@ IN_STORAGE = (
         "record_id(raw)[:16] == entry[:16]",
         ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/replica/test_item_builder.py"),
     ),
-    Mutant("hidden posts are told", "ReleasedContent.cell", "coll == POST", "False", ("tests/web/test_given_out.py",)),
+    Mutant("hidden posts are told", "Queries.cell", "coll == POST", "False", ("tests/web/test_given_out.py",)),
     Mutant(
         "deleted posts are told to readers that begin early",
-        "ReleasedContent.cell",
-        "not waits(self._q.reader.txn, account) and (not self._q.is_dead(account, coll, key))",
-        "not waits(self._q.reader.txn, account)",
+        "Queries.cell",
+        "self.is_dead(account, coll, key)",
+        "False",
         ("tests/node/test_deleted_by_a_thief.py",),
     ),
     Mutant(
@@ -139,9 +139,9 @@ IN_STORAGE = (
     ),
     Mutant(
         "an account is shown while it is erased",
-        "Queries.is_hidden",
-        "target.account in self.leaving or any((kind.has(self._reader, target) for kind in self._hiding))",
-        "any((kind.has(self._reader, target) for kind in self._hiding))",
+        "Queries._here",
+        "target.account in self.leaving",
+        "False",
         ("tests/node/test_dropped_accounts.py",),
     ),
     Mutant(

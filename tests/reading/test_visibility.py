@@ -9,6 +9,8 @@ import pytest
 
 from banyan_crdt.ids import AccountId
 from banyan_reading.visibility import (
+    CellFacts,
+    KeptBack,
     ListRule,
     PlaceKind,
     PostFacts,
@@ -17,6 +19,8 @@ from banyan_reading.visibility import (
     Verdict,
     Viewer,
     ViewPlace,
+    WithheldBy,
+    kept_back,
     visible,
     word_filters,
 )
@@ -50,6 +54,31 @@ def rain(action: str, contexts: str | None = None, until_ms: int | None = None) 
 def test_everybody_sees_what_is_said_to_everybody() -> None:
     for viewer in (None, Viewer(ME), Viewer(AN)):
         assert why(viewer, SAID) == why(viewer, REPOSTED) == {}
+
+
+def test_what_is_kept_back_is_shown_nowhere_and_an_order_is_said_in_its_place() -> None:
+    order = WithheldBy(None, "Lệnh 1", "", "", 0, 0)
+    for reason in get_args(KeptBack):
+        cell = CellFacts(**{reason: True})
+        assert kept_back(cell) == reason
+        for post in (SAID, REPOSTED):
+            for viewer in (None, Viewer(ME), Viewer(AN), Viewer(ME, follows={AN}, blocks={AN})):
+                assert why(viewer, replace(post, cell=cell)) == everywhere(reason)
+                told = visible(viewer, replace(post, cell=cell, order=order), at("home"), NOW)
+                assert (told.why, told.order) == (reason, order)
+    assert kept_back(CellFacts()) is None
+    assert kept_back(CellFacts(deleted=True, withheld=True, moderated=True)) == "deleted"
+
+
+def test_what_moderators_say_stands_before_a_post_beside_the_words_of_a_filter() -> None:
+    viewer, post = Viewer(ME, filters=word_filters([rain("warn")])), replace(SAID, label="Quảng cáo")
+    assert visible(viewer, post, at("home"), NOW) == Verdict(None, "mưa", "Quảng cáo")
+    assert visible(None, post, at("home"), NOW) == Verdict(None, None, "Quảng cáo")
+
+
+def test_a_reader_says_until_when_it_holds() -> None:
+    assert Viewer(ME).until_ms(NOW) is None
+    assert Viewer(ME, mutes={AN: None, BINH: BEFORE, CHI: LATER}).until_ms(NOW) == LATER
 
 
 def test_what_is_not_for_everybody_stands_in_no_public_timeline() -> None:

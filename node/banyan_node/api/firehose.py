@@ -39,7 +39,6 @@ from banyan_node.api.json_types import (
 )
 from banyan_node.hosting.hosted import is_hosted
 from banyan_reading.queries import Queries
-from banyan_reading.visibility import ReleasedContent
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
@@ -145,7 +144,7 @@ class EventMaker:
     def __init__(self, q: Queries, store: str, proofs: bool) -> None:
         self._reader, self._store, self._proofs = q.reader, store, proofs
         self._loose = q.reader.any_loose()
-        self._q, self._given = q, ReleasedContent(q)
+        self._q = q
         self.last_act = 0
         """The last act that was told: the second number of cursors."""
         self._here: dict[AccountId, bool] = {}
@@ -160,7 +159,7 @@ class EventMaker:
             here = self._here[row.log.account] = is_hosted(self._reader, row.log.account)
         writer, time_ms = writer_hex(self._writer(row)), line.time >> 16
         ops = decode_body(line.ops).ops
-        parts = {k: raw for k, raw in parts.items() if counts and self._given.op(row.log.account, ops[k])}
+        parts = {k: raw for k, raw in parts.items() if counts and self._q.gives(row.log.account, ops[k])}
         found = [(k, said) for k, op in enumerate(ops) for said in self._said(row, k, op, parts)]
         run = self._proof(row) if self._proofs and found else None
         for number, (k, (kind, cell, removes)) in enumerate(found):
@@ -279,7 +278,7 @@ class EventMaker:
         if not isinstance(was, Put | Add | Count | Text) or was.coll != op.coll:
             return nothing
         counts = not self._loose or self._reader.is_counted(ref.entry)
-        given = counts and self._given.op(account, was)
+        given = counts and self._q.gives(account, was)
         return _cell(was, self._reader.part(ref.entry, ref.op) if given else None)
 
     def _proof(self, row: ArrivedEntry) -> tuple[str | None, str | None]:

@@ -91,7 +91,7 @@ class RowCache:
         plain, by = self._plain(view), tuple((one, self.name(one.by)) for one in reposted)
         if plain is None:
             return self._for_reader.row(view, [one for one, _ in by])
-        filtered = self._visibility.warning(view)
+        filtered = self._visibility.words(view).warning
         if self._visibility.reader is None and not by:
             return plain
         key = ("row of", self._visibility.reader, view.target, by)

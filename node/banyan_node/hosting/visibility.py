@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from banyan_crdt.ids import AccountId, Coll, WriterKey
+from banyan_crdt.ids import AccountId, Coll
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity, relations
@@ -21,13 +21,23 @@ from banyan_reading.interaction_rules import Act, InteractionRules
 from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.visibility import ListRule, PostFacts, Verdict, Viewer, ViewPlace, visible, word_filters
-from banyan_schema import dates
+from banyan_reading.visibility import (
+    ListRule,
+    PostFacts,
+    Verdict,
+    Viewer,
+    ViewPlace,
+    WithheldBy,
+    visible,
+    word_filters,
+)
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
 from banyan_schema.private_kinds import AccountList, Filter, FollowWish, ListMember, Mute
 from banyan_schema.social import POST, post_to_text
 from banyan_storage.local_tables import STATED, WITHHELD
+
+ELSEWHERE = ViewPlace("elsewhere")
 
 
 class Visibility:
@@ -36,14 +46,14 @@ class Visibility:
 
     def __init__(
         self,
+        q: Queries,
         viewer: Viewer | None,
         private: PrivateData,
         limited: Collection[AccountId],
-        rules: InteractionRules,
         where: ViewPlace,
         now_ms: int,
     ) -> None:
-        self.viewer, self.rules, self.now_ms = viewer, rules, now_ms
+        self._q, self.viewer, self.rules, self.now_ms = q, viewer, InteractionRules(q), now_ms
         self.reader = None if viewer is None else viewer.account
         self._private, self._limited, self._where = private, limited, where
 
@@ -59,12 +69,14 @@ class Visibility:
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
         limited = [one for one in (author, by) if one and one in self._limited] if self._limited else ()
         refused = self.rules.of(view, first, quoted)
-        facts = PostFacts.of(author, view.post, by, limited, author in blocked, refused)
+        label = self._q.label(view.target)
+        facts = PostFacts.of(author, view.post, by, limited, author in blocked, refused, label)
         return visible(self.viewer, facts, self._where, self.now_ms)
 
-    def warning(self, view: PostView) -> str | None:
-        """The words of a filter against the post."""
-        return self.of(view).warning if self.viewer is not None and self.viewer.filters else None
+    def words(self, view: PostView) -> Verdict:
+        """What stands before the post: `label`, and the words of a filter."""
+        filters = () if self.viewer is None else self.viewer.filters
+        return self.of(view) if filters else Verdict(label=self._q.label(view.target))
 
     def shows(self, view: PostView, blocked: Collection[AccountId] = (), quoted: Target | None = None) -> bool:
         return self.of(view, blocked, quoted=quoted).why is None
@@ -82,16 +94,16 @@ class Visibility:
     def sees(self, account: AccountId) -> bool:
         return not self.hides(account) and not self.limits(account)
 
-    def with_list(self, q: Queries, name: bytes, id_: str) -> Visibility:
+    def with_list(self, name: bytes, id_: str) -> Visibility:
         """The same, and what the reader wants in one of its lists."""
         assert self.viewer is not None
         found = self._private.get(AccountList(name, ""))
         members = {AccountId(one.account) for one in self._private.all(ListMember) if one.list == name}
         replies, own = None if found is None else found.replies, self.viewer.account
-        follows = [one for one in q.follows(own) if not self.hides(one)] if replies == "followed" else []
+        follows = [one for one in self._q.follows(own) if not self.hides(one)] if replies == "followed" else []
         rule = ListRule.of(own, members, replies, follows)
         viewer = replace(self.viewer, lists={id_: rule})
-        return Visibility(viewer, self._private, self._limited, self.rules, self._where, self.now_ms)
+        return Visibility(self._q, viewer, self._private, self._limited, self._where, self.now_ms)
 
     def members(self, id_: str) -> Collection[AccountId]:
         """Of a list that was read."""
@@ -130,24 +142,6 @@ def on_exclusive_lists(held: PrivateData) -> set[AccountId]:
 UNKNOWN = "not held here: never heard of, or not arrived yet"
 
 
-class WithheldBy(NamedTuple):
-    """An order that is in force. by: the key of the node that withholds; None: this node. until_ms: 0: no end."""
-
-    by: WriterKey | None
-    order: str
-    basis: str
-    scope: str
-    since_ms: int
-    until_ms: int
-
-    @property
-    def sentence(self) -> str:
-        who = "this node" if self.by is None else f"{self.by.hex()[:16]}, its host or a platform named here"
-        until = f"until {dates.day(self.until_ms)}" if self.until_ms else ""
-        said = "; ".join(text for text in (self.order, self.basis, self.scope, until) if text)
-        return f"withheld by {who}: {said or 'no reason given'}"
-
-
 class PostAbsence(NamedTuple):
     """word: deleted, withheld, hidden or unknown. sentence: says it of "this post", without a full stop. withheld: by
     which order it is."""
@@ -159,19 +153,18 @@ class PostAbsence(NamedTuple):
 
 def why_gone(q: Queries, target: Target) -> PostAbsence:
     """The reason for a post that is not shown."""
-    if q.is_dead(target.account, POST, target.key):
-        return PostAbsence("deleted", "deleted by its author")
-    said, now_ms = STATED.get(q.reader, target), time.time_ns() // 1_000_000
+    own, said, now_ms = WITHHELD.get(q.reader, target), STATED.get(q.reader, target), time.time_ns() // 1_000_000
     if said is not None and said.until_ms and said.until_ms <= now_ms:
         said = None
-    order, withheld = WITHHELD.get(q.reader, target), None
-    if order is not None:
-        withheld = WithheldBy(None, *order)
-    elif said is not None and said.counts:
-        withheld = WithheldBy(*said[1:])
-    if withheld is not None:
-        return PostAbsence("withheld", withheld.sentence, withheld)
-    if q.is_hidden(target):
+    stated = None if said is None or not said.counts else WithheldBy(*said[1:])
+    order = stated if own is None else WithheldBy(None, *own)
+    cell = q.cell(target.account, POST, target.key)._replace(withheld=order is not None, unknown=True)
+    verdict = visible(None, PostFacts(target.account, "", cell=cell, order=order), ELSEWHERE, now_ms)
+    if verdict.why == "deleted":
+        return PostAbsence("deleted", "deleted by its author")
+    if verdict.why == "withheld" and verdict.order is not None:
+        return PostAbsence("withheld", verdict.order.sentence, verdict.order)
+    if verdict.why == "moderated":
         return PostAbsence("hidden", "hidden by the moderators of this node")
     if said is not None:
         return PostAbsence("unknown", f"{UNKNOWN}; {said.by.hex()[:16]}, whom nobody here named, says: {said.order}")

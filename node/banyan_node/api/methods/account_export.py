@@ -17,7 +17,6 @@ from banyan_node.exporting.sinks import new_file, new_folder, new_zip
 from banyan_node.exporting.site import write_site
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_reading.visibility import ReleasedContent
 from banyan_storage.archive import export_account
 
 METHODS = MethodTable()
@@ -93,7 +92,7 @@ def _written_bytes(at: CommitView, account: AccountId) -> int:
 def _written(at: CommitView, account: AccountId, path: Path, ask: AccountExportRequest) -> int | None:
     if ask.format == "archive":
         with new_file(path) as file:
-            export_account(at.store, account, file, ReleasedContent(at.queries()).op if ask.readers else None)
+            export_account(at.store, account, file, at.queries().gives if ask.readers else None)
         return None
     if ask.format == "html":
         with new_folder(path) as folder:

@@ -222,7 +222,7 @@ def _visibility(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> V
     held, name = at.private(own), key_of(ask.in_list)
     if held.get(AccountList(name, "")) is None:
         raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
-    return visibility_of(at, own, ViewPlace("list", ask.in_list)).with_list(at.queries(), name, ask.in_list)
+    return visibility_of(at, own, ViewPlace("list", ask.in_list)).with_list(name, ask.in_list)
 
 
 def _page(

@@ -38,7 +38,6 @@ from banyan_node.api.methods.firehose import (
 from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.hosting import hosted
 from banyan_reading.queries import Queries
-from banyan_reading.visibility import ReleasedContent
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage import acts
@@ -186,7 +185,7 @@ class _Making:
     """The items of a page. entries, weight: how many, and their bytes, so far. last_act: the last act that was told."""
 
     def __init__(self, q: Queries, store: str) -> None:
-        self._q, self._reader, self._store, self._given = q, q.reader, store, ReleasedContent(q)
+        self._q, self._reader, self._store = q, q.reader, store
         self._all_count = not q.reader.any_loose()
         self._until: dict[LogId, int] = {}
         """The last entry of each log that is in an item."""
@@ -216,7 +215,7 @@ class _Making:
         entry, op = ref_of(act.about)
         found = self._reader.entry(entry)
         ops = () if found is None else decode_body(found.ops).ops
-        if op >= len(ops) or not self._given.op(act.account, ops[op]) or not (again := self._again(entry)):
+        if op >= len(ops) or not self._q.gives(act.account, ops[op]) or not (again := self._again(entry)):
             return None
         return self._made(act.account, n, _collections([ops[op : op + 1]]), [], [*again, place], act.kind)
 
@@ -289,7 +288,7 @@ class _Making:
         out, block, size = list[bytes](), list[list[bytes | int]](), 0
         for n, entry, ops in arrived:
             for at, raw in found.get(n, ()):
-                if self._given.op(account, ops[at]):
+                if self._q.gives(account, ops[at]):
                     block.append([entry.id, at, raw])
                     size += len(raw)
             if size > PARTS_BYTES:

@@ -14,7 +14,7 @@ from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.policy_rows import InteractionPolicyRow, may_not
 from banyan_node.hosting import hosted
 from banyan_node.hosting.sealed_reader import PrivateData
-from banyan_node.hosting.visibility import Visibility, read_viewer
+from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
 from banyan_reading.answers import RepostView
 from banyan_reading.groups import group_of
@@ -24,19 +24,18 @@ from banyan_reading.post_times import written_ms
 from banyan_reading.profiles import Face
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responses import PostCounts, counts_of, reacted_by, reposted_by
-from banyan_reading.visibility import Refusal, ViewPlace
+from banyan_reading.visibility import Refusal, Verdict, ViewPlace
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import LABELLED, LIMITED
+from banyan_storage.local_tables import LIMITED
 
 METHODS = MethodTable()
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
 VIEWER_BYTES = 2_000
-ELSEWHERE = ViewPlace("elsewhere")
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
@@ -264,7 +263,6 @@ class PostRows:
         self._reader = None if visibility is None else visibility.reader
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
-        self._labels = LABELLED.any(q.reader)
         self._counts: dict[Target, PostCounts] = {}
         self._pinned: set[Target] | None = None
         """What the reader pinned, once a post of its own is made."""
@@ -291,16 +289,13 @@ class PostRows:
         hidden = self._visibility is not None and not self._visibility.sees(target.account)
         if original is None or hidden:
             return QuoteRow(uri(target), None, None, None, None)
-        said = original.post
-        warning = said.warning or self._label(target) or self._filtered(original)
+        said, words = original.post, self._words(original)
+        warning = said.warning or words.label or words.warning
         return QuoteRow(uri(target), self.name(target.account), said.text, warning, None)
 
-    def _filtered(self, view: PostView) -> str | None:
-        return None if self._visibility is None else self._visibility.warning(view)
-
-    def _label(self, target: Target) -> str | None:
-        label = LABELLED.get(self._q.reader, target) if self._labels else None
-        return None if label is None else label.text
+    def _words(self, view: PostView) -> Verdict:
+        """What stands before a post."""
+        return Verdict(label=self._q.label(view.target)) if self._visibility is None else self._visibility.words(view)
 
     def prepare(self, views: Sequence[PostView]) -> None:
         """Reads what stands below these posts, whose rows are wanted, at once."""
@@ -310,7 +305,7 @@ class PostRows:
         q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
         if view.target not in self._counts:
             self.prepare([view])
-        below = self._counts[view.target]
+        below, words = self._counts[view.target], self._words(view)
         return PostRow(
             uri=uri(view.target),
             account=did(view.target.account),
@@ -322,8 +317,8 @@ class PostRows:
             edited_ms=below.edited_ms,
             lang=said.lang,
             warning=said.warning,
-            filtered=self._filtered(view),
-            label=self._label(view.target),
+            filtered=words.warning,
+            label=words.label,
             audience=said.audience,
             tags=list(said.tags),
             mentions=[AccountName(did(a), self.name(a)) for a in said.mentions],
@@ -376,14 +371,14 @@ def trusted_by(at: CommitView) -> list[AccountId]:
 
 def visibility_of(at: CommitView, reader: AccountId | None, where: ViewPlace = ELSEWHERE) -> Visibility:
     """What an account sees there."""
-    limited = {*LIMITED.keys(at.store)}
+    limited, q = {*LIMITED.keys(at.store)}, at.queries()
     if reader is None:
-        return Visibility(None, PrivateData(), limited, InteractionRules(at.queries()), where, now_ms())
-    q, held = at.queries(), at.private(reader)
+        return Visibility(q, None, PrivateData(), limited, where, now_ms())
+    held = at.private(reader)
     viewer = at.kept.made(("viewer", reader), [q.number(reader)], VIEWER_BYTES, lambda: read_viewer(q, reader, held))
     if limited:
         viewer = replace(viewer, follows=frozenset(q.follows(reader)))
-    return Visibility(viewer, held, limited, InteractionRules(q), where, now_ms())
+    return Visibility(q, viewer, held, limited, where, now_ms())
 
 
 def now_ms() -> int:

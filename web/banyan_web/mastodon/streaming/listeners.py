@@ -155,7 +155,7 @@ class Listener:
             since_ms = int(min(now_ms, ended_ms)) if event is None else await self._moved_ms(web, event)
             self.unheard |= dict.fromkeys(ended, since_ms)
         self.unseen = unseen
-        self._until_ms = min((one for one in mutes.values() if one is not None and one > now_ms), default=math.inf)
+        self._until_ms = self.viewer.until_ms(now_ms) or math.inf
         if not self._read:
             newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
             self.heard = newest[0]["at"] if newest else ""
