@@ -24,8 +24,7 @@ from typing import Any
 
 import trio
 
-from banyan_node.client.follower import FrameDecompressor
-from banyan_node.client.pieces import AsyncPieces
+from banyan_node.client.follower import AsyncPieces, FrameDecompressor
 from banyan_node.client.wire import Address
 from banyan_node.node import Node
 from banyan_web.door_store import DoorStore

@@ -30,8 +30,7 @@ from banyan_node.own_log import OwnLogs
 from banyan_node.upkeep.log_check import due, mend
 from banyan_node.upkeep.rows_file import FileRowStore
 from banyan_node.upkeep.tasks import LongWorks
-from banyan_node.upkeep.view_completion import finish
-from banyan_node.workers.verifier import Verifier
+from banyan_node.workers.side_threads import Verifier
 from banyan_reading.queries import Queries
 from banyan_reading.read_cache import ReadCache
 from banyan_reading.search.indexer import SearchIndex
@@ -43,12 +42,58 @@ from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.replica import PeerIdentity, Replica
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
+from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.local_tables import HOSTED, OWN_LOG, OWN_NAMED, RESTORING
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say, upgrade
-from banyan_storage.views import VIEW_TABLES, SocialViews
+from banyan_storage.views import VIEW_TABLES, SocialViews, builder, large_accounts
+from banyan_storage.views.registry import ViewProgress, standings
+
+# Builds all views that need it, before a command without a running node uses the store.
+
+SAY_S = 10.0
+"""Seconds between two progress messages."""
+COMMIT_STEPS = 50
+"""Steps between two commits if no caller waits."""
+
+
+def unbuilt(engine: Engine) -> list[ViewProgress]:
+    """Views that are not fully built, as of the last commit. Any thread."""
+    with engine.read() as txn:
+        return [view for view in standings(txn) if view.done < 1]
+
+
+def folded_again(engine: Engine, runs: bool = True) -> int:
+    """Accounts that are folded in steps, as of the last commit. runs: also those of which only runs are. Any thread."""
+    with engine.read() as txn:
+        return len(large_accounts.waiting(txn, runs))
+
+
+def finish(
+    engine: Engine, store: Store, say: Say, stopped: Callable[[], bool] = lambda: False, only: tuple[str, ...] = ()
+) -> None:
+    """Builds all unbuilt views now. only: do nothing unless one of these is unbuilt.
+
+    Returns early when `stopped()` is true; what was committed stays. Raises StorageError.
+    """
+    waiting = [view.name for view in unbuilt(engine)]
+    if not (waiting or folded_again(engine)) or (only and not set(only) & set(waiting)):
+        return
+    after, steps, more = time.monotonic() + 1.0, 0, True
+    while more and not stopped():
+        more, steps = store.fold_again(builder.BUILD_STEP), steps + 1
+        more = builder.step(engine.write(), store) or more
+        if steps % COMMIT_STEPS and more:
+            continue
+        store.commit()
+        if time.monotonic() > after:
+            after = time.monotonic() + SAY_S
+            parts = ", ".join(f"{view.name} {int(view.done * 100)} %" for view in unbuilt(engine))
+            if parts:
+                say(f"Views are being built: {parts}.")
+
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 LOOKED = 64

@@ -9,9 +9,10 @@ from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api.methods import content
 from banyan_node.context import Context
-from banyan_node.hosting import erasure, hosted, stated
+from banyan_node.hosting import erasure, hosted
 from banyan_node.hosting.interest import LocalDemand
 from banyan_node.links.link_manager import Links
+from banyan_node.moderation import withheld
 from banyan_replica.host import PartItem, ReplicaHost, StandaloneHost
 from banyan_storage.local_tables import DROPPED
 
@@ -68,7 +69,7 @@ class NodeHost(ReplicaHost):
         content.tell_returned(self._ctx, items)
 
     def stated(self, entry: EntryId, op: int, reason: bytes) -> None:
-        stated.met(self._ctx, entry, op, reason)
+        withheld.met(self._ctx, entry, op, reason)
 
     def statement(self, entry: EntryId, op: int) -> bytes | None:
         return erasure.says(self._ctx, entry, op)

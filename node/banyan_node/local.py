@@ -19,17 +19,16 @@ from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer, verify_all
 from banyan_node.api import LocalBackend, ReadingBackend
 from banyan_node.api.declare import CommitView
-from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
+from banyan_node.context import TABLES, close_context, finish, open_checked, open_context, open_store, silent
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
 from banyan_node.host import CommandHost
 from banyan_node.hosting import hosted
-from banyan_node.moderation import copies
+from banyan_node.moderation import withheld
 from banyan_node.operator_errors import HomeError
 from banyan_node.upkeep.log_check import CheckFindings, mend
 from banyan_node.upkeep.repair import RepairResult, repair
-from banyan_node.upkeep.view_completion import finish
 from banyan_reading.queries import queries
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StoreReadOnly
@@ -96,7 +95,7 @@ def reseal_local(home: Home, settings: Settings, old: Keys, new: Keys) -> None:
     """Seals what the store of `home` keeps of withheld content under new keys. Raises StorageError."""
     engine, store = open_store(home, REALMS[settings.config.node.realm])
     with closing(engine):
-        copies.reseal(store, old, new)
+        withheld.reseal(store, old, new)
         store.commit()
 
 

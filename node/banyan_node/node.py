@@ -21,15 +21,15 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
+from banyan_node.admission.gates import AdmissionTally
 from banyan_node.admission.slot_usage import SlotUsage
-from banyan_node.admission.tally import AdmissionTally
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
 from banyan_node.api.methods import content, node_state
 from banyan_node.context import Context, DoorData, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, PeerActivity, open_edge
-from banyan_node.edge.node_config import edge_of
+from banyan_node.edge.config import edge_of
 from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
@@ -44,9 +44,8 @@ from banyan_node.media.blob_fetcher import BlobFetcher
 from banyan_node.media.blob_server import open_media
 from banyan_node.metrics import Metrics, figures
 from banyan_node.server.control_api import control_app
-from banyan_node.server.control_file import new_token
 from banyan_node.server.http_server import Bind, serve_control
-from banyan_node.server.servers import Servers
+from banyan_node.server.servers import Servers, new_token
 from banyan_node.upkeep import derived_data, maintenance, storage_quota
 from banyan_node.upkeep.log_check import CheckInterrupt
 from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every

@@ -223,18 +223,18 @@ class PeerStatement(NamedTuple):
 WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order))
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
-SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.copies", both(POST, OP), BYTES)
-PLAIN_CONTENT = LocalRows(b"kept content:", "banyan_node.moderation.copies", OP, BYTES)
+SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)
+PLAIN_CONTENT = LocalRows(b"kept content:", "banyan_node.moderation.withheld", OP, BYTES)
 """Copies of older programs."""
-PINNED_MEDIA = LocalRows(b"kept media:", "banyan_node.moderation.copies", POST, _ROOTS)
+PINNED_MEDIA = LocalRows(b"kept media:", "banyan_node.moderation.withheld", POST, _ROOTS)
 """The roots of pictures and films that are pinned with the copies of a post."""
-MEDIA_TO_UNPIN = LocalRows(b"media to let go:", "banyan_node.moderation.copies", ROOT, MARK)
+MEDIA_TO_UNPIN = LocalRows(b"media to let go:", "banyan_node.moderation.withheld", ROOT, MARK)
 RELEASED_CONTENT = LocalRows(b"awaited content:", "banyan_node.api.methods.content", OP, POST)
 """The post of content that was released here and has to come from peers."""
-STATED = LocalRows(b"stated of post:", "banyan_node.hosting.stated", POST, cbor(PeerStatement))
-STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.hosting.stated", OP, U64)
+STATED = LocalRows(b"stated of post:", "banyan_node.moderation.withheld", POST, cbor(PeerStatement))
+STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.moderation.withheld", OP, U64)
 """Until when it is withheld; 0: no end. Only statements that count."""
-HEARSAY = LocalValue(b"statements that do not count", "banyan_node.hosting.stated", U32)
+HEARSAY = LocalValue(b"statements that do not count", "banyan_node.moderation.withheld", U32)
 """Of how many posts."""
 
 # -- moderation

@@ -23,7 +23,7 @@ import pytest
 
 from banyan_node.home.folder import Home
 from banyan_node.server.control_client import ControlClient
-from banyan_node.server.control_file import find_running
+from banyan_node.server.servers import find_running
 from tests.cli.shell import COMMAND, banyan, clean_environment, process
 from tests.needs import ROOT, skipped_without
 

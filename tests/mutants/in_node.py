@@ -272,14 +272,14 @@ IN_NODE = (
     Mutant("old mutes stay in clear", "sealing_old_mutes", "sorted(cells)", "()", ("tests/node/test_private.py",)),
     Mutant(
         "anybody's statement withholds a post here",
-        "stated._may",
+        "withheld._may",
         "hosts or signer.hex() in ctx.settings.config.node.platforms",
         "True",
         ("tests/node/test_stated.py",),
     ),
     Mutant(
         "a statement counts after its term",
-        "stated.withheld",
+        "withheld.withheld",
         "until == 0 or until > now_ms",
         "True",
         ("tests/node/test_stated.py",),
@@ -314,7 +314,7 @@ IN_NODE = (
     ),
     Mutant(
         "a picture keeps what the camera wrote",
-        "picture_child.fresh",
+        "media_child.fresh",
         "made = Image.new(mode, opened.size)\nmade.paste(opened.convert(mode))\nreturn made",
         "return opened.convert(mode)",
         ("tests/node/test_media_files.py",),
@@ -342,7 +342,7 @@ IN_NODE = (
     ),
     Mutant(
         "copies of withheld content are kept in clear",
-        "copies._put",
+        "withheld._put",
         "bytes(_box(keys, ref).encrypt(raw))",
         "raw",
         ("tests/node/test_withholding.py",),
@@ -357,7 +357,7 @@ IN_NODE = (
     Mutant(
         "a copy outlives what its author deleted",
         "maintenance._erase",
-        "copies.drop(ctx.store, account, key)",
+        "withheld.drop(ctx.store, account, key)",
         "pass",
         ("tests/node/test_withholding.py",),
     ),

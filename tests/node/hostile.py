@@ -27,7 +27,7 @@ from banyan_node.api.dispatch import EVERY
 from banyan_node.api.errors import ALWAYS, OF_THE_SERVER, REFUSALS
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
-from banyan_node.server.control_file import find_running
+from banyan_node.server.servers import find_running
 
 LEFT_OUT = {
     "shutdown",

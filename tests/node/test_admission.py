@@ -24,8 +24,7 @@ from banyan_node.edge import (
     SlotSettings,
     open_edge,
 )
-from banyan_node.edge.libp2p_host import MAX_UNPROVEN
-from banyan_node.edge.listening import FILES
+from banyan_node.edge.libp2p_host import FILES, MAX_UNPROVEN
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_edge_rogue import Rogue, rogue
 

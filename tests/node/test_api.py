@@ -26,7 +26,7 @@ from banyan_node.api import LocalBackend, reference
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.event_stream import TOLD, Events
-from banyan_node.api.methods import comparison
+from banyan_node.api.methods import network_view
 from banyan_node.api.reference import document
 from banyan_node.context import Context
 from banyan_node.home.folder import find_home
@@ -35,7 +35,7 @@ from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.server.control_file import find_running
+from banyan_node.server.servers import find_running
 from banyan_node.workers.inbox import Arrivals
 from banyan_storage.local_tables import HOSTED_AT, HOSTED_COUNT
 from tests.forking import Code
@@ -470,14 +470,14 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> comparison.PeerFacts:
+        def say(c: Context, now: float) -> network_view.PeerFacts:
             (link,) = c.replica.links.values()
             link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
-            return comparison.facts(c, link.peer, now)
+            return network_view.facts(c, link.peer, now)
 
         known = await b.worker.call(say)
         with held(b), trio.fail_after(60):
-            (row,) = await b.look(lambda at: comparison.differences(at, known))
+            (row,) = await b.look(lambda at: network_view.differences(at, known))
         assert (row.log, row.mine, row.theirs, row.reason) == (7, 0, 3, "not yet granted")
 
 

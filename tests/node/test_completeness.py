@@ -17,7 +17,7 @@ from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, account_from_text, account_to_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node.api.methods import comparison
+from banyan_node.api.methods import network_view
 from banyan_node.context import Context
 from banyan_node.links import peer_independence
 from banyan_node.links.completeness import doubt
@@ -294,7 +294,7 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> comparison.PeerFacts:
+        def say(c: Context, now: float) -> network_view.PeerFacts:
             (link,) = c.replica.links.values()
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)
@@ -303,12 +303,12 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
                 if held.log:
                     link.told.differences[held] = Head(head.length, None, 0)
             assert len(link.told.differences) > 2
-            known = comparison.facts(c, link.peer, now)
+            known = network_view.facts(c, link.peer, now)
             link.told.differences.clear()
             return known
 
         known = await b.worker.call(say)
-        rows = await b.look(lambda at: comparison.differences(at, known))
+        rows = await b.look(lambda at: network_view.differences(at, known))
         said = {row.log: (row.reason, row.sentence) for row in rows}
         assert said[7] == (
             "control",

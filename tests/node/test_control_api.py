@@ -24,8 +24,8 @@ from banyan_node.idempotency import RecordKey
 from banyan_node.operator_errors import CallError, ControlError, NoNode, PortBusy
 from banyan_node.server.control_api import control_app
 from banyan_node.server.control_client import AsyncControlClient, ControlClient
-from banyan_node.server.control_file import Announcement, ServerAddress, find_running, new_token
 from banyan_node.server.http_server import Bind, serve_control
+from banyan_node.server.servers import Announcement, ServerAddress, find_running, new_token
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from banyan_node.edge import DialFailed, Edge, EdgeConfig, EdgeError, Link, LinkClosed, SlotSettings, open_edge, yamux
-from banyan_node.edge.attempts import why_failed
 from banyan_node.edge.config import Gate
+from banyan_node.edge.dial import why_failed
 
 
 def config(n: int = 1, **settings: Any) -> EdgeConfig:

@@ -29,9 +29,8 @@ from banyan_node.edge import (
     open_edge,
 )
 from banyan_node.edge.config import MAX_WINDOW
-from banyan_node.edge.frames import WRITE_SIZE, pieces
 from banyan_node.edge.libp2p_host import BoundedTcp
-from banyan_node.edge.link import AT_ONCE
+from banyan_node.edge.link import AT_ONCE, WRITE_SIZE, pieces
 
 HEADER = struct.Struct("!BBHII")
 DATA, WINDOW = 0, 1

@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from banyan_node.admission.gates import FRAME, REQUEST, GateRecord
-from banyan_node.admission.tally import LATELY_S, NAMES, OTHERS, AdmissionStop, AdmissionTally
+from banyan_node.admission.gates import (
+    FRAME,
+    LATELY_S,
+    NAMES,
+    OTHERS,
+    REQUEST,
+    AdmissionStop,
+    AdmissionTally,
+    GateRecord,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 GATES: dict[str, GateRecord] = FRAME | REQUEST

@@ -12,9 +12,9 @@ import trio
 from starlette.types import Receive, Scope, Send
 
 from banyan_node.home.folder import Home
-from banyan_node.server.control_file import find_running
 from banyan_node.server.http_connections import Patience, let_in
 from banyan_node.server.http_server import Bind, serve_control
+from banyan_node.server.servers import find_running
 from tests.cli.shell import banyan, node_up
 
 UPGRADE = (

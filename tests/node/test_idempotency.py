@@ -12,7 +12,7 @@ import trio
 from banyan_crdt.codec import encode
 from banyan_node import idempotency
 from banyan_node.home.folder import Home
-from banyan_node.server.control_file import find_running
+from banyan_node.server.servers import find_running
 from tests.node.real import make_home, make_node, running
 from tests.node.test_bulk import local, post
 

@@ -23,9 +23,9 @@ from PIL import Image, ImageChops, ImageStat
 from banyan_crdt.blob import CHUNK
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_node.media import picture_child, probe
+from banyan_node.media import intake, media_child
 from banyan_node.media.decoders import Decoders, Program
-from banyan_node.media.picture_child import blurhash
+from banyan_node.media.media_child import blurhash
 from banyan_node.operator_errors import CallError
 from tests.node.pictures import PLACE, bomb, film, gif, photo
 from tests.node.real import load_settings, make_home
@@ -157,7 +157,7 @@ def test_the_note_of_a_damaged_film_is_in_words(node: LocalBackend, tmp_path: Pa
 def test_without_the_extra_a_film_has_no_poster_and_that_is_said(
     node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "find_spec", lambda name: None)
+    monkeypatch.setattr(intake, "find_spec", lambda name: None)
     found = put(node, real_film(tmp_path / "sea.mp4"))
     assert (found["preview"], found["duration_ms"]) == (None, None)
     assert found["note"].endswith("It has no poster and no length: `pip install 'banyan-social[video]'` makes them.")
@@ -288,9 +288,9 @@ def test_a_decoder_that_hangs_or_dies_costs_a_sentence(
     node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = photo(tmp_path / "a.jpg")
-    monkeypatch.setattr(probe, "DEADLINE_S", 0.01)
+    monkeypatch.setattr(intake, "DEADLINE_S", 0.01)
     assert refusal(node, file) == "The file 'a.jpg' could not be decoded within 0 seconds."
-    monkeypatch.setattr(probe, "DEADLINE_S", 30.0)
+    monkeypatch.setattr(intake, "DEADLINE_S", 30.0)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert refusal(node, file) == "The file 'a.jpg' could not be decoded: the process that tried it ended."
 
@@ -353,11 +353,11 @@ def test_a_file_past_its_deadline_is_ended_and_the_next_one_is_read(
 ) -> None:
     put(node, photo(tmp_path / "b.jpg", 300, 200))
     process = process_of(node.context.decoders)
-    monkeypatch.setattr(probe, "DEADLINE_S", 0.05)
+    monkeypatch.setattr(intake, "DEADLINE_S", 0.05)
     with pytest.raises(CallError, match="could not be decoded within 0 seconds"):
         put(node, photo(tmp_path / "a.jpg", 9_000, 9_000))
     assert not is_running(process)
-    monkeypatch.setattr(probe, "DEADLINE_S", 30.0)
+    monkeypatch.setattr(intake, "DEADLINE_S", 30.0)
     assert put(node, photo(tmp_path / "a.jpg"))["width"] == 960
 
 
@@ -414,12 +414,12 @@ def test_files_are_put_beside_each_other_and_room_is_made_where_the_store_is(
 
 def test_the_decoder_cannot_take_more_memory_than_it_may() -> None:
     code = (
-        "from banyan_node.media import picture_child as child\n"
+        "from banyan_node.media import media_child as child\n"
         "child._picture = lambda file, side: bytearray(2 << 30)\n"
-        "child.main('1280')\n"
+        "child.read_picture('1280')\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
-    mib = picture_child.MEMORY >> 20
+    mib = media_child.PICTURE_MEMORY >> 20
     assert ran.stdout.decode() == f'{{"refused": "needs more memory than the {mib} MiB that decoding may use"}}'
 
 

@@ -11,7 +11,7 @@ from libp2p.crypto.secp256k1 import create_new_key_pair as create_secp256k1
 from libp2p.peer.id import ID
 
 from banyan_crdt.ids import base58
-from banyan_node.edge.multiaddrs import split
+from banyan_node.edge.dial import split
 from banyan_node.home.values import is_peer_id, why_no_address
 
 PEER = str(ID.from_pubkey(create_new_key_pair(bytes(32)).public_key))

@@ -255,7 +255,7 @@ def test_accounts_are_found_by_the_beginnings_of_the_words_of_their_names(node: 
     assert found("binh") == ["Bình Minh"]
     node.call("mute", account="dung", undo=True)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("banyan_node.api.methods.account_lookup.SCANNED", 0)
+        patched.setattr("banyan_node.api.methods.search.SCANNED", 0)
         assert found("bìn") == ["Bình Minh"], "what it is hosted as is found without looking at each"
         assert found("minh") == []
     with pytest.raises(CallError, match="a word of a name"):

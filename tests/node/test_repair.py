@@ -16,7 +16,7 @@ from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
-from banyan_node.upkeep.repair import DAMAGED, page_faults, repair
+from banyan_node.upkeep.repair import DAMAGED_FILE, page_faults, repair
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Item, Table
@@ -147,7 +147,7 @@ def test_a_store_with_one_meta_page_left_is_read_by_the_other_and_begins_a_new_l
     with closing(open_store(source, TEST)[0]):
         pass
     assert repair(home, TEST, lambda sentence: None).left == []
-    assert (home.store / DAMAGED).exists()
+    assert (home.store / DAMAGED_FILE).exists()
     with open_local(source, load_settings(source)) as before, open_local(home, load_settings(home)) as after:
         assert after.context.logs.number != before.context.logs.number
         after.call("post", text="goes on")
@@ -170,7 +170,7 @@ def test_a_store_of_which_no_row_can_be_read_stays_as_it_is_and_says_what_to_do(
     with pytest.raises(CorruptStore, match=r"no row can be read, .* restore a copy, or move .* away"):
         repair(home, TEST, lambda sentence: None)
     assert data.read_bytes() == whole
-    assert [p.name for p in home.store.iterdir() if p.name.startswith(("new-", DAMAGED))] == []
+    assert [p.name for p in home.store.iterdir() if p.name.startswith(("new-", DAMAGED_FILE))] == []
 
 
 def test_a_list_of_free_pages_that_names_a_page_in_use_is_found_before_it_is_written_over(
@@ -207,7 +207,7 @@ def test_a_sound_store_is_left_as_it_is(source: Home, tmp_path: Path) -> None:
         assert (done.pages, done.rows, done.parts, done.found.gone, done.left) == ([], 0, 0, 0, [])
         now = rows_of(home)
         assert [x.name for x in t.STORE_TABLES if good[x.name] != now[x.name] and x not in (t.IDS, t.META)] == []
-        assert not (home.store / DAMAGED).exists()
+        assert not (home.store / DAMAGED_FILE).exists()
 
 
 def test_a_store_that_lost_its_index_of_ids_and_some_entries_is_repaired(source: Home, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from banyan_crdt.signing import Signer
 from banyan_node.api import LocalBackend
 from banyan_node.api.methods.content import _writes
 from banyan_node.home import settings
-from banyan_node.hosting import stated
+from banyan_node.moderation import withheld
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import post_from_text
@@ -78,21 +78,21 @@ def test_only_its_host_and_named_platforms_count_and_others_only_say(tmp_path: P
         refused = refusal(node, uri)
         assert (refused.status, "withheld" in refused.more) == (404, False)
         assert f"says: {'x' * 200}." in refused.message
-        assert stated.withheld(ctx.store, NOW_MS) == 0
+        assert withheld.withheld(ctx.store, NOW_MS) == 0
         ctx.settings = settings.load(ctx.home, flags={"node.platforms": [named.key.hex()]}, env={})
         say(node, named, entry, op, "QĐ 2")
-        assert (refusal(node, uri).status, stated.withheld(ctx.store, NOW_MS)) == (451, 1)
+        assert (refusal(node, uri).status, withheld.withheld(ctx.store, NOW_MS)) == (451, 1)
         say(node, stranger, entry, op, "khác")
         assert refusal(node, uri).more["withheld"]["order"] == "QĐ 2"
         say(node, ctx.device, entry, op, "QĐ 3", NOW_MS - 1)
-        assert (refusal(node, uri).status, stated.withheld(ctx.store, NOW_MS)) == (404, 0), "its term has ended"
+        assert (refusal(node, uri).status, withheld.withheld(ctx.store, NOW_MS)) == (404, 0), "its term has ended"
         say(node, ctx.device, entry, op, "QĐ 4", NOW_MS + 9_000_000)
-        assert (refusal(node, uri).status, stated.withheld(ctx.store, NOW_MS)) == (451, 1)
+        assert (refusal(node, uri).status, withheld.withheld(ctx.store, NOW_MS)) == (451, 1)
         assert ctx.store.lacks_part(entry, op), "it is asked for all the same"
         ctx.store.put_parts([(entry, op, raw)])
         from banyan_replica.host import PartItem
 
-        stated.came(ctx.store, [PartItem(entry, op, raw)])
+        withheld.came(ctx.store, [PartItem(entry, op, raw)])
         ctx.store.commit()
         assert node.call("post.get", uri=uri)["text"] == "một tin"
         assert [raw for key, raw in ctx.store.notes(b"stat")] == [bytes(4)]
@@ -101,7 +101,7 @@ def test_only_its_host_and_named_platforms_count_and_others_only_say(tmp_path: P
 def say(node: LocalBackend, by: Signer, entry: bytes, op: int, order: str, until_ms: int | None = None) -> None:
     ctx = node.context
     said = Withheld(by.key, NOW_MS, EntryId(entry), op, order, "", "", until_ms)
-    stated.met(ctx, said.entry, op, sign_withheld(by, said))
+    withheld.met(ctx, said.entry, op, sign_withheld(by, said))
     ctx.store.commit()
 
 

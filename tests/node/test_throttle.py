@@ -20,7 +20,6 @@ import trio.testing
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import MAIN
-from banyan_node.admission.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S
 from banyan_node.admission.fair_queue import JobOwner
 from banyan_node.admission.throttle import (
     AHEAD_OF_ALL_S,
@@ -30,10 +29,21 @@ from banyan_node.admission.throttle import (
     GROUPS,
     Throttle,
 )
-from banyan_node.admission.usage import CAUSE, Stage, Usage
+from banyan_node.admission.usage import (
+    ALLOWANCE_S,
+    CAUSE,
+    DEEPEST_S,
+    JUDGING,
+    LEAST,
+    OWN,
+    READING,
+    SAVED_S,
+    Stage,
+    Usage,
+)
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
-from banyan_node.edge.multiaddrs import host_of
+from banyan_node.edge.dial import host_of
 from banyan_node.links.queues import LinkReceiver
 from banyan_node.node import Node
 from banyan_node.workers.frame_preparer import AHEAD_BYTES, SLICE

@@ -25,7 +25,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
-from banyan_node.moderation import copies
+from banyan_node.moderation import withheld
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import maintenance
 from banyan_replica.peers.statements import Withheld, read_withheld, sign_withheld
@@ -170,9 +170,9 @@ def test_a_post_is_shown_again_when_its_term_ends_also_one_that_an_older_program
         assert node.call("content.withheld")["posts"] == []
         node.call("content.withhold", uri=uri, order="QĐ 12", days=30)
         ctx, post = node.context, post_from_text(uri)
-        for item in [*copies.opened(ctx, post)]:  # as the release before this one kept them
+        for item in [*withheld.opened(ctx, post)]:  # as the release before this one kept them
             ctx.store.put_note(b"kept content:" + item.entry + item.op.to_bytes(2, "big"), item.raw)
-        copies.drop(ctx.store, post.account, post.key)
+        withheld.drop(ctx.store, post.account, post.key)
         ctx.store.drop_due(Work.WITHHELD, post.account + post.key)
         ctx.store.put_note(b"terms of orders", None)
         ctx.store.commit()
@@ -196,7 +196,7 @@ async def test_no_copy_outlives_what_the_author_deleted_and_its_picture_stays_wh
             return bool((await call("media.show", {"blob": blob}))["pinned"])
 
         async def kept() -> bool:
-            return bool(await node.worker.call(lambda c, now: copies.any_of(c.store, post_from_text(uri))))
+            return bool(await node.worker.call(lambda c, now: withheld.any_of(c.store, post_from_text(uri))))
 
         await call("content.withhold", {"uri": uri, "order": "QĐ 12"})
         assert (await pinned(), await kept()) == (True, True)
@@ -218,12 +218,12 @@ def test_a_new_master_secret_opens_the_copies_of_the_old_one(tmp_path: Path) -> 
         uri = twice(node)
         post, ctx = post_from_text(uri), node.context
         node.call("content.withhold", uri=uri, order="QĐ 12")
-        kept = [*copies.opened(ctx, post)]
+        kept = [*withheld.opened(ctx, post)]
         other = Keys(b"m" * 32)
-        copies.reseal(ctx.store, ctx.keys, other)
-        assert (len(kept), [*copies.opened(ctx, post)]) == (2, [])
+        withheld.reseal(ctx.store, ctx.keys, other)
+        assert (len(kept), [*withheld.opened(ctx, post)]) == (2, [])
         ctx.keys = other
-        assert [*copies.opened(ctx, post)] == kept
+        assert [*withheld.opened(ctx, post)] == kept
 
 
 def opened(tmp_path: Path) -> AbstractContextManager[LocalBackend]:

@@ -17,7 +17,7 @@ import trio
 from banyan_crdt.errors import Refused
 from banyan_node.admission.fair_queue import JobOwner
 from banyan_node.links.queues import FOLD_BYTES
-from banyan_node.server.control_file import find_running
+from banyan_node.server.servers import find_running
 from banyan_node.workers import inbox, process_memory, worker
 from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import DiskFull

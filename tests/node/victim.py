@@ -33,12 +33,11 @@ from banyan_crdt.ids import LogId
 from banyan_crdt.realm import REALMS, TEST
 from banyan_node import context
 from banyan_node.api.dispatch import settle
-from banyan_node.context import open_checked
+from banyan_node.context import open_checked, unbuilt
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import log_check
-from banyan_node.upkeep.view_completion import unbuilt
 from banyan_replica.peers.limits import Limits
 from banyan_storage import id_index
 from banyan_storage.views import builder

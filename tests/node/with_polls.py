@@ -16,12 +16,11 @@ import trio
 import banyan_storage
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.realm import REALMS
-from banyan_node.context import Context
+from banyan_node.context import Context, finish
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.upkeep import derived_data
-from banyan_node.upkeep.view_completion import finish
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
 from banyan_schema.address import Target

@@ -11,7 +11,7 @@ import pytest
 
 from banyan_crdt.errors import Reason
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
-from banyan_node.api.methods import comparison
+from banyan_node.api.methods import network_view
 from banyan_node.context import Context
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add_one, decode, empty, key_of, pack, place, submod, weight
@@ -224,7 +224,7 @@ def test_an_operator_who_asks_what_differs_is_told_all_of_it(reason: Reason) -> 
     asks = "b" if reason == "busy" else "a"
     replica, peer = there.w.replicas[asks], "ab".replace(asks, "")
     ctx = cast(Context, SimpleNamespace(replica=replica))
-    comparison.compare_with(ctx, peer, there.w.now)
+    network_view.compare_with(ctx, peer, there.w.now)
     there.w.run(5)
-    known = comparison.facts(ctx, peer, there.w.now).differences
+    known = network_view.facts(ctx, peer, there.w.now).differences
     assert sum(log.account == there.who.id and replica.store.head(log) != head for log, head in known.items()) == 20

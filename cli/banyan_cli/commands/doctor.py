@@ -253,7 +253,7 @@ def _limits(s: Session) -> tuple[bool | None, str]:
 
 def _pid(s: Session) -> int:
     """Of the running node. Raises NoNode."""
-    from banyan_node.server.control_file import find_running
+    from banyan_node.server.servers import find_running
 
     return find_running(s.home)[0].pid
 
@@ -296,7 +296,7 @@ def _certificate(s: Session) -> tuple[bool | None, str]:
 
 def _own_ports(s: Session, node: CallTarget) -> tuple[bool | None, str]:
     """Of a running node."""
-    from banyan_node.server.control_file import find_running
+    from banyan_node.server.servers import find_running
 
     running, _ = find_running(s.home)
     who = node.call("id")

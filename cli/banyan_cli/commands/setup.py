@@ -165,7 +165,7 @@ def down(s: Session) -> None:
 
     from banyan_cli.progress import waiting
     from banyan_node.server.control_client import ControlClient
-    from banyan_node.server.control_file import alive, find_running
+    from banyan_node.server.servers import alive, find_running
 
     running, token = find_running(s.home)
     with ControlClient(s.home, running, token) as node:

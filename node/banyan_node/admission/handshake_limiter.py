@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 import trio
 
-from banyan_node.admission.budget import LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, Budget
-from banyan_node.admission.tally import AdmissionTally
-from banyan_node.admission.usage import Stage, Usage
+from banyan_node.admission.gates import AdmissionTally
+from banyan_node.admission.usage import LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, Budget, Stage, Usage
 
 
 class _Beginning:

@@ -31,7 +31,9 @@ from collections.abc import Callable, Container
 
 import trio
 
-from banyan_node.admission.budget import (
+from banyan_node.admission.gates import AdmissionTally
+from banyan_node.admission.handshake_limiter import HandshakeLimiter
+from banyan_node.admission.usage import (
     JUDGING,
     LEAST,
     LEAST_DEEPEST_S,
@@ -42,10 +44,11 @@ from banyan_node.admission.budget import (
     Allowance,
     Allowances,
     Budget,
+    GroupUse,
+    Stage,
+    Usage,
+    measuring,
 )
-from banyan_node.admission.handshake_limiter import HandshakeLimiter
-from banyan_node.admission.tally import AdmissionTally
-from banyan_node.admission.usage import GroupUse, Stage, Usage, measuring
 from banyan_node.workers.process_memory import ConnectionGarbage
 from banyan_replica.gossip.address_groups import group_of
 

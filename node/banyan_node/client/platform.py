@@ -21,8 +21,7 @@ import msgspec
 
 from banyan_node.api.firehose import FirehoseEvent
 from banyan_node.client import v1
-from banyan_node.client.follower import AGAIN, FRONTIER_S, Follower, FrameDecompressor, Place
-from banyan_node.client.pieces import BROKEN, AsyncPieces
+from banyan_node.client.follower import AGAIN, BROKEN, FRONTIER_S, AsyncPieces, Follower, FrameDecompressor, Place
 from banyan_node.client.v1 import Call, ConsumerRow, OpenedAccount, OperationRow, refused
 from banyan_node.client.wire import STREAM_SECONDS, Address, AsyncHttpLine, HttpAnswer, HttpLine, is_late, is_refused
 from banyan_node.operator_errors import CallError

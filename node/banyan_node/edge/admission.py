@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import trio
 
 from banyan_node.admission.connection_slots import ConnectionSlots, PeerActivity
+from banyan_node.admission.gates import AdmissionTally
 from banyan_node.admission.pauses import Pauses
-from banyan_node.admission.tally import AdmissionTally
 from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeEvent, NotAdmitted, Paused
 from banyan_node.edge.link import Link
 

@@ -9,6 +9,8 @@ EdgeError
     +-- CreditBroken  the peer sent more than its credits allowed, so the frame buffer overflowed.
 """
 
+from __future__ import annotations
+
 import ipaddress
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -16,6 +18,9 @@ from typing import Literal, NamedTuple
 
 from banyan_node.admission.connection_slots import SlotSettings
 from banyan_node.admission.pauses import PauseSettings
+from banyan_node.context import named_of, slots_of
+from banyan_node.home.keystore import Keys
+from banyan_node.home.settings import Settings
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -157,3 +162,27 @@ class Gate:
         if any(ip in network for network in (*self._deny, *self._banned)):
             return False
         return not self._allow or any(ip in network for network in self._allow)
+
+
+# The settings of the edge, made of those of the node.
+
+
+def edge_of(settings: Settings, keys: Keys) -> EdgeConfig:
+    """The libp2p edge of a node with these settings."""
+    config = settings.config
+    return EdgeConfig(
+        identity_seed=keys.libp2p_seed(),
+        listen=tuple(config.node.listen),
+        psk=bytes.fromhex(config.network.key) or None,
+        allow_cidrs=tuple(config.network.allow),
+        deny_cidrs=tuple(config.network.deny),
+        heads_bridge=config.network.heads_bridge,
+        slots=slots_of(settings),
+        named=named_of(settings),
+        pauses=PauseSettings(most_s=config.discovery.redial_seconds),
+        max_streams_per_peer=config.limits.streams_per_peer,
+        idle_timeout=config.limits.idle_seconds,
+        max_frame=config.limits.frame_bytes,
+        frame_buffer=16 << 20,
+        mdns=config.node.mdns,
+    )

@@ -16,8 +16,12 @@ give the newer one's peers to the older.
 How streams share a connection is in yamux.py.
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
+import resource
+import socket
 import weakref
 from collections import Counter, OrderedDict
 from typing import Any
@@ -44,7 +48,7 @@ from libp2p.peer.peerstore import PeerStore
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as Noise
 from libp2p.security.pnet.protector import new_protected_conn
-from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.tcp.tcp import TCP, _open_reuseport_listeners
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
@@ -52,9 +56,52 @@ from banyan_node.admission.throttle import Throttle
 from banyan_node.admission.usage import CAUSE, Stage, Usage
 from banyan_node.edge.admission import Admission
 from banyan_node.edge.config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate, NotAdmitted
-from banyan_node.edge.listening import open_paced_listeners, reuse_address
 from banyan_node.edge.yamux import QuietStream, Tell, YamuxNegotiator
 from banyan_node.workers.process_memory import LARGE_BYTES
+
+# Accepts connections no faster than accepting may use the processor (admission/handshake_limiter.py).
+#
+# Beyond the system's queue, the systems of those who dial try again after a second or more. The task that listens has
+# the throttle in its `CAUSE`.
+
+FILES = 65_536
+"""Open files that a node asks for, where the system allows more than it gives by itself (often 1,024 or 256): each
+socket is one, and the store must not lack them."""
+
+
+class PacedListener(trio.abc.Listener[trio.SocketStream]):
+    """A listener of trio that waits for its turn before it accepts."""
+
+    def __init__(self, listener: trio.SocketListener) -> None:
+        self._listener, self.socket = listener, listener.socket
+
+    async def accept(self) -> trio.SocketStream:
+        """The next connection. Raises trio.ClosedResourceError, OSError."""
+        if (cause := CAUSE.get()) is not None:
+            await cause.throttle.accepts()
+        return await self._listener.accept()
+
+    async def aclose(self) -> None:
+        """Closes the socket."""
+        await self._listener.aclose()
+
+
+async def open_paced_listeners(host: str | None, port: int) -> list[PacedListener]:
+    """libp2p's listeners of an address, paced. Raises OpenConnectionError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return [PacedListener(listener) for listener in await _open_reuseport_listeners(host, port)]
+
+
+def reuse_address(sock: Any) -> None:
+    """A port can be taken again soon after its listener ended, but not while another one has it. `/ip6/::` is IPv6
+    alone, as in other libp2p programs, so that `/ip4/0.0.0.0` can have the same port."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+
 
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = LARGE_BYTES // 4  # room for so much is made at every read; to map a large block each time takes 12 us
@@ -179,8 +226,8 @@ class GuardedSwarm(Swarm):
     config: EdgeConfig
     door: Admission
     throttle: Throttle
-    born: "weakref.WeakKeyDictionary[SwarmConn, float]"
-    slot_of: "weakref.WeakKeyDictionary[Any, int]"
+    born: weakref.WeakKeyDictionary[SwarmConn, float]
+    slot_of: weakref.WeakKeyDictionary[Any, int]
 
     async def listen(self, *multiaddrs: Multiaddr) -> bool:
         """Accepts at these addresses, and says whether at any."""

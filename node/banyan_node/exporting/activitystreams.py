@@ -23,8 +23,8 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_node.api.json_types import uri
-from banyan_node.exporting.html import element
 from banyan_node.exporting.sinks import Sink, file_of, write_medium
+from banyan_node.exporting.site import element
 from banyan_reading.answers import PostView
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.profiles import pinned

@@ -19,7 +19,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import why_gone
-from banyan_node.media.blob_references import DraftBlob, drafted_of
+from banyan_node.media.local_blobs import DraftBlob, drafted_of
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView
 from banyan_reading.groups import group_of

@@ -24,7 +24,7 @@ from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.reach import Reach
-from banyan_node.moderation import copies
+from banyan_node.moderation import withheld
 from banyan_reading.queries import Queries, queries
 from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
@@ -166,7 +166,7 @@ def drop_step(ctx: Context, account: AccountId, now: float, why: bytes = DROP, l
         else:
             store.put_control(account, resolve_control([]), (), ctx.replica.wall_ms(now) // 1000)
         _moved(ctx, log, heads[log])
-    copies.drop(store, account)
+    withheld.drop(store, account)
     store.rebuild_views(account, ())
     store.forget(account)
     store.set_leaving(account, None)

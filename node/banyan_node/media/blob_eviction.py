@@ -22,7 +22,7 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_node.context import Context
 from banyan_node.hosting import interest
-from banyan_node.media.blob_references import is_in_draft
+from banyan_node.media.local_blobs import is_in_draft
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.storage_quota import said
 from banyan_reading.queries import Queries

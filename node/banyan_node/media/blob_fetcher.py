@@ -21,8 +21,7 @@ from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
 from banyan_node.media import blob_eviction
 from banyan_node.media.blob_peers import BlobPeers, NoPeerAnswer
-from banyan_node.media.blob_references import drafted, naming
-from banyan_node.media.local_blobs import unknown
+from banyan_node.media.local_blobs import drafted, naming, unknown
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries

@@ -17,7 +17,7 @@ from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
 from banyan_node.edge import BLOB_PROTOCOL, BlobLines, Edge
 from banyan_node.media.blob_fetcher import BlobFetcher
-from banyan_node.media.blob_references import root_for
+from banyan_node.media.local_blobs import root_for
 from banyan_node.workers.worker import Worker
 from banyan_replica.peers.ledger import Charge, Offence
 from banyan_replica.wire.blob_messages import (

@@ -6,7 +6,7 @@ the file, and what the two results are written to. The answer is what the progra
 nothing if it was ended by a limit or by a fault. One question at a time; this program ends with the socket.
 
 The invariant: what a file does to the process that reads it, the next file does not see. That process has no socket,
-and limits of its own (picture_child.limit). The deadline is that of who asks: it ends this program and its child.
+and limits of its own (media_child.limit). The deadline is that of who asks: it ends this program and its child.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ AWAY = 64
 
 
 def main() -> None:
-    from banyan_node.media import film_child, page_child, picture_child  # with Pillow, which who asks does without
+    from banyan_node.media import media_child, page_child  # with Pillow, which who asks does without
 
-    programs = {"picture": picture_child.main, "film": film_child.main, "page": page_child.main}
+    programs = {"picture": media_child.read_picture, "film": media_child.read_film, "page": page_child.main}
     asked = socket.socket(fileno=0)
     gc.freeze()  # else each child copies what its first collection touches
     with suppress(OSError):  # who asks is gone

@@ -20,7 +20,7 @@ from encodings.aliases import aliases
 from selectolax.lexbor import LexborHTMLParser
 
 from banyan_node.media.decode_limits import MAX_PAGE
-from banyan_node.media.picture_child import limit
+from banyan_node.media.media_child import limit
 
 MEMORY = 512 << 20
 PROCESSOR_S, NICE = 2, 10

@@ -22,7 +22,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media import blob_eviction
 from banyan_node.media.blob_fetcher import BlobFetcher
-from banyan_node.media.blob_references import RegisterContent, drafted, said_at
+from banyan_node.media.local_blobs import RegisterContent, drafted, said_at
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import Queries, queries

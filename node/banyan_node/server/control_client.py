@@ -18,7 +18,7 @@ import msgspec
 from banyan_node.client.wire import JSON, Address, AsyncHttpLine, HttpLine, is_late, is_refused, refusal, result
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
-from banyan_node.server.control_file import ControlFile, ServerAddress, find_running
+from banyan_node.server.servers import ControlFile, ServerAddress, find_running
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -22,9 +22,9 @@ from banyan_node.home.folder import Home
 from banyan_node.home.values import NO_SOCKET, why_no_bind
 from banyan_node.operator_errors import ControlError, PortBusy
 from banyan_node.server import http_protocol
-from banyan_node.server.control_file import Announcement, ServerAddress
 from banyan_node.server.http_connections import PATIENCE, HttpConnections, Patience
 from banyan_node.server.http_protocol import ServerSettings
+from banyan_node.server.servers import Announcement, ServerAddress
 
 _log = structlog.get_logger("banyan")
 ANNOUNCE_S = 5.0

@@ -3,7 +3,7 @@ step, then a pause. Long runs are folded on account of the peers that sent them 
 here what is left, slowly while others write.
 
 Each step notes its progress in the store (banyan_storage/views/builder.py), so the next program that opens it
-continues. A command without a running node finishes the views before it uses the store (view_completion.py).
+continues. A command without a running node finishes the views before it uses the store (context.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from banyan_node.context import Context
-from banyan_node.upkeep.view_completion import SAY_S, folded_again, unbuilt
+from banyan_node.context import SAY_S, Context, folded_again, unbuilt
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
 from banyan_reading.search.indexer import Indexer

@@ -34,7 +34,7 @@ from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
 from banyan_node.hosting import claims, drafts, erasure, hosted, interest, sealed_writer
-from banyan_node.moderation import copies
+from banyan_node.moderation import withheld
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import trusted_clock
 from banyan_node.workers.worker import Worker
@@ -344,7 +344,7 @@ def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], n
                     erased += ctx.store.erase_part(entry, at, None)  # also missing content, so that it is not fetched
     for coll, key in dead:
         if coll == POST:
-            copies.drop(ctx.store, account, key)
+            withheld.drop(ctx.store, account, key)
     branched = bool(ctx.store.loose_logs(account))
     for coll, key in ended:
         cell = account + coll + key

@@ -22,7 +22,7 @@ from banyan_cli.importing.edges import read_edges
 from banyan_node.api import decode
 from banyan_node.api.dispatch import EVERY
 from banyan_node.edge import DialFailed
-from banyan_node.edge.multiaddrs import host_of, split
+from banyan_node.edge.dial import host_of, split
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home
 from banyan_node.home.mnemonic import Paper, read, spell
@@ -236,7 +236,7 @@ TARGETS = (
         _address,
         (DialFailed,),
         _addresses,
-        ("banyan_node.edge.multiaddrs",),
+        ("banyan_node.edge.dial",),
         text,
         share=10,
         largest=2_000,

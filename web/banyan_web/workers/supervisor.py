@@ -28,8 +28,8 @@ from banyan_crdt.sealing import Opener
 from banyan_node.api.declare import DoorState, DoorWorker
 from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
-from banyan_node.server.control_file import ServerAddress
 from banyan_node.server.http_server import Bind, endpoint_of, listen
+from banyan_node.server.servers import ServerAddress
 from banyan_web.door_files import folder_of, remove
 from banyan_web.endpoint import ServerRules
 from banyan_web.mastodon.push.crypto import PUSH

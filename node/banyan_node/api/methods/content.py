@@ -1,8 +1,8 @@
 """Content that this node does not give out: withholding a post by an order, and releasing it.
 
 Only content is withheld. Heads, state and the copies of other nodes stay unchanged. A peer that asks this node for the
-content gets the signed statement. A sealed copy stays here (moderation/copies.py), so that a post of which nobody else
-has the content is shown again when it is released or when its term ends.
+content gets the signed statement. A sealed copy stays here (moderation/withheld.py), so that a post of which nobody
+else has the content is shown again when it is released or when its term ends.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from banyan_node.api.event_stream import JudgedPost
 from banyan_node.api.json_types import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
-from banyan_node.hosting import stated
-from banyan_node.moderation import copies
+from banyan_node.moderation import withheld
 from banyan_node.operator_errors import CallError
 from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, sign_withheld
@@ -101,8 +100,8 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     writes = [(ref, ctx.store.withheld(ref.entry, ref.op)) for ref in _writes(ctx, target)]
     stands = WITHHELD.get(ctx.store, target)
     refs = [ref for ref, reason in writes if reason is None or (reason and stands is not None)]
-    if all(reason for _, reason in writes) and stands is not None and ask.erase and copies.any_of(ctx.store, target):
-        copies.drop(ctx.store, target.account, target.key)
+    if all(reason for _, reason in writes) and stands is not None and ask.erase and withheld.any_of(ctx.store, target):
+        withheld.drop(ctx.store, target.account, target.key)
         return WithheldAnswer(uri(target), 0, 0, stands.expires_ms or None)
     if not refs:  # or its author deleted it
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
@@ -110,16 +109,16 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     order = Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0)
     _keep_back(ctx, target, refs, order, ask.erase)
     if ask.erase:
-        copies.drop(ctx.store, target.account, target.key)
+        withheld.drop(ctx.store, target.account, target.key)
     _note(ctx, target, order)
     ctx.store.note_act("withheld", target.account, target.key, (ask.order, ask.basis, ask.scope, str(expires or 0)))
-    return WithheldAnswer(uri(target), len(refs), sum(1 for _ in copies.opened(ctx, target)), expires)
+    return WithheldAnswer(uri(target), len(refs), sum(1 for _ in withheld.opened(ctx, target)), expires)
 
 
 def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, erase: bool) -> None:
     """Gives these writes of the post to nobody any more, by this order."""
     if not erase:
-        copies.keep(ctx, target, refs)
+        withheld.keep(ctx, target, refs)
     for entry, op in refs:
         stated = Withheld(ctx.device.key, order.since_ms, entry, op, *order[:3], order.expires_ms or None)
         if (raw := ctx.store.part(entry, op)) is not None:
@@ -144,7 +143,7 @@ def keep_back_edits(ctx: Context, account: AccountId, added: Iterable[Entry]) ->
         ctx.replica.ingest.flush()
     for post, refs, order in judged:
         new = [ref for ref in refs if ctx.store.withheld(ref.entry, ref.op) is None]
-        _keep_back(ctx, post, new, order, erase=not copies.any_of(ctx.store, post))
+        _keep_back(ctx, post, new, order, erase=not withheld.any_of(ctx.store, post))
     return bool(judged)
 
 
@@ -172,7 +171,7 @@ def note_returned(ctx: Context, post: Target) -> None:
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
     """The same of posts that were released, of which content came now. What others said of it is forgotten."""
     items = [*items]
-    stated.came(ctx.store, items)
+    withheld.came(ctx.store, items)
     posts = dict[Target, None]()
     for ref in [Ref(item.entry, item.op) for item in items]:
         if (post := RELEASED_CONTENT.get(ctx.store, ref)) is not None:
@@ -204,10 +203,10 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> ReleaseResult:
     """Ends a withholding: the content is here again from the copy that was kept; without one it is requested from
     peers. Listeners hear of the post (`judged`) when content of it is here."""
     target = target_of(ask.uri)
-    kept = [*copies.opened(ctx, target)]
+    kept = [*withheld.opened(ctx, target)]
     refs = dict.fromkeys([*_writes(ctx, target), *(Ref(item.entry, item.op) for item in kept)])
     wanted = [ref for ref in refs if ctx.store.want_part(ref.entry, ref.op)]
-    copies.drop(ctx.store, target.account, target.key)
+    withheld.drop(ctx.store, target.account, target.key)
     _note(ctx, target, None)
     if not wanted:
         raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
@@ -225,11 +224,11 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> ReleaseResult:
 def end_terms(ctx: Context, now: float) -> bool:
     """Releases what is withheld by orders whose term has ended. Returns whether more is waiting."""
     if not ORDERS_HAVE_TERMS.get(ctx.store):
-        copies.seal_old(ctx)
+        withheld.seal_old(ctx)
         for target, order in [*WITHHELD.rows(ctx.store)]:
             _note(ctx, target, order)
         ORDERS_HAVE_TERMS.put(ctx.store, True)
-    copies.let_go(ctx)
+    withheld.let_go(ctx)
     now_ms = ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.WITHHELD, now_ms, AT_ONCE)
     for _, key in due:

@@ -27,8 +27,8 @@ from banyan_crdt.signing import Signer
 from banyan_node.api.declare import MethodTable, Request, Response
 from banyan_node.api.json_types import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.api.methods.accounts import KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
-from banyan_node.api.methods.activity import PostChanges, changes_of
 from banyan_node.api.methods.post_writes import WrittenEntry
+from banyan_node.api.methods.provenance import PostChanges, changes_of
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.hosting import claims, cuts, hosted, sealed_writer

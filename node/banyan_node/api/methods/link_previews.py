@@ -13,8 +13,8 @@ from msgspec import DecodeError, Meta, Struct, json
 from banyan_node.api.declare import MethodTable, Request, Response, WorkContext
 from banyan_node.home.folder import Home
 from banyan_node.media.decoders import Decoders
+from banyan_node.media.intake import PICTURES, looked, refuse
 from banyan_node.media.local_blobs import BlobNote
-from banyan_node.media.probe import PICTURES, looked, refuse
 from banyan_node.operator_errors import CallError
 
 # Both are read by processes of their own (decoders.py), and nothing is kept.

@@ -15,9 +15,8 @@ from banyan_node.api.methods.uploads import uploaded
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media.blob_eviction import accounts
-from banyan_node.media.blob_references import drafted, is_in_draft, naming
 from banyan_node.media.intake import put_file
-from banyan_node.media.local_blobs import BlobNote, about_of, read_part, unknown, whole
+from banyan_node.media.local_blobs import BlobNote, about_of, drafted, is_in_draft, naming, read_part, unknown, whole
 from banyan_node.operator_errors import CallError
 from banyan_storage.blob_names import is_named, roots_from
 from banyan_storage.blobs import HeldBlob

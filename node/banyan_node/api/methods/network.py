@@ -11,7 +11,7 @@ from msgspec import Meta, convert, structs
 
 from banyan_node.api.declare import EmptyRequest, MethodTable, NoResult, Request, Response, Shell
 from banyan_node.api.json_types import Milliseconds
-from banyan_node.api.methods import comparison, node_state
+from banyan_node.api.methods import network_view, node_state
 from banyan_node.context import Context
 from banyan_node.home.values import is_peer_id, why_no_address
 from banyan_node.links import peerstore
@@ -123,12 +123,12 @@ async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
 
 
 @METHODS.node("diff", "read", "no_peer")
-async def diff(shell: Shell, ask: DiffRequest) -> list[comparison.Difference]:
+async def diff(shell: Shell, ask: DiffRequest) -> list[network_view.Difference]:
     """Compares with a peer now, and lists what differs and why."""
-    whole = await shell.worker.call(lambda c, now: comparison.compare_with(c, ask.peer, now))
+    whole = await shell.worker.call(lambda c, now: network_view.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
-    known = await shell.worker.call(lambda c, now: comparison.facts(c, whole, now))
-    return await shell.look(lambda at: comparison.differences(at, known))
+    known = await shell.worker.call(lambda c, now: network_view.facts(c, whole, now))
+    return await shell.look(lambda at: network_view.differences(at, known))
 
 
 @node_state.METHODS.on_node("id")

@@ -9,8 +9,9 @@ from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import DoorState, EmptyRequest, MethodTable, NodeView, Response
 from banyan_node.api.json_types import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.api.methods.post_rows import name_of
-from banyan_node.hosting import claims, hosted, own_account, stated
+from banyan_node.hosting import claims, hosted
 from banyan_node.links import completeness
+from banyan_node.moderation import withheld
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
 from banyan_node.version import program_version
@@ -244,13 +245,13 @@ def status(at: NodeView, ask: EmptyRequest) -> Status:
     greeted = [link for link in seen.links if link.greeted]
     asked = seen.reading or any(link.asked for link in greeted)
     doubt, restoring = completeness.doubt(at, here, seen), claims.restoring(at)
-    lacking = counts.lacking and counts.lacking - stated.withheld(at.store, time.time_ns() // 1_000_000)
+    lacking = counts.lacking and counts.lacking - withheld.withheld(at.store, time.time_ns() // 1_000_000)
     whole = not behind and not lacking and not asked and all(f.complete or f.dropped for f in following)
     return Status(
         running=False,
         ready=True,
         doubt=doubt,
-        trouble=own_account.trouble(at, here),
+        trouble=claims.trouble(at, here),
         clock=ClockStatus(
             seen.wrong_clock, seen.ahead_ms, seen.platforms, trusted_clock.doubted(at.store), *_ahead(at)
         ),

@@ -44,8 +44,7 @@ from banyan_node.api.methods.post_rows import (
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import hosted
-from banyan_node.media.blob_references import naming
-from banyan_node.media.local_blobs import about_of
+from banyan_node.media.local_blobs import about_of, naming
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView, RepostView
 from banyan_reading.responses import NUMBER_BYTES, reacted, reposted, reposted_at

@@ -1,5 +1,5 @@
-"""Decodes one picture and writes it anew: the program of a process that may fail, use its memory up or be ended
-(fork_server.py).
+"""Decodes one picture and writes it anew, or makes the poster of one film: the program of a process that may fail, use
+its memory up or be ended (fork_server.py).
 
 The file is standard input; the new picture goes to descriptor 3, a preview to descriptor 4, and one JSON object to
 standard output. Nothing of the file survives but its pixels: they are pasted into a fresh picture, because Pillow
@@ -104,7 +104,7 @@ _LINEAR = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 READERS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin)
 """Named so that they are loaded once: Pillow would load those of all formats, in each process."""
-MEMORY = 1 << 30
+PICTURE_MEMORY = 1 << 30
 """Address space of this process, bytes: three times what the largest picture needs."""
 PROCESSOR_S = 30
 OUTPUT = 64 << 20
@@ -123,10 +123,10 @@ class BadPicture(Exception):
     """A sentence without a full stop, about "it"."""
 
 
-def main(word: str) -> None:
+def read_picture(word: str) -> None:
     """word: the longer side of the picture, pixels."""
     side = int(word)
-    limit(MEMORY)
+    limit(PICTURE_MEMORY)
     Image.MAX_IMAGE_PIXELS = None  # ours says what is wrong
     try:
         found = _picture(os.fdopen(0, "rb"), side)
@@ -135,7 +135,7 @@ def main(word: str) -> None:
     except UnidentifiedImageError:
         found = {"refused": "is no picture that can be decoded: JPEG, PNG, WebP and GIF can"}
     except MemoryError:
-        found = {"refused": f"needs more memory than the {MEMORY >> 20} MiB that decoding may use"}
+        found = {"refused": f"needs more memory than the {PICTURE_MEMORY >> 20} MiB that decoding may use"}
     except Exception as error:  # Pillow raises nearly anything for bytes that are not what their head says
         found = {"refused": f"is a damaged or truncated picture ({str(error)[:200] or type(error).__name__})"}
     sys.stdout.write(json.dumps(found))
@@ -273,3 +273,76 @@ def blurred(shown: Image.Image) -> str:
     small = shown.convert("RGB").resize((32, 32), Image.Resampling.BOX)
     raw = small.tobytes()
     return blurhash(list(zip(raw[0::3], raw[1::3], raw[2::3], strict=True)), 32, 32)
+
+
+# Films and sounds. The file is standard input; the poster goes to descriptor 4, and one JSON object to standard output.
+# The demuxer is named by the caller, from the first bytes of the file: those that would open other files or addresses
+# (playlists) are never tried.
+
+FILM_MEMORY = 2 << 30
+"""Address space, bytes: FFmpeg's threads reserve more than they use."""
+DEMUXERS = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "matroska",
+    "video/x-matroska": "matroska",
+    "video/mpeg": "mpeg",
+    "audio/mpeg": "mp3",
+    "audio/mp4": "mp4",
+    "audio/ogg": "ogg",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "audio/aac": "aac",
+}
+PLAYED = ("h264", "vp8", "vp9", "av1", "aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_u8")
+"""Codecs that browsers play."""
+POSTER_AT = 0.1
+"""The share of the film after which its poster is taken: the first frame is often black."""
+
+
+def read_film(word: str) -> None:
+    """word: the media type of the file."""
+    limit(FILM_MEMORY)
+    try:
+        found = _film(word)
+    except MemoryError:
+        found = {"failed": "it needs too much memory"}
+    except Exception as error:  # av raises many for bytes that are not what their head says
+        found = {"failed": _in_words(error)}
+    sys.stdout.write(json.dumps(found))
+
+
+def _in_words(error: Exception) -> str:
+    """For people: without the numbers of FFmpeg."""
+    if isinstance(error, (EOFError, StopIteration)):
+        return "it ends too early"
+    said = str(getattr(error, "strerror", "") or "")
+    if said.startswith("Invalid data"):
+        return "its bytes are not those of a whole file of its type"
+    return f"FFmpeg says of it: {said[:200].rstrip('.')}" if said else f"reading it failed by a {type(error).__name__}"
+
+
+def _film(kind: str) -> dict[str, Any]:
+    import av
+
+    av.logging.set_level(None)
+    with os.fdopen(0, "rb") as file, av.open(file, mode="r", format=DEMUXERS[kind]) as container:
+        found: dict[str, Any] = {}
+        heard = [stream for stream in container.streams if stream.type in ("video", "audio")]
+        codecs = [stream.codec_context.codec.canonical_name for stream in heard]
+        found["unplayed"] = [codec for codec in dict.fromkeys(codecs) if codec not in PLAYED]
+        if container.duration:
+            found["duration_ms"] = container.duration // (av.time_base // 1000)
+        if kind.startswith("audio/") or not container.streams.video:
+            return found
+        if container.duration:
+            container.seek(int(container.duration * POSTER_AT))
+        frame: Any = next(container.decode(video=0))
+        poster = fresh(frame.to_image())
+        turned = int(getattr(frame, "rotation", 0)) % 360
+        if turned:
+            poster = poster.rotate(turned, expand=True)
+        found |= {"width": poster.width, "height": poster.height}
+        poster.thumbnail((PREVIEW, PREVIEW))
+        give(4, saved(poster, "JPEG", quality=80, optimize=True))
+        return found | {"preview": "image/jpeg", "blurhash": blurred(poster)}
