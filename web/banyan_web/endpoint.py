@@ -181,6 +181,14 @@ class DoorContext:
         except CallError as error:
             raise of_call(error) from error
 
+    async def mark(self, method: str, undo: bool, /, **params: Any) -> None:
+        """As `call`, of what can be taken back; what is not there need not be. Raises HttpRefusal."""
+        try:
+            await self.call(method, undo=undo, **params)
+        except HttpRefusal as why:
+            if not undo or why.status != 404:
+                raise
+
     async def is_closed(self, account: str) -> bool:
         """Whether nobody acts or logs in as the account any more. Raises HttpRefusal."""
         return bool((await self.call("account.show", account=account))["closed"])

@@ -133,6 +133,13 @@ def text(params: dict[str, Any], name: str, default: str | None = None) -> str:
     return value
 
 
+def numbered(said: str) -> int:
+    """The number that a path names. Raises HttpRefusal."""
+    if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
+        raise HttpRefusal(404, "There is nothing of that number.", code="not_found")
+    return int(said)
+
+
 def texts(params: dict[str, Any], name: str) -> list[str]:
     """A list of texts; none if it is missing; one text alone is a list of one. Raises HttpRefusal."""
     value = params.get(name)

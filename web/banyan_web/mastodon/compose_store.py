@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import secrets
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import anyio
 import msgspec
 
+from banyan_crdt.blob import CHUNK
 from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import DoorContext
 from banyan_web.refusals import HttpRefusal
@@ -162,3 +165,13 @@ def keep_defaults(door: DoorStore, account: str, chosen: Defaults) -> None:
     row = (account, chosen.privacy, int(chosen.sensitive), chosen.language)
     with door.writing() as db:
         db.execute("insert or replace into defaults values (?, ?, ?, ?)", row)
+
+
+async def blob_of(web: DoorContext, raw: bytes) -> str:
+    """The blob of the node that these bytes become. Raises HttpRefusal."""
+    chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
+    begun = await web.call("upload.begin", size=len(raw), hashes=[sha256(chunk).hexdigest() for chunk in chunks])
+    for number in begun["missing"]:
+        data = b64encode(chunks[number]).decode()
+        await web.call("upload.chunk", upload=begun["upload"], number=number, data=data)
+    return str((await web.call("media.put", upload=begun["upload"]))["blob"])

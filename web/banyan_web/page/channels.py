@@ -8,10 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.oauth.sessions import Visitor
+from banyan_web.oauth.sessions import Visitor, visitor_of
 from banyan_web.page.formats import did_of, media_kind, post_path, readable, thing_in
-from banyan_web.page.forms import back, files_of, form, media_of, put, undone
-from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.forms import files_of, form, media_of, put, undone
+from banyan_web.page.rendering import language, page, render
 from banyan_web.page.translations import WORDS
 from banyan_web.params import text
 from banyan_web.refusals import HttpRefusal
@@ -25,11 +25,10 @@ def channel_path(uri: str) -> str:
     return "/channels/" + post_path(uri).removeprefix("/@")
 
 
-@ENDPOINTS.get("/channels")
-@as_page
+@page(ENDPOINTS, "/channels")
 async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     """New episodes of channels that the visitor follows, and its own; for others those of the node's own account."""
-    me, words = reader(web, ask), WORDS[language(ask)]
+    me, words = visitor_of(web, ask), WORDS[language(ask)]
     if me is None:
         account = (await web.call("id"))["account"]
         own = (await web.call("channel.list", account=account, by=None))["channels"] if account else []
@@ -40,11 +39,10 @@ async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     return await _list(web, ask, words["channels"], own, subscribed, episodes, True)
 
 
-@ENDPOINTS.get("/@{name}/channels")
-@as_page
+@page(ENDPOINTS, "/@{name}/channels")
 async def theirs(web: DoorContext, ask: DoorRequest) -> Response:
     """The channels of an account."""
-    me, did, words = reader(web, ask), await did_of(web, ask.path["name"]), WORDS[language(ask)]
+    me, did, words = visitor_of(web, ask), await did_of(web, ask.path["name"]), WORDS[language(ask)]
     own = (await web.call("channel.list", account=did, by=me and me.did))["channels"]
     name = (await web.call("profile.get", account=did))["name"] or words["nameless"]
     heading = words["channels_of"].format(name=readable(name))
@@ -74,11 +72,10 @@ async def make(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     return channel_path(made["uri"])
 
 
-@ENDPOINTS.get("/channels/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/channels/{name}/{key}")
 async def channel(web: DoorContext, ask: DoorRequest) -> Response:
     """A channel: the episode that is chosen, in a player, and the others below."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     after, chosen = text(ask.params, "after", "") or None, text(ask.params, "episode", "")
     found = await web.call("channel.show", channel=uri, by=me and me.did)
     episodes = await web.call("episode.list", channel=uri, after=after, limit=A_PAGE, by=me and me.did)
@@ -107,14 +104,9 @@ async def _elsewhere(web: DoorContext, me: Visitor | None, uri: str, key: str, a
 
 
 @form(ENDPOINTS, "/channels/subscribe")
-async def subscribe(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
+async def subscribe(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Subscribes to a channel, or takes that back."""
-    try:
-        await web.call("channel.subscribe", channel=text(ask.params, "channel"), undo=undone(ask), by=me.did)
-    except HttpRefusal as why:
-        if not (undone(ask) and why.status == 404):
-            raise
-    return back(ask)
+    await web.mark("channel.subscribe", undone(ask), channel=text(ask.params, "channel"), by=me.did)
 
 
 @form(ENDPOINTS, "/channels/episode", files=True)

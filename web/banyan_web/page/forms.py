@@ -3,24 +3,21 @@ click."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.mastodon.compose_store import blob_of
 from banyan_web.mastodon.entities.statuses import FAVOURITE
-from banyan_web.oauth.sessions import Visitor, local, writing
-from banyan_web.page.rendering import as_page, reader
+from banyan_web.oauth.sessions import Visitor, local, visitor_of, writing
+from banyan_web.page.rendering import as_page
 from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
 
-CHUNK = 262_144
-"""Bytes of a chunk of an upload."""
 Act: TypeAlias = Callable[[DoorContext, DoorRequest, Visitor], Awaitable[str | None]]
 
 
@@ -42,7 +39,7 @@ def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act]
 
 def somebody(web: DoorContext, ask: DoorRequest) -> Visitor:
     """Who is logged in. Raises HttpRefusal."""
-    me = reader(web, ask)
+    me = visitor_of(web, ask)
     if me is None:
         raise HttpRefusal(401, "Log in first.")
     return me
@@ -97,14 +94,9 @@ async def media_of(
 async def put(web: DoorContext, file: UploadFile) -> str:
     """The blob of a file that a form brought. Raises HttpRefusal."""
     raw = await file.read()
-    chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
-    if not chunks:
+    if not raw:
         raise HttpRefusal(422, "The file is empty.")
-    begun = await web.call("upload.begin", size=len(raw), hashes=[sha256(chunk).hexdigest() for chunk in chunks])
-    for number in begun["missing"]:
-        data = b64encode(chunks[number]).decode()
-        await web.call("upload.chunk", upload=begun["upload"], number=number, data=data)
-    return str((await web.call("media.put", upload=begun["upload"]))["blob"])
+    return await blob_of(web, raw)
 
 
 # What one does with a post or an account by one click: each form takes back what it did if it says `undo`.
@@ -114,13 +106,22 @@ HEARTS = (FAVOURITE, f"{FAVOURITE}\ufe0f")
 """As apps and as keyboards write it."""
 
 
-async def _do(web: DoorContext, method: str, undo: bool, **params: Any) -> None:
-    """What is not there need not be taken back."""
-    try:
-        await web.call(method, undo=undo, **params)
-    except HttpRefusal as why:
-        if not (undo and why.status == 404):
-            raise
+def _click(path: str, method: str, of: str = "uri", said: str = "") -> None:
+    """of: what the form names. said: the word that the page says afterwards."""
+
+    @form(ENDPOINTS, path)
+    async def click(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
+        undo = undone(ask)
+        await web.mark(method, undo, **{of: text(ask.params, of)}, by=me.did)
+        return back(ask, said if not undo else "")
+
+
+_click("/boost", "repost")
+_click("/bookmark", "bookmark")
+_click("/pin", "pin")
+_click("/hide", "thread.hide")  # an answer to somebody, or a quote of them, for everybody
+_click("/mute", "mute", "account", "muted")
+_click("/block", "block", "account", "blocked")
 
 
 @form(ENDPOINTS, "/favourite")
@@ -128,31 +129,7 @@ async def favourite(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Reacts with a heart."""
     uri, undo = text(ask.params, "uri"), undone(ask)
     for emoji in HEARTS if undo else HEARTS[:1]:
-        await _do(web, "react", undo, uri=uri, emoji=emoji, by=me.did)
-
-
-@form(ENDPOINTS, "/boost")
-async def boost(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
-    """Shares a post."""
-    await _do(web, "repost", undone(ask), uri=text(ask.params, "uri"), by=me.did)
-
-
-@form(ENDPOINTS, "/bookmark")
-async def bookmark(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
-    """Keeps a post to find it again; nobody else sees that."""
-    await _do(web, "bookmark", undone(ask), uri=text(ask.params, "uri"), by=me.did)
-
-
-@form(ENDPOINTS, "/pin")
-async def pin(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
-    """Pins a post of one's own to the profile."""
-    await _do(web, "pin", undone(ask), uri=text(ask.params, "uri"), by=me.did)
-
-
-@form(ENDPOINTS, "/hide")
-async def hide(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
-    """Hides an answer to somebody, or a quote of them, for everybody."""
-    await _do(web, "thread.hide", undone(ask), uri=text(ask.params, "uri"), by=me.did)
+        await web.mark("react", undo, uri=uri, emoji=emoji, by=me.did)
 
 
 @form(ENDPOINTS, "/vote")
@@ -172,20 +149,6 @@ async def follow(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
 async def unfollow(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Follows it no more."""
     await web.call("unfollow", account=text(ask.params, "account"), by=me.did)
-
-
-@form(ENDPOINTS, "/mute")
-async def mute(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
-    """Nothing of the account is shown; only the one who mutes knows."""
-    await _do(web, "mute", undone(ask), account=text(ask.params, "account"), by=me.did)
-    return back(ask) if undone(ask) else back(ask, "muted")
-
-
-@form(ENDPOINTS, "/block")
-async def block(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
-    """Blocks the account, which everybody can see."""
-    await _do(web, "block", undone(ask), account=text(ask.params, "account"), by=me.did)
-    return back(ask) if undone(ask) else back(ask, "blocked")
 
 
 @form(ENDPOINTS, "/requests")

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from banyan_schema.dates import icalendar
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.oauth.sessions import Visitor
+from banyan_web.oauth.sessions import Visitor, visitor_of
 from banyan_web.page.formats import did_of, from_input, post_path, readable, thing_in
-from banyan_web.page.forms import back, form, saying, sure, undone
+from banyan_web.page.forms import form, saying, sure, undone
 from banyan_web.page.posts import blank
-from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.rendering import language, page, render
 from banyan_web.page.translations import WORDS
 from banyan_web.params import text
 from banyan_web.refusals import HttpRefusal
@@ -27,22 +27,20 @@ def group_path(uri: str) -> str:
     return "/groups/" + post_path(uri).removeprefix("/@")
 
 
-@ENDPOINTS.get("/groups")
-@as_page
+@page(ENDPOINTS, "/groups")
 async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     """The groups of the visitor; for others those of the node's own account."""
-    me = reader(web, ask)
+    me = visitor_of(web, ask)
     account = me.did if me is not None else (await web.call("id"))["account"]
     return await _list(web, ask, me, account, WORDS[language(ask)]["groups"])
 
 
-@ENDPOINTS.get("/@{name}/groups")
-@as_page
+@page(ENDPOINTS, "/@{name}/groups")
 async def theirs(web: DoorContext, ask: DoorRequest) -> Response:
     """The groups of an account."""
     did, words = await did_of(web, ask.path["name"]), WORDS[language(ask)]
     name = (await web.call("profile.get", account=did))["name"] or words["nameless"]
-    return await _list(web, ask, reader(web, ask), did, words["groups_of"].format(name=readable(name)))
+    return await _list(web, ask, visitor_of(web, ask), did, words["groups_of"].format(name=readable(name)))
 
 
 async def _list(web: DoorContext, ask: DoorRequest, me: Visitor | None, account: str | None, heading: str) -> Response:
@@ -61,11 +59,10 @@ async def make(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     return group_path(made["uri"])
 
 
-@ENDPOINTS.get("/groups/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/groups/{name}/{key}")
 async def group(web: DoorContext, ask: DoorRequest) -> Response:
     """A group and its posts."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     before = text(ask.params, "before", "") or None
     found = await web.call("group.show", group=uri, by=me and me.did)
     posts = await web.call("group.feed", group=uri, before=before, limit=A_PAGE, by=me and me.did)
@@ -90,11 +87,10 @@ async def group(web: DoorContext, ask: DoorRequest) -> Response:
     )
 
 
-@ENDPOINTS.get("/groups/{name}/{key}/members")
-@as_page
+@page(ENDPOINTS, "/groups/{name}/{key}/members")
 async def members(web: DoorContext, ask: DoorRequest) -> Response:
     """Who is in a group."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     after = text(ask.params, "after", "") or None
     name = (await web.call("group.show", group=uri, by=me and me.did))["name"]
     found = await web.call("group.members", group=uri, after=after, limit=MEMBERS, by=me and me.did)
@@ -104,14 +100,9 @@ async def members(web: DoorContext, ask: DoorRequest) -> Response:
 
 
 @form(ENDPOINTS, "/groups/join")
-async def join(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
+async def join(web: DoorContext, ask: DoorRequest, me: Visitor) -> None:
     """Joins a group, asks to, or leaves it."""
-    try:
-        await web.call("group.join", group=text(ask.params, "group"), undo=undone(ask), by=me.did)
-    except HttpRefusal as why:
-        if not (undone(ask) and why.status == 404):
-            raise
-    return back(ask)
+    await web.mark("group.join", undone(ask), group=text(ask.params, "group"), by=me.did)
 
 
 @form(ENDPOINTS, "/groups/answer")
@@ -131,11 +122,10 @@ def event_path(uri: str) -> str:
     return "/events/" + post_path(uri).removeprefix("/@")
 
 
-@ENDPOINTS.get("/events")
-@as_page
+@page(ENDPOINTS, "/events")
 async def to_come(web: DoorContext, ask: DoorRequest) -> Response:
     """Events to come of the visitor and those it follows; for others those of the node's own account."""
-    me, only = reader(web, ask), text(ask.params, "only", "all")
+    me, only = visitor_of(web, ask), text(ask.params, "only", "all")
     only = only if me is not None and only in ("answered", "own") else "all"
     which: dict[str, Any] = {"answered": True} if only == "answered" else {}
     if only == "own" and me is not None:
@@ -149,21 +139,19 @@ async def to_come(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(web, ask, "events.html", events=found["events"], after=found["after"], only=only)
 
 
-@ENDPOINTS.get("/events/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/events/{name}/{key}")
 async def event(web: DoorContext, ask: DoorRequest) -> Response:
     """An event, and who comes."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     found = await web.call("event.show", event=uri, by=me and me.did)
     coming = await web.call("event.replies", event=uri, answer="yes", limit=COMING, by=me and me.did)
     return await render(web, ask, "event.html", event=found, coming=coming["accounts"])
 
 
-@ENDPOINTS.get("/events/{name}/{key}/event.ics")
-@as_page
+@page(ENDPOINTS, "/events/{name}/{key}/event.ics")
 async def calendar(web: DoorContext, ask: DoorRequest) -> Response:
     """The event as calendars read it (RFC 5545)."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     found = await web.call("event.show", event=uri, by=me and me.did)
     rows = [
         ("UID", uri.replace("/", "-")),

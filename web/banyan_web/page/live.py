@@ -24,7 +24,7 @@ from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.statuses import row_of
 from banyan_web.oauth.sessions import visitor_of
 from banyan_web.page.formats import post_path, readable
-from banyan_web.page.rendering import as_page, render
+from banyan_web.page.rendering import page, render
 from banyan_web.refusals import HttpRefusal, of_call
 
 ENDPOINTS = Endpoints()
@@ -38,8 +38,7 @@ BEAT_S = 15.0
 """Seconds after which a silent stream says that it lives."""
 
 
-@ENDPOINTS.get("/live")
-@as_page
+@page(ENDPOINTS, "/live")
 async def live(web: DoorContext, ask: DoorRequest) -> Response:
     """The page that shows the events."""
     return await render(web, ask, "live.html")

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from banyan_node.home.audit import Actor
 from banyan_node.moderation.reports import COMMENT
 from banyan_storage.local_tables import Verdict
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.endpoints.reports import CATEGORIES
-from banyan_web.oauth.sessions import Visitor, writing
-from banyan_web.page.rendering import as_page, language, reader, render, reports_for
+from banyan_web.oauth.sessions import Visitor
+from banyan_web.page.forms import form, somebody
+from banyan_web.page.rendering import language, page, render, reports_for
 from banyan_web.page.translations import MODERATION
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import boolean, number, numbered, text, texts
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
@@ -32,19 +33,16 @@ async def _shown(web: DoorContext, ask: DoorRequest, template: str, **values: An
     return await render(web, ask, template, m=MODERATION[language(ask)], **values)
 
 
-async def _demand(web: DoorContext, me: Visitor | None) -> Visitor:
+async def _demand(web: DoorContext, me: Visitor) -> None:
     """Raises HttpRefusal for who is no moderator now."""
-    if me is None:
-        raise HttpRefusal(401, "Log in first.")
     if await reports_for(web, me) is None:
         raise HttpRefusal(403, "Only moderators of this node see this.")
-    return me
 
 
-def _somebody(web: DoorContext, ask: DoorRequest) -> Visitor:
-    me = reader(web, ask)
-    if me is None:
-        raise HttpRefusal(401, "Log in first.")
+async def _moderator(web: DoorContext, ask: DoorRequest) -> Visitor:
+    """Who reads. Raises HttpRefusal."""
+    me = somebody(web, ask)
+    await _demand(web, me)
     return me
 
 
@@ -52,30 +50,21 @@ def _after(ask: DoorRequest) -> int | None:
     return number(ask.params, "after", 0, LATEST, 0) or None
 
 
-def _number(ask: DoorRequest) -> int:
-    said = ask.path["id"]
-    if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
-        raise HttpRefusal(404, "There is nothing of that number.")
-    return int(said)
-
-
-@ENDPOINTS.get("/moderation")
-@as_page
+@page(ENDPOINTS, "/moderation")
 async def queue(web: DoorContext, ask: DoorRequest) -> Response:
     """The reports that wait, and those that were decided."""
-    me = await _demand(web, reader(web, ask))
+    me = await _moderator(web, ask)
     state = "closed" if ask.params.get("state") == "closed" else "open"
     found = await web.call("report.list", state=state, after=_after(ask), limit=A_PAGE)
     found["reports"] = [row for row in found["reports"] if row["account"]["account"] != me.did]
     return await _shown(web, ask, "moderation.html", found=found, state=state)
 
 
-@ENDPOINTS.get("/moderation/reports/{id}")
-@as_page
+@page(ENDPOINTS, "/moderation/reports/{id}")
 async def report(web: DoorContext, ask: DoorRequest) -> Response:
     """One report: the posts as they were and as they are, who reported, and the decision."""
-    me = await _demand(web, reader(web, ask))
-    found = await web.call("report.show", id=_number(ask))
+    me = await _moderator(web, ask)
+    found = await web.call("report.show", id=numbered(ask.path["id"]))
     if found["account"]["account"] == me.did:
         raise HttpRefusal(403, "This report is about you: the other moderators see to it.")
     official = (await web.call("profile.get", account=found["account"]["account"]))["official"]
@@ -86,30 +75,28 @@ async def report(web: DoorContext, ask: DoorRequest) -> Response:
     )
 
 
-@ENDPOINTS.get("/moderation/decisions")
-@as_page
+@page(ENDPOINTS, "/moderation/decisions")
 async def decisions(web: DoorContext, ask: DoorRequest) -> Response:
     """What was decided; each decision can be taken back."""
-    me = await _demand(web, reader(web, ask))
+    me = await _moderator(web, ask)
     found = await web.call("decision.list", after=_after(ask), limit=A_PAGE)
     found["decisions"] = [row for row in found["decisions"] if row["account"]["account"] != me.did]
     return await _shown(web, ask, "decisions.html", found=found)
 
 
-@ENDPOINTS.get("/moderation/law")
-@as_page
+@page(ENDPOINTS, "/moderation/law")
 async def law(web: DoorContext, ask: DoorRequest) -> Response:
     """What each decision does and does not do, and the orders that are in force here."""
-    await _demand(web, reader(web, ask))
+    await _moderator(web, ask)
     orders = (await web.call("content.withheld"))["posts"]
     return await _shown(web, ask, "law.html", orders=orders, verdicts=VERDICTS)
 
 
-@ENDPOINTS.post("/moderation/reports/{id}/decide")
-@as_page
-async def decide(web: DoorContext, ask: DoorRequest) -> Response:
+@form(ENDPOINTS, "/moderation/reports/{id}/decide")
+async def decide(web: DoorContext, ask: DoorRequest, me: Visitor) -> str:
     """Decides a report."""
-    me, number_ = await _demand(web, writing(web, ask)), _number(ask)
+    await _demand(web, me)
+    number_ = numbered(ask.path["id"])
     verdict, why = text(ask.params, "verdict"), text(ask.params, "why", "")
     if verdict not in VERDICTS:
         raise HttpRefusal(422, f"A verdict is one of {', '.join(VERDICTS)}.")
@@ -125,24 +112,24 @@ async def decide(web: DoorContext, ask: DoorRequest) -> Response:
         by=me.did,
         **said,
     )
-    return RedirectResponse(f"/moderation/reports/{number_}", 303)
+    return f"/moderation/reports/{number_}"
 
 
-@ENDPOINTS.post("/moderation/decisions/{id}/undo")
-@as_page
-async def undo(web: DoorContext, ask: DoorRequest) -> Response:
+@form(ENDPOINTS, "/moderation/decisions/{id}/undo")
+async def undo(web: DoorContext, ask: DoorRequest, me: Visitor) -> str:
     """Takes a decision back."""
-    me, why = await _demand(web, writing(web, ask)), text(ask.params, "why", "")
-    made = await web.act(Actor(me.did, "page", why or None), "decision.undo", id=_number(ask), why=why, by=me.did)
-    report_ = made["report"]
-    return RedirectResponse("/moderation/decisions" if report_ is None else f"/moderation/reports/{report_}", 303)
+    await _demand(web, me)
+    why = text(ask.params, "why", "")
+    made = await web.act(
+        Actor(me.did, "page", why or None), "decision.undo", id=numbered(ask.path["id"]), why=why, by=me.did
+    )
+    return "/moderation/decisions" if made["report"] is None else f"/moderation/reports/{made['report']}"
 
 
-@ENDPOINTS.get("/report")
-@as_page
+@page(ENDPOINTS, "/report")
 async def reporting(web: DoorContext, ask: DoorRequest) -> Response:
     """The form to report a post, or an account."""
-    me, uri = _somebody(web, ask), text(ask.params, "uri", "")
+    me, uri = somebody(web, ask), text(ask.params, "uri", "")
     account = uri.partition("/")[0] or text(ask.params, "account")
     post = await web.call("post.get", uri=uri, by=me.did) if uri else None
     named = await web.call("profile.get", account=account)
@@ -158,11 +145,10 @@ async def reporting(web: DoorContext, ask: DoorRequest) -> Response:
     )
 
 
-@ENDPOINTS.post("/report")
-@as_page
-async def send(web: DoorContext, ask: DoorRequest) -> Response:
+@form(ENDPOINTS, "/report")
+async def send(web: DoorContext, ask: DoorRequest, me: Visitor) -> str:
     """Reports."""
-    me, uri = writing(web, ask), text(ask.params, "uri", "")
+    uri = text(ask.params, "uri", "")
     rules = [rule for rule in texts(ask.params, "rules") if web.server.rules.rule(rule) is not None]
     category = text(ask.params, "category", "other")
     if category not in CATEGORIES:
@@ -177,21 +163,19 @@ async def send(web: DoorContext, ask: DoorRequest) -> Response:
         forward=boolean(ask.params, "forward"),
         by=me.did,
     )
-    return RedirectResponse("/reports", 303)
+    return "/reports"
 
 
-@ENDPOINTS.get("/reports")
-@as_page
+@page(ENDPOINTS, "/reports")
 async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     """What the visitor reported, and what came of it; what was decided about the visitor."""
-    me = _somebody(web, ask)
+    me = somebody(web, ask)
     found = await web.call("report.mine", after=_after(ask), limit=A_PAGE, by=me.did)
     about = await web.call("decision.mine", limit=A_PAGE, by=me.did)
     return await _shown(web, ask, "reports.html", found=found, about=about["decisions"])
 
 
-@ENDPOINTS.get("/rules")
-@as_page
+@page(ENDPOINTS, "/rules")
 async def rules(web: DoorContext, ask: DoorRequest) -> Response:
     """The rules of this server, its terms and its privacy policy."""
     return await _shown(web, ask, "rules.html", house=web.server.rules)

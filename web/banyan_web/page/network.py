@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.page.live import EventStream, demand_room, event_text
-from banyan_web.page.rendering import as_page, render
+from banyan_web.page.rendering import page, render
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
@@ -54,8 +54,7 @@ def _seen(web: DoorContext) -> _NetworkCache:
     return _SEEN.setdefault(web.bounds, _NetworkCache())
 
 
-@ENDPOINTS.get("/network")
-@as_page
+@page(ENDPOINTS, "/network")
 async def network(web: DoorContext, ask: DoorRequest) -> Response:
     """The picture, and the same as tables."""
     found = await state(web)

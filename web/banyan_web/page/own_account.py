@@ -10,10 +10,10 @@ from starlette.responses import Response
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon import compose_store
 from banyan_web.mastodon.entities.accounts import SPOKEN_FOR
-from banyan_web.oauth.sessions import Visitor, from_here
+from banyan_web.oauth.sessions import Visitor, from_here, visitor_of
 from banyan_web.page.formats import account_path
 from banyan_web.page.forms import back, files_of, form, put, somebody
-from banyan_web.page.rendering import as_page, reader, render
+from banyan_web.page.rendering import page, render
 from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
 
@@ -23,8 +23,7 @@ FIELDS = 4
 PICTURES = ("avatar", "banner")
 
 
-@ENDPOINTS.get("/settings")
-@as_page
+@page(ENDPOINTS, "/settings")
 async def settings(web: DoorContext, ask: DoorRequest) -> Response:
     """All of them on one page."""
     me = somebody(web, ask)
@@ -116,11 +115,10 @@ WRITINGS, WRITING_S = 60, 600
 """Archives that one address brings in so many seconds."""
 
 
-@ENDPOINTS.get("/own")
-@as_page
+@page(ENDPOINTS, "/own")
 async def own(web: DoorContext, ask: DoorRequest) -> Response:
     """Makes an account of this browser's own keys, and writes with it."""
-    return await render(web, ask, "own.html", taken=web.server.browser_accounts or reader(web, ask) is not None)
+    return await render(web, ask, "own.html", taken=web.server.browser_accounts or visitor_of(web, ask) is not None)
 
 
 @ENDPOINTS.post("/own/entries")
@@ -133,7 +131,7 @@ async def take(web: DoorContext, ask: DoorRequest) -> Any:
             429, "Too much came from here; try again in some minutes.", {"retry-after": "60"}, gate="tries"
         )
     account, archive = text(ask.params, "account"), text(ask.params, "archive")
-    if reader(web, ask) is not None:
+    if visitor_of(web, ask) is not None:
         return await _taken(web, account, archive)
     seen = await web.call("entries.look", archive=archive, account=account)
     if not (seen["held"] or web.server.browser_accounts):

@@ -10,10 +10,10 @@ from typing import Any
 from starlette.responses import Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.oauth.sessions import Visitor
+from banyan_web.oauth.sessions import Visitor, visitor_of
 from banyan_web.page.formats import did_of, readable
 from banyan_web.page.forms import back, form, somebody, sure, undone
-from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.rendering import language, page, render
 from banyan_web.page.translations import WORDS
 from banyan_web.params import text
 from banyan_web.refusals import HttpRefusal
@@ -22,6 +22,7 @@ ENDPOINTS = Endpoints()
 A_PAGE = 20
 MOST = 40
 """People on a page."""
+_KEPT = (("/bookmarks", "bookmarks"), ("/favourites", "favourites_title"))
 
 
 async def cards(web: DoorContext, me: Visitor | None, accounts: Sequence[str]) -> list[dict[str, Any]]:
@@ -55,7 +56,7 @@ def _picture(row: dict[str, Any]) -> str | None:
 
 
 async def _tied(web: DoorContext, ask: DoorRequest, method: str, heading: str) -> Response:
-    me, did = reader(web, ask), await did_of(web, ask.path["name"])
+    me, did = visitor_of(web, ask), await did_of(web, ask.path["name"])
     after = text(ask.params, "after", "") or None
     found = await web.call(method, account=did, after=after, limit=MOST, by=me and me.did)
     name = (await web.call("profile.get", account=did))["name"] or WORDS[language(ask)]["nameless"]
@@ -64,54 +65,50 @@ async def _tied(web: DoorContext, ask: DoorRequest, method: str, heading: str) -
     return await render(web, ask, "people.html", heading=said, tabs=(), people=people, after=found["after"])
 
 
-@ENDPOINTS.get("/@{name}/followers")
-@as_page
+@page(ENDPOINTS, "/@{name}/followers")
 async def followers(web: DoorContext, ask: DoorRequest) -> Response:
     """Who follows an account."""
     return await _tied(web, ask, "followers", "followers_of")
 
 
-@ENDPOINTS.get("/@{name}/following")
-@as_page
+@page(ENDPOINTS, "/@{name}/following")
 async def following(web: DoorContext, ask: DoorRequest) -> Response:
     """Whom it follows."""
     return await _tied(web, ask, "following", "following_of")
 
 
-@ENDPOINTS.get("/bookmarks")
-@as_page
+@page(ENDPOINTS, "/bookmarks")
 async def bookmarks(web: DoorContext, ask: DoorRequest) -> Response:
     """The posts that the visitor keeps, those that are here."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     found = (await web.call("bookmarks", by=me.did))["bookmarks"]
     rows = sorted((one["post"] for one in found if one["post"]), key=lambda row: -int(row["time_ms"]))
-    return await _posts(web, ask, words["bookmarks"], rows[:200], None, "bookmarks_none")
+    return await timeline(web, ask, words["bookmarks"], rows[:200], None, "bookmarks_none", tabs=_KEPT)
 
 
-@ENDPOINTS.get("/favourites")
-@as_page
+@page(ENDPOINTS, "/favourites")
 async def favourites(web: DoorContext, ask: DoorRequest) -> Response:
     """The posts to which the visitor reacted."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     before = text(ask.params, "before", "") or None
     found = await web.call("favourites", before=before, limit=A_PAGE, by=me.did)
-    return await _posts(web, ask, words["favourites_title"], found["posts"], found["before"], "favourites_none")
+    posts, heading = found["posts"], words["favourites_title"]
+    return await timeline(web, ask, heading, posts, found["before"], "favourites_none", tabs=_KEPT)
 
 
-async def _posts(
-    web: DoorContext, ask: DoorRequest, heading: str, posts: list[Any], before: str | None, hint: str
+async def timeline(
+    web: DoorContext, ask: DoorRequest, heading: str, posts: list[Any], before: str | None, hint: str = "", **more: Any
 ) -> Response:
-    kept = (("/bookmarks", "bookmarks"), ("/favourites", "favourites_title"))
-    more = {"tabs": kept, "link": "?", "live": "", "form": None, "hint_icon": "keep", "people": ()}
-    said = {"heading": heading, "posts": posts, "before": before, "hint": WORDS[language(ask)][hint]}
-    return await render(web, ask, "timeline.html", **said, **more)
+    """A list of posts under a heading. hint: key of what it says if there are none. more: what else it has."""
+    said = {"heading": heading, "posts": posts, "before": before, "hint": WORDS[language(ask)][hint] if hint else ""}
+    usual = {"tabs": (), "link": "?", "live": "", "form": None, "hint_icon": "keep", "people": ()}
+    return await render(web, ask, "timeline.html", **usual | said | more)
 
 
 # -- lists
 
 
-@ENDPOINTS.get("/lists")
-@as_page
+@page(ENDPOINTS, "/lists")
 async def lists(web: DoorContext, ask: DoorRequest) -> Response:
     """The visitor's lists; with `account`, to put that one on one of them."""
     me, account = somebody(web, ask), text(ask.params, "account", "")
@@ -121,8 +118,7 @@ async def lists(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(web, ask, "lists.html", lists=(await web.call("lists", by=me.did))["lists"], adding=adding)
 
 
-@ENDPOINTS.get("/lists/{id}")
-@as_page
+@page(ENDPOINTS, "/lists/{id}")
 async def one_list(web: DoorContext, ask: DoorRequest) -> Response:
     """Who is on a list, and what they say."""
     me, before = somebody(web, ask), text(ask.params, "before", "") or None
@@ -167,8 +163,7 @@ KINDS = {
 """What the tabs of the page show."""
 
 
-@ENDPOINTS.get("/notifications")
-@as_page
+@page(ENDPOINTS, "/notifications")
 async def notifications(web: DoorContext, ask: DoorRequest) -> Response:
     """What the visitor hears of. Reading the first page marks it as read."""
     me, before = somebody(web, ask), text(ask.params, "before", "") or None

@@ -13,10 +13,10 @@ from banyan_node.idempotency import key_of
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon import compose_store
 from banyan_web.mastodon.composer import mentioned
-from banyan_web.oauth.sessions import Visitor, local
+from banyan_web.oauth.sessions import Visitor, local, visitor_of
 from banyan_web.page.formats import for_input, from_input, post_path, thing_in
 from banyan_web.page.forms import back, form, media_of, saying, somebody
-from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.rendering import language, page, render
 from banyan_web.page.translations import WORDS
 from banyan_web.params import text, texts
 from banyan_web.refusals import HttpRefusal
@@ -119,8 +119,7 @@ def due_ms(ask: DoorRequest) -> int | None:
 ENDPOINTS = Endpoints()
 
 
-@ENDPOINTS.get("/compose")
-@as_page
+@page(ENDPOINTS, "/compose")
 async def compose(web: DoorContext, ask: DoorRequest) -> Response:
     """A page to write on: anew, an answer, a quotation, or a draft."""
     me, words = somebody(web, ask), WORDS[language(ask)]
@@ -165,8 +164,7 @@ async def post(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None:
     return back(ask, "posted")
 
 
-@ENDPOINTS.get("/edit/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/edit/{name}/{key}")
 async def edit_page(web: DoorContext, ask: DoorRequest) -> Response:
     """A post of one's own in a form."""
     me, words = somebody(web, ask), WORDS[language(ask)]
@@ -213,8 +211,7 @@ def _blobs(ask: DoorRequest) -> set[str]:
     return {str(item["blob"]) for item in kept(ask)} | {str(one) for one in ask.params.get("gone", [])}
 
 
-@ENDPOINTS.get("/delete/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/delete/{name}/{key}")
 async def delete_page(web: DoorContext, ask: DoorRequest) -> Response:
     """Asks before a post is deleted, because that is for ever."""
     me = somebody(web, ask)
@@ -260,17 +257,15 @@ async def _keep(web: DoorContext, me: Visitor, row: dict[str, Any]) -> None:
     raise refused
 
 
-@ENDPOINTS.get("/history/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/history/{name}/{key}")
 async def history(web: DoorContext, ask: DoorRequest) -> Response:
     """Who signed a post, when it came, and what it said before its edits."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     await web.call("post.get", uri=uri, by=me and me.did)
     return await render(web, ask, "history.html", why=await web.call("why", uri=uri))
 
 
-@ENDPOINTS.get("/drafts")
-@as_page
+@page(ENDPOINTS, "/drafts")
 async def drafts(web: DoorContext, ask: DoorRequest) -> Response:
     """Posts that are not published yet."""
     me = somebody(web, ask)

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.oauth.sessions import Visitor, keep, local
+from banyan_web.oauth.sessions import Visitor, keep, local, visitor_of
 from banyan_web.page.formats import did_of, post_path, readable, tail, thing_in, uri_in
 from banyan_web.page.forms import somebody
-from banyan_web.page.people import cards
+from banyan_web.page.people import cards, timeline
 from banyan_web.page.posts import answer_form, blank
-from banyan_web.page.rendering import THEMES, as_page, language, reader, render
+from banyan_web.page.rendering import THEMES, language, page, render
 from banyan_web.page.translations import LANGUAGES, WORDS
 from banyan_web.params import text
 from banyan_web.refusals import HttpRefusal
@@ -36,26 +36,23 @@ TABS = (("/home", "home"), ("/", "public"), ("/local", "local"))
 """Timelines: address, and key of the word."""
 
 
-@ENDPOINTS.get("/")
-@as_page
+@page(ENDPOINTS, "/")
 async def public(web: DoorContext, ask: DoorRequest) -> Response:
     """The public timeline of the node."""
-    me = reader(web, ask)
+    me = visitor_of(web, ask)
     found = await web.call("feed", all=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
     return await _timeline(web, ask, me, "public_title", found)
 
 
-@ENDPOINTS.get("/local")
-@as_page
+@page(ENDPOINTS, "/local")
 async def here(web: DoorContext, ask: DoorRequest) -> Response:
     """What those say in public who are hosted here."""
-    me = reader(web, ask)
+    me = visitor_of(web, ask)
     found = await web.call("feed", all=True, local=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
     return await _timeline(web, ask, me, "local_title", found)
 
 
-@ENDPOINTS.get("/home")
-@as_page
+@page(ENDPOINTS, "/home")
 async def home(web: DoorContext, ask: DoorRequest) -> Response:
     """What those say whom the visitor follows."""
     me = somebody(web, ask)
@@ -76,52 +73,23 @@ async def _timeline(
     hint: str = "",
     people: Sequence[Any] = (),
 ) -> Response:
-    first, words = _before(ask) is None, WORDS[language(ask)]
-    return await render(
-        web,
-        ask,
-        "timeline.html",
-        heading=words[word],
-        tabs=TABS if me is not None else TABS[1:],
-        posts=found["posts"],
-        before=found["before"],
-        link="?",
-        live="" if not first else "home" if word == "home" else "public",
-        cursor=found["cursor"],
-        form=blank(web, ask, me) if me is not None and first else None,
-        hint=words[hint] if hint and first else "",
-        hint_icon="home",
-        people=people,
-    )
+    first = _before(ask) is None
+    more = {
+        "tabs": TABS if me is not None else TABS[1:],
+        "live": "" if not first else "home" if word == "home" else "public",
+        "cursor": found["cursor"],
+        "form": blank(web, ask, me) if me is not None and first else None,
+        "hint_icon": "home",
+        "people": people,
+    }
+    heading, hint = WORDS[language(ask)][word], hint if first else ""
+    return await timeline(web, ask, heading, found["posts"], found["before"], hint, **more)
 
 
-async def plain(
-    web: DoorContext, ask: DoorRequest, heading: str, posts: list[Any], before: str | None, hint: str = ""
-) -> Response:
-    """A list of posts under a heading. hint: key of what it says if there are none."""
-    words = WORDS[language(ask)]
-    return await render(
-        web,
-        ask,
-        "timeline.html",
-        heading=heading,
-        tabs=(),
-        posts=posts,
-        before=before,
-        link="?",
-        live="",
-        form=None,
-        hint=words[hint] if hint else "",
-        hint_icon="keep",
-        people=(),
-    )
-
-
-@ENDPOINTS.get("/@{name}")
-@as_page
+@page(ENDPOINTS, "/@{name}")
 async def profile(web: DoorContext, ask: DoorRequest) -> Response:
     """An account and its posts."""
-    me, did = reader(web, ask), await did_of(web, ask.path["name"])
+    me, did = visitor_of(web, ask), await did_of(web, ask.path["name"])
     found = await web.call("profile.get", account=did)
     shown = text(ask.params, "with", "")
     shown = shown if shown in ("replies", "media") else ""
@@ -144,33 +112,30 @@ async def profile(web: DoorContext, ask: DoorRequest) -> Response:
     )
 
 
-@ENDPOINTS.get("/@{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/@{name}/{key}")
 async def conversation(web: DoorContext, ask: DoorRequest) -> Response:
     """A post, what it answers, and what answers it."""
     did = await did_of(web, ask.path["name"])
     return await _thread(web, ask, await uri_in(web, did, ask.path["key"]))
 
 
-@ENDPOINTS.get("/@{name}/{key}/quotes")
-@as_page
+@page(ENDPOINTS, "/@{name}/{key}/quotes")
 async def quotes(web: DoorContext, ask: DoorRequest) -> Response:
     """The posts that quote a post."""
-    me, did = reader(web, ask), await did_of(web, ask.path["name"])
+    me, did = visitor_of(web, ask), await did_of(web, ask.path["name"])
     uri = await uri_in(web, did, ask.path["key"])
     found = await web.call("feed", quotes=uri, before=_before(ask), limit=A_PAGE, by=me and me.did)
-    return await plain(web, ask, WORDS[language(ask)]["quotes_title"], found["posts"], found["before"])
+    return await timeline(web, ask, WORDS[language(ask)]["quotes_title"], found["posts"], found["before"])
 
 
-@ENDPOINTS.get("/p/{name}/{key}")
-@as_page
+@page(ENDPOINTS, "/p/{name}/{key}")
 async def by_uri(web: DoorContext, ask: DoorRequest) -> Response:
     """A post by its URI."""
     return RedirectResponse(post_path(thing_in(ask.path["name"], ask.path["key"])), 301)
 
 
 async def _thread(web: DoorContext, ask: DoorRequest, uri: str) -> Response:
-    me, after = reader(web, ask), text(ask.params, "after", "") or None
+    me, after = visitor_of(web, ask), text(ask.params, "after", "") or None
     found = await web.call("thread", uri=uri, after=after, limit=ANSWERS, by=me and me.did)
     row = next((row for row in found["posts"] if row["uri"] == uri), None)
     who = (row and row["name"]) or tail(uri)[:12]
@@ -180,21 +145,19 @@ async def _thread(web: DoorContext, ask: DoorRequest, uri: str) -> Response:
     return await render(web, ask, "thread.html", thread=found, uri=uri, **more)
 
 
-@ENDPOINTS.get("/tags/{tag}")
-@as_page
+@page(ENDPOINTS, "/tags/{tag}")
 async def tag(web: DoorContext, ask: DoorRequest) -> Response:
     """Public posts under a tag."""
-    me, named = reader(web, ask), ask.path["tag"].removeprefix("#")
+    me, named = visitor_of(web, ask), ask.path["tag"].removeprefix("#")
     found = await web.call("search", question=f"#{named}", before=_before(ask), limit=A_PAGE, by=me and me.did)
     heading = WORDS[language(ask)]["tag_title"].format(tag=readable(named))
-    return await plain(web, ask, heading, found["posts"], found["before"])
+    return await timeline(web, ask, heading, found["posts"], found["before"])
 
 
-@ENDPOINTS.get("/search")
-@as_page
+@page(ENDPOINTS, "/search")
 async def search(web: DoorContext, ask: DoorRequest) -> Response:
     """Posts by their words, and accounts by name or id."""
-    me, question = reader(web, ask), text(ask.params, "q", "").strip()
+    me, question = visitor_of(web, ask), text(ask.params, "q", "").strip()
     trends = [] if question else (await web.call("trends", hours=168, limit=A_PAGE))["trends"]
     found: dict[str, Any] = {"posts": [], "before": None}
     people: list[Any] = []
@@ -223,8 +186,7 @@ async def search(web: DoorContext, ask: DoorRequest) -> Response:
     )
 
 
-@ENDPOINTS.get("/about")
-@as_page
+@page(ENDPOINTS, "/about")
 async def about(web: DoorContext, ask: DoorRequest) -> Response:
     """What this is, who runs it, and how one uses an app."""
     node, size = await web.call("id"), await web.call("graph.size")
@@ -233,15 +195,13 @@ async def about(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(web, ask, "about.html", node=node, size=size, own_name=own or "", **said)
 
 
-@ENDPOINTS.get("/more")
-@as_page
+@page(ENDPOINTS, "/more")
 async def more(web: DoorContext, ask: DoorRequest) -> Response:
     """All other pages: the bar at the foot of a phone has room for five."""
     return await render(web, ask, "more.html")
 
 
-@ENDPOINTS.get("/language/{code}")
-@as_page
+@page(ENDPOINTS, "/language/{code}")
 async def choose(web: DoorContext, ask: DoorRequest) -> Response:
     """Keeps the visitor's language."""
     if ask.path["code"] not in LANGUAGES:
@@ -251,8 +211,7 @@ async def choose(web: DoorContext, ask: DoorRequest) -> Response:
     return answer
 
 
-@ENDPOINTS.get("/theme/{name}")
-@as_page
+@page(ENDPOINTS, "/theme/{name}")
 async def choose_theme(web: DoorContext, ask: DoorRequest) -> Response:
     """Keeps whether the visitor wants it light, dark, or as the device is."""
     if ask.path["name"] not in THEMES:

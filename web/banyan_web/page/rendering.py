@@ -213,7 +213,7 @@ async def render(web: DoorContext, ask: DoorRequest, template: str, status: int 
         "waiting": waiting,
         "here": here,
         "path": path,
-        "realm": await _realm(web),
+        "realm": (await web.call("id"))["realm"],
         "url": web.url,
         "theme": theme(ask),
         "places": _ANYBODY if visitor is None else ((account_path(visitor.did), "profile", "person"), *_PERSON),
@@ -261,8 +261,9 @@ def _said(ask: DoorRequest, lang: str) -> dict[str, Any]:
     return {"said": WORDS[lang].get(f"said_{key}") if key else None, "said_link": link}
 
 
-async def _realm(web: DoorContext) -> str:
-    return str((await web.call("id"))["realm"])
+def page(endpoints: Endpoints, path: str) -> Callable[[Do], Do]:
+    """Declares a page."""
+    return lambda do: endpoints.get(path)(as_page(do))
 
 
 def as_page(do: Do) -> Do:
@@ -279,8 +280,3 @@ def as_page(do: Do) -> Do:
             return await render(web, ask, "error.html", why.status, why=why.message, status=says)
 
     return shown
-
-
-def reader(web: DoorContext, ask: DoorRequest) -> Visitor | None:
-    """Who reads."""
-    return visitor_of(web, ask)

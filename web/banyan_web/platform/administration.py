@@ -20,7 +20,7 @@ from banyan_node.api.methods.network import Bans
 from banyan_node.api.methods.node_state import PeerRow, StrangersRoom
 from banyan_node.api.methods.store import StoreStats
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
-from banyan_web.params import text
+from banyan_web.params import numbered, text
 from banyan_web.platform.requests import ADMIN, BODY, actor, once, only, queried, shaped
 from banyan_web.refusals import HttpRefusal
 
@@ -102,15 +102,7 @@ METHODS = (
 
 def _named(ask: DoorRequest) -> dict[str, Any]:
     """The parameters in the path. Raises HttpRefusal."""
-    return {name: numbered(ask) if name == "id" else said for name, said in ask.path.items()}
-
-
-def numbered(ask: DoorRequest) -> int:
-    """The number in the path. Raises HttpRefusal."""
-    said = ask.path["id"]
-    if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
-        raise HttpRefusal(404, "There is nothing of that number.", code="not_found")
-    return int(said)
+    return {name: numbered(said) if name == "id" else said for name, said in ask.path.items()}
 
 
 def _declare(row: AdminMethod) -> None:
@@ -231,5 +223,5 @@ _UNDO = EndpointShape(
 async def undo(web: DoorContext, ask: DoorRequest) -> Any:
     """Takes a decision back."""
     only(ask.params, "why")
-    why, id_ = text(ask.params, "why", ""), numbered(ask)
+    why, id_ = text(ask.params, "why", ""), numbered(ask.path["id"])
     return await once(web, ask, lambda key: web.act(actor(ask), "decision.undo", key, id=id_, why=why))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from hashlib import sha256
 from typing import Any
 
 from starlette.datastructures import UploadFile
 
-from banyan_crdt.blob import CHUNK
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon import compose_store
+from banyan_web.mastodon.compose_store import blob_of
 from banyan_web.mastodon.endpoints.tags import featured_tags
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import BIO, NAME, SPOKEN_FOR, said_fields
@@ -36,13 +34,7 @@ async def put(web: DoorContext, params: dict[str, Any], name: str) -> str | None
         raise HttpRefusal(422, f"{name} has more than {PICTURE_BYTES:,} bytes.")
     if not raw:
         raise HttpRefusal(422, f"{name} is empty.")
-    chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
-    begun = await web.call("upload.begin", size=len(raw), hashes=[sha256(chunk).hexdigest() for chunk in chunks])
-    for number in begun["missing"]:
-        data = b64encode(chunks[number]).decode()
-        await web.call("upload.chunk", upload=begun["upload"], number=number, data=data)
-    blob: str = (await web.call("media.put", upload=begun["upload"]))["blob"]
-    return blob
+    return await blob_of(web, raw)
 
 
 ENDPOINTS = Endpoints()
