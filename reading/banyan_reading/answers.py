@@ -39,14 +39,14 @@ class RepostView:
 
 @dataclass(frozen=True, slots=True)
 class PostView:
-    """time_ms: orders a timeline. cursor: its place in a timeline. place: of the write that is shown, in this store
-    (`Queries.ref`). reposted: why it stands there, if it is not because of its author."""
+    """time_ms: orders a timeline. cursor: its place in a timeline. write: names the write that is shown, to who gave
+    it (`Queries.ref`). reposted: why it stands there, if it is not because of its author."""
 
     target: Target
     time_ms: int
     post: Post
     cursor: bytes
-    place: bytes
+    write: bytes
     reposted: RepostView | None = None
 
 

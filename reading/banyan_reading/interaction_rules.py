@@ -140,7 +140,8 @@ class InteractionRules:
             return False
         pair = who, target.account
         if pair not in self._let:
-            self._let[pair] = relations.follows(self._q, *pair) and not relations.waits(self._q, *pair)
+            follows = relations.relates(self._q, who, "follow", target.account)
+            self._let[pair] = follows and not relations.waits(self._q, *pair)
         return self._let[pair]
 
     def _of(self, target: Target) -> _Ruled | None:

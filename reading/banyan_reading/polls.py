@@ -94,7 +94,7 @@ def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Notificat
     view = ask.post(poll)
     if view is None or view.post.poll is None or view.post.poll.closes_ms != ends_ms:
         return None
-    return Notification("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.place))
+    return Notification("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.write))
 
 
 # Votes.

@@ -26,23 +26,23 @@ POLICIES = 32
 def edited_ms(ask: Queries, view: PostView) -> int | None:
     """When what is shown was said, in milliseconds since 1970, if a write before said something else; otherwise None.
     Who may answer, quote and repost is not counted among what it says."""
-    return edits(ask, [view]).get(view.place)
+    return edits(ask, [view]).get(view.write)
 
 
 def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
-    """The same of many, by their places; without those that were not edited."""
+    """The same of many, by their writes; without those that were not edited."""
     at_entry = dict[bytes, list[PostView]]()
     for view in views:
-        at_entry.setdefault(u48(part_place(view.place)[0]), []).append(view)
+        at_entry.setdefault(u48(part_place(view.write)[0]), []).append(view)
     found = dict[bytes, int]()
     for key, raw in ask.reader.txn.get_many(ENTRIES, sorted(at_entry)):
         for view in at_entry[key]:
-            n, at = part_place(view.place)
+            n, at = part_place(view.write)
             line = decode_line(n, raw)
             if not is_first_write(line.ops, POST, view.target.key):
                 said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[at], line.time >> 16)
                 if said_ms is not None:
-                    found[view.place] = said_ms
+                    found[view.write] = said_ms
     return found
 
 

@@ -20,12 +20,22 @@ from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
 from banyan_reading.answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
 from banyan_reading.items import items_of
-from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, TimelineRow, answers, as_reposted, newest, oldest
+from banyan_reading.timelines import (
+    CURSOR,
+    POSTS,
+    WITH_REPOSTS,
+    TimelineLine,
+    answers,
+    as_reposted,
+    by_time,
+    newest,
+    oldest,
+)
 from banyan_reading.visibility import CellFacts, kept_back
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
-from banyan_schema.social.post import time_in
+from banyan_schema.social.post import ANSWER, OPENING, time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
@@ -71,6 +81,7 @@ from banyan_storage.views.social.responses import (
     WITHIN,
     kinds_of,
 )
+from banyan_storage.views.social.timeline import RECENT
 from banyan_storage.views.view import count_of
 
 __all__ = [
@@ -140,6 +151,11 @@ class Queries:
         if found is None and account not in self.leaving and (found := self._txn.get(NUMBERS, account)) is not None:
             self._numbers[account] = found
         return found
+
+    def numbers(self, accounts: Iterable[AccountId]) -> dict[AccountId, bytes]:
+        """The same of many, without those of which nothing shows."""
+        found = self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
+        return {AccountId(account): number for account, number in found}
 
     def _account(self, number: bytes) -> AccountId:
         account = self._txn.get(NUMBERED, number)
@@ -319,16 +335,16 @@ class Queries:
         """(cursor, post) of what the accounts posted, newest first. None in the place of what is not held. reposts: and
         of what they reposted, each time. after: then what is newer than that, the oldest first."""
         for line in self.lines(accounts, before, reposts, after):
-            if line.table in POSTS:
+            if line.is_post:
                 yield line.cursor, self.post_at(line)
             else:
-                target = self.reposted_at(line)
+                target = self.repost_of(line.account, line.write)
                 view = None if target is None else self.post(target)
                 yield line.cursor, None if view is None else as_reposted(view, line)
 
     def lines(
         self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool, after: bytes | None = None
-    ) -> Iterator[TimelineRow]:
+    ) -> Iterator[TimelineLine]:
         """The lines of `timeline`, without what is said there."""
         self.need(*(["shares"] if reposts else []))
         tables = WITH_REPOSTS if reposts else POSTS
@@ -336,13 +352,20 @@ class Queries:
             return oldest(self._txn, accounts, after, tables)
         return newest(self._txn, accounts, before, tables)
 
-    def post_at(self, line: TimelineRow) -> PostView | None:
-        """The post of a line."""
-        return self._view(line.number, line.account, line.key, line.time, line.place)
+    def everybody(self, answers: bool, before: bytes | None, after: bytes | None = None) -> Iterator[TimelineLine]:
+        """The posts of all accounts, newest first, those of one time in the order in which this store met the accounts.
+        answers: those, too. before, after: see `timeline`."""
+        self.need("recent")
+        return by_time(self._txn, RECENT, (OPENING, ANSWER) if answers else (OPENING,), before, after)
 
-    def reposted_at(self, line: TimelineRow) -> Target | None:
-        """What a line that is no post reposts."""
-        said = self.content(line.number + REPOST + ELEMENT, line.place)
+    def post_at(self, line: TimelineLine) -> PostView | None:
+        """The post of a line."""
+        time, account, key = CURSOR.unpack(line.cursor)
+        return self._view(self.number(line.account) or b"", AccountId(account), key, time, line.write)
+
+    def repost_of(self, account: AccountId, write: bytes) -> Target | None:
+        """What a repost of an account names. write: as its line has it."""
+        said = self.content((self.number(account) or b"") + REPOST + ELEMENT, write)
         return said.target if isinstance(said, Repost) else None
 
     def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:

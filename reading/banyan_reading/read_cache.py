@@ -1,6 +1,6 @@
 """What readers of one process made of rows and will need again: names, posts, timelines.
 
-Each thing is kept with what it was made of: accounts, by their numbers, and posts (`post_name`). Before a reader takes
+Each thing is kept with what it was made of: accounts and posts. Before a reader takes
 anything, all is forgotten that changes touched since (views/invalidation.py). So a thing is as the reader's own
 snapshot has it, whoever wrote, here or in another process. There is one state at a time: a reader of an older snapshot,
 a second reader at the same time, and readers while views are built keep nothing and get nothing.
@@ -13,10 +13,16 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from banyan_crdt.ids import AccountId
+from banyan_schema.address import Target
 from banyan_storage.engine import ReadTxn
 from banyan_storage.views import invalidation
+from banyan_storage.views.invalidation import post_name
+
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
 
 T = TypeVar("T")
 BYTES = 96 << 20
@@ -43,11 +49,11 @@ class ReadCache:
         self.weight = 0
 
     @contextmanager
-    def at(self, txn: ReadTxn, whole: bool = True) -> Iterator[CacheAccess]:
-        """What is kept, as this snapshot has it. whole: whether all views are built."""
-        mine = whole and self._turn.acquire(blocking=False)
+    def at(self, q: Queries, whole: bool = True) -> Iterator[CacheAccess]:
+        """What is kept, as this snapshot has it, if all its views are built. whole: False: nothing is."""
+        mine = whole and q.whole and self._turn.acquire(blocking=False)
         try:
-            yield CacheAccess(self if mine and self._advance(txn) else None)
+            yield CacheAccess(self if mine and self._advance(q.reader.txn) else None, q.number)
         finally:
             if mine:
                 self._turn.release()
@@ -112,11 +118,15 @@ class ReadCache:
         return set[bytes]().union(*islice(reversed(self._changes), behind))
 
 
-class CacheAccess:
-    """What one reader may take and keep. kept: None if nothing."""
+def _none(_: AccountId) -> None:
+    """Nothing is held."""
 
-    def __init__(self, kept: ReadCache | None = None) -> None:
-        self._kept = kept
+
+class CacheAccess:
+    """What one reader may take and keep. kept: None if nothing. number: of an account."""
+
+    def __init__(self, kept: ReadCache | None = None, number: Callable[[AccountId], bytes | None] = _none) -> None:
+        self._kept, self._number = kept, number
 
     @property
     def usable(self) -> bool:
@@ -138,14 +148,15 @@ class CacheAccess:
             self._kept.drop(key)
         return found
 
-    def put(self, key: Hashable, value: object, of: Iterable[bytes | None], weight: int) -> None:
-        """Keeps a value until something is touched of which it was made. of: numbers of accounts and names of posts;
-        if one is None, an account of which nothing is held yet, it is not kept. weight: bytes, about."""
-        names = list(of)
-        if self._kept is not None and None not in names:
-            self._kept.put(key, value, cast("list[bytes]", names), weight)
+    def put(self, key: Hashable, value: object, of: Iterable[AccountId | Target], weight: int) -> None:
+        """Keeps a value until something is touched of which it was made: accounts and posts. If nothing is held yet of
+        one of these accounts, it is not kept. weight: bytes, about."""
+        if self._kept is not None:
+            names = [post_name(one.raw) if isinstance(one, Target) else self._number(one) for one in of]
+            if None not in names:
+                self._kept.put(key, value, cast("list[bytes]", names), weight)
 
-    def made(self, key: Hashable, of: Iterable[bytes | None], weight: int, make: Callable[[], T]) -> T:
+    def made(self, key: Hashable, of: Iterable[AccountId | Target], weight: int, make: Callable[[], T]) -> T:
         """What was kept, or what `make` makes now, which is kept. It is never None."""
         found = self.get(key)
         if found is None:

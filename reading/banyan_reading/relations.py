@@ -59,7 +59,7 @@ def followed(ask: Queries, follower: AccountId, accounts: Iterable[AccountId]) -
     """Those of the accounts that it follows which let it: not those that are locked and have not accepted it."""
     ask.need(LOCKED_VIEW.name)
     asked = [*accounts]
-    numbers = dict(ask.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(asked))))
+    numbers = ask.numbers(asked)
     perhaps = _perhaps_locked(ask, {*numbers.values()})
     return [a for a in asked if numbers.get(a) not in perhaps or not waits(ask, follower, a)]
 
@@ -97,15 +97,9 @@ def count(ask: Queries, account: AccountId) -> int:
     start = number + _answer("accept")
     rows = ask.reader.txn.prefix(FOLLOW_ANSWERS, start)
     accepted = (AccountId(one) for one, _ in groupby(key[FOLLOW_ANSWER.follower] for key, _ in rows))
-    found = sum(follows(ask, one, account) for one in islice(accepted, COUNTED))
+    found = sum(relates(ask, one, "follow", account) for one in islice(accepted, COUNTED))
     more = sum(1 for _ in accepted)
     return found if not more else min(all_of_them, found + more)
-
-
-def follows(ask: Queries, follower: AccountId, account: AccountId) -> bool:
-    """Whether it follows the account, or asks to."""
-    number = ask.number(follower)
-    return number is not None and any(ask.reader.txn.prefix(FOLLOWERS, account + number, limit=1))
 
 
 def _following(ask: Queries, account: AccountId, after: AccountId | None) -> Iterator[AccountId]:
@@ -154,9 +148,14 @@ def following(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Ite
             at += 1
 
 
-def relates(txn: ReadTxn, account: AccountId, relation: Relation, other: AccountId) -> bool:
+def among(ask: Queries, account: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
+    """Those of these accounts that follow the account, by id. Raises ViewBuilding."""
+    known = {number: one for one, number in ask.numbers(accounts).items()}
+    return sorted(known[number] for number in following(ask.reader.txn, account, sorted(known)))
+
+
+def relates(ask: Queries, account: AccountId, relation: Relation, other: AccountId) -> bool:
     """Whether the account says that it follows, blocks or mutes the other. Raises ViewBuilding."""
-    if building := cursors(txn):
-        need(building, SHOWN_NAME, "relations")
-    number = txn.get(NUMBERS, account)
-    return number is not None and next(txn.prefix(_TABLES[relation], number + other, limit=1), None) is not None
+    ask.need("relations")
+    number = ask.number(account)
+    return number is not None and any(ask.reader.txn.prefix(_TABLES[relation], number + other, limit=1))

@@ -15,12 +15,12 @@ from banyan_reading.answers import PostView
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.post_times import edits
 from banyan_reading.queries import Queries
-from banyan_reading.timelines import TimelineRow, by_time
+from banyan_reading.timelines import TimelineLine, by_time
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST, ReplyTo
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import ELEMENT, LINE, NUMBERED, NUMBERS, SHOW, ms_of, shown_at, time_at
+from banyan_storage.slots import ELEMENT, LINE, NUMBERED, SHOW, ms_of, shown_at, time_at
 from banyan_storage.views.social.responses import (
     QUOTE_COUNTS,
     QUOTES,
@@ -96,15 +96,14 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
     if number is None:
         return
     for row in islice(ask.reader.txn.dups(SHARES, number, ms.to_bytes(6, "big")), AT_ONCE):
-        line = TimelineRow(SHARES, number, account, *LINE.unpack(row)[:3])
-        if line.ms != ms:
+        if ms_of(row[LINE.time]) != ms:
             return
-        target = ask.reposted_at(line)
+        target = ask.repost_of(account, row[LINE.place])
         if target is not None:
             yield target
 
 
-def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None) -> Iterator[TimelineRow]:
+def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None) -> Iterator[TimelineLine]:
     """The posts that quote a post, newest first; see `by_time`. Raises ViewBuilding."""
     ask.need("quotes")
     return by_time(ask.reader.txn, QUOTES, (target.raw,), before, after)
@@ -117,7 +116,7 @@ def quote_count(ask: Queries, target: Target) -> int:
     if not count or not ask.hides:
         return count
     newest = islice(by_time(ask.reader.txn, QUOTES, (target.raw,), None, None), QUOTES_LOOKED)
-    return count - sum(ask.is_hidden(Target(line.account, CellKey(line.key))) for line in newest)
+    return count - sum(ask.is_hidden(line.post) for line in newest)
 
 
 class PostCounts(NamedTuple):
@@ -135,7 +134,7 @@ def counts_of(ask: Queries, views: Sequence[PostView], rules: InteractionRules) 
     ask.need("reactions", "thread")
     txn, targets = ask.reader.txn, sorted({view.target.raw: view.target for view in views}.items())
     names, edited = [raw for raw, _ in targets], edits(ask, views)
-    places = {view.target: view.place for view in views}
+    writes = {view.target: view.write for view in views}
     replies, quotes, reposts = (
         dict(txn.get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS)
     )
@@ -147,7 +146,7 @@ def counts_of(ask: Queries, views: Sequence[PostView], rules: InteractionRules) 
             _left(quote_count(ask, target) if raw in quotes else 0, refused.get(target, none)[1]),
             _left(count_of(reposts.get(raw)), refused.get(target, none)[2]),
             {one.emoji: one.accounts for one in ask.reactions(target)},
-            edited.get(places[target]),
+            edited.get(writes[target]),
         )
         for raw, target in targets
     }
@@ -179,23 +178,19 @@ def _refused(ask: Queries, rules: InteractionRules, view: PostView) -> tuple[Fra
     )
 
 
-def numbers_of(ask: Queries, accounts: Iterable[AccountId]) -> frozenset[bytes]:
-    """The numbers of these accounts in this store; see `responses`."""
-    return frozenset(number for _, number in ask.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts))))
-
-
-def responses(ask: Queries, target: Target, of: frozenset[bytes]) -> tuple[int, int, int]:
-    """How many of these accounts, by their numbers, reposted the post, answered it, and reacted to it. Of a post
-    with very many responses only some are looked at. Raises ViewBuilding."""
+def responses(ask: Queries, targets: Iterable[Target], accounts: Iterable[AccountId]) -> Iterator[tuple[int, int, int]]:
+    """Of each of these posts, how many of these accounts reposted it, answered it, and reacted to it. Of a post with
+    very many responses only some are looked at. Raises ViewBuilding."""
     ask.need("reactions", "thread")
-    rows = ask.reader.txn.prefix
-    found = (
-        {key[BY] for key, _ in rows(REPOSTS, target.raw, limit=RESPONSES)},
-        {key[REPLY.account] for key, _ in rows(REPLIES, target.raw, limit=RESPONSES)},
-        {key[BY] for key, _ in rows(REACTIONS, target.raw, limit=RESPONSES)},
-    )
-    reposts, replies, reactions = (len(one & of) for one in found)
-    return reposts, replies, reactions
+    rows, of = ask.reader.txn.prefix, {*ask.numbers(accounts).values()}
+    for target in targets:
+        found = (
+            {key[BY] for key, _ in rows(REPOSTS, target.raw, limit=RESPONSES)},
+            {key[REPLY.account] for key, _ in rows(REPLIES, target.raw, limit=RESPONSES)},
+            {key[BY] for key, _ in rows(REACTIONS, target.raw, limit=RESPONSES)},
+        )
+        reposts, replies, reactions = (len(one & of) for one in found)
+        yield reposts, replies, reactions
 
 
 def _each(ask: Queries, table: Table, target: Target, wanted: bytes, after: bytes) -> Iterator[tuple[bytes, AccountId]]:

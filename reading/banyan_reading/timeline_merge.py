@@ -13,13 +13,16 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.timelines import TimelineRow, newest, oldest, stops_below
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, TimelineLine, newest, oldest, stops_below
 from banyan_storage.engine import ReadTxn, Table
 from banyan_storage.slots import LINE
 from banyan_storage.tables import RowLayout
+
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
 
 MOST = 1_000
 """A merge that knows so many lines reads no further down: pages below have a merge of their own."""
@@ -40,10 +43,10 @@ _Edge = tuple[bytes, _Name]
 
 class Merges:
     """Merges of one set of timelines: that from the top, and those from places further down. One thread at a time.
-    tables: of timelines; see timelines.py."""
+    reposts: whether those are merged, too."""
 
-    def __init__(self, tables: tuple[Table, ...]) -> None:
-        self._tables = tables
+    def __init__(self, reposts: bool) -> None:
+        self._tables = WITH_REPOSTS if reposts else POSTS
         self._held: list[tuple[int, MergedTimeline]] = []
         """Each with the state in which it is, that from the top first, else the one that was used last."""
 
@@ -54,14 +57,15 @@ class Merges:
 
     def lines(
         self,
-        txn: ReadTxn,
+        q: Queries,
         wanted: Mapping[AccountId, bytes],
         now: Since,
         before: bytes | None,
         after: bytes | None = None,
-    ) -> Iterator[TimelineRow]:
+    ) -> Iterator[TimelineLine]:
         """The lines below a cursor, the newest first, or above one, the oldest first. wanted: the accounts whose
         timelines are merged, with their numbers; do not change it later. now: the state of the store."""
+        txn = q.reader.txn
         for held in [*self._held]:
             if held[1].has(before, after):
                 self._held.remove(held)
@@ -141,7 +145,7 @@ class MergedTimeline:
             self._read_on(txn)
         return before is None or self._floor() <= before
 
-    def below(self, txn: ReadTxn, before: bytes | None) -> Iterator[TimelineRow]:
+    def below(self, txn: ReadTxn, before: bytes | None) -> Iterator[TimelineLine]:
         """The lines below a cursor, the newest first. None: from the top."""
         at = before
         while True:
@@ -158,7 +162,7 @@ class MergedTimeline:
             self._read_on(txn)
         yield from newest(txn, self._numbers, None if at is None else at[_LINE.cursor], self._tables)
 
-    def above(self, txn: ReadTxn, after: bytes) -> Iterator[TimelineRow]:
+    def above(self, txn: ReadTxn, after: bytes) -> Iterator[TimelineLine]:
         """The lines above a cursor, the oldest first."""
         if not self.reaches(txn, after):
             yield from oldest(txn, self._numbers, after, self._tables)
@@ -166,10 +170,8 @@ class MergedTimeline:
         for line in self._lines[bisect_left(self._lines, after + b"\xff" * 10) :]:
             yield self._line(line)
 
-    def _line(self, line: bytes) -> TimelineRow:
-        time, raw, key, place, table = _LINE.unpack(line)
-        account = AccountId(raw)
-        return TimelineRow(self._tables[table[0]], self._numbers[account], account, time, key, place)
+    def _line(self, line: bytes) -> TimelineLine:
+        return TimelineLine(line[_LINE.cursor], line[_LINE.place], self._tables[line[_LINE.table][0]] in POSTS)
 
     def _floor(self) -> bytes:
         """From this line on all are known."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
 from banyan_reading.answers import PostView, RepostView
+from banyan_schema.address import Target
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.slots import LINE, NUMBERED, NUMBERS, TIME, TIMELINE, ms_of
 from banyan_storage.tables import RowLayout
@@ -23,25 +24,28 @@ POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 """The tables of a timeline. Their rows have one form."""
 
 
-class TimelineRow(NamedTuple):
-    """A row of the table: a post, or a repost. key: of the post, or the element of the repost."""
+class TimelineLine(NamedTuple):
+    """A post or a repost where it stands. cursor: `CURSOR`; its key is that of the post, or of the repost's element.
+    write: see `PostView`."""
 
-    table: Table
-    number: bytes
-    account: AccountId
-    time: bytes
-    key: bytes
-    place: bytes
+    cursor: bytes
+    write: bytes
+    is_post: bool = True
+
+    @property
+    def account(self) -> AccountId:
+        """Who posted or reposted."""
+        return AccountId(self.cursor[CURSOR.account])
 
     @property
     def ms(self) -> int:
         """When, in milliseconds since 1970."""
-        return ms_of(self.time)
+        return cursor_ms(self.cursor)
 
     @property
-    def cursor(self) -> bytes:
-        """Orders the lines of all accounts."""
-        return self.time + self.account + self.key
+    def post(self) -> Target:
+        """Of a line that is a post."""
+        return Target.of(self.cursor[CURSOR.target])
 
 
 class _Next(NamedTuple):
@@ -55,7 +59,7 @@ class _Next(NamedTuple):
 
 def newest(
     txn: ReadTxn, accounts: Iterable[AccountId], before: bytes | None, tables: Iterable[Table] = POSTS
-) -> Iterator[TimelineRow]:
+) -> Iterator[TimelineLine]:
     """The merged timelines of the accounts. The newest row of each is read in one pass; further rows are read only
     from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
     named = txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
@@ -69,10 +73,9 @@ def newest(
     rows.sort()
     walks: dict[tuple[Table, bytes], Iterator[bytes]] = {}
     while rows:
-        _, table, number, row = rows.pop()
+        cursor, table, number, row = rows.pop()
         account = accounts_of[number]
-        time, key, place, _ = LINE.unpack(row)
-        yield TimelineRow(table, number, account, time, key, place)
+        yield TimelineLine(cursor, row[LINE.place], table in POSTS)
         walk = walks.get((table, number))
         if walk is None:
             walk = walks[table, number] = txn.dups(table, number, b"", row, reverse=True)
@@ -83,22 +86,22 @@ def newest(
 
 def oldest(
     txn: ReadTxn, accounts: Iterable[AccountId], after: bytes, tables: Iterable[Table] = POSTS
-) -> Iterator[TimelineRow]:
+) -> Iterator[TimelineLine]:
     """The same from a cursor on, the oldest first."""
     named = [(number, AccountId(account)) for account, number in txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))]
 
-    def rising(table: Table, number: bytes, account: AccountId) -> Iterator[TimelineRow]:
+    def rising(table: Table, number: bytes, account: AccountId) -> Iterator[TimelineLine]:
         for row in txn.dups(table, number, after[CURSOR.time]):
-            line = TimelineRow(table, number, account, *LINE.unpack(row)[:3])
-            if line.cursor > after:
-                yield line
+            cursor = _cursor(account, row)
+            if cursor > after:
+                yield TimelineLine(cursor, row[LINE.place], table in POSTS)
 
     return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
 
 
 def by_time(
     txn: ReadTxn, table: Table, prefixes: Sequence[bytes], before: bytes | None, after: bytes | None
-) -> Iterator[TimelineRow]:
+) -> Iterator[TimelineLine]:
     """The posts of a table (prefix | BY_TIME), newest first: those of one
     time by the account's number. prefixes: all as long. before: the cursor of the last line of the page before.
     after: then what is newer than that, the oldest first."""
@@ -117,7 +120,7 @@ def by_time(
         time, number, key, place = BY_TIME.unpack(row[at:])
         if number not in accounts:
             accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        yield TimelineRow(TIMELINE, number, accounts[number], time, key, place)
+        yield TimelineLine(time + accounts[number] + key, place)
 
 
 def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
@@ -126,7 +129,7 @@ def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
     return time + (txn.get(NUMBERS, account) or unknown) + key
 
 
-def as_reposted(view: PostView, line: TimelineRow) -> PostView:
+def as_reposted(view: PostView, line: TimelineLine) -> PostView:
     """A post as it stands at a line because of a repost."""
     by = RepostView(line.account, line.ms)
     return replace(view, cursor=line.cursor, reposted=by)

@@ -7,17 +7,16 @@ from itertools import islice
 
 import pytest
 
-from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Tomb
 from banyan_crdt.realm import TEST
 from banyan_reading import timeline_merge as module
-from banyan_reading.queries import Queries, queries
+from banyan_reading.queries import queries
 from banyan_reading.read_cache import ReadCache
 from banyan_reading.timeline_merge import Merges, Since
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
-from banyan_storage.slots import NUMBERS
 from banyan_storage.views import invalidation
 from tests.needs import numbers
 from tests.storage.social_accounts import Person, social_store
@@ -35,7 +34,7 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
     posts: dict[Target, Ref] = {}
     reposts: dict[Ref, Person] = {}
     kept = ReadCache()
-    merges = Merges(tables)
+    merges = Merges(tables is WITH_REPOSTS)
 
     def step() -> None:
         who = rng.choice(people)
@@ -66,18 +65,18 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
         for person in rng.sample(people, rng.randint(1, len(people))):
             person.send(store)
         wanted = {person.id for person in rng.sample(people, rng.randint(1, len(people)))}
-        with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+        with queries(engine, TEST) as q, kept.at(q) as keeping:
             txn = q.reader.txn
-            numbers = {AccountId(a): number for a, number in txn.get_many(NUMBERS, sorted(wanted))}
+            numbers = q.numbers(wanted)
             now = Since(keeping.position, keeping.accounts_since)
             whole = list(newest(txn, wanted, None, tables))
             places = [None, *(line.cursor for line in rng.sample(whole, min(3, len(whole))))]
             for place in places:
                 most = rng.choice((1, 7, 1_000))
-                lines = islice(merges.lines(txn, numbers, now, place), most)
+                lines = islice(merges.lines(q, numbers, now, place), most)
                 assert [*lines] == [*islice(newest(txn, wanted, place, tables), most)]
                 if place is not None:
-                    assert [*merges.lines(txn, numbers, now, None, place)] == [*oldest(txn, wanted, place, tables)]
+                    assert [*merges.lines(q, numbers, now, None, place)] == [*oldest(txn, wanted, place, tables)]
 
 
 def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets_nothing() -> None:
@@ -88,29 +87,25 @@ def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets
     for one in (an, lan):
         one.send(store)
     kept = ReadCache(1_000)
-
-    def number(q: Queries, one: Person) -> bytes | None:
-        return q.number(one.id)
-
     with queries(engine, TEST) as old:
-        with kept.at(old.reader.txn) as keeping:
+        with kept.at(old) as keeping:
             for one in (an, lan):
-                keeping.put(one.name, one.name, [number(old, one)], 10)
-            keeping.put("count", 0, [invalidation.post_name(target.raw)], 10)
+                keeping.put(one.name, one.name, [one.id], 10)
+            keeping.put("count", 0, [target], 10)
             keeping.put("always", 1, (), 10)
-            keeping.put("nobody", 1, [None], 10)
+            keeping.put("nobody", 1, [Person("nobody").id], 10)
             assert keeping.get("nobody") is None
-            with kept.at(old.reader.txn) as second:
+            with kept.at(old) as second:
                 assert not second.usable
-        with kept.at(old.reader.txn, whole=False) as building:
+        with kept.at(old, whole=False) as building:
             assert building.get("an") is None
         lan.react(target, "❤")
         lan.send(store)
-        with queries(engine, TEST) as new, kept.at(new.reader.txn) as keeping:
+        with queries(engine, TEST) as new, kept.at(new) as keeping:
             assert [keeping.get(one) for one in ("an", "lan", "count", "always")] == ["an", None, None, 1]
             keeping.put("large", 2, (), 999)
             assert [keeping.get(one) for one in ("an", "always", "large")] == [None, None, 2], "the oldest went"
-        with kept.at(old.reader.txn) as keeping:
+        with kept.at(old) as keeping:
             assert keeping.get("large") is None
 
 
@@ -125,7 +120,7 @@ def test_who_is_too_far_behind_keeps_nothing(monkeypatch: pytest.MonkeyPatch) ->
             changes = invalidation.changes(q.reader.txn, 0)
             assert changes is None if invalidation.last(q.reader.txn) >= 2 * invalidation.HELD else changes is not None
         if n == 0:
-            with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
-                keeping.put("an", "an", [q.number(an.id)], 1)
-    with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+            with queries(engine, TEST) as q, kept.at(q) as keeping:
+                keeping.put("an", "an", [an.id], 1)
+    with queries(engine, TEST) as q, kept.at(q) as keeping:
         assert keeping.get("an") is None

@@ -17,7 +17,7 @@ from banyan_reading.polls import PollTally, all_notices, tally
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responses import quote_count, quoting
 from banyan_reading.threads import below
-from banyan_reading.timelines import TimelineRow, by_time
+from banyan_reading.timelines import TimelineLine
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import (
@@ -33,10 +33,8 @@ from banyan_schema.social import (
     Target,
     Vote,
 )
-from banyan_schema.social.post import ANSWER, OPENING
 from banyan_schema.social.vote import ballot_of, vote_key
 from banyan_storage.views.social.responses import REPOST_COUNTS
-from banyan_storage.views.social.timeline import RECENT
 from banyan_storage.views.view import count_of
 
 Key = tuple[int, bytes, int]
@@ -184,24 +182,22 @@ def _same_tree(ask: Queries, dumb: Dumb, answers: dict[Target, list[Target]], ro
         assert rest or n == len(found) - 1 or len(found) > 60
 
 
-def _recent(
-    ask: Queries, kinds: tuple[bytes, ...], before: bytes | None = None, after: bytes | None = None
-) -> list[TimelineRow]:
-    return list(by_time(ask.reader.txn, RECENT, kinds, before, after))
+def _recent(ask: Queries, answers: bool, before: bytes | None = None, after: bytes | None = None) -> list[TimelineLine]:
+    return list(ask.everybody(answers, before, after))
 
 
 def _same_by_time(ask: Queries, posts: list[Target]) -> None:
     """Checks the posts of all accounts by time, from any place upwards and downwards."""
-    found = _recent(ask, (OPENING, ANSWER))
+    found = _recent(ask, True)
     views = [view for line in found if (view := ask.post_at(line)) is not None]
     assert {view.target for view in views} == {*posts}
     assert len(views) == len(posts)
-    assert [line.time for line in found] == sorted([line.time for line in found], reverse=True)
+    assert [line.ms for line in found] == sorted([line.ms for line in found], reverse=True)
     for n in range(0, len(found), 5):
         place = found[n].cursor
-        assert _recent(ask, (OPENING, ANSWER), place) == found[n + 1 :]
-        assert _recent(ask, (OPENING, ANSWER), None, place) == found[:n][::-1]
-    openings = {line.cursor for line in _recent(ask, (OPENING,))}
+        assert _recent(ask, True, place) == found[n + 1 :]
+        assert _recent(ask, True, None, place) == found[:n][::-1]
+    openings = {line.cursor for line in _recent(ask, False)}
     assert openings >= {view.cursor for view in views if view.post.reply is None}
     assert openings.isdisjoint(view.cursor for view in views if view.post.reply is not None)
 
@@ -210,7 +206,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     """Checks that every query gives the answer of the simple fold."""
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
     home = ask.feed(accounts, limit=10_000)
-    assert [(v.target, ask.ref(v.place), v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
+    assert [(v.target, ask.ref(v.write), v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
     lines = [(dumb.posts[p][0].to_bytes(8, "big") + b"".join(p), p) for p in posts] + [*dumb.shares.items()]
     expected = [(cursor, p if p in dumb.posts else None) for cursor, p in sorted(lines, reverse=True)]
     lines_found = list(ask.timeline(accounts, None, True))

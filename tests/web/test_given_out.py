@@ -263,7 +263,7 @@ def _erase(ctx: Context, now: float, post: str) -> None:
     q = ctx.queries()
     view = q.post(post_from_text(post))
     assert view is not None
-    shown = q.ref(view.place)
+    shown = q.ref(view.write)
     ctx.store.erase_part(shown.entry, shown.op, None)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
@@ -127,8 +128,8 @@ class CommitView:
         """What the account said to itself; nothing, where this node cannot open it."""
         if (sealed_reader := self._sealed_reader) is None:
             return PrivateData()
-        of = [self._q.number(account)]
-        return self.kept.made(("private", account), of, PRIVATE_BYTES, lambda: sealed_reader.read(self._q, account))
+        read = partial(sealed_reader.read, self._q, account)
+        return self.kept.made(("private", account), [account], PRIVATE_BYTES, read)
 
 
 class NodeView(CommitView):

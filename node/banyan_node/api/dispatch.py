@@ -97,7 +97,7 @@ def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. Any thread."""
     with (
         queries(context.engine, context.realm, context.store.late_ids) as q,
-        context.kept.at(q.reader.txn, q.whole and not method.slow) as kept,
+        context.kept.at(q, not method.slow) as kept,
     ):
         return method.do(CommitView(q, context.blobs, context.sealed_reader, context.search, kept, context.works), ask)
 
@@ -106,7 +106,7 @@ def look(context: Context, who: LocalIdentity, seen: PublishedState, do: Callabl
     """The result of `do` on a snapshot. Any thread."""
     with (
         queries(context.engine, context.realm, context.store.late_ids) as q,
-        context.kept.at(q.reader.txn, q.whole) as kept,
+        context.kept.at(q) as kept,
     ):
         return do(NodeView(q, context.blobs, context.sealed_reader, context.search, kept, who, seen))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView
 from banyan_node.api.json_types import did
 from banyan_node.api.methods.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
@@ -19,9 +19,8 @@ from banyan_node.hosting.visibility import Visibility
 from banyan_reading.answers import RepostView
 from banyan_reading.profiles import Face
 from banyan_reading.queries import PostView
-from banyan_reading.timelines import POSTS, TimelineRow, as_reposted
+from banyan_reading.timelines import TimelineLine, as_reposted
 from banyan_schema.social import Post, Target
-from banyan_storage.views.invalidation import post_name
 
 VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400
 """Of memory, about, beside the text."""
@@ -33,7 +32,6 @@ class RowCache:
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
         self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
         self._for_reader, self._for_all = PostRows(self._q, at.blobs, visibility), PostRows(self._q, at.blobs)
-        self._reader = None if visibility.reader is None else self._q.number(visibility.reader)
 
     def name(self, account: AccountId) -> str:
         return self._face(account).name
@@ -42,24 +40,23 @@ class RowCache:
         found = self._kept.get(("face", account))
         if found is None:
             found = face_of(self._q, account)
-            self._kept.put(("face", account), found, [self._q.number(account)], FACE_BYTES)
+            self._kept.put(("face", account), found, [account], FACE_BYTES)
         face: Face = found
         return face
 
-    def view(self, line: TimelineRow) -> PostView | None:
+    def view(self, line: TimelineLine) -> PostView | None:
         """What stands at a line; None if that is not held."""
-        if line.table in POSTS:
-            target = Target(line.account, CellKey(line.key))
-            found: PostView | None = self._kept.get(("post", target))
+        if line.is_post:
+            found: PostView | None = self._kept.get(("post", line.post))
             if found is None:
                 found = self._keep(self._q.post_at(line))
             return found
-        reposts: Target | None = self._kept.get(("repost", line.place))
+        reposts: Target | None = self._kept.get(("repost", line))
         if reposts is None:
-            reposts = self._q.reposted_at(line)
+            reposts = self._q.repost_of(line.account, line.write)
             if reposts is None:
                 return None
-            self._kept.put(("repost", line.place), reposts, (), REPOST_BYTES)
+            self._kept.put(("repost", line), reposts, (), REPOST_BYTES)
         view = self.post(reposts)
         return None if view is None else as_reposted(view, line)
 
@@ -71,7 +68,7 @@ class RowCache:
     def _keep(self, view: PostView | None) -> PostView | None:
         if view is not None:
             weight = VIEW_BYTES + 2 * len(view.post.text)
-            self._kept.put(("post", view.target), view, [self._q.number(view.target.account)], weight)
+            self._kept.put(("post", view.target), view, [view.target.account], weight)
         return view
 
     def rows(self, page: Sequence[tuple[PostView, Iterable[RepostView]]]) -> list[PostRow]:
@@ -104,7 +101,7 @@ class RowCache:
             reposted=[Reposter(did(one.by), name, one.time_ms) for one, name in by],
             mine=self._for_reader.mine(view, plain.reactions, plain.reposts),
         )
-        of = () if self._visibility.reader is None else (self._reader,)
+        of = () if self._visibility.reader is None else (self._visibility.reader,)
         self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)
         return row
 
@@ -122,8 +119,8 @@ class RowCache:
         found: PostRow | None = self._kept.get(("row", target))
         if found is None or found.media != [shown_media(self._blobs, item) for item in said.media]:
             found = self._for_all.row(view)
-            of = [self._q.number(account) for account in (target.account, *_named(said))]
-            self._kept.put(("row", target), found, [*of, post_name(target.raw)], ROW_BYTES + 2 * len(said.text))
+            of: list[AccountId | Target] = [target.account, *_named(said), target]
+            self._kept.put(("row", target), found, of, ROW_BYTES + 2 * len(said.text))
         return found
 
 

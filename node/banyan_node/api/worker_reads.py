@@ -51,7 +51,7 @@ class StoreReads:
     def answer(self, method: Method, ask: Request) -> Any:
         """The answer of a method that is `apart`, in its declared type. Raises CallError, NodeOnly."""
         try:
-            with self._queries() as q, self._kept.at(q.reader.txn, q.whole and not method.slow) as kept:
+            with self._queries() as q, self._kept.at(q, not method.slow) as kept:
                 return method.do(CommitView(q, self._blobs, self._sealed_reader, None, kept), ask)
         except StorageError as error:
             raise NodeOnly from error

@@ -147,7 +147,7 @@ def _likes(q: Queries, account: AccountId) -> Iterator[dict[str, Any]]:
 
 def _activities(q: Queries, account: AccountId) -> Iterator[dict[str, Any]]:
     for view in InteractionRules(q).page(account):
-        yield _announce(view, q.ref(view.place)) if view.reposted is not None else _create(view)
+        yield _announce(view, q.ref(view.write)) if view.reposted is not None else _create(view)
 
 
 def _announce(view: PostView, ref: Ref) -> dict[str, Any]:

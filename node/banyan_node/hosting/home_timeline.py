@@ -19,10 +19,9 @@ from banyan_reading import relations
 from banyan_reading.queries import Queries
 from banyan_reading.read_cache import CacheAccess
 from banyan_reading.timeline_merge import Merges, Since
-from banyan_reading.timelines import POSTS, WITH_REPOSTS, TimelineRow
-from banyan_storage.slots import NUMBERS
+from banyan_reading.timelines import TimelineLine
 
-Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[TimelineRow]]
+Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[TimelineLine]]
 """(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""
 FOLLOW_BYTES = 200
 """What somebody whom one follows takes of memory, about."""
@@ -55,7 +54,7 @@ def listed(
     q: Queries, kept: CacheAccess, key: Hashable, accounts: Collection[AccountId], reposts: bool
 ) -> Iterator[Lines]:
     """The same of some accounts. key: names whose list it is."""
-    with _merged(q, kept, ("list", key, reposts), _numbers(q, accounts), reposts) as found:
+    with _merged(q, kept, ("list", key, reposts), q.numbers(accounts), reposts) as found:
         yield found
 
 
@@ -65,15 +64,15 @@ def _merged(
 ) -> Iterator[Lines]:
     """While it is in use it is not kept: after an error it is made anew."""
     q.need(*(["shares"] if reposts else []))
-    merges: Merges = kept.take(key) or Merges(WITH_REPOSTS if reposts else POSTS)
+    merges: Merges = kept.take(key) or Merges(reposts)
     now = Since(kept.position, kept.accounts_since)
-    yield partial(merges.lines, q.reader.txn, wanted, now)
+    yield partial(merges.lines, q, wanted, now)
     kept.put(key, merges, (), merges.weight)
 
 
 def _let_in(q: Queries, kept: CacheAccess, own: AccountId) -> Mapping[AccountId, bytes]:
     """The numbers of the account and of those that it follows and that let it, those of which something is held."""
-    follows = kept.made(("follows", own), [q.number(own)], 0, lambda: q.follows(own))
+    follows = kept.made(("follows", own), [own], 0, lambda: q.follows(own))
     found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
     before = None if found is None else found[0]
     touched = None if before is None else kept.accounts_since(before.position)
@@ -94,18 +93,14 @@ def _followed(
 ) -> _Followed:
     numbers, lacking = before.numbers, before.lacking
     if before.follows is not follows:
-        numbers = _numbers(q, {own, *follows})
+        numbers = q.numbers({own, *follows})
         lacking = [a for a in follows if a not in numbers]
-    elif lacking and (came := _numbers(q, lacking)):
+    elif lacking and (came := q.numbers(lacking)):
         numbers, lacking = numbers | came, [a for a in lacking if a not in came]
     asked = [a for a in numbers if a != own and (a not in before.numbers or numbers[a] in touched)]
     let_in = set(relations.followed(q, own, asked))
     waits = {a for a in before.waits if a in numbers} - {*asked} | {a for a in asked if a not in let_in}
     return _Followed(before.position, follows, numbers, waits, lacking)
-
-
-def _numbers(q: Queries, accounts: Collection[AccountId]) -> dict[AccountId, bytes]:
-    return {AccountId(a): number for a, number in q.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))}
 
 
 # The orders of a home timeline: small functions with names, of which the reader chooses one. Each says of a post why it

@@ -268,7 +268,7 @@ def _may(
     if one.what == "move":
         return identity.moved_to(q, one.who) is not None
     if one.what == "follow_accept":
-        return relations.is_locked(q, one.who) and relations.follows(q, account, one.who)
+        return relations.is_locked(q, one.who) and relations.relates(q, account, "follow", one.who)
     if one.event is not None:
         return one.who == one.event.account and event_of(q, one.event) is not None
     if one.group is None:

@@ -43,13 +43,12 @@ from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import RepostView
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.responses import numbers_of, quoting, responses
-from banyan_reading.timelines import TimelineRow, by_time, cursor_ms
+from banyan_reading.responses import quoting, responses
+from banyan_reading.timelines import TimelineLine, cursor_ms
 from banyan_reading.visibility import PlaceKind, ViewPlace, in_langs
 from banyan_schema.private_kinds import AccountList
 from banyan_schema.social import Target
-from banyan_schema.social.post import ANSWER, OPENING, tag_fold
-from banyan_storage.views.social.timeline import RECENT
+from banyan_schema.social.post import tag_fold
 
 METHODS = MethodTable()
 MOST = 1_000
@@ -177,8 +176,7 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
     if ask.account or ask.all:
         accounts = _accounts(at, ask)
         if accounts is None:
-            q.need("recent")
-            yield partial(by_time, q.reader.txn, RECENT, (OPENING, ANSWER) if ask.replies else (OPENING,))
+            yield partial(q.everybody, ask.replies)
         else:
             yield partial(_of_some, q, accounts, reposts)
         return
@@ -193,7 +191,7 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
 
 def _of_some(
     q: Queries, accounts: list[AccountId], reposts: bool, before: bytes | None, after: bytes | None
-) -> Iterator[TimelineRow]:
+) -> Iterator[TimelineLine]:
     return q.lines(accounts, before, reposts, after)
 
 
@@ -206,7 +204,7 @@ def _accounts(at: CommitView, ask: FeedRequest) -> list[AccountId] | None:
     return None
 
 
-def _placed(at: CommitView, ask: FeedRequest) -> Callable[[TimelineRow], bool]:
+def _placed(at: CommitView, ask: FeedRequest) -> Callable[[TimelineLine], bool]:
     """Whether a line is of an account that is hosted where the request wants it."""
     if not (ask.local or ask.remote):
         return lambda line: True
@@ -229,11 +227,11 @@ def _page(
     rows: RowCache,
     ask: FeedRequest,
     shows: Callable[[PostView], bool],
-    lines: Iterable[TimelineRow],
+    lines: Iterable[TimelineLine],
     limit: int,
     looked: float,
     since_ms: int = 0,
-    takes: Callable[[TimelineRow], bool] = lambda line: True,
+    takes: Callable[[TimelineLine], bool] = lambda line: True,
 ) -> tuple[list[_Shown], FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
     page, last = dict[Target, _Shown](), b""
@@ -272,9 +270,8 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
     noted = home_read(at.private(reader))
     since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1
     page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
-    known = numbers_of(q, [a for a in q.follows(reader) if visibility.sees(a)])
-    for one in page:
-        found = responses(q, one.view.target, known)
+    known = [a for a in q.follows(reader) if visibility.sees(a)]
+    for one, found in zip(page, responses(q, [one.view.target for one in page], known), strict=True):
         one.placed = home_timeline.ORDERS[ask.rank](home_timeline.HomeCandidate(one.place_ms, *found))
     page.sort(key=lambda one: (one.placed.score, one.place_ms), reverse=True)
     return page[: ask.limit]

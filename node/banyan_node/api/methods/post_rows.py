@@ -375,7 +375,7 @@ def visibility_of(at: CommitView, reader: AccountId | None, where: ViewPlace = E
     if reader is None:
         return Visibility(q, None, PrivateData(), limited, where, now_ms())
     held = at.private(reader)
-    viewer = at.kept.made(("viewer", reader), [q.number(reader)], VIEWER_BYTES, lambda: read_viewer(q, reader, held))
+    viewer = at.kept.made(("viewer", reader), [reader], VIEWER_BYTES, lambda: read_viewer(q, reader, held))
     if limited:
         viewer = replace(viewer, follows=frozenset(q.follows(reader)))
     return Visibility(q, viewer, held, limited, where, now_ms())

@@ -97,7 +97,7 @@ def proof(at: CommitView, ask: ProofRequest) -> PostProof:
     prove that the post was not edited or deleted since."""
     q, target = at.queries(), target_of(ask.uri)
     view = q.post(target)
-    shown = None if view is None else q.ref(view.place)
+    shown = None if view is None else q.ref(view.write)
     place = None if shown is None else at.store.place(shown.entry)
     if shown is None or place is None:
         raise missing(q, target)

@@ -114,7 +114,7 @@ def why(at: NodeView, ask: WhyRequest) -> Why:
     edits, and which linked peers hold it."""
     q, target = at.queries(), target_of(ask.uri)
     view = q.post(target)
-    shown = None if view is None else q.ref(view.place)
+    shown = None if view is None else q.ref(view.write)
     entry = None if shown is None else at.store.entry(shown.entry)
     place = None if shown is None else at.store.place(shown.entry)
     if view is None or entry is None or place is None:
@@ -174,7 +174,7 @@ def _versions(at: NodeView, view: PostView) -> list[Version]:
     """All that are held, by time; the shown one last. Two devices may have written at once, and one of them shows."""
     target = view.target
     live = at.queries().live(target.account, Put(POST, target.key, (), None))
-    shown = at.queries().ref(view.place)
+    shown = at.queries().ref(view.write)
     waiting = [shown, *[ref for ref in live if ref != shown]]
     found = [*_writes(at, target, waiting)]
     return [*sorted(found[:0:-1], key=lambda version: version.time_ms), *found[:1]]

@@ -84,10 +84,10 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> RelationResult:
 
 def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
     """Why the account cannot follow the other: one of them blocks the other. None: it can."""
-    txn = ctx.engine.write()
-    if relates(txn, account, "block", other):
+    q = ctx.queries()
+    if relates(q, account, "block", other):
         return f"This account blocks {account_to_text(other)}: unblock them first."
-    if relates(txn, other, "block", account):
+    if relates(q, other, "block", account):
         return f"{account_to_text(other)} blocks this account; until that ends neither can begin to follow the other."
     return None
 
@@ -198,7 +198,7 @@ def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = Fa
             break
         last = did(one)
         accepted = not locked or relations.answered(q, account, "accept", one)
-        wanted = (waits if waiting else accepted) and (not mutual or relates(at.store.txn, account, "follow", one))
+        wanted = (waits if waiting else accepted) and (not mutual or relates(q, account, "follow", one))
         if visibility.sees(one) and wanted:
             page.append(AccountName(last, name_of(q, one)))
     return Followers(page, more)
@@ -220,7 +220,7 @@ def following(at: CommitView, ask: FollowersRequest) -> Followers:
     page = [
         AccountName(did(one), name_of(q, one))
         for one in found[: ask.limit]
-        if visibility.sees(one) and (not ask.mutual or relates(at.store.txn, one, "follow", account))
+        if visibility.sees(one) and (not ask.mutual or relates(q, one, "follow", account))
     ]
     return Followers(page, did(found[ask.limit - 1]) if len(found) > ask.limit else None)
 

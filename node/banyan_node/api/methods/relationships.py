@@ -16,11 +16,10 @@ from banyan_node.api.methods.post_rows import AccountName, name_of, now_ms, read
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
-from banyan_reading.relations import answered, following, numbers_of, relates, waits
+from banyan_reading.relations import among, answered, relates, waits
 from banyan_schema.private_kinds import FollowWish, Mute, Note
 from banyan_schema.social.post import tag_fold
 from banyan_storage.local_tables import LIMITED
-from banyan_storage.slots import NUMBERED
 
 METHODS = MethodTable()
 NAMED = 5
@@ -148,18 +147,17 @@ class Trends(Response, frozen=True):
 @METHODS.read("relationship", "not_found", "refused")
 def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
     """How an account and another stand to one another."""
-    q, txn = at.queries(), at.store.txn
+    q = at.queries()
     me, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
-    blocking, note = relates(txn, me, "block", other), at.private(me).get(Note(other, ""))
-    numbers = numbers_of(txn, q.follows(me))
-    familiar = sorted(AccountId(name) for _, name in txn.get_many(NUMBERED, [*following(txn, other, numbers)]))
+    blocking, note = relates(q, me, "block", other), at.private(me).get(Note(other, ""))
+    familiar = among(q, other, q.follows(me))
     return Relationship(
         account=did(other),
         name=name_of(q, other),
-        following=relates(txn, me, "follow", other),
-        followed_by=relates(txn, other, "follow", me),
+        following=relates(q, me, "follow", other),
+        followed_by=relates(q, other, "follow", me),
         blocking=blocking,
-        blocked_by=relates(txn, other, "block", me),
+        blocked_by=relates(q, other, "block", me),
         muting=not blocking and visibility_of(at, me).hides(other),
         note="" if note is None else note.text,
         familiar=_named(q, familiar, ask.named),
@@ -170,14 +168,14 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
 @METHODS.read("relationships", "not_found", "refused")
 def relationships(at: CommitView, ask: RelationshipsRequest) -> Relationships:
     """How an account and others stand to one another, many in one call."""
-    q, txn, me = at.queries(), at.store.txn, hosted.account_of(at, ask.by)
+    q, me = at.queries(), hosted.account_of(at, ask.by)
     held, visibility = at.private(me), visibility_of(at, me)
     until = {AccountId(one.account): one.until_ms for one in held.all(Mute)}
 
     def standing(other: AccountId) -> RelationshipRow:
-        follows, followed = relates(txn, me, "follow", other), relates(txn, other, "follow", me)
+        follows, followed = relates(q, me, "follow", other), relates(q, other, "follow", me)
         asks, asked = follows and waits(q, me, other), followed and waits(q, other, me)
-        blocking, note = relates(txn, me, "block", other), held.get(Note(other, ""))
+        blocking, note = relates(q, me, "block", other), held.get(Note(other, ""))
         muting = not blocking and visibility.hides(other)
         wish = held.get(FollowWish(other)) or FollowWish(other)
         return RelationshipRow(
@@ -187,7 +185,7 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Relationships:
             followed_by=followed and not asked,
             requested_by=asked and not answered(q, me, "refuse", other),
             blocking=blocking,
-            blocked_by=relates(txn, other, "block", me),
+            blocked_by=relates(q, other, "block", me),
             muting=muting,
             muting_until=until.get(other) if muting else None,
             note="" if note is None else note.text,

@@ -41,7 +41,6 @@ from banyan_reading.search.query import (
     with_any_tag,
     words_of,
 )
-from banyan_reading.timelines import newest
 from banyan_reading.visibility import ViewPlace
 from banyan_schema.social.identity import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
@@ -300,7 +299,7 @@ def profiles(at: CommitView, ask: ProfilesRequest) -> Profiles:
 
 def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set[Did]) -> ProfileRow:
     found, home, to = q.profile(account), hosted.hosted(at, account), identity.moved_to(q, account)
-    born, last = at.store.entry(EntryId(account)), next(newest(at.store.txn, [account], None), None)
+    born, last = at.store.entry(EntryId(account)), next(q.lines([account], None, False), None)
     handle = handle_of(q, account)
     return ProfileRow(
         account=did(account),
