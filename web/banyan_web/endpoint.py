@@ -113,6 +113,11 @@ class DoorRequest:
         return self.token.account
 
     @property
+    def last_part(self) -> str:
+        """Of the path: which of its paths an endpoint with several was asked at."""
+        return str(self.request.scope["path"]).rstrip("/").rpartition("/")[2]
+
+    @property
     def reader(self) -> str | None:
         """Who asks, or None."""
         return None if self.token is None else self.token.account

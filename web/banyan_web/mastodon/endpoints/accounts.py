@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.endpoint import Do, DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import account_named, as_did, relationship
 from banyan_web.mastodon.entities.accounts import relationships as standing
@@ -62,17 +62,6 @@ async def unfollow(web: DoorContext, ask: DoorRequest) -> Any:
     return await _undone(web, ask, "unfollow")
 
 
-@ENDPOINTS.post("/api/v1/accounts/{id}/block", "write:blocks")
-async def block(web: DoorContext, ask: DoorRequest) -> Any:
-    await web.call("block", account=did_of(ask.path["id"]), by=ask.account)
-    return await _done(web, ask)
-
-
-@ENDPOINTS.post("/api/v1/accounts/{id}/unblock", "write:blocks")
-async def unblock(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _undone(web, ask, "block", undo=True)
-
-
 @ENDPOINTS.post("/api/v1/accounts/{id}/mute", "write:mutes")
 async def mute(web: DoorContext, ask: DoorRequest) -> Any:
     """Notifications are muted too: the network has no mute without them."""
@@ -80,11 +69,6 @@ async def mute(web: DoorContext, ask: DoorRequest) -> Any:
     until = int((time.time() + seconds) * 1_000) if seconds else None
     await web.call("mute", account=did_of(ask.path["id"]), until=until, by=ask.account)
     return await _done(web, ask)
-
-
-@ENDPOINTS.post("/api/v1/accounts/{id}/unmute", "write:mutes")
-async def unmute(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _undone(web, ask, "mute", undo=True)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/note", "write:accounts")
@@ -102,29 +86,39 @@ async def remove(web: DoorContext, ask: DoorRequest) -> Any:
     return await _undone(web, ask, "follow.accept", undo=True)
 
 
+def _act(method: str, undo: bool = False) -> Do:
+    """What an endpoint does to the account of the path, or takes back. It answers how the two stand then."""
+
+    async def do(web: DoorContext, ask: DoorRequest) -> Any:
+        if undo:
+            return await _undone(web, ask, method, undo=True)
+        await web.call(method, account=did_of(ask.path["id"]), by=ask.account)
+        return await _done(web, ask)
+
+    return do
+
+
+for _path, _scope, _do in (
+    ("accounts/{id}/block", "write:blocks", _act("block")),
+    ("accounts/{id}/unblock", "write:blocks", _act("block", True)),
+    ("accounts/{id}/unmute", "write:mutes", _act("mute", True)),
+    ("follow_requests/{id}/authorize", "write:follows", _act("follow.accept")),
+    ("follow_requests/{id}/reject", "write:follows", _act("follow.refuse")),
+):
+    ENDPOINTS.post(f"/api/v1/{_path}", _scope)(_do)
+
+
+async def _page(web: DoorContext, ask: DoorRequest, method: str, **asked: Any) -> list[dict[str, Any]]:
+    """A page of the accounts that a method of the node answers, by id."""
+    after = did_of(text(ask.params, "max_id")) if ask.params.get("max_id") else None
+    found = await web.call(method, after=after, limit=number(ask.params, "limit", PAGE, MOST), **asked)
+    between(web, ask, None if found["after"] is None else account_id(found["after"]))
+    return list(found["accounts"])
+
+
 @ENDPOINTS.get("/api/v1/follow_requests", "read:follows")
 async def follow_requests(web: DoorContext, ask: DoorRequest) -> Any:
-    after = ask.params.get("max_id")
-    found = await web.call(
-        "follow.requests",
-        after=did_of(text(ask.params, "max_id")) if after else None,
-        limit=number(ask.params, "limit", PAGE, MOST),
-        by=ask.account,
-    )
-    between(web, ask, None if found["after"] is None else account_id(found["after"]))
-    return await accounts.listed(web, found["accounts"])
-
-
-@ENDPOINTS.post("/api/v1/follow_requests/{id}/authorize", "write:follows")
-async def authorize(web: DoorContext, ask: DoorRequest) -> Any:
-    await web.call("follow.accept", account=did_of(ask.path["id"]), by=ask.account)
-    return await _done(web, ask)
-
-
-@ENDPOINTS.post("/api/v1/follow_requests/{id}/reject", "write:follows")
-async def reject(web: DoorContext, ask: DoorRequest) -> Any:
-    await web.call("follow.refuse", account=did_of(ask.path["id"]), by=ask.account)
-    return await _done(web, ask)
+    return await accounts.listed(web, await _page(web, ask, "follow.requests", by=ask.account))
 
 
 def page_of(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]], most: int = MOST) -> list[dict[str, Any]]:
@@ -237,15 +231,11 @@ async def members(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/lists/{id}/accounts", "write:lists")
-async def add(web: DoorContext, ask: DoorRequest) -> Any:
-    """Also accounts that one does not follow."""
-    await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), by=ask.account)
-    return {}
-
-
 @ENDPOINTS.delete("/api/v1/lists/{id}/accounts", "write:lists")
-async def take_off(web: DoorContext, ask: DoorRequest) -> Any:
-    await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), undo=True, by=ask.account)
+async def add(web: DoorContext, ask: DoorRequest) -> Any:
+    """Also accounts that one does not follow. Or takes them off."""
+    undo = ask.request.method == "DELETE"
+    await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), undo=undo, by=ask.account)
     return {}
 
 
@@ -258,8 +248,6 @@ def _named(ask: DoorRequest) -> list[str]:
 
 # -- accounts
 
-PAGE, MOST = 40, 80
-"""Accounts of a page, and at most."""
 ASKED = 100
 """The most ids of a request."""
 
@@ -320,30 +308,21 @@ async def find(
     return await accounts.listed(web, [{"account": did} for did in dids[:limit]])
 
 
-async def _of(web: DoorContext, ask: DoorRequest, method: str) -> list[dict[str, Any]]:
+def _tied(method: str) -> Do:
     """Of others, without whom one mutes; of oneself with them, as with Mastodon."""
-    did, after = did_of(ask.path["id"]), ask.params.get("max_id")
-    own = did == ask.reader
-    found = await web.call(
-        method,
-        account=did,
-        after=did_of(text(ask.params, "max_id")) if after else None,
-        limit=number(ask.params, "limit", PAGE, MOST),
-        by=None if own else ask.reader,
-    )
-    between(web, ask, None if found["after"] is None else account_id(found["after"]))
-    blocked = {row["account"] for row in (await web.call("blocks", by=did))["blocks"]} if own else set()
-    return await accounts.listed(web, [row for row in found["accounts"] if row["account"] not in blocked])
+
+    async def do(web: DoorContext, ask: DoorRequest) -> Any:
+        did = did_of(ask.path["id"])
+        own = did == ask.reader
+        rows = await _page(web, ask, method, account=did, by=None if own else ask.reader)
+        blocked = {row["account"] for row in (await web.call("blocks", by=did))["blocks"]} if own else set()
+        return await accounts.listed(web, [row for row in rows if row["account"] not in blocked])
+
+    return do
 
 
-@ENDPOINTS.get("/api/v1/accounts/{id}/followers")
-async def followers(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _of(web, ask, "followers")
-
-
-@ENDPOINTS.get("/api/v1/accounts/{id}/following")
-async def following(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _of(web, ask, "following")
+for _method in ("followers", "following"):
+    ENDPOINTS.get(f"/api/v1/accounts/{{id}}/{_method}")(_tied(_method))
 
 
 @ENDPOINTS.get("/api/v1/accounts/relationships", "read:follows")

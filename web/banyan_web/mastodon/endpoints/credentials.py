@@ -132,18 +132,10 @@ def _fields(ask: DoorRequest, row: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value != row["fields"].get(name, "")}
 
 
-async def _taken_away(web: DoorContext, ask: DoorRequest, name: str) -> dict[str, Any]:
-    row = (await accounts.profiles(web, [ask.account]))[ask.account]
-    if PICTURES[name] in row["pictures"]:
-        await web.call("profile.set", pictures={PICTURES[name]: None}, by=ask.account)
-    return await accounts.credentials(web, ask.account)
-
-
 @ENDPOINTS.delete("/api/v1/profile/avatar", "write:accounts")
-async def no_avatar(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _taken_away(web, ask, "avatar")
-
-
 @ENDPOINTS.delete("/api/v1/profile/header", "write:accounts")
-async def no_header(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _taken_away(web, ask, "header")
+async def no_picture(web: DoorContext, ask: DoorRequest) -> Any:
+    ours, row = PICTURES[ask.last_part], (await accounts.profiles(web, [ask.account]))[ask.account]
+    if ours in row["pictures"]:
+        await web.call("profile.set", pictures={ours: None}, by=ask.account)
+    return await accounts.credentials(web, ask.account)

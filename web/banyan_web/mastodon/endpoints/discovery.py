@@ -121,6 +121,7 @@ async def _tags(web: DoorContext, words: str, limit: int, skip: int) -> list[dic
 
 
 @ENDPOINTS.get("/api/v1/trends/tags")
+@ENDPOINTS.get("/api/v1/trends")
 async def trends(web: DoorContext, ask: DoorRequest) -> Any:
     """Without those on whose page the reader sees nothing."""
     skip, limit = number(ask.params, "offset", 0, 80, 0), number(ask.params, "limit", 10, 20)
@@ -131,11 +132,6 @@ async def trends(web: DoorContext, ask: DoorRequest) -> Any:
         if (await web.call("search", question=f"#{name}", limit=LOOKED, by=ask.reader))["posts"]:
             seen.append(tag(web, name, uses))
     return seen[skip:]
-
-
-@ENDPOINTS.get("/api/v1/trends")
-async def old_trends(web: DoorContext, ask: DoorRequest) -> Any:
-    return await trends(web, ask)
 
 
 # Of the newest public posts that are held here, by what others did with them. Read once in five minutes for all, and

@@ -15,6 +15,7 @@ from banyan_web.refusals import HttpRefusal
 ENDPOINTS = Endpoints()
 CONTEXTS = ("home", "notifications", "public", "thread", "account")
 LONGEST_S = 100 * 366 * 86_400
+_NEW: Mapping[str, Any] = {"title": None, "action": "warn", "until": None, "contexts": None}
 
 
 def _groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -92,7 +93,7 @@ async def change(web: DoorContext, ask: DoorRequest) -> Any:
 
 async def _set(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Makes a filter, or changes the one that has these rows. Raises HttpRefusal."""
-    first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None, "contexts": None}
+    first: Mapping[str, Any] = rows[0] if rows else _NEW
     action = text(ask.params, "filter_action", first["action"])
     if action not in ("warn", "hide"):
         raise HttpRefusal(422, "filter_action is warn or hide.")
@@ -111,8 +112,13 @@ async def _set(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]]) -
             fresh.append((text(item, "keyword"), truthy(item, "whole_word", True)))
     given = [{"words": said, "whole": whole, "id": thing_of(id_)} for id_, (said, whole) in words.items()]
     given += [{"words": said, "whole": whole} for said, whole in fresh]
-    title, contexts = text(ask.params, "title", first["title"]), _contexts(ask, first["contexts"])
-    return await _write(web, ask, rows, title, action, _until(ask, first["until"]), contexts, given)
+    about = {
+        "title": text(ask.params, "title", first["title"]),
+        "contexts": _contexts(ask, first["contexts"]),
+        "action": action,
+        "until": _until(ask, first["until"]),
+    }
+    return await _write(web, ask, rows, about, given)
 
 
 def _contexts(ask: DoorRequest, before: list[str] | None) -> list[str] | None:
@@ -127,17 +133,13 @@ async def _write(
     web: DoorContext,
     ask: DoorRequest,
     rows: list[dict[str, Any]],
-    title: str,
-    action: str,
-    until: int | None,
-    contexts: list[str] | None,
+    about: Mapping[str, Any],
     words: list[dict[str, Any]],
 ) -> dict[str, Any]:
     if not words:
         raise HttpRefusal(422, "A filter has at least one keyword: this network filters posts by their words alone.")
     of = rows[0]["of"] if rows else None
-    about = {"title": title, "action": action, "until": until, "contexts": contexts, "words": words}
-    found = await web.call("filters.set", **about, of=of, by=ask.account)
+    found = await web.call("filters.set", **{name: about[name] for name in _NEW}, words=words, of=of, by=ask.account)
     return entity(found["filters"])
 
 
@@ -171,13 +173,6 @@ async def keywords(web: DoorContext, ask: DoorRequest) -> Any:
     return [_keyword_entity(row) for row in await _rows(web, ask)]
 
 
-async def _with(
-    web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]], words: list[dict[str, Any]]
-) -> dict[str, Any]:
-    first = rows[0]
-    return await _write(web, ask, rows, first["title"], first["action"], first["until"], first["contexts"], words)
-
-
 def _said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"words": row["words"], "whole": row["whole"], "id": row["id"]} for row in rows]
 
@@ -186,7 +181,7 @@ def _said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 async def add_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     rows = await _rows(web, ask)
     more = {"words": text(ask.params, "keyword"), "whole": truthy(ask.params, "whole_word", True)}
-    changed = await _with(web, ask, rows, [*_said(rows), more])
+    changed = await _write(web, ask, rows, rows[0], [*_said(rows), more])
     return changed["keywords"][-1]
 
 
@@ -202,14 +197,14 @@ async def change_keyword(web: DoorContext, ask: DoorRequest) -> Any:
         "words": text(ask.params, "keyword", row["words"]),
         "whole": truthy(ask.params, "whole_word", row["whole"]),
     }
-    await _with(web, ask, rows, [{**one, **said} if one["id"] == row["id"] else one for one in _said(rows)])
+    await _write(web, ask, rows, rows[0], [{**one, **said} if one["id"] == row["id"] else one for one in _said(rows)])
     return _keyword_entity({**row, **said})
 
 
 @ENDPOINTS.delete("/api/v2/filters/keywords/{id}", "write:filters")
 async def delete_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     row, rows = await _keyword(web, ask)
-    await _with(web, ask, rows, [one for one in _said(rows) if one["id"] != row["id"]])
+    await _write(web, ask, rows, rows[0], [one for one in _said(rows) if one["id"] != row["id"]])
     return {}
 
 
@@ -247,8 +242,3 @@ async def old(web: DoorContext, ask: DoorRequest) -> Any:
 @ENDPOINTS.get("/api/v1/filters/{id}", "read:filters")
 async def old_one(web: DoorContext, ask: DoorRequest) -> Any:
     return _old((await _keyword(web, ask))[0])
-
-
-@ENDPOINTS.post("/api/v1/filters", "write:filters")
-async def old_make(web: DoorContext, ask: DoorRequest) -> Any:
-    raise HttpRefusal(422, "Filters are set with version 2 of this interface: POST /api/v2/filters.")

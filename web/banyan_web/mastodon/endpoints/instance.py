@@ -139,22 +139,6 @@ async def terms(web: DoorContext, ask: DoorRequest) -> Any:
     return {"effective_date": day, "effective": True, "content": paragraphs(said.text), "succeeded_by": None}
 
 
-@ENDPOINTS.get("/api/v1/instance/peers")
-@ENDPOINTS.get("/api/v1/instance/activity")
-@ENDPOINTS.get("/api/v1/instance/domain_blocks")
-@ENDPOINTS.get("/api/v1/custom_emojis")
-@ENDPOINTS.get("/api/v1/announcements")
-async def none(web: DoorContext, ask: DoorRequest) -> Any:
-    """There are none: nodes know each other by keys and not by domains, and the network has no emoji of its own."""
-    return []
-
-
-@ENDPOINTS.get("/api/v1/instance/translation_languages")
-async def translations(web: DoorContext, ask: DoorRequest) -> Any:
-    """Nothing is translated."""
-    return {}
-
-
 @ENDPOINTS.get("/api/v1/preferences", "read:accounts")
 async def preferences(web: DoorContext, ask: DoorRequest) -> Any:
     """The defaults of who writes, as they were set with the profile."""
@@ -236,9 +220,16 @@ class UnsupportedCall(NamedTuple):
     empty: Any = ()
 
 
+_GONE, _NOTICES = "Record not found", "/api/v1/notifications/"
+_SUMMARY = {"pending_requests_count": 0, "pending_notifications_count": 0}
+_WHOM = ("not_following", "not_followers", "new_accounts", "private_mentions")
+_ACCEPTED = {**{f"for_{whom}": "accept" for whom in (*_WHOM, "limited_accounts")}, "summary": _SUMMARY}
+_UNFILTERED = {**{f"filter_{whom}": False for whom in _WHOM}, "summary": _SUMMARY}
+"""No notification is filtered, whatever an app asks for."""
 _COLLECTIONS = "This network has no collections: make a list."
 _NONE: dict[str, list[Any]] = {"collections": []}
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
+_FILTERS = "Filters are set with version 2 of this interface: POST /api/v2/filters."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
 EVERY = (
     UnsupportedCall("GET", "/api/v1/domain_blocks", "read:blocks"),
@@ -255,10 +246,26 @@ EVERY = (
     UnsupportedCall("GET", "/api/v1/accounts/{id}/in_collections", None, empty=_NONE),
     UnsupportedCall("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
     UnsupportedCall("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
-    UnsupportedCall("GET", "/api/v1/collections/{id}", None, "Record not found", 404),
+    UnsupportedCall("GET", "/api/v1/collections/{id}", None, _GONE, 404),
     UnsupportedCall("GET", "/api/v1/conversations", "read:statuses"),
-    UnsupportedCall("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
-    UnsupportedCall("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
+    UnsupportedCall("DELETE", "/api/v1/conversations/{id}", "write:conversations", _GONE, 404),
+    UnsupportedCall("POST", "/api/v1/conversations/{id}/read", "write:conversations", _GONE, 404),
+    UnsupportedCall("GET", _NOTICES + "policy", "read:notifications", empty=_UNFILTERED),
+    UnsupportedCall("PUT", _NOTICES + "policy", "write:notifications", empty=_UNFILTERED),
+    UnsupportedCall("GET", "/api/v2/notifications/policy", "read:notifications", empty=_ACCEPTED),
+    UnsupportedCall("PATCH", "/api/v2/notifications/policy", "write:notifications", empty=_ACCEPTED),
+    UnsupportedCall("GET", _NOTICES + "requests", "read:notifications"),
+    UnsupportedCall("GET", _NOTICES + "requests/merged", "read:notifications", empty={"merged": True}),
+    UnsupportedCall("GET", _NOTICES + "requests/{id}", "read:notifications", _GONE, 404),
+    UnsupportedCall("POST", _NOTICES + "requests/{id}/accept", "write:notifications", _GONE, 404),
+    UnsupportedCall("POST", _NOTICES + "requests/{id}/dismiss", "write:notifications", _GONE, 404),
+    UnsupportedCall("GET", "/api/v1/instance/peers", None),
+    UnsupportedCall("GET", "/api/v1/instance/activity", None),
+    UnsupportedCall("GET", "/api/v1/instance/domain_blocks", None),
+    UnsupportedCall("GET", "/api/v1/instance/translation_languages", None, empty={}),
+    UnsupportedCall("GET", "/api/v1/custom_emojis", None),
+    UnsupportedCall("GET", "/api/v1/announcements", None),
+    UnsupportedCall("POST", "/api/v1/filters", "write:filters", _FILTERS),
 )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.endpoint import Do, DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import FAVOURITE, GONE, row_of, status, status_by_id, uri_of
 from banyan_web.mastodon.entity_ids import repost_id
@@ -49,85 +50,50 @@ async def reblog(web: DoorContext, ask: DoorRequest) -> Any:
     return await status_by_id(web, repost_id(uri, ask.account, when), ask.account)
 
 
-@ENDPOINTS.post("/api/v1/statuses/{id}/unreblog", "write:statuses")
-async def unreblog(web: DoorContext, ask: DoorRequest) -> Any:
-    uri = await uri_of(web, ask.path["id"])
-    if (await _mine(web, ask, uri))["reposted_ms"] is not None:
-        await web.call("repost", uri=uri, undo=True, by=ask.account)
-    return await status(web, uri, ask.account)
+def _act(method: str, undo: bool = False, unless: Callable[[dict[str, Any]], object] | None = None) -> Do:
+    """What an endpoint does with the post of the path, or takes back. unless: of what one did with it so far."""
+
+    async def do(web: DoorContext, ask: DoorRequest) -> Any:
+        uri = await uri_of(web, ask.path["id"])
+        if method == "pin" and uri.partition("/")[0] != ask.account:
+            raise HttpRefusal(422, "Validation failed: Someone else's post cannot be pinned")
+        if unless is None or not unless(await _mine(web, ask, uri)):
+            await web.call(method, uri=uri, undo=undo, by=ask.account)
+        return await status(web, uri, ask.account)
+
+    return do
 
 
-async def _bookmarked(web: DoorContext, ask: DoorRequest, wanted: bool) -> Any:
-    uri = await uri_of(web, ask.path["id"])
-    if (await _mine(web, ask, uri))["bookmarked"] != wanted:
-        await web.call("bookmark", uri=uri, undo=not wanted, by=ask.account)
-    return await status(web, uri, ask.account)
+for _name, _scope, _do in (
+    ("unreblog", "write:statuses", _act("repost", True, lambda mine: mine["reposted_ms"] is None)),
+    ("bookmark", "write:bookmarks", _act("bookmark", False, lambda mine: mine["bookmarked"])),
+    ("unbookmark", "write:bookmarks", _act("bookmark", True, lambda mine: not mine["bookmarked"])),
+    ("pin", "write:accounts", _act("pin", False, lambda mine: mine["pinned"])),
+    ("unpin", "write:accounts", _act("pin", True, lambda mine: not mine["pinned"])),
+    # nothing more is told of the conversation: one's own devices know it, and nobody else
+    ("mute", "write:mutes", _act("conversation.mute")),
+    ("unmute", "write:mutes", _act("conversation.mute", True)),
+):
+    ENDPOINTS.post(f"/api/v1/statuses/{{id}}/{_name}", _scope)(_do)
 
 
-@ENDPOINTS.post("/api/v1/statuses/{id}/bookmark", "write:bookmarks")
-async def bookmark(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _bookmarked(web, ask, True)
+def _people(method: str, rows: str) -> Do:
+    async def do(web: DoorContext, ask: DoorRequest) -> Any:
+        uri = await uri_of(web, ask.path["id"])
+        await row_of(web, uri, ask.reader)
+        place = text(ask.params, "max_id", "")
+        after = f"{int(place):x}"[1:] if place.isascii() and place.isdigit() and len(place) < 700 else None
+        limit = number(ask.params, "limit", LIMIT, MOST)
+        found = await web.call(method, uri=uri, by=ask.reader, limit=limit, after=after or None)
+        if found["after"] is not None:  # a 1 before it keeps its zeros
+            places([("next", "max_id", str(int("1" + found["after"], 16)))], web, ask)
+        return list((await accounts(web, [one["account"] for one in found[rows]])).values())
+
+    return do
 
 
-@ENDPOINTS.post("/api/v1/statuses/{id}/unbookmark", "write:bookmarks")
-async def unbookmark(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _bookmarked(web, ask, False)
-
-
-async def _pinned(web: DoorContext, ask: DoorRequest, wanted: bool) -> Any:
-    uri = await uri_of(web, ask.path["id"])
-    if uri.partition("/")[0] != ask.account:
-        raise HttpRefusal(422, "Validation failed: Someone else's post cannot be pinned")
-    if (await _mine(web, ask, uri))["pinned"] != wanted:
-        await web.call("pin", uri=uri, undo=not wanted, by=ask.account)
-    return await status(web, uri, ask.account)
-
-
-@ENDPOINTS.post("/api/v1/statuses/{id}/pin", "write:accounts")
-async def pin(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _pinned(web, ask, True)
-
-
-@ENDPOINTS.post("/api/v1/statuses/{id}/unpin", "write:accounts")
-async def unpin(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _pinned(web, ask, False)
-
-
-@ENDPOINTS.post("/api/v1/statuses/{id}/mute", "write:mutes")
-async def mute(web: DoorContext, ask: DoorRequest) -> Any:
-    """Nothing more is told of the conversation. One's own devices know it, and nobody else."""
-    uri = await uri_of(web, ask.path["id"])
-    await web.call("conversation.mute", uri=uri, by=ask.account)
-    return await status(web, uri, ask.account)
-
-
-@ENDPOINTS.post("/api/v1/statuses/{id}/unmute", "write:mutes")
-async def unmute(web: DoorContext, ask: DoorRequest) -> Any:
-    uri = await uri_of(web, ask.path["id"])
-    await web.call("conversation.mute", uri=uri, undo=True, by=ask.account)
-    return await status(web, uri, ask.account)
-
-
-async def _people(web: DoorContext, ask: DoorRequest, method: str, rows: str) -> Any:
-    uri = await uri_of(web, ask.path["id"])
-    await row_of(web, uri, ask.reader)
-    place = text(ask.params, "max_id", "")
-    after = f"{int(place):x}"[1:] if place.isascii() and place.isdigit() and len(place) < 700 else None
-    limit = number(ask.params, "limit", LIMIT, MOST)
-    found = await web.call(method, uri=uri, by=ask.reader, limit=limit, after=after or None)
-    if found["after"] is not None:  # a 1 before it keeps its zeros
-        places([("next", "max_id", str(int("1" + found["after"], 16)))], web, ask)
-    return list((await accounts(web, [one["account"] for one in found[rows]])).values())
-
-
-@ENDPOINTS.get("/api/v1/statuses/{id}/favourited_by")
-async def favourited_by(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _people(web, ask, "reactions", "reactions")
-
-
-@ENDPOINTS.get("/api/v1/statuses/{id}/reblogged_by")
-async def reblogged_by(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _people(web, ask, "reposts", "accounts")
+ENDPOINTS.get("/api/v1/statuses/{id}/favourited_by")(_people("reactions", "reactions"))
+ENDPOINTS.get("/api/v1/statuses/{id}/reblogged_by")(_people("reposts", "accounts"))
 
 
 # -- polls

@@ -1,5 +1,4 @@
-"""Notifications, one by one (version 1) and in groups (version 2), and how far somebody has read. This server filters
-nothing of them."""
+"""Notifications, one by one (version 1) and in groups (version 2), and how far somebody has read."""
 
 from __future__ import annotations
 
@@ -63,15 +62,11 @@ async def clear(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/notifications/{id}/dismiss", "write:notifications")
-async def dismiss(web: DoorContext, ask: DoorRequest) -> Any:
-    await put_away(web, ask.account, [await one_of(web, ask.account, ask.path["id"])])
-    return {}
-
-
 @ENDPOINTS.post("/api/v1/notifications/dismiss", "write:notifications")
-async def old_dismiss(web: DoorContext, ask: DoorRequest) -> Any:
-    """As clients of old servers ask for it."""
-    await put_away(web, ask.account, [await one_of(web, ask.account, text(ask.params, "id"))])
+async def dismiss(web: DoorContext, ask: DoorRequest) -> Any:
+    """Clients of old servers say the id in the body."""
+    id_ = ask.path["id"] if "id" in ask.path else text(ask.params, "id")
+    await put_away(web, ask.account, [await one_of(web, ask.account, id_)])
     return {}
 
 
@@ -82,58 +77,6 @@ async def unread(web: DoorContext, ask: DoorRequest) -> Any:
     return {"count": sum(one.unread for one in found)}
 
 
-# -- what is filtered: nothing
-
-_SUMMARY = {"pending_requests_count": 0, "pending_notifications_count": 0}
-_WHOM = ("not_following", "not_followers", "new_accounts", "private_mentions")
-
-
-@ENDPOINTS.get("/api/v1/notifications/policy", "read:notifications")
-async def old_policy(web: DoorContext, ask: DoorRequest) -> Any:
-    return {**{f"filter_{whom}": False for whom in _WHOM}, "summary": _SUMMARY}
-
-
-@ENDPOINTS.get("/api/v2/notifications/policy", "read:notifications")
-async def policy(web: DoorContext, ask: DoorRequest) -> Any:
-    return {**{f"for_{whom}": "accept" for whom in (*_WHOM, "limited_accounts")}, "summary": _SUMMARY}
-
-
-@ENDPOINTS.put("/api/v1/notifications/policy", "write:notifications")
-async def set_old_policy(web: DoorContext, ask: DoorRequest) -> Any:
-    return await old_policy(web, ask)
-
-
-@ENDPOINTS.patch("/api/v2/notifications/policy", "write:notifications")
-async def set_policy(web: DoorContext, ask: DoorRequest) -> Any:
-    """Answers what holds: everything is accepted."""
-    return await policy(web, ask)
-
-
-@ENDPOINTS.get("/api/v1/notifications/requests", "read:notifications")
-async def requests(web: DoorContext, ask: DoorRequest) -> Any:
-    return []
-
-
-@ENDPOINTS.get("/api/v1/notifications/requests/merged", "read:notifications")
-async def merged(web: DoorContext, ask: DoorRequest) -> Any:
-    return {"merged": True}
-
-
-@ENDPOINTS.get("/api/v1/notifications/requests/{id}", "read:notifications")
-async def request(web: DoorContext, ask: DoorRequest) -> Any:
-    raise HttpRefusal(404, "Record not found")
-
-
-@ENDPOINTS.post("/api/v1/notifications/requests/{id}/accept", "write:notifications")
-async def accept_request(web: DoorContext, ask: DoorRequest) -> Any:
-    raise HttpRefusal(404, "Record not found")
-
-
-@ENDPOINTS.post("/api/v1/notifications/requests/{id}/dismiss", "write:notifications")
-async def dismiss_request(web: DoorContext, ask: DoorRequest) -> Any:
-    raise HttpRefusal(404, "Record not found")
-
-
 # -- version 2: alike ones are one group
 
 GROUPED = ("favourite", "follow", "reblog")
@@ -141,7 +84,6 @@ SAMPLE = 8
 """Accounts that a group names."""
 SEARCHED = 1_000
 """So many notifications are looked through for a group that is asked for."""
-UNREAD, UNREAD_MOST = 100, 1_000
 
 
 def _key(one: AppNotification, grouped: list[str]) -> str:
@@ -213,7 +155,7 @@ async def _group(web: DoorContext, ask: DoorRequest) -> tuple[list[AppNotificati
 
 @ENDPOINTS.get("/api/v2/notifications/unread_count", "read:notifications")
 async def unread_groups(web: DoorContext, ask: DoorRequest) -> Any:
-    limit = number(ask.params, "limit", UNREAD, UNREAD_MOST)
+    limit = number(ask.params, "limit", COUNTED, COUNTED_MOST)
     found, _ = await told(web, ask.account, wanted(ask)._replace(limit=limit))
     return {"count": len(_groups([one for one in found if one.unread], list(GROUPED)))}
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
 
 from banyan_schema.dates import iso
 from banyan_schema.social import tags_in
@@ -39,7 +38,7 @@ def tag(
     return {
         "id": name,
         "name": name,
-        "url": f"{web.url}/tags/{quote(name)}",
+        "url": tag_url(web.url, name),
         "history": list(uses),
         "following": following,
         "featuring": featuring,
@@ -121,18 +120,10 @@ async def show(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/follow", "write:follows")
-async def follow(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _follow(web, ask, True)
-
-
 @ENDPOINTS.post("/api/v1/tags/{name}/unfollow", "write:follows")
-async def unfollow(web: DoorContext, ask: DoorRequest) -> Any:
-    return await _follow(web, ask, False)
-
-
-async def _follow(web: DoorContext, ask: DoorRequest, wanted: bool) -> Any:
-    name = _named(ask.path["name"])
-    await web.call("tag.follow", tag=name, undo=not wanted, by=ask.account)
+async def follow(web: DoorContext, ask: DoorRequest) -> Any:
+    name, undo = _named(ask.path["name"]), ask.last_part == "unfollow"
+    await web.call("tag.follow", tag=name, undo=undo, by=ask.account)
     web.caches.tags[ask.account] = (await web.call("tags.followed", by=ask.account))["tags"]
     return await _shown(web, ask, name)
 
@@ -179,8 +170,7 @@ async def featured_tags(web: DoorContext, did: str) -> list[dict[str, Any]]:
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/featured_tags")
 async def of_account(web: DoorContext, ask: DoorRequest) -> Any:
-    did = did_of(ask.path["id"])
-    return await featured_tags(web, did)
+    return await featured_tags(web, did_of(ask.path["id"]))
 
 
 @ENDPOINTS.get("/api/v1/featured_tags", "read:accounts")
@@ -239,14 +229,8 @@ async def suggested(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/feature", "write:accounts")
+@ENDPOINTS.post("/api/v1/tags/{name}/unfeature", "write:accounts")
 async def feature_tag(web: DoorContext, ask: DoorRequest) -> Any:
     name = _named(ask.path["name"])
-    await _add(web, ask.account, name)
-    return await _shown(web, ask, name)
-
-
-@ENDPOINTS.post("/api/v1/tags/{name}/unfeature", "write:accounts")
-async def unfeature_tag(web: DoorContext, ask: DoorRequest) -> Any:
-    name = _named(ask.path["name"])
-    await _remove(web, ask.account, name)
+    await (_remove if ask.last_part == "unfeature" else _add)(web, ask.account, name)
     return await _shown(web, ask, name)
