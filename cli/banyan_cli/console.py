@@ -10,8 +10,8 @@ from banyan_node.terminal_escape import plain
 
 
 def harmless_console(stderr: bool) -> Console:
-    """Standard output, or standard error."""
-    console = Console(stderr=stderr, highlight=False)
+    """Standard output, or standard error. Square brackets and colons of a text mean nothing."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.push_render_hook(_Harmless())
     return console
 

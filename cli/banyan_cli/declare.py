@@ -1,8 +1,9 @@
 """What a command is: a declaration of the one call that it makes, or a function.
 
-`act` does something and says a sentence, `rows` lists, `value` shows one answer. Such a command has the parameters of
-the method that it calls, each by the type that reads it from the command line (parameters.py). A command with work of
-its own is a function of the session and of what was typed.
+`act` does something and says a sentence, `rows` lists, `value` shows one answer. Each decorates a function that only
+declares: its docstring is the help, its parameters are those of the method that is called, each with the type that
+reads it from the command line (parameters.py). A command with work of its own is a function of the session and of what
+was typed.
 
 Only those are made into commands of Typer that a command line names: to make all takes several times as long as to run
 one.
@@ -11,9 +12,9 @@ one.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import typer
 
@@ -25,27 +26,43 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ANYWHERE = "With --json it answers in JSON; --home DIR names the node. Both may stand anywhere on the line."
-F = TypeVar("F", bound=Callable[..., None])
+F = TypeVar("F", bound=Callable[..., Any])
+Fields: TypeAlias = dict[str, Any]
+Params: TypeAlias = Callable[[], list[inspect.Parameter]]
 Show: TypeAlias = "Callable[[Console, Any], None]"
-Sentence: TypeAlias = str | Callable[[dict[str, Any]], str]
-"""Of an answer: a template of its fields and of `{typed[NAME]}`, or a function of it."""
+Sentence: TypeAlias = str | Callable[[Fields], str]
+"""A template, or a function, of the answer's fields and of `typed` (what was typed, by parameter), `given` (what the
+method got) and `short` (the digits that are shown of the answer's address)."""
+Seen: TypeAlias = str | Callable[[Any], dict[str, list[Any]]]
+"""What is noted as shown (refs.note): the kind of the rows or of the value, or a function of the answer."""
+Wrong: TypeAlias = Callable[[Fields], str]
+"""Why what was typed cannot be; empty if it can."""
 Yes = Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say that you mean it.")]
-After = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
+Cursor = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
+
+
+class Read(NamedTuple):
+    """Beside the type of a parameter: how the method takes what was typed. Raises BadInput."""
+
+    value: Callable[[Any], Any]
 
 
 class Ref(NamedTuple):
-    """Beside the type of a parameter: how the method calls what a person typed. look_up: of the session, the text, and
-    the account that acts or reads."""
+    """The same, where a node or its store has to be asked: of the session, what was typed, and the account that acts or
+    reads. It is done after each `Read`."""
 
-    look_up: Callable[[Session, str, str | None], str]
+    look_up: Callable[[Session, Any, str | None], Any]
 
 
-class _Command(NamedTuple):
-    """about: the text of its help. params: how Typer reads it."""
+class Command(NamedTuple):
+    """about: the text of its help. do: of the session and of what was typed. method, fixed: what it calls, and with
+    which parameters that are not typed; empty if it is a function."""
 
     about: str
-    params: Callable[[], Iterable[inspect.Parameter]]
+    params: Params
     do: Callable[..., None]
+    method: str = ""
+    fixed: Fields = {}  # noqa: RUF012
 
     def callback(self, of_group: bool = False) -> Callable[..., None]:
         """As Typer takes it. of_group: it does nothing where a command of the group is named."""
@@ -59,101 +76,136 @@ class _Command(NamedTuple):
         call.__annotations__ = {param.name: param.annotation for param in params}
         return call
 
+    def bare(self) -> Command:
+        """The same without parameters."""
+        return Command(self.about, list, lambda s: self.do(s, **{p.name: p.default for p in self.params()}))
+
 
 class Commands:
-    """A group of commands: those of the program, or those behind one word."""
+    """A group of commands: those of the program, or those behind one word. alone: which of them runs if none is
+    named."""
 
-    def __init__(self, about: str = "") -> None:
-        self._about = about
-        self._commands = dict[str, _Command]()
+    def __init__(self, name: str = "", about: str = "", alone: str = "") -> None:
+        self._name, self._about, self._same = name, about, alone
+        self._commands = dict[str, Command]()
         self._groups = dict[str, Commands]()
-        self._alone: _Command | None = None
+        self._alone: Command | None = None
 
-    def group(self, name: str, about: str) -> Commands:
+    def group(self, name: str, about: str, alone: str = "") -> Commands:
         """Another group in this one."""
-        made = self._groups[name] = Commands(about)
+        made = self._groups[name] = Commands(name, about, alone)
         return made
 
     def command(self, name: str = "") -> Callable[[F], F]:
-        """Decorates a function, whose docstring is the help. Its first parameter is the session."""
+        """Decorates a function of the session. name: else the function's, without the group's (`list_add` is `add`)."""
 
-        def add(do: F) -> F:
-            self._commands[name or do.__name__] = _of_function(do)
-            return do
-
-        return add
+        return lambda do: self._add(name, do, _params(do, 1), do)
 
     def alone(self, do: F) -> F:
-        """Decorates what the group does if none of its commands is named."""
-        self._alone = _of_function(do)
+        """Decorates a function of the session, which runs if no command of the group is named."""
+        self._alone = Command("", _params(do, 1), do)
         return do
 
     def act(
         self,
-        name: str,
         method: str,
-        about: str,
-        done: Sentence,
+        done: str = "",
         *,
         undone: Sentence = "Taken back.",
+        name: str = "",
         sure: str = "",
-        **params: Any,
-    ) -> None:
-        """A call, and a sentence. undone: what is said with --undo. sure: why it has to be said with --yes. params: by
-        name a type, a type and its default, or a value."""
+        wrong: Wrong | None = None,
+        seen: Seen = "",
+        **fixed: Any,
+    ) -> Callable[[F], F]:
+        """Declares a call that ends in a sentence: `done`, or what the function makes of the answer and what was typed.
+        undone: what is said with --undo. sure: why it has to be said with --yes. fixed: parameters."""
 
-        def do(s: Session, **typed: Any) -> None:
-            if sure and not typed["yes"]:
-                raise BadInput(sure)
-            answer = s.call(method, **_given(s, params, typed))
-            said = undone if typed.get("undo") else done
-            s.out.done(answer, said.format(**answer, typed=typed) if isinstance(said, str) else said(answer))
+        def add(declared: F) -> F:
+            params = _params(declared, 0 if done else 1)
 
-        self._declare(name, about, {**params, "yes": Yes} if sure else params, do)
+            def do(s: Session, yes: bool = True, **typed: Any) -> None:
+                _refuse(wrong, typed)
+                if sure and not yes:
+                    raise BadInput(sure)
+                answer, given = _called(s, method, params, typed, fixed)
+                _note(s, seen, answer, [answer])
+                if typed.get("undo"):
+                    said: Sentence = undone
+                else:
+                    said = done or partial(declared, answer, **typed)
+                s.out.done(answer, _said(said, answer, typed, given))
+
+            ask = _parameter("yes", Yes, False)
+            asking = (lambda: _before_by(params(), [ask])) if sure else params
+            return self._add(name, declared, asking, do, method, fixed)
+
+        return add
 
     def rows(
         self,
-        name: str,
         method: str,
-        about: str,
         show: Show,
-        none: str,
+        none: Sentence,
         *,
         field: str,
-        seen: str = "",
-        limit: int = 0,
-        most: int = 1_000,
-        **params: Any,
-    ) -> None:
-        """A call that lists. field: of the answer. none: what is said if nothing is there. seen: what is noted as shown
-        (refs.note). limit: how many a page has, at most `most`; 0: it answers all."""
-        if limit:
-            count = Annotated[int, typer.Option("--limit", "-n", min=1, max=most, help="How many.")]
-            params |= {"limit": (count, limit), "after": After}
+        name: str = "",
+        wrong: Wrong | None = None,
+        seen: Seen = "",
+        page: int = 0,
+        most: int | None = 1_000,
+        cursor: str = "after",
+        more: Sentence = "the same with",
+        **fixed: Any,
+    ) -> Callable[[F], F]:
+        """Declares a call that lists. field: of the answer. none: what is said if nothing is there. page: how many are
+        asked for where --limit does not say it, at most `most`; 0: it answers all. cursor: what names the next page.
+        more: the command for that, without its cursor."""
+        limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=most, help="How many.")]
+        paging = [_parameter("limit", limit, page), _parameter(cursor, Cursor, None)] if page else []
 
-        def do(s: Session, **typed: Any) -> None:
-            page = s.call(method, **_given(s, params, typed))
-            _note(s, seen, page[field])
-            s.out.answers(page[field], show, none)
-            if limit and page["after"]:
-                s.out.note(f"More: the same with --after {page['after']}")
+        def add(declared: F) -> F:
+            params = cache(lambda: _before_by(_params(declared)(), paging))
 
-        self._declare(name, about, params, do)
+            def do(s: Session, **typed: Any) -> None:
+                _refuse(wrong, typed)
+                answer, given = _called(s, method, params, typed, fixed)
+                found = answer[field]
+                _note(s, seen, answer, found)
+                s.out.answers(found, show, "" if found else _said(none, answer, typed, given))
+                if page and answer[cursor]:
+                    again = f"{_said(more, answer, typed, given)} --{cursor} {answer[cursor]}"
+                    s.out.note(f"More: `{again}`" if again.startswith("banyan ") else f"More: {again}")
 
-    def value(self, name: str, method: str, about: str, show: Show, *, seen: str = "", **params: Any) -> None:
-        """A call that answers one thing. seen: what is noted as shown (refs.note)."""
+            return self._add(name, declared, params, do, method, fixed)
 
-        def do(s: Session, **typed: Any) -> None:
-            answer = s.call(method, **_given(s, params, typed))
-            _note(s, seen, [answer])
-            s.out.answer(answer, show)
+        return add
 
-        self._declare(name, about, params, do)
+    def value(self, method: str, show: Show, *, name: str = "", seen: Seen = "", **fixed: Any) -> Callable[[F], F]:
+        """Declares a call that answers one thing."""
 
-    def _declare(self, name: str, about: str, params: Mapping[str, Any], do: Callable[..., None]) -> None:
-        typed = {name: kind for name, kind in params.items() if not _fixed(kind)}
-        last = {name: typed.pop(name) for name in ("by",) if name in typed}
-        self._commands[name] = _Command(about, lambda: map(_declared, *zip(*(typed | last).items(), strict=True)), do)
+        def add(declared: F) -> F:
+            params = _params(declared)
+
+            def do(s: Session, **typed: Any) -> None:
+                answer, _ = _called(s, method, params, typed, fixed)
+                _note(s, seen, answer, [answer])
+                s.out.answer(answer, show)
+
+            return self._add(name, declared, params, do, method, fixed)
+
+        return add
+
+    def _add(self, name: str, declared: F, params: Params, do: Callable[..., None], *calls: Any) -> F:
+        own = declared.__name__.removeprefix(f"{self._name}_").replace("_", "-")
+        self._commands[name or own] = Command(inspect.getdoc(declared) or "", params, do, *calls)
+        return declared
+
+    def every(self) -> Iterator[tuple[str, Command]]:
+        """All commands, by their words."""
+        yield from self._commands.items()
+        for name, group in self._groups.items():
+            yield from ((f"{name} {below}", command) for below, command in group.every())
 
     def way(self, words: Iterable[str]) -> Iterator[str]:
         """The words that name groups, and the command after them."""
@@ -176,53 +228,67 @@ class Commands:
         return app
 
     def _typer(self) -> typer.Typer:
-        if self._alone is None:
+        alone = self._commands[self._same].bare() if self._same else self._alone
+        if alone is None:
             return typer.Typer(help=self._about, no_args_is_help=True)
-        return typer.Typer(help=self._about, invoke_without_command=True, callback=self._alone.callback(of_group=True))
+        return typer.Typer(help=self._about, invoke_without_command=True, callback=alone.callback(of_group=True))
 
 
 root = Commands()
 
 
-def _of_function(do: Callable[..., None]) -> _Command:
-    def params() -> Iterator[inspect.Parameter]:
-        _, *typed = inspect.signature(do, eval_str=True).parameters.values()
-        return (param.replace(kind=inspect.Parameter.KEYWORD_ONLY) for param in typed)
+def unchanged(sentence: str, *names: str) -> Wrong:
+    """The sentence, if nothing was typed of what can be changed."""
+    return lambda typed: sentence if all(typed[name] is None for name in names) else ""
 
-    return _Command(inspect.getdoc(do) or "", params, do)
+
+def _params(declared: Callable[..., Any], without: int = 0) -> Params:
+    """Those of a function but its first ones, once they are asked for."""
+
+    @cache
+    def params() -> list[inspect.Parameter]:
+        every = list(inspect.signature(declared, eval_str=True).parameters.values())
+        return [param.replace(kind=inspect.Parameter.KEYWORD_ONLY) for param in every[without:]]
+
+    return params
 
 
 def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
-def _declared(name: str, kind: Any) -> inspect.Parameter:
-    """A parameter whose default is that of its type, if none is given: no flag, nothing."""
-    if isinstance(kind, tuple):
-        return _parameter(name, *kind)
-    plain: Any = get_args(kind)[0]
-    default = False if plain is bool else None if NoneType in get_args(plain) else inspect.Parameter.empty
-    return _parameter(name, kind, default)
+def _before_by(params: list[inspect.Parameter], more: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Who acts or reads is the last option."""
+    return sorted([*params, *more], key=lambda param: param.name == "by")
 
 
-def _fixed(kind: Any) -> bool:
-    """Whether it is a value and no type."""
-    return not hasattr(kind[0] if isinstance(kind, tuple) else kind, "__metadata__")
+def _refuse(wrong: Wrong | None, typed: Fields) -> None:
+    if wrong and (why := wrong(typed)):
+        raise BadInput(why)
 
 
-def _given(s: Session, params: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as the method takes them."""
-    given = dict[str, Any]()
-    for name, kind in params.items():
-        value = kind if _fixed(kind) else typed[name]
-        look_up = next((each.look_up for each in getattr(kind, "__metadata__", ()) if isinstance(each, Ref)), None)
-        if look_up is not None and value is not None:
-            by = typed.get("by")
-            value = [look_up(s, each, by) for each in value] if isinstance(value, list) else look_up(s, value, by)
-        given[name] = value
-    return given
+def _called(s: Session, method: str, params: Params, typed: Fields, fixed: Fields) -> tuple[Any, Fields]:
+    """The answer, and the parameters as the method took them."""
+    given = {**fixed, **typed}
+    beside = [(param.name, each) for param in params() for each in getattr(param.annotation, "__metadata__", ())]
+    for name, each in sorted(beside, key=lambda one: isinstance(one[1], Ref)):
+        if (value := given[name]) is not None and isinstance(each, Read | Ref):
+            some = [_taken(s, each, one, typed.get("by")) for one in (value if isinstance(value, list) else [value])]
+            given[name] = some if isinstance(value, list) else some[0]
+    return s.call(method, **given), given
 
 
-def _note(s: Session, kind: str, rows: list[dict[str, Any]]) -> None:
-    if kind:
-        refs.note(s.home, **{kind: rows})
+def _taken(s: Session, how: Read | Ref, value: Any, by: str | None) -> Any:
+    return how.value(value) if isinstance(how, Read) else how.look_up(s, value, by)
+
+
+def _said(sentence: Sentence, answer: Fields, typed: Fields, given: Fields) -> str:
+    if not isinstance(sentence, str):
+        return sentence() if isinstance(sentence, partial) else sentence({**answer, "typed": typed})
+    short = refs.short(answer.get("uri") or "")
+    return sentence.format_map({**answer, "typed": typed, "given": given, "short": short})
+
+
+def _note(s: Session, seen: Seen, answer: Any, rows: list[Any]) -> None:
+    if seen:
+        refs.note(s.home, **({seen: rows} if isinstance(seen, str) else seen(answer)))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from banyan_cli.commands import erasure
+from banyan_cli.commands import stores
 from tests.cli.shell import banyan
 
 
@@ -59,7 +59,7 @@ def test_a_hosted_account_is_erased_by_who_types_its_name_again(home: Path, monk
     ran = banyan("--home", home, *erase, "Lan")
     assert (ran.code, "The account is closed" in ran.out) == (0, True)
     assert "still here" in banyan("--home", home, "account", "erasure", "Lan").out
-    monkeypatch.setattr(erasure, "time", SimpleNamespace(time=lambda: time.time() + 3 * 86_400))
+    monkeypatch.setattr(stores, "time", SimpleNamespace(time=lambda: time.time() + 3 * 86_400))
     assert "a running node erases it now" in banyan("--home", home, "store", "erasures").out
     doctor = {one["check"]: one["sentence"] for one in banyan("--home", home, "doctor", "--json").json["checks"]}
     assert doctor["erasures"] == "1 account will be erased here: `banyan store erasures` says when."

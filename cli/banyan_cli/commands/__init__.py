@@ -4,7 +4,7 @@ from importlib import import_module
 
 IN_ORDER = (
     *("setup", "keys", "posts", "media", "feeds", "profiles", "private", "drafts", "followers", "groups", "events"),
-    *("channels", "playlists", "handles", "moves", "items", "accounts", "cuts", "handover", "erasure", "logins"),
+    *("channels", "items", "accounts", "cuts", "handover", "logins"),
     *("moderation", "network", "import_export", "stores", "doctor", "play"),
 )
 """The order in which `--help` lists what they declare."""

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,10 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import columns, named
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 account_commands = root.group("account", "Accounts: grant, pin, cut, drop, rotate, recover, close; hand over and take.")
 
@@ -61,20 +65,26 @@ def create(
     s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
 
 
-@account_commands.command("list")
-def listed(
-    s: Session,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 50,
-    after: Annotated[str | None, typer.Option(help="Continue after this account.")] = None,
-) -> None:
-    """The accounts whose keys this node holds."""
-    from banyan_cli.show.text_tables import accounts
+_ACCOUNTS = columns(("name", named), ("", lambda row: "own" if row["own"] else ""), ("account", "account"))
 
-    answer = s.call("account.list", limit=limit, after=after)
-    refs.note(s.home, accounts=answer["accounts"])
-    s.out.answers(answer["accounts"], accounts, "No accounts here yet: `banyan account create NAME` opens one.")
-    if answer["after"]:
-        s.out.note(f"More: `banyan account list --limit {limit} --after {answer['after']}`")
+
+def _show_accounts(console: Console, rows: list[dict[str, Any]]) -> None:
+    _ACCOUNTS(console, rows)
+    console.print(count(len(rows), "account"), style="dim")
+
+
+@account_commands.rows(
+    "account.list",
+    _show_accounts,
+    "No accounts here yet: `banyan account create NAME` opens one.",
+    field="accounts",
+    seen="accounts",
+    page=50,
+    most=None,
+    more="banyan account list --limit {typed[limit]}",
+)
+def account_list() -> None:
+    """The accounts whose keys this node holds."""
 
 
 @account_commands.command("show")
@@ -199,11 +209,9 @@ def _rotate_by_words(s: Session, who: str, key: dict[str, Any], words: str) -> A
     return s.call("account.rotate", account=who, slot=RECOVERY, seed=seed.hex(), following=after.hex())
 
 
-@account_commands.command("new-log")
-def new_log(s: Session) -> None:
+@account_commands.act("log.begin", "This node writes log {log} from now on (before: {before}).")
+def account_new_log() -> None:
     """Begin another log for what this node writes: its clock was ahead, and the present log ends in the future."""
-    answer = s.call("log.begin")
-    s.out.done(answer, f"This node writes log {answer['log']} from now on (before: {answer['before']}).")
 
 
 @account_commands.command("close")

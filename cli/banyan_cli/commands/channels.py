@@ -1,4 +1,5 @@
-"""Channels: series of films or sound, their episodes, and subscriptions."""
+"""Channels: series of films or sound, their episodes, and subscriptions; and playlists, posts of anybody in
+the order in which they are played."""
 
 from __future__ import annotations
 
@@ -10,215 +11,27 @@ import typer
 
 from banyan_cli import completion, refs
 from banyan_cli.command_session import Session, put
-from banyan_cli.commands.posts import By, Undo, Uri
-from banyan_cli.declare import root
+from banyan_cli.declare import Cursor, Fields, Read, Ref, root, unchanged
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import ACCOUNT, POST, By, Channel, Episode, Playlist, Reader, Undo, Uri
+from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import Row, columns, named
+from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _channel = root.group("channel", "Channels: series of films or sound, and their episodes.")
-Which = Annotated[
-    str, typer.Argument(metavar="CHANNEL", help="Its title or digits as shown, or its address.", show_default=False)
-]
-WhichEpisode = Annotated[
-    str, typer.Argument(metavar="EPISODE", help="Its title or digits as shown, or its address.", show_default=False)
-]
-Reader = Annotated[
-    str | None,
-    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
-]
-Of = Annotated[str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completion.accounts)]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many.")]
-After = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
-Yes = Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say that you mean it.")]
-Title = Annotated[str | None, typer.Option("--title", help="Another title.")]
-Text = Annotated[str | None, typer.Option("--text", help="What it is about.")]
-Language = Annotated[str | None, typer.Option("--lang", help="Such as vi or en-GB; '' takes it away.")]
-Site = Annotated[str | None, typer.Option("--site", help="Its page in the web; '' takes it away.")]
-Picture = Annotated[str | None, typer.Option("--picture", metavar="FILE", help="A picture; '' takes it away.")]
-Season = Annotated[int | None, typer.Option("--season", min=-1, help="Of which season; -1: of none.")]
-Number = Annotated[int | None, typer.Option("--number", min=-1, help="Which one it is; -1: without a number.")]
-Published = Annotated[
-    str | None, typer.Option("--published", metavar="TIME", help="Else when it was posted: '2026-01-31 19:00', UTC.")
-]
-Chapter = Annotated[
-    list[str] | None,
-    typer.Option("--chapter", metavar="'TIME TITLE'", help="'1:02:03 The title'; again for each, in order."),
-]
+_playlist = root.group("playlist", "Playlists: posts in the order in which they are played.")
 
 
-@_channel.command("create")
-def channel_create(
-    s: Session,
-    title: Annotated[str, typer.Argument(metavar="TITLE")],
-    text: Text = None,
-    audio: Annotated[bool, typer.Option("--audio", help="Sound, such as a podcast; else films.")] = False,
-    lang: Language = None,
-    site: Site = None,
-    picture: Picture = None,
-    by: By = None,
-) -> None:
-    """Open a channel."""
-    kind = "audio" if audio else "video"
-    said = {"title": title, "description": text, "kind": kind, "language": lang, "site": site}
-    answer = s.call("channel.set", **said, picture=_picture(s, picture), by=by)
-    refs.note(s.home, channels=[answer])
-    s.out.done(answer, f"Opened: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
-
-
-@_channel.command("set")
-def channel_set(
-    s: Session,
-    which: Which,
-    title: Title = None,
-    text: Text = None,
-    lang: Language = None,
-    site: Site = None,
-    picture: Picture = None,
-    by: By = None,
-) -> None:
-    """Change a channel of yours."""
-    if all(one is None for one in (title, text, lang, site, picture)):
-        raise BadInput("Nothing is to be changed; `banyan channel set --help` says what can be.")
-    said = {"title": title, "description": text, "language": lang, "site": site, "picture": _picture(s, picture)}
-    answer = s.call("channel.set", channel=refs.channel(s, which, by), **said, by=by)
-    s.out.done(answer, f"Changed: {answer['title']}.")
-
-
-@_channel.command("drop")
-def channel_drop(s: Session, which: Which, yes: Yes = False, by: By = None) -> None:
-    """End a channel of yours, for good; the posts of its episodes stay."""
-    if not yes:
-        raise BadInput("A channel that is dropped cannot be brought back; say so with --yes.")
-    answer = s.call("channel.drop", channel=refs.channel(s, which, by), by=by)
-    s.out.done(answer, f"Dropped: {answer['title']}. The posts of its episodes stay.")
-
-
-@_channel.command("ls")
-def channel_ls(
-    s: Session,
-    account: Of = None,
-    subscribed: Annotated[bool, typer.Option("--subscribed", help="Those that it subscribed to.")] = False,
-    limit: Limit = 50,
-    after: After = None,
-    by: Reader = None,
-) -> None:
-    """The channels of an account, or those that it subscribed to."""
-    whose = None if account is None else refs.account(s, account)
-    page = s.call("channel.list", account=whose, subscribed=subscribed or None, limit=limit, after=after, by=by)
-    refs.note(s.home, channels=page["channels"])
-    nothing = "No subscriptions: `banyan channel subscribe`." if subscribed else "No channels: `banyan channel create`."
-    s.out.answers(page["channels"], _show_channels, nothing)
-    more(s, page)
-
-
-@_channel.command("show")
-def channel_show(
-    s: Session,
-    which: Which,
-    newest: Annotated[bool, typer.Option("--newest", help="The newest first; else by season and number.")] = False,
-    limit: Limit = 20,
-    after: After = None,
-    by: Reader = None,
-) -> None:
-    """A channel and its episodes."""
-    channel = refs.channel(s, which, by)
-    value = s.call("channel.show", channel=channel, by=by)
-    order = "newest" if newest else None
-    page = s.call("episode.list", channel=channel, order=order, limit=limit, after=after, by=by)
-    refs.note(s.home, channels=[value], episodes=page["episodes"])
-    s.out.answer({"channel": value, **page}, _show_channel)
-    more(s, page)
-
-
-@_channel.command("add")
-def channel_add(
-    s: Session,
-    which: Which,
-    post: Uri,
-    title: Annotated[str | None, typer.Option("--title", help="Else the first line of the post.")] = None,
-    season: Season = None,
-    number: Number = None,
-    published: Published = None,
-    chapter: Chapter = None,
-    by: By = None,
-) -> None:
-    """Make a post with a film or sound an episode of a channel of yours."""
-    said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
-    channel = refs.channel(s, which, by)
-    answer = s.call("episode.set", channel=channel, post=refs.post(s, post), **said, by=by)
-    refs.note(s.home, episodes=[answer])
-    s.out.done(answer, f"Added: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
-
-
-@_channel.command("edit")
-def channel_edit(
-    s: Session,
-    episode: WhichEpisode,
-    title: Title = None,
-    season: Season = None,
-    number: Number = None,
-    published: Published = None,
-    chapter: Chapter = None,
-    by: By = None,
-) -> None:
-    """Change an episode of yours."""
-    said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
-    if all(one is None for one in said.values()):
-        raise BadInput("Nothing is to be changed; `banyan channel edit --help` says what can be.")
-    answer = s.call("episode.set", episode=refs.episode(s, episode, by), **said, by=by)
-    s.out.done(answer, f"Changed: {answer['title']}.")
-
-
-@_channel.command("remove")
-def channel_remove(s: Session, episode: WhichEpisode, by: By = None) -> None:
-    """Take an episode out of your channel; its post stays, and can be added again."""
-    answer = s.call("episode.drop", episode=refs.episode(s, episode, by), by=by)
-    s.out.done(answer, f"Removed: {answer['title']}. Its post stays.")
-
-
-@_channel.command("subscribe")
-def channel_subscribe(s: Session, which: Which, undo: Undo = False, by: By = None) -> None:
-    """Subscribe to a channel; everybody can see it."""
-    answer = s.call("channel.subscribe", channel=refs.channel(s, which, by), undo=undo, by=by)
-    s.out.done(answer, "Taken back." if undo else f"Subscribed to {answer['title']}.")
-
-
-@_channel.command("new")
-def channel_new(s: Session, limit: Limit = 20, after: After = None, by: Reader = None) -> None:
-    """New episodes of the channels that you subscribed to, newest first."""
-    page = s.call("subscriptions", limit=limit, after=after, by=by)
-    refs.note(s.home, episodes=page["episodes"], channels=[row["channel"] for row in page["episodes"]])
-    s.out.answers(page["episodes"], show_episodes, "No episodes: `banyan channel subscribe`.")
-    more(s, page)
-
-
-def more(s: Session, page: dict[str, Any]) -> None:
-    """Says how to go on, if a page has one behind it."""
-    if page["after"]:
-        s.out.note(f"More: the same with --after {page['after']}")
-
-
-def _picture(s: Session, given: str | None) -> str | None:
-    if not given:
-        return given
-    return str(put(s, given)["blob"])
-
-
-def _told(published: str | None, chapters: list[str] | None) -> dict[str, Any]:
-    """What of an episode is typed in a form of its own. Raises BadInput."""
-    found: dict[str, Any] = {"published": None, "chapters": None}
-    if published is not None:
-        try:
-            moment = datetime.fromisoformat(published.strip())
-        except ValueError:
-            raise BadInput(f"--published is '{published}'; write, for example, '2026-01-31 19:00'.") from None
-        found["published"] = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    if chapters is not None:
-        found["chapters"] = [_chapter(one) for one in chapters]
-    return found
+def _published(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadInput(f"--published is '{text}'; write, for example, '2026-01-31 19:00'.") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _chapter(text: str) -> dict[str, Any]:
@@ -229,69 +42,335 @@ def _chapter(text: str) -> dict[str, Any]:
     return {"at_ms": (int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)) * 1000, "title": title}
 
 
-def clock(ms: int) -> str:
+Of = Annotated[
+    str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completion.accounts), ACCOUNT
+]
+Name = Annotated[str, typer.Argument(metavar="TITLE")]
+Title = Annotated[str | None, typer.Option("--title", help="Another title.")]
+Text = Annotated[str | None, typer.Option("--text", help="What it is about.")]
+Language = Annotated[str | None, typer.Option("--lang", help="Such as vi or en-GB; '' takes it away.")]
+Site = Annotated[str | None, typer.Option("--site", help="Its page in the web; '' takes it away.")]
+Picture = Annotated[
+    str | None,
+    typer.Option("--picture", metavar="FILE", help="A picture; '' takes it away."),
+    Ref(lambda s, file, by: file and str(put(s, file)["blob"])),
+]
+Season = Annotated[int | None, typer.Option("--season", min=-1, help="Of which season; -1: of none.")]
+Number = Annotated[int | None, typer.Option("--number", min=-1, help="Which one it is; -1: without a number.")]
+Published = Annotated[
+    str | None,
+    typer.Option("--published", metavar="TIME", help="Else when it was posted: '2026-01-31 19:00', UTC."),
+    Read(_published),
+]
+Chapter = Annotated[
+    list[str] | None,
+    typer.Option("--chapter", metavar="'TIME TITLE'", help="'1:02:03 The title'; again for each, in order."),
+    Read(_chapter),
+]
+
+
+def _clock(ms: int) -> str:
     """`1:02:03`, or `2:03`."""
     hours, rest = divmod(ms // 1000, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def length(post: dict[str, Any] | None) -> str:
+def _length(post: Row | None) -> str:
     """How long the film or the sound of a post lasts; empty if it is not known."""
     found = [item["duration_ms"] for item in (post or {"media": ()})["media"] if item["duration_ms"]]
-    return clock(found[0]) if found else ""
+    return _clock(found[0]) if found else ""
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+# -- how it looks
 
 
-def _show_channels(console: Console, rows: list[dict[str, Any]]) -> None:
-    from banyan_cli.show.phrases import name_of
-    from banyan_cli.show.text_tables import table
-    from banyan_node.terminal_escape import plain
-
-    made = table("channel", "kind", "episodes#", "subscribers#", "you", "of", "title")
-    for row in rows:
-        of = name_of(row["account"]["account"], row["account"]["name"])
-        counts = f"{row['episodes']:,}", f"{row['subscribers']:,}"
-        you = "subscribed" if row["subscribed"] else ""
-        made.add_row(refs.short(row["uri"]), row["kind"], *counts, you, of, plain(row["title"]))
-    console.print(made)
+def _number(row: Row) -> str:
+    number = "" if row["number"] is None else str(row["number"])
+    return number if row["season"] is None else f"{row['season']}x{number or '-'}"
 
 
-def _show_channel(console: Console, found: dict[str, Any]) -> None:
+def _with_chapters(row: Row) -> str:
+    gone = f"  ({row['gone']})" if row["gone"] else ""
+    chapters = "".join(f"\n  {_clock(one['at_ms'])} {plain(one['title'])}" for one in row["chapters"])
+    return plain(row["title"]) + gone + chapters
+
+
+_CHANNELS = columns(
+    ("channel", lambda row: refs.short(row["uri"])),
+    ("kind", "kind"),
+    ("episodes#", "episodes"),
+    ("subscribers#", "subscribers"),
+    ("you", lambda row: "subscribed" if row["subscribed"] else ""),
+    ("of", lambda row: named(row["account"])),
+    ("title", "title"),
+)
+_show_episodes = columns(
+    ("episode", lambda row: refs.short(row["uri"])),
+    ("no.", _number),
+    ("published", lambda row: dates.day(row["published"])),
+    ("length", lambda row: _length(row["post"])),
+    ("channel", lambda row: plain(row["channel"]["title"])),
+    ("title", _with_chapters),
+)
+
+
+def _show_channel(console: Console, found: Row) -> None:
     from rich.text import Text
-
-    from banyan_cli.show.phrases import name_of
-    from banyan_node.terminal_escape import plain
 
     value = found["channel"]
     console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
     console.print(Text(value["uri"], "dim"), soft_wrap=True)
-    of = name_of(value["account"]["account"], value["account"]["name"])
-    said = [value["kind"], f"of {of}", *(_counted(value[f"{what}s"], what) for what in ("episode", "subscriber"))]
+    counts = (count(value[f"{what}s"], what) for what in ("episode", "subscriber"))
+    said = [value["kind"], f"of {named(value['account'])}", *counts]
     said += ["you subscribed"] if value["subscribed"] else []
     said += [plain(one) for one in (value["language"], value["site"]) if one]
     console.print(Text(" · ".join(said), "dim"))
     if value["description"]:
         console.print(Text(plain(value["description"], lines=True)))
     if found["episodes"]:
-        show_episodes(console, found["episodes"])
+        _show_episodes(console, found["episodes"])
 
 
-def show_episodes(console: Console, rows: list[dict[str, Any]]) -> None:
-    """A line for each episode, and its chapters below."""
-    from banyan_cli.show.text_tables import table
-    from banyan_node.terminal_escape import plain
+# -- channels
 
-    made = table("episode", "no.", "published", "length", "channel", "title")
-    for row in rows:
-        number = "" if row["number"] is None else str(row["number"])
-        number = number if row["season"] is None else f"{row['season']}x{number or '-'}"
-        day = dates.day(row["published"])
-        title = plain(row["title"]) + (f"  ({row['gone']})" if row["gone"] else "")
-        chapters = "".join(f"\n  {clock(one['at_ms'])} {plain(one['title'])}" for one in row["chapters"])
-        channel = plain(row["channel"]["title"])
-        made.add_row(refs.short(row["uri"]), number, day, length(row["post"]), channel, title + chapters)
-    console.print(made)
+
+@_channel.act("channel.set", "Opened: {title}  {short}\n{uri}", seen="channels")
+def channel_create(
+    title: Name,
+    description: Text = None,
+    kind: Annotated[
+        bool,
+        typer.Option("--audio", help="Sound, such as a podcast; else films."),
+        Read(lambda audio: "audio" if audio else "video"),
+    ] = False,
+    language: Language = None,
+    site: Site = None,
+    picture: Picture = None,
+    by: By = None,
+) -> None:
+    """Open a channel."""
+
+
+def _nothing(command: str) -> str:
+    return f"Nothing is to be changed; `banyan channel {command} --help` says what can be."
+
+
+@_channel.act(
+    "channel.set",
+    "Changed: {title}.",
+    wrong=unchanged(_nothing("set"), "title", "description", "language", "site", "picture"),
+)
+def channel_set(
+    channel: Channel,
+    title: Title = None,
+    description: Text = None,
+    language: Language = None,
+    site: Site = None,
+    picture: Picture = None,
+    by: By = None,
+) -> None:
+    """Change a channel of yours."""
+
+
+@_channel.act(
+    "channel.drop",
+    "Dropped: {title}. The posts of its episodes stay.",
+    sure="A channel that is dropped cannot be brought back; say so with --yes.",
+)
+def channel_drop(channel: Channel, by: By = None) -> None:
+    """End a channel of yours, for good; the posts of its episodes stay."""
+
+
+def _no_channels(page: Fields) -> str:
+    subscribed = page["typed"]["subscribed"]
+    return "No subscriptions: `banyan channel subscribe`." if subscribed else "No channels: `banyan channel create`."
+
+
+@_channel.rows("channel.list", _CHANNELS, _no_channels, field="channels", seen="channels", page=50, most=200)
+def channel_ls(
+    account: Of = None,
+    subscribed: Annotated[bool, typer.Option("--subscribed", help="Those that it subscribed to.")] = False,
+    by: Reader = None,
+) -> None:
+    """The channels of an account, or those that it subscribed to."""
+
+
+@_channel.command()
+def channel_show(
+    s: Session,
+    channel: Channel,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first; else by season and number.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many.")] = 20,
+    after: Cursor = None,
+    by: Reader = None,
+) -> None:
+    """A channel and its episodes."""
+    channel = refs.channel(s, channel, by)
+    value = s.call("channel.show", channel=channel, by=by)
+    order = "newest" if newest else None
+    page = s.call("episode.list", channel=channel, order=order, limit=limit, after=after, by=by)
+    refs.note(s.home, channels=[value], episodes=page["episodes"])
+    s.out.answer({"channel": value, **page}, _show_channel)
+    if page["after"]:
+        s.out.note(f"More: the same with --after {page['after']}")
+
+
+@_channel.act("episode.set", "Added: {title}  {short}\n{uri}", seen="episodes")
+def channel_add(
+    channel: Channel,
+    post: Uri,
+    title: Annotated[str | None, typer.Option("--title", help="Else the first line of the post.")] = None,
+    season: Season = None,
+    number: Number = None,
+    published: Published = None,
+    chapters: Chapter = None,
+    by: By = None,
+) -> None:
+    """Make a post with a film or sound an episode of a channel of yours."""
+
+
+@_channel.act(
+    "episode.set",
+    "Changed: {title}.",
+    wrong=unchanged(_nothing("edit"), "title", "season", "number", "published", "chapters"),
+)
+def channel_edit(
+    episode: Episode,
+    title: Title = None,
+    season: Season = None,
+    number: Number = None,
+    published: Published = None,
+    chapters: Chapter = None,
+    by: By = None,
+) -> None:
+    """Change an episode of yours."""
+
+
+@_channel.act("episode.drop", "Removed: {title}. Its post stays.")
+def channel_remove(episode: Episode, by: By = None) -> None:
+    """Take an episode out of your channel; its post stays, and can be added again."""
+
+
+@_channel.act("channel.subscribe", "Subscribed to {title}.")
+def channel_subscribe(channel: Channel, undo: Undo = False, by: By = None) -> None:
+    """Subscribe to a channel; everybody can see it."""
+
+
+def _of_channels(page: Fields) -> dict[str, Any]:
+    return {"episodes": page["episodes"], "channels": [row["channel"] for row in page["episodes"]]}
+
+
+@_channel.rows(
+    "subscriptions",
+    _show_episodes,
+    "No episodes: `banyan channel subscribe`.",
+    field="episodes",
+    seen=_of_channels,
+    page=20,
+    most=200,
+)
+def channel_new(by: Reader = None) -> None:
+    """New episodes of the channels that you subscribed to, newest first."""
+
+
+# -- playlists
+
+Posts = Annotated[list[str], typer.Argument(metavar="POST...", help="Posts: digits as shown, or addresses."), POST]
+_PLAYLISTS = columns(("playlist", lambda row: refs.short(row["uri"])), ("posts#", "posts"), ("title", "title"))
+
+
+@_playlist.act("playlist.set", "Made: {title}  {short}\n{uri}", seen="playlists")
+def playlist_create(
+    title: Name,
+    posts: Annotated[
+        list[str] | None, typer.Argument(metavar="POST...", help="Its posts, in their order."), POST
+    ] = None,
+    description: Text = None,
+    by: By = None,
+) -> None:
+    """Make a playlist."""
+
+
+_TITLE_OR_TEXT = "Nothing is to be changed; give --title or --text."
+
+
+@_playlist.act("playlist.set", "Changed: {title}.", wrong=unchanged(_TITLE_OR_TEXT, "title", "description"))
+def playlist_set(playlist: Playlist, title: Title = None, description: Text = None, by: By = None) -> None:
+    """Give a playlist of yours another title or description."""
+
+
+def _has(answer: Fields) -> str:
+    return f"{answer['title']} has {count(answer['posts'], 'post')}."
+
+
+@_playlist.act("playlist.set")
+def playlist_add(answer: Fields, playlist: Playlist, add: Posts, by: By = None) -> str:
+    """Put posts at the end of a playlist of yours."""
+    return _has(answer)
+
+
+@_playlist.act("playlist.set")
+def playlist_remove(answer: Fields, playlist: Playlist, take: Posts, by: By = None) -> str:
+    """Take posts out of a playlist of yours."""
+    return _has(answer)
+
+
+@_playlist.act("playlist.set")
+def playlist_order(answer: Fields, playlist: Playlist, posts: Posts, by: By = None) -> str:
+    """Say in which order a playlist of yours has which posts; others are taken out."""
+    return _has(answer)
+
+
+@_playlist.act(
+    "playlist.drop",
+    "Dropped: {title}. Its posts stay.",
+    sure="A playlist that is dropped cannot be brought back; say so with --yes.",
+)
+def playlist_drop(playlist: Playlist, by: By = None) -> None:
+    """End a playlist of yours, for good; its posts stay."""
+
+
+@_playlist.rows(
+    "playlist.list",
+    _PLAYLISTS,
+    "No playlists: `banyan playlist create`.",
+    field="playlists",
+    seen="playlists",
+    page=50,
+    most=200,
+)
+def playlist_ls(account: Of = None, by: Reader = None) -> None:
+    """The playlists of an account."""
+
+
+def _played(one: Row) -> tuple[str, str]:
+    """Of whom, and what it says."""
+    post = one["post"]
+    return ("", f"({one['gone']})") if post is None else (named(post), plain(post["text"].partition("\n")[0]))
+
+
+_show_posts = columns(
+    ("no.#", "no"),
+    ("post", lambda one: refs.short(one["uri"])),
+    ("length", lambda one: _length(one["post"])),
+    ("of", lambda one: _played(one)[0]),
+    ("text", lambda one: _played(one)[1]),
+)
+
+
+def _show_playlist(console: Console, value: Row) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
+    console.print(Text(value["uri"], "dim"), soft_wrap=True)
+    console.print(Text(f"of {named(value['account'])}", "dim"))
+    if value["description"]:
+        console.print(Text(plain(value["description"], lines=True)))
+    if value["posts"]:
+        _show_posts(console, [{**one, "no": n} for n, one in enumerate(value["posts"], 1)])
+
+
+@_playlist.value("playlist.show", _show_playlist, seen=lambda value: {"posts": value["posts"], "playlists": [value]})
+def playlist_show(playlist: Playlist, by: Reader = None) -> None:
+    """A playlist and its posts."""

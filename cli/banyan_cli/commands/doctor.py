@@ -55,7 +55,7 @@ def _show(console: Console, value: dict[str, Any]) -> None:
     for check in value["checks"]:
         style = {True: "green", False: "bold red", None: "dim"}[check["ok"]]
         console.print(_MARKS[check["ok"]], style=style, end="  ")
-        console.print(f"{check['check']:<9} {plain(check['sentence'])}", markup=False, soft_wrap=True)
+        console.print(f"{check['check']:<9} {plain(check['sentence'])}", soft_wrap=True)
 
 
 def _findings(s: Session) -> Iterator[Finding]:

@@ -10,9 +10,10 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session, put_all
-from banyan_cli.commands.posts import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
-from banyan_cli.declare import root
+from banyan_cli.commands.posts import Alt, File, Lang, Unlisted, Warn, Words, text_given
+from banyan_cli.declare import Ref, root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import By
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 
@@ -20,13 +21,55 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _draft = root.group("draft", "Posts that you have not published yet; only you can see them.")
-Which = Annotated[str, typer.Argument(metavar="DRAFT", help="The beginning of its id.")]
 At = Annotated[
     str | None, typer.Option("--at", metavar="WHEN", help="Publish it then, such as 2026-12-24T18:00 (local time).")
 ]
 
 
-@_draft.command("add")
+def _one(s: Session, which: str, by: str | None) -> dict[str, Any]:
+    known: list[dict[str, Any]] = s.call("drafts", by=by)["drafts"]
+    found = [row for row in known if row["id"].startswith(which.lower())]
+    if len(found) != 1:
+        many = f"{len(found)} drafts begin with '{which}'" if found else f"No draft begins with '{which}'"
+        raise BadInput(f"{many}; `banyan draft ls` shows them.")
+    return found[0]
+
+
+def _when(text: str) -> int:
+    try:
+        at_ms = int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"'{text}' is no time; write it as 2026-12-24T18:00.") from error
+    if at_ms <= time.time() * 1000:
+        raise BadInput(f"{text} is over; give a time to come.")
+    return at_ms
+
+
+Which = Annotated[
+    str,
+    typer.Argument(metavar="DRAFT", help="The beginning of its id."),
+    Ref(lambda s, which, by: _one(s, which, by)["id"]),
+]
+
+
+def _show(console: Console, rows: list[Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show import feed
+    from banyan_cli.show.feed import text_of
+
+    for row in rows:
+        due = "" if row["due"] is None else f"  {dates.moment(row['due'], None):%Y-%m-%d %H:%M}"
+        console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
+        for item in row["media"]:
+            console.print(Text.assemble("  ", feed.media_line(item)))
+        if row["refused"]:
+            console.print(Text(f"  It is not published as it is: {plain(row['refused'])}", "yellow"))
+        if row["lacking"]:
+            console.print(Text("  Not all of it is on this device: publish it on the one that wrote it.", "yellow"))
+
+
+@_draft.command()
 def draft_add(
     s: Session,
     text: Words,
@@ -70,62 +113,16 @@ def draft_add(
     s.out.done(answer, f"Kept: {answer['id'][: refs.SHORT]}; {later}.")
 
 
-@_draft.command("ls")
-def draft_ls(s: Session, by: By = None) -> None:
+@_draft.rows("drafts", _show, "You have no drafts: `banyan draft add TEXT`.", field="drafts")
+def draft_ls(by: By = None) -> None:
     """Your drafts, those with a time first."""
-    rows = s.call("drafts", by=by)["drafts"]
-    s.out.answers(rows, _show, "You have no drafts: `banyan draft add TEXT`.")
 
 
-@_draft.command("publish")
-def draft_publish(s: Session, which: Which, by: By = None) -> None:
+@_draft.act("draft.publish", "Posted: {short}", seen="posts")
+def draft_publish(id: Which, by: By = None) -> None:
     """Publish a draft now."""
-    answer = s.call("draft.publish", id=_id(s, which, by), by=by)
-    refs.note(s.home, posts=[answer])
-    s.out.done(answer, f"Posted: {refs.short(answer['uri'])}")
 
 
-@_draft.command("drop")
-def draft_drop(s: Session, which: Which, by: By = None) -> None:
+@_draft.act("draft.drop", "Dropped.")
+def draft_drop(id: Which, by: By = None) -> None:
     """Throw a draft away."""
-    s.out.done(s.call("draft.drop", id=_id(s, which, by), by=by), "Dropped.")
-
-
-def _id(s: Session, which: str, by: str | None) -> str:
-    return str(_one(s, which, by)["id"])
-
-
-def _one(s: Session, which: str, by: str | None) -> dict[str, Any]:
-    known: list[dict[str, Any]] = s.call("drafts", by=by)["drafts"]
-    found = [row for row in known if row["id"].startswith(which.lower())]
-    if len(found) != 1:
-        many = f"{len(found)} drafts begin with '{which}'" if found else f"No draft begins with '{which}'"
-        raise BadInput(f"{many}; `banyan draft ls` shows them.")
-    return found[0]
-
-
-def _when(text: str) -> int:
-    try:
-        at_ms = int(datetime.fromisoformat(text).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise BadInput(f"'{text}' is no time; write it as 2026-12-24T18:00.") from error
-    if at_ms <= time.time() * 1000:
-        raise BadInput(f"{text} is over; give a time to come.")
-    return at_ms
-
-
-def _show(console: Console, rows: list[Any]) -> None:
-    from rich.text import Text
-
-    from banyan_cli.show import feed
-    from banyan_cli.show.feed import text_of
-
-    for row in rows:
-        due = "" if row["due"] is None else f"  {dates.moment(row['due'], None):%Y-%m-%d %H:%M}"
-        console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
-        for item in row["media"]:
-            console.print(Text.assemble("  ", feed.media_line(item)))
-        if row["refused"]:
-            console.print(Text(f"  It is not published as it is: {plain(row['refused'])}", "yellow"))
-        if row["lacking"]:
-            console.print(Text("  Not all of it is on this device: publish it on the one that wrote it.", "yellow"))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from banyan_cli import completion, refs
 from banyan_cli.command_session import Session
-from banyan_cli.commands.followers import After
-from banyan_cli.commands.posts import Uri
-from banyan_cli.declare import root
+from banyan_cli.declare import Cursor, root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import Reader, Uri
+from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import Row, columns, facts, named, people, posts
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _graph = root.group("graph", "The graph as a whole.")
-Reader = Annotated[
-    str | None,
-    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completion.accounts),
-]
 RANKS = ("newest", "catch-up")
 """Orders of a feed."""
 KINDS = (
@@ -31,7 +27,6 @@ KINDS = (
     *("follow_request", "follow_accept", "move", "urgent", "episode", "poll_ended"),
 )
 """Of notifications."""
-Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
 
 
@@ -58,7 +53,7 @@ def feed(
         str, typer.Option(metavar="ORDER", help="newest, or catch-up: what those whom you follow responded to most.")
     ] = "newest",
     explain: Annotated[bool, typer.Option("--explain", help="Say of each post why it is shown there.")] = False,
-    before: Before = None,
+    before: Cursor = None,
     by: Reader = None,
 ) -> None:
     """Posts, the newest first."""
@@ -85,7 +80,7 @@ def feed(
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
     none = none if rank == "newest" else "Nothing new since you read last."
     rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
-    s.out.answers(rows or page["posts"], _show_posts, none)
+    s.out.answers(rows or page["posts"], posts, none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
         same += "" if on_list is None else f" --list '{on_list}'"
@@ -95,86 +90,54 @@ def feed(
         s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
 
 
-def _show_posts(console: Console, posts: list[Any]) -> None:
-    from banyan_cli.show.feed import feed as show  # a program that reads JSON needs none of it
-
-    show(_now_ms())(console, posts)
-
-
 @root.command()
 def thread(
     s: Session,
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many answers.")] = 200,
-    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+    after: Cursor = None,
     by: Reader = None,
 ) -> None:
     """A post, what it answers, and what was answered to it."""
     from banyan_cli.show.feed import thread as show
 
     uri = refs.post(s, post)
-    reader = refs.acting(s, by)
+    reader = None if by is None else refs.account(s, by)
     page = s.call("thread", uri=uri, by=reader, limit=limit, after=after)
     refs.note(s.home, posts=page["posts"])
-    s.out.answer(page, show(_now_ms(), uri))
+    s.out.answer(page, lambda console, shown: show(console, shown, uri))
     if page["after"]:
         same = "" if reader is None else f" --as {reader}"
         s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
 
 
-@root.command()
-def why(
-    s: Session,
-    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
-) -> None:
+def _show_why(console: Console, value: Row) -> None:
+    from banyan_cli.show.feed import why
+
+    why(console, value)
+
+
+@root.value("why", _show_why)
+def why(uri: Uri) -> None:
     """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
-    from banyan_cli.show.feed import why as show
-
-    s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))
 
 
-@root.command()
+_REACTIONS = columns(("", "emoji"), ("name", named), ("account", "account"))
+_NOBODY = "Nobody that is known here."
+
+
+@root.rows("reactions", _REACTIONS, _NOBODY, field="reactions", seen="accounts", page=100)
 def reactions(
-    s: Session,
     uri: Uri,
     emoji: Annotated[str | None, typer.Option(help="Only those who reacted with this.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
-    after: After = None,
     by: Reader = None,
 ) -> None:
     """Who reacted to a post, and with what."""
-    _responses(s, "reactions", "reactions", uri, by, emoji=emoji, limit=limit, after=after)
 
 
-@root.command()
-def reposts(
-    s: Session,
-    uri: Uri,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
-    after: After = None,
-    by: Reader = None,
-) -> None:
+@root.rows("reposts", people, _NOBODY, field="accounts", seen="accounts", page=100)
+def reposts(uri: Uri, by: Reader = None) -> None:
     """Who reposted a post."""
-    _responses(s, "reposts", "accounts", uri, by, limit=limit, after=after)
-
-
-def _responses(s: Session, method: str, field: str, uri: str, by: str | None, **given: Any) -> None:
-    page = s.call(method, uri=refs.post(s, uri), by=by, **given)
-    refs.note(s.home, accounts=page[field])
-
-    def show(console: Console, rows: list[dict[str, Any]]) -> None:
-        from banyan_cli.show.phrases import name_of
-        from banyan_cli.show.text_tables import table
-
-        made = table(*([""] if "emoji" in rows[0] else []), "name", "account")
-        for row in rows:
-            first = [plain(row["emoji"])] if "emoji" in row else []
-            made.add_row(*first, name_of(row["account"], row["name"]), row["account"])
-        console.print(made)
-
-    s.out.answers(page[field], show, "Nobody that is known here.")
-    if page["after"]:
-        s.out.note(f"More: the same with --after {page['after']}")
 
 
 @root.command()
@@ -182,7 +145,7 @@ def search(
     s: Session,
     question: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What to look for.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many posts.")] = 20,
-    before: Before = None,
+    before: Cursor = None,
     by: Reader = None,
 ) -> None:
     """Find posts by their words, the newest first.
@@ -194,54 +157,49 @@ def search(
     asked = " ".join(question)
     page = s.call("search", question=asked, limit=limit, before=before, by=by)
     refs.note(s.home, posts=page["posts"])
-    s.out.answers(page["posts"], _show_posts, "Nothing is found.")
+    s.out.answers(page["posts"], posts, "Nothing is found.")
     if page["behind"]:
         s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
     if page["before"]:
         s.out.note(f"More: the same with --before {page['before']}")
 
 
-@root.command()
+def _show_suggestions(console: Console, rows: list[Row]) -> None:
+    for row in rows:
+        because = ", ".join(map(named, row["because"]))
+        more = row["followed_by"] - len(row["because"])
+        because += f" and {count(more, 'other')}" if more > 0 else ""
+        console.print(f"{named(row)}  (followed by {because})")
+
+
+@root.rows(
+    "suggestions",
+    _show_suggestions,
+    "Nobody yet: those whom you follow follow nobody else.",
+    field="suggestions",
+    seen="accounts",
+)
 def suggestions(
-    s: Session,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many accounts.")] = 20,
     by: Reader = None,
 ) -> None:
     """Whom you might follow, and why."""
-    from banyan_cli.show.phrases import count, name_of
-
-    rows = s.call("suggestions", limit=limit, by=by)["suggestions"]
-    refs.note(s.home, accounts=rows)
-
-    def show(console: Console, rows: list[Any]) -> None:
-        for row in rows:
-            because = ", ".join(name_of(a["account"], a["name"]) for a in row["because"])
-            more = row["followed_by"] - len(row["because"])
-            because += f" and {count(more, 'other')}" if more > 0 else ""
-            console.print(f"{name_of(row['account'], row['name'])}  (followed by {because})", markup=False)
-
-    s.out.answers(rows, show, "Nobody yet: those whom you follow follow nobody else.")
 
 
-@root.command()
+def _show_trends(console: Console, rows: list[Row]) -> None:
+    for row in rows:
+        most = max(row["posts"]) or 1
+        bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * n // most)] for n in row["posts"][-48:])
+        said = f"#{plain(row['tag'])}  {count(row['accounts'], 'account')}, {count(sum(row['posts']), 'post')}"
+        console.print(f"{said}  {bars}")
+
+
+@root.rows("trends", _show_trends, "No tags lately.", field="trends")
 def trends(
-    s: Session,
     hours: Annotated[int, typer.Option(min=1, max=168, help="How far back.")] = 24,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many tags.")] = 20,
 ) -> None:
     """The tags that most accounts used lately, hour by hour."""
-    from banyan_cli.show.phrases import count
-
-    rows = s.call("trends", hours=hours, limit=limit)["trends"]
-
-    def show(console: Console, rows: list[Any]) -> None:
-        for row in rows:
-            most = max(row["posts"]) or 1
-            bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * n // most)] for n in row["posts"][-48:])
-            said = f"#{plain(row['tag'])}  {count(row['accounts'], 'account')}, {count(sum(row['posts']), 'post')}"
-            console.print(f"{said}  {bars}", markup=False)
-
-    s.out.answers(rows, show, "No tags lately.")
 
 
 @root.command()
@@ -253,7 +211,7 @@ def notifications(
     each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
     read: Annotated[bool, typer.Option("--read", help="Note that you have read them all; nothing is shown.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,
-    before: Before = None,
+    before: Cursor = None,
     by: Reader = None,
 ) -> None:
     """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers.
@@ -264,7 +222,7 @@ def notifications(
 
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
-    reader = refs.acting(s, by)
+    reader = None if by is None else refs.account(s, by)
     if read:
         s.out.done(s.call("marker.set", timeline="notifications", by=reader), "All are read.")
         return
@@ -273,20 +231,13 @@ def notifications(
     posts, groups, events = ([row[kind] for row in rows if row[kind]] for kind in ("post", "group", "event"))
     accounts = [one for row in rows for one in (*row["accounts"], row["to"]) if one]
     refs.note(s.home, posts=posts, accounts=accounts, groups=groups, events=events)
-    s.out.answers(rows, show(_now_ms()), "Nothing yet.")
+    s.out.answers(rows, show, "Nothing yet.")
     if page["before"]:
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
         same += "" if reader is None else f" --as {reader}"
         s.out.note(f"More: `banyan notifications{same} --limit {limit} --before {page['before']}`")
 
 
-@_graph.command("stats")
-def graph_stats(s: Session) -> None:
+@_graph.value("graph.stats", facts, digest=True)
+def graph_stats() -> None:
     """How many accounts, follows, posts; and the digest that equals another node's when both hold the same."""
-    from banyan_cli.show.text_tables import facts
-
-    s.out.answer(s.call("graph.stats", digest=True), facts)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

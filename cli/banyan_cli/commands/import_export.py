@@ -18,6 +18,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.commands.move_in import import_commands
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
+from banyan_cli.show.tables import facts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,7 +112,6 @@ def _run(s: Session, plan: Plan, extra: dict[str, Any]) -> None:
 
 
 def _show_import(console: Console, value: dict[str, Any]) -> None:
-    from banyan_cli.show.text_tables import facts
 
     facts(console, {key: fact for key, fact in value.items() if fact not in (0, None) and key != "id"})
 
@@ -120,7 +120,6 @@ def _show_import(console: Console, value: dict[str, Any]) -> None:
 def archive(s: Session, file: File) -> None:
     """An archive that `banyan export` wrote; every entry is judged like one from a peer."""
     from banyan_cli.progress import waiting
-    from banyan_cli.show.text_tables import facts
 
     with waiting(s.out.notes, f"reading {file.name}"):
         answer = s.call("archive.import", path=str(file.absolute()))
@@ -163,7 +162,6 @@ def export(
     It has its name once it is whole. One that was interrupted starts again, or, of everything, goes on with --resume.
     """
     from banyan_cli.progress import growing
-    from banyan_cli.show.text_tables import facts
     from banyan_node.exporting.sinks import draft_of
 
     if account is not None:
@@ -185,7 +183,6 @@ def export(
 
 def _export_account(s: Session, account: str, file: Path, form: Format) -> None:
     from banyan_cli.progress import growing
-    from banyan_cli.show.text_tables import facts
     from banyan_node.exporting.sinks import draft_of
 
     if file.exists():

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import root
+from banyan_cli.declare import Fields, root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import By, Who
+from banyan_cli.show.tables import Row, columns
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -25,55 +26,80 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="The item's key, 32 digi
 Element = Annotated[
     str | None, typer.Argument(metavar="ELEMENT", help="Of a set: the element, as `banyan item list` shows it.")
 ]
-Who = Annotated[
-    str,
-    typer.Argument(
-        metavar="ACCOUNT", help="An account's id or its beginning, or a name.", autocompletion=completion.accounts
-    ),
-]
-By = Annotated[
-    str | None,
-    typer.Option(
-        "--as", help="Which account hosted here acts; yours when left out.", autocompletion=completion.accounts
-    ),
-]
 
 
-@_item.command("collections")
-def collections(s: Session) -> None:
+def _fields(row: Row) -> str:
+    fields = (f"{f['name']}: {f['holds']}{' or nothing' if f['optional'] else ''}" for f in row["fields"])
+    return ", ".join(fields) or "-"
+
+
+_COLLECTIONS = columns(("collection", "name"), ("merge", "merge"), ("fields", _fields))
+
+
+def _show_items(console: Console, rows: list[Row]) -> None:
+    from rich.text import Text
+
+    for row in rows:
+        console.print(Text(" ".join(filter(None, (row["key"], row["element"]))), "bold"), soft_wrap=True)
+        for name, value in row["content"].items():
+            if value is None:
+                continue
+            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            console.print(Text.assemble((f"  {plain(name)}: ", "dim"), plain(said, lines=True)), soft_wrap=True)
+
+
+@_item.rows("collections", _COLLECTIONS, "No collections are known here.", field="collections")
+def item_collections() -> None:
     """The collections that this node knows, and their fields."""
-    s.out.answers(s.call("collections")["collections"], _show_collections, "No collections are known here.")
 
 
-@_item.command("list")
-def listing(
-    s: Session,
+def _nothing(page: Fields) -> str:
+    typed = page["typed"]
+    whole = not (typed["prefix"] or typed["after"])
+    return f"{typed['account']} shows nothing of {typed['collection']} here." if whole else "Nothing here."
+
+
+def _again(page: Fields) -> str:
+    typed = page["typed"]
+    same = f" --prefix {typed['prefix']}" if typed["prefix"] else ""
+    return f"banyan item list {typed['account']} {typed['collection']}{same} --limit {typed['limit']}"
+
+
+@_item.rows("items.list", _show_items, _nothing, field="items", page=100, more=_again)
+def item_list(
     account: Who,
     collection: Name,
     prefix: Annotated[str, typer.Option(help="Only those whose key and element begin so.")] = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
-    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
 ) -> None:
     """What an account shows of a collection, by key."""
-    whom = refs.account(s, account)
-    page = s.call("items.list", account=whom, collection=collection, prefix=prefix, limit=limit, after=after)
-    none = "Nothing here." if prefix or after else f"{account} shows nothing of {collection} here."
-    s.out.answers(page["items"], _show_items, none)
-    if page["after"]:
-        same = f" --prefix {prefix}" if prefix else ""
-        s.out.note(f"More: `banyan item list {account} {collection}{same} --limit {limit} --after {page['after']}`")
 
 
-@_item.command("get")
-def get(s: Session, account: Who, collection: Name, key: Key, element: Element = None) -> None:
+@_item.value("items.get", lambda console, row: _show_items(console, [row]))
+def item_get(account: Who, collection: Name, key: Key, element: Element = None) -> None:
     """One item of an account."""
-    whom = refs.account(s, account)
-    answer = s.call("items.get", account=whom, collection=collection, key=key, element=element)
-    s.out.answer(answer, lambda console, row: _show_items(console, [row]))
 
 
-@_item.command("put")
-def put(
+def _fields_of(s: Session, collection: str) -> dict[str, str]:
+    """What each field holds. Of a collection that is not known the node says so when it is written."""
+    rows = [row for row in s.call("collections")["collections"] if row["name"] == collection]
+    return {field["name"]: field["holds"] for row in rows for field in row["fields"]}
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON, else the text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _named(answer: dict[str, Any]) -> str:
+    element = f" {answer['element']}" if answer["element"] else ""
+    return f"{answer['collection']} {answer['key']}{element}"
+
+
+@_item.command()
+def item_put(
     s: Session,
     collection: Name,
     fields: Annotated[
@@ -96,51 +122,7 @@ def put(
     s.out.done(answer, f"Written: {_named(answer)}.")
 
 
-@_item.command("delete")
-def delete(s: Session, collection: Name, key: Key, element: Element = None, by: By = None) -> None:
+@_item.act("items.delete")
+def item_delete(answer: Fields, collection: Name, key: Key, element: Element = None, by: By = None) -> str:
     """Delete an item, for good unless it is an element of a set; of a set without ELEMENT all of them."""
-    answer = s.call("items.delete", collection=collection, key=key, element=element, by=by)
-    s.out.done(answer, f"Deleted: {_named(answer)}.")
-
-
-def _fields_of(s: Session, collection: str) -> dict[str, str]:
-    """What each field holds. Of a collection that is not known the node says so when it is written."""
-    rows = [row for row in s.call("collections")["collections"] if row["name"] == collection]
-    return {field["name"]: field["holds"] for row in rows for field in row["fields"]}
-
-
-def _value(text: str) -> Any:
-    """JSON where it is JSON, else the text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _named(answer: dict[str, Any]) -> str:
-    element = f" {answer['element']}" if answer["element"] else ""
-    return f"{answer['collection']} {answer['key']}{element}"
-
-
-def _show_collections(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    from banyan_cli.show.text_tables import table
-
-    made = table("collection", "merge", "fields")
-    for row in rows:
-        fields = [f"{f['name']}: {f['holds']}{' or nothing' if f['optional'] else ''}" for f in row["fields"]]
-        made.add_row(Text(plain(row["name"])), row["merge"], Text(", ".join(fields) or "-"))
-    console.print(made)
-
-
-def _show_items(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    for row in rows:
-        console.print(Text(" ".join(filter(None, (row["key"], row["element"]))), "bold"), soft_wrap=True)
-        for name, value in row["content"].items():
-            if value is None:
-                continue
-            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            console.print(Text.assemble((f"  {plain(name)}: ", "dim"), plain(said, lines=True)), soft_wrap=True)
+    return f"Deleted: {_named(answer)}."

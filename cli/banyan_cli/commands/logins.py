@@ -7,7 +7,6 @@ change.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,12 +17,11 @@ from banyan_cli import completion, refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
-from banyan_cli.show.phrases import count
+from banyan_cli.show.phrases import ago, count
+from banyan_cli.show.tables import columns
 from banyan_schema import dates
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from banyan_web.door_store import DoorStore, Token
 
 _login = root.group("login", "Who can log in at the HTTP door (`banyan up --http`).")
@@ -35,6 +33,17 @@ DAY_S = 86_400
 MOST_DAYS = 36_500
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 """Where a browser of this machine finds a door that listens at all addresses."""
+
+
+_LOGINS = columns(("name", "name"), ("since", lambda row: ago(row["created"] * 1000)), ("account", "account"))
+_TOKENS = columns(
+    ("id", "id"),
+    ("app", "app"),
+    ("scopes", lambda row: " ".join(row["scopes"])),
+    ("made", lambda row: ago(row["created"] * 1000)),
+    ("ends", lambda row: "never" if row["expires"] is None else dates.day(row["expires"] * 1000)),
+    ("account", lambda row: row["account"] or "the node"),
+)
 
 
 @_login.command("set")
@@ -66,7 +75,7 @@ def list_logins(s: Session) -> None:
 
     with door_of(s) as door:
         rows = [login._asdict() for login in logins(door)]
-    s.out.answers(rows, _show_logins, "Nobody has a password yet: `banyan login set NAME` gives one.")
+    s.out.answers(rows, _LOGINS, "Nobody has a password yet: `banyan login set NAME` gives one.")
 
 
 @_login.command("drop")
@@ -147,7 +156,7 @@ def list_tokens(
     account = None if name is None else refs.account(s, name)
     with door_of(s) as door:
         rows = [_token_json(token) for token in door.tokens(account)]
-    s.out.answers(rows, _show_tokens, "No token is valid.")
+    s.out.answers(rows, _TOKENS, "No token is valid.")
 
 
 @_token.command("revoke")
@@ -231,35 +240,3 @@ def _url(s: Session) -> str:
 
 def _token_json(token: Token) -> dict[str, Any]:
     return {**token._asdict(), "scopes": list(token.scopes)}
-
-
-def _show_logins(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    from banyan_cli.show.phrases import ago
-    from banyan_cli.show.text_tables import table
-
-    made, now_ms = table("name", "since", "account"), int(time.time() * 1000)
-    for row in rows:
-        made.add_row(Text(row["name"]), ago(row["created"] * 1000, now_ms), row["account"])
-    console.print(made)
-
-
-def _show_tokens(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    from banyan_cli.show.phrases import ago
-    from banyan_cli.show.text_tables import table
-
-    made, now_ms = table("id", "app", "scopes", "made", "ends", "account"), int(time.time() * 1000)
-    for row in rows:
-        ends = "never" if row["expires"] is None else _day(row["expires"])
-        scopes = " ".join(row["scopes"])
-        made.add_row(
-            row["id"], Text(row["app"]), scopes, ago(row["created"] * 1000, now_ms), ends, row["account"] or "the node"
-        )
-    console.print(made)
-
-
-def _day(seconds: int) -> str:
-    return dates.day(seconds * 1000)

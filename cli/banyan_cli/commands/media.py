@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from base64 import b64decode
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from banyan_cli.command_session import Session, put
-from banyan_cli.commands.posts import Undo
-from banyan_cli.declare import root
+from banyan_cli.declare import Fields, Read, Ref, root
 from banyan_cli.errors import BadInput, Failed
+from banyan_cli.parameters import Undo
 from banyan_cli.show.phrases import size
+from banyan_cli.show.tables import Row, facts
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -21,9 +22,23 @@ if TYPE_CHECKING:
 
 _media = root.group("media", "Pictures and films: add, list, show, save, fetch, pin, drop.")
 Blob = Annotated[str, typer.Argument(metavar="BLOB", help="Its digits as a post shows them; 8 are enough.")]
+Whole = Annotated[Blob, Ref(lambda s, text, by: _shown(s, text)["blob"])]
 DIGITS = 64
 READ, WAIT_S = 4 << 20, 1.0
 PAGE = 1_000
+
+
+def _digits(blob: str) -> str:
+    digits = blob.strip().lower()
+    if not 8 <= len(digits) <= DIGITS or set(digits) - set("0123456789abcdef"):
+        raise BadInput(f"'{blob[:80]}' is no blob: give at least 8 of its hexadecimal digits, as a post shows them.")
+    return digits
+
+
+def _shown(s: Session, blob: str) -> Row:
+    """What is known of a blob, by its first digits."""
+    found: Row = s.call("media.show", blob=_digits(blob))
+    return found
 
 
 @_media.command("add")
@@ -40,26 +55,28 @@ def listed(s: Session) -> None:
     """The pictures and films that are here."""
     from banyan_cli.show import feed as shown
 
-    rows, after = list[dict[str, Any]](), None
+    rows, after = list[Row](), None
     while True:
         page = s.call("media.list", after=after, limit=PAGE)
         rows, after = rows + page["blobs"], page["after"]
         if after is None:
             break
 
-    def show(console: Console, found: list[dict[str, Any]]) -> None:
+    def show(console: Console, found: list[Row]) -> None:
         shown.rows(console, found, page["bytes"])
 
     s.out.answers(rows, show, "No pictures or films are here.")
 
 
-@_media.command("show")
-def show(s: Session, blob: Blob) -> None:
-    """What is known of one: type, size, how much of it is here, what names it."""
-    from banyan_cli.show import feed as shown
-    from banyan_cli.show.text_tables import facts
+def _facts(console: Console, found: Row) -> None:
+    from banyan_cli.show.feed import facts_of
 
-    s.out.answer(_shown(s, blob), lambda console, found: facts(console, shown.facts_of(found)))
+    facts(console, facts_of(found))
+
+
+@_media.value("media.show", _facts)
+def media_show(blob: Annotated[Blob, Read(_digits)]) -> None:
+    """What is known of one: type, size, how much of it is here, what names it."""
 
 
 @_media.command("save")
@@ -111,10 +128,10 @@ def fetch(s: Session, blob: Blob) -> None:
     s.out.done(answer, f"Here: {size(answer['size'])}. `banyan media save {found['blob'][:12]} FILE` writes it.")
 
 
-def _fetch(s: Session, blob: str) -> dict[str, Any]:
+def _fetch(s: Session, blob: str) -> Row:
     from banyan_cli.progress import bar
 
-    state: dict[str, Any] = s.call("media.fetch", blob=blob, wait_s=0)
+    state: Row = s.call("media.fetch", blob=blob, wait_s=0)
     with bar(s.out.notes, "fetching", state["size"] or 1) as advance:
         have = 0
         while not state["whole"]:
@@ -126,25 +143,12 @@ def _fetch(s: Session, blob: str) -> dict[str, Any]:
     return state
 
 
-@_media.command("drop")
-def drop(s: Session, blob: Blob) -> None:
+@_media.act("media.drop")
+def media_drop(answer: Fields, blob: Whole) -> str:
     """Remove one from this node. It can be fetched again while a peer has it."""
-    answer = s.call("media.drop", blob=_shown(s, blob)["blob"])
-    s.out.done(answer, f"Dropped {answer['blob'][:16]}: {size(answer['bytes'])} are free again.")
+    return f"Dropped {answer['blob'][:16]}: {size(answer['bytes'])} are free again."
 
 
-@_media.command("pin")
-def pin(s: Session, blob: Blob, undo: Undo = False) -> None:
+@_media.act("media.pin", "{given[blob]:.16} is kept.", undone="{given[blob]:.16} is no longer kept for good.")
+def media_pin(blob: Whole, undo: Undo = False) -> None:
     """Keep one here, whatever happens to its post and however full the disk is."""
-    whole = _shown(s, blob)["blob"]
-    answer = s.call("media.pin", blob=whole, undo=undo)
-    s.out.done(answer, f"{whole[:16]} is {'no longer kept for good' if undo else 'kept'}.")
-
-
-def _shown(s: Session, blob: str) -> dict[str, Any]:
-    """What is known of a blob, by its first digits."""
-    digits = blob.strip().lower()
-    if not 8 <= len(digits) <= DIGITS or set(digits) - set("0123456789abcdef"):
-        raise BadInput(f"'{blob[:80]}' is no blob: give at least 8 of its hexadecimal digits, as a post shows them.")
-    found: dict[str, Any] = s.call("media.show", blob=digits)
-    return found

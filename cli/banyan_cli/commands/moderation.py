@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from banyan_cli import completion, refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
-from banyan_cli.show.phrases import count
+from banyan_cli.parameters import Hosted
+from banyan_cli.show.phrases import ago, count, now_ms
+from banyan_cli.show.tables import Row, columns, facts
 from banyan_schema import dates
 
 if TYPE_CHECKING:
@@ -22,12 +24,97 @@ _decisions = root.group("decisions", "What moderators decided.")
 _moderator = root.group("moderator", "Who moderates at this node (page /moderation).")
 _audit = root.group("audit", "What operators, admins and moderators did.")
 _tasks = root.group("tasks", "Long work of the running node.")
-Name = Annotated[
-    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completion.accounts)
-]
+Number = Annotated[int, typer.Argument(metavar="REPORT", min=1)]
 Verdict = Literal["nothing", "label", "hide", "withhold", "limit", "suspend", "pass_on"]
 FOLLOW_S, A_PAGE = 1.0, 500
 DAY_MS = 86_400_000
+
+
+# -- how it looks
+
+
+def _who(named: Row | None) -> str:
+    return "the operator" if named is None else named["name"] or refs.short(named["account"])
+
+
+def _by(row: Row) -> str:
+    more = len(row["also"]) + row["others"]
+    return _who(row["by"]) + (f" +{more}" if more else "")
+
+
+_REPORTS = columns(
+    ("report#", lambda row: str(row["id"])),
+    ("when", lambda row: ago(row["at_ms"])),
+    ("category", "category"),
+    ("against", lambda row: _who(row["account"])),
+    ("by", _by),
+    ("posts#", lambda row: len(row["posts"])),
+    ("comment", lambda row: " ".join(row["by"]["comment"].split())[:80]),
+)
+_DECISIONS = columns(
+    ("decision#", lambda row: str(row["id"])),
+    ("when", lambda row: ago(row["at_ms"])),
+    ("verdict", "verdict"),
+    ("about", lambda row: _who(row["account"])),
+    ("by", lambda row: _who(row["by"])),
+    ("", lambda row: "taken back" if row["undone"] else ""),
+    ("why", lambda row: row["order"] or row["why"] or row["text"]),
+)
+_MODERATORS = columns(("name", _who), ("since", lambda row: ago(row["since_ms"])), ("account", "account"))
+_WORKS = columns(
+    ("task#", lambda row: str(row["id"] or "")),
+    ("what", "do"),
+    ("about", "about"),
+    ("state", "state"),
+    ("how far", lambda row: f"{row['done']:,}" + (f" of {row['of']:,}" if row["of"] else "")),
+    ("began", lambda row: "" if row["began_ms"] is None else ago(row["began_ms"])),
+    ("", "why"),
+)
+
+
+def _show_works(console: Console, rows: list[Row]) -> None:
+    _WORKS(console, rows)
+    running = sum(row["state"] == "running" for row in rows)
+    console.print(f"{count(running, 'task')} running", style="dim")
+
+
+def _show_report(console: Console, row: Row) -> None:
+    standing = [word for word in ("hosted", "limited", "suspended", "moderator") if row["standing"][word]]
+    facts(
+        console,
+        {
+            "report": row["id"],
+            "state": row["state"],
+            "category": row["category"],
+            "against": f"{_who(row['account'])} ({row['account']['account']})",
+            "here": ", ".join(standing) or "nothing",
+            "decisions before": row["before"],
+            "rules": ", ".join(row["rules"]) or "none",
+            "to be passed on": row["forward"],
+        },
+    )
+    for one in [row["by"], *row["also"]]:
+        console.print(f"by {_who(one)}: {one['comment'] or 'no comment'}")
+    for post in row["posts"]:
+        console.print(f"\n{post['uri']}  ({post['now']})\n{post['text']}")
+    if row["decisions"]:
+        _DECISIONS(console, row["decisions"])
+
+
+def _show_acts(console: Console, rows: list[Row]) -> None:
+    for row in rows:
+        when = dates.second(row["at_ms"])
+        said = f"refused, as line {row['of']}: {row['refused']}" if row["of"] else _given(row["given"])
+        why = f"  why: {row['why']}" if row["why"] else ""
+        console.print(f"{row['n']}  {when}  {row['who']} ({row['via']})  {row['do']}  {said}{why}",
+                      soft_wrap=True)  # fmt: skip
+
+
+def _given(given: Row) -> str:
+    return " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in given.items())
+
+
+# -- commands
 
 
 @_reports.alone
@@ -39,21 +126,19 @@ def reports(
 ) -> None:
     """Reports that wait, the oldest first."""
     found = s.call("report.list", state="closed" if closed else "open", limit=limit, after=after)
-    s.out.answers(found["reports"], _show_reports, "No report waits." if not closed else "None was decided yet.")
+    s.out.answers(found["reports"], _REPORTS, "No report waits." if not closed else "None was decided yet.")
     if found["after"] is not None:
         s.out.note(f"More: --after {found['after']}. {found['open']} wait, {found['closed']} are decided.")
 
 
-@_reports.command("show")
-def show(s: Session, number: Annotated[int, typer.Argument(metavar="REPORT", min=1)]) -> None:
+@_reports.value("report.show", _show_report)
+def reports_show(id: Number) -> None:
     """One report: who reported what, the posts as they were, what became of them."""
-    s.out.answer(s.call("report.show", id=number), _show_report)
 
 
-@_reports.command("decide")
-def decide(
-    s: Session,
-    number: Annotated[int, typer.Argument(metavar="REPORT", min=1)],
+@_reports.act("decision.add", "Decision {id}: {typed[verdict]}. `banyan decisions undo {id}` takes it back.")
+def reports_decide(
+    report: Number,
     verdict: Annotated[
         Verdict,
         typer.Argument(
@@ -70,9 +155,6 @@ def decide(
     to: Annotated[str, typer.Option(help="The platform that you told.")] = "",
 ) -> None:
     """Decide a report, as the operator of this node. `banyan decisions undo` takes it back."""
-    said = {"why": why, "text": text, "order": order, "basis": basis, "scope": scope, "days": days, "to": to}
-    made = s.call("decision.add", report=number, verdict=verdict, **said)
-    s.out.done(made, f"Decision {made['id']}: {verdict}. `banyan decisions undo {made['id']}` takes it back.")
 
 
 @_decisions.alone
@@ -87,42 +169,39 @@ def decisions(
     """What moderators decided, newest first."""
     about = None if account is None else refs.account(s, account)
     found = s.call("decision.list", account=about, limit=limit, after=after)
-    s.out.answers(found["decisions"], _show_decisions, "Nothing was decided yet.")
+    s.out.answers(found["decisions"], _DECISIONS, "Nothing was decided yet.")
     for number in found["damaged"]:
         s.out.note(f"Decision {number} cannot be read; `banyan store repair`, with the node stopped, looks after it.")
     if found["after"] is not None:
         s.out.note(f"More: --after {found['after']}.")
 
 
-@_decisions.command("undo")
-def undo(
-    s: Session,
-    number: Annotated[int, typer.Argument(metavar="DECISION", min=1)],
+@_decisions.act("decision.undo", "Decision {typed[id]} ({verdict}) was taken back.")
+def decisions_undo(
+    id: Annotated[int, typer.Argument(metavar="DECISION", min=1)],
     why: Annotated[str, typer.Option(help="For other moderators.")] = "",
 ) -> None:
     """Take a decision back: what held because of it holds no more."""
-    made = s.call("decision.undo", id=number, why=why)
-    s.out.done(made, f"Decision {number} ({made['verdict']}) was taken back.")
 
 
-@_moderator.command("add")
-def add_moderator(s: Session, name: Name) -> None:
+@_moderator.act(
+    "moderator.add",
+    "{typed[account]} moderates at this node. It logs in with `banyan login set` or `banyan login link`.",
+)
+def moderator_add(account: Hosted) -> None:
     """Let a hosted account moderate: it reads reports and decides them on the page /moderation."""
-    made = s.call("moderator.add", account=refs.account(s, name))
-    s.out.done(made, f"{name} moderates at this node. It logs in with `banyan login set` or `banyan login link`.")
 
 
-@_moderator.command("drop")
-def drop_moderator(s: Session, name: Name) -> None:
+@_moderator.act("moderator.drop", "{typed[account]} moderates no more.")
+def moderator_drop(account: Hosted) -> None:
     """End that, at once. What it decided stands."""
-    s.out.done(s.call("moderator.drop", account=refs.account(s, name)), f"{name} moderates no more.")
 
 
-@_moderator.command("list")
-def moderators(s: Session) -> None:
+@_moderator.rows(
+    "moderator.list", _MODERATORS, "Nobody moderates here: `banyan moderator add NAME`.", field="moderators"
+)
+def moderator_list() -> None:
     """The moderators of this node."""
-    rows = s.call("moderator.list")["moderators"]
-    s.out.answers(rows, _show_moderators, "Nobody moderates here: `banyan moderator add NAME`.")
 
 
 @_audit.alone
@@ -136,7 +215,7 @@ def audit(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is done from now on.")] = False,
 ) -> None:
     """Who did what, when and why, newest first; with --follow the newest last."""
-    since = None if days is None else time.time_ns() // 1_000_000 - days * DAY_MS
+    since = None if days is None else now_ms() - days * DAY_MS
     asked = {"who": who, "do": do, "since_ms": since}
     newest = s.call("audit.list", limit=1)["acts"] if follow else []  # first: what is done meanwhile must not be missed
     found = s.call("audit.list", limit=limit, before=before, **asked)
@@ -149,7 +228,7 @@ def audit(
         s.out.note(f"More: --before {found['next']}.")
 
 
-def _follow(s: Session, last: int, asked: dict[str, Any]) -> None:
+def _follow(s: Session, last: int, asked: Row) -> None:
     while True:
         found = s.call("audit.list", after=last, limit=A_PAGE, **asked)
         if found["acts"]:
@@ -163,7 +242,6 @@ def _follow(s: Session, last: int, asked: dict[str, Any]) -> None:
 def verify(s: Session) -> None:
     """Whether each line is followed by one that names it. Keep the last hash elsewhere: it proves all before it."""
     from banyan_cli import errors
-    from banyan_cli.show.text_tables import facts
 
     found = s.call("audit.verify")
     s.out.answer(found, facts)
@@ -186,121 +264,15 @@ def tasks(s: Session) -> None:
         s.out.note(f"{name} failed and is tried again: {why}")
 
 
-@_tasks.command("begin")
-def begin(
-    s: Session,
+@_tasks.act("works.begin", "Task {id} has begun; `banyan tasks` says how far it is.")
+def tasks_begin(
     do: Annotated[Literal["verify", "rebuild", "export", "import", "compact"], typer.Argument()],
     name: Annotated[str | None, typer.Argument(help="A file of the folder `archives` of the home.")] = None,
     view: Annotated[str | None, typer.Option(help="To rebuild; default: all.")] = None,
 ) -> None:
     """Begin long work in the background of the running node."""
-    made = s.call("works.begin", do=do, name=name, view=view)
-    s.out.done(made, f"Task {made['id']} has begun; `banyan tasks` says how far it is.")
 
 
-@_tasks.command("cancel")
-def cancel(s: Session, number: Annotated[int, typer.Argument(metavar="TASK", min=1)]) -> None:
+@_tasks.act("works.cancel", "Task {typed[id]} stops at its next step.")
+def tasks_cancel(id: Annotated[int, typer.Argument(metavar="TASK", min=1)]) -> None:
     """Ask that work stops. What an import took in stays."""
-    s.out.done(s.call("works.cancel", id=number), f"Task {number} stops at its next step.")
-
-
-# -- how it looks
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _table(*columns: str) -> tuple[Any, Callable[[int], str], Callable[[str], Any]]:
-    from rich.text import Text
-
-    from banyan_cli.show.phrases import ago
-    from banyan_cli.show.text_tables import table
-
-    now = _now_ms()
-    return table(*columns), lambda ms: ago(ms, now), Text
-
-
-def _named(named: dict[str, Any] | None) -> str:
-    return "the operator" if named is None else named["name"] or refs.short(named["account"])
-
-
-def _show_reports(console: Console, rows: list[dict[str, Any]]) -> None:
-    made, ago, text = _table("report#", "when", "category", "against", "by", "posts#", "comment")
-    for row in rows:
-        more = len(row["also"]) + row["others"]
-        by = _named(row["by"]) + (f" +{more}" if more else "")
-        said = " ".join(row["by"]["comment"].split())[:80]
-        made.add_row(str(row["id"]), ago(row["at_ms"]), row["category"], text(_named(row["account"])), text(by),
-                     str(len(row["posts"])), text(said))  # fmt: skip
-    console.print(made)
-
-
-def _show_report(console: Console, row: dict[str, Any]) -> None:
-    from banyan_cli.show.text_tables import facts
-
-    standing = [word for word in ("hosted", "limited", "suspended", "moderator") if row["standing"][word]]
-    facts(
-        console,
-        {
-            "report": row["id"],
-            "state": row["state"],
-            "category": row["category"],
-            "against": f"{_named(row['account'])} ({row['account']['account']})",
-            "here": ", ".join(standing) or "nothing",
-            "decisions before": row["before"],
-            "rules": ", ".join(row["rules"]) or "none",
-            "to be passed on": row["forward"],
-        },
-    )
-    for one in [row["by"], *row["also"]]:
-        console.print(f"by {_named(one)}: {one['comment'] or 'no comment'}", markup=False)
-    for post in row["posts"]:
-        console.print(f"\n{post['uri']}  ({post['now']})\n{post['text']}", markup=False)
-    if row["decisions"]:
-        _show_decisions(console, row["decisions"])
-
-
-def _show_decisions(console: Console, rows: list[dict[str, Any]]) -> None:
-    made, ago, text = _table("decision#", "when", "verdict", "about", "by", "", "why")
-    for row in rows:
-        back = "taken back" if row["undone"] else ""
-        why = row["order"] or row["why"] or row["text"]
-        made.add_row(str(row["id"]), ago(row["at_ms"]), row["verdict"], text(_named(row["account"])),
-                     text(_named(row["by"])), back, text(why))  # fmt: skip
-    console.print(made)
-
-
-def _show_moderators(console: Console, rows: list[dict[str, Any]]) -> None:
-    made, ago, text = _table("name", "since", "account")
-    for row in rows:
-        made.add_row(text(_named(row)), ago(row["since_ms"]), row["account"])
-    console.print(made)
-
-
-def _show_acts(console: Console, rows: list[dict[str, Any]]) -> None:
-    import json
-
-    for row in rows:
-        when = dates.second(row["at_ms"])
-        said = f"refused, as line {row['of']}: {row['refused']}" if row["of"] else _given(row["given"], json.dumps)
-        why = f"  why: {row['why']}" if row["why"] else ""
-        console.print(f"{row['n']}  {when}  {row['who']} ({row['via']})  {row['do']}  {said}{why}", markup=False,
-                      soft_wrap=True)  # fmt: skip
-
-
-def _given(given: dict[str, Any], dumps: Callable[..., str]) -> str:
-    return " ".join(f"{name}={dumps(value, ensure_ascii=False)}" for name, value in given.items())
-
-
-def _show_works(console: Console, rows: list[dict[str, Any]]) -> None:
-    made, ago, text = _table("task#", "what", "about", "state", "how far", "began", "")
-    for row in rows:
-        far = f"{row['done']:,}" + (f" of {row['of']:,}" if row["of"] else "")
-        began = "" if row["began_ms"] is None else ago(row["began_ms"])
-        made.add_row(
-            str(row["id"] or ""), row["do"], text(row["about"]), row["state"], far, began, text(row["why"] or "")
-        )
-    console.print(made)
-    running = sum(row["state"] == "running" for row in rows)
-    console.print(f"{count(running, 'task')} running", style="dim")

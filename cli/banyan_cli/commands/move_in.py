@@ -17,11 +17,16 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.commands.posts import By
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import By
+from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import table as rows_table
+from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from banyan_cli.importing.archives import Archive
     from banyan_cli.importing.model import ArchiveContents
     from banyan_cli.importing.transfer import Move, MoveTotals
@@ -178,7 +183,6 @@ def _move(
     from banyan_cli.importing.identities import IdentityMap, Report, read_people
     from banyan_cli.importing.transfer import Move, survey
     from banyan_cli.progress import bar, waiting
-    from banyan_cli.show.text_tables import moved
 
     began = time.monotonic()
     path, dry = wanted.path, wanted.dry
@@ -214,7 +218,7 @@ def _move(
         "report": str(report.path) if report.path and report.lines else None,
         "seconds": round(time.monotonic() - began, 2),
     }
-    s.out.answer(value, moved)
+    s.out.answer(value, _show_moved)
 
 
 def _answer(totals: MoveTotals, dry: bool) -> dict[str, Any]:
@@ -275,3 +279,25 @@ def _unread(names: list[str]) -> list[str]:
     shown = [f"{place} ({many:,})" for place, many in places.most_common(FOLDERS)]
     more = f" and {len(places) - FOLDERS:,} more places" if len(places) > FOLDERS else ""
     return [f"Nothing was made of {len(names):,} files: {', '.join(shown)}{more}."]
+
+
+_STATES = ("came", "here", "gone", "left_out")
+
+
+def _show_moved(console: Console, value: dict[str, Any]) -> None:
+    """What came of an archive: brought, here already, left out and why."""
+    from rich.text import Text
+
+    made = rows_table("", "will come#" if value["dry"] else "came#", "here already#", "undone here#", "left out#")
+    for name, row in value["table"].items():
+        if any(row.values()):
+            made.add_row(name, *(f"{row[c]:,}" if row[c] else "" for c in _STATES))
+    console.print(made)
+    for why, many in sorted(value["left_out"].items(), key=lambda one: (-one[1], one[0])):
+        console.print(Text(f"Left out: {many:,} {plain(why)}."), soft_wrap=True)
+    for sentence in value["notes"]:
+        console.print(Text(plain(sentence)), soft_wrap=True)
+    if value["report"]:
+        console.print(Text(f"{value['report']} names what was left out, one line each."), soft_wrap=True)
+    done = "Nothing was written." if value["dry"] else f"{count(value['entries'], 'entry', 'entries')} written."
+    console.print(Text(f"{done} {value['seconds']:,} s", "dim"))

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from banyan_cli import completion, refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import root
+from banyan_cli.declare import Ref, root
+from banyan_cli.parameters import ACCOUNT
+from banyan_cli.show.phrases import ago, count, now_ms, sentence, span
+from banyan_cli.show.tables import Row, columns, facts, named
 from banyan_node.operator_errors import CallError
 
-_peers = root.group("peers", "The nodes that this one talks to.")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_peers = root.group("peers", "The nodes that this one talks to.", alone="list")
 Peer = Annotated[
-    str, typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completion.peers)
+    str,
+    typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completion.peers),
+    Ref(lambda s, text, by: _peer(s, text)),
 ]
 NO_PEERS = "No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where."
 GREETING_SECONDS = 10.0
@@ -22,20 +30,57 @@ PEER = 46
 """Characters of a peer's id at least."""
 
 
-@_peers.alone
-def peers(s: Session) -> None:
-    listed(s)
+def _peer(s: Session, text: str) -> str:
+    """A whole id is taken unchanged, because a peer that is not linked can be banned too. The node checks it."""
+    known = sorted({row["peer"] for row in s.call("peers")}) if len(text) < PEER else []
+    fits = any(each.startswith(text) or each.endswith(text) for each in known)
+    return refs.one_of("peer", text, known, "`banyan peers`") if fits else text
+
+
+def _way(row: Row) -> Any:
+    from rich.text import Text
+
+    ban = row.get("ban")
+    return Text("banned" if ban else "in" if row.get("inbound") else "out", "red" if ban else "")
+
+
+def _where(row: Row) -> str:
+    """Where a peer is, and the last thing held against it; of a banned one only why."""
+    address = "" if row.get("ban") else (row.get("address") or "").partition("/p2p/")[0]
+    return ": ".join(filter(None, (address, row.get("reason"))))
+
+
+_PEERS = columns(
+    ("peer", lambda row: row["peer"][-8:]),
+    ("", lambda row: " ".join((row.get("name") or row.get("role") or "").split())),
+    ("", _way),
+    ("points#", lambda row: f"{row.get('points') or 0:.1f}"),
+    ("behind#", lambda row: row.get("behind")),
+    ("since#", lambda row: ago(row["since_ms"]) if row.get("since_ms") else ""),
+    ("address", _where),
+)
+
+
+def _ends(row: Row) -> str:
+    return "when pardoned" if row["until_ms"] is None else f"in {span(max(0, row['until_ms'] - now_ms()))}"
+
+
+_BANS = columns(
+    ("refused", "refused"),
+    ("by", lambda row: "you" if row["by_operator"] else "itself"),
+    ("since", lambda row: "" if row["since_ms"] is None else ago(row["since_ms"])),
+    ("ends", _ends),
+    ("why", "reason"),
+)
 
 
 @_peers.command("list")
 def listed(s: Session) -> None:
     """The peers connected now, and the banned ones."""
-    from banyan_cli.show import text_tables
-
-    s.out.answers(s.call("peers"), text_tables.peers(_now_ms()), NO_PEERS)
+    s.out.answers(s.call("peers"), _PEERS, NO_PEERS)
     slots = s.call("status")["slots"]
     if slots is not None and slots["crowded"]:
-        s.out.note(text_tables.sentence(slots["crowded"]))
+        s.out.note(sentence(slots["crowded"]))
 
 
 @_peers.command("add")
@@ -67,22 +112,18 @@ def _wait_for_greeting(s: Session, peer: str) -> None:
             )
 
 
-@_peers.command("drop")
-def drop(s: Session, peer: Peer) -> None:
+@_peers.act("peers.drop", "{given[peer]} was let go.")
+def peers_drop(peer: Peer) -> None:
     """Hang up on a peer, and dial it no more as a contact. It may come again."""
-    peer = _peer(s, peer)
-    s.out.done(s.call("peers.drop", peer=peer), f"{peer} was let go.")
 
 
 @_peers.command("bans")
 def bans(s: Session) -> None:
     """Whom this node refuses, why, and until when."""
-    from banyan_cli.show import text_tables
-
     found = s.call("bans")
     rows = [{"refused": row["peer"], **row} for row in found["peers"]]
     rows += [{"refused": row["network"], "by_operator": True, **row} for row in found["networks"]]
-    s.out.answers(rows, text_tables.bans(_now_ms()), "Nobody is banned.")
+    s.out.answers(rows, _BANS, "Nobody is banned.")
 
 
 Refused = Annotated[
@@ -122,45 +163,48 @@ def pardon(s: Session, peer: Refused) -> None:
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
 
 
-def _peer(s: Session, text: str) -> str:
-    """A whole id is taken unchanged, because a peer that is not linked can be banned too. The node checks it."""
-    known = sorted({row["peer"] for row in s.call("peers")}) if len(text) < PEER else []
-    fits = any(each.startswith(text) or each.endswith(text) for each in known)
-    return refs.one_of("peer", text, known, "`banyan peers`") if fits else text
+def _show_status(console: Console, value: Row) -> None:
+    from banyan_cli.show.status import status
+
+    status(console, value)
 
 
-@root.command()
-def status(s: Session) -> None:
+@root.value("status", _show_status)
+def status() -> None:
     """Whether this node is complete; for each account that you follow: what is held, what peers have, who is asked."""
-    from banyan_cli.show import text_tables
 
-    s.out.answer(s.call("status"), text_tables.status(_now_ms()))
+
+_DIFFERENCES = columns(
+    ("account", named),
+    ("log#", lambda row: str(row["log"])),
+    ("mine#", "mine"),
+    ("theirs#", "theirs"),
+    ("reason", "reason"),
+    ("", "sentence"),
+)
+
+
+def _show_differences(console: Console, rows: list[Row]) -> None:
+    _DIFFERENCES(console, rows)
+    console.print(count(len(rows), "difference"), style="dim")
 
 
 @root.command()
 def diff(s: Session, peer: Peer) -> None:
     """Each difference from a peer, with its reason."""
     from banyan_cli.progress import waiting
-    from banyan_cli.show import text_tables
 
     with waiting(s.out.notes, "comparing"):
         rows = s.call("diff", peer=_peer(s, peer))
-    s.out.answers(rows, text_tables.differences, "No difference: both hold the same.")
+    s.out.answers(rows, _show_differences, "No difference: both hold the same.")
 
 
-@root.command()
+@root.value("digest", facts)
 def digest(
-    s: Session,
     account: Annotated[
         str | None,
         typer.Argument(help="Only of this account: name or id.", autocompletion=completion.accounts),
+        ACCOUNT,
     ] = None,
 ) -> None:
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
-    from banyan_cli.show import text_tables
-
-    s.out.answer(s.call("digest", account=None if account is None else refs.account(s, account)), text_tables.facts)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -9,6 +9,7 @@ import typer
 from banyan_cli import errors
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
+from banyan_cli.show.tables import facts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,7 @@ def _show_demo(console: Console, value: dict[str, Any]) -> None:
     agreed = "All four nodes agree" if value["converged"] else "The four nodes do NOT agree"
     console.print(f"{agreed}: {value['entries']:,} entries after {value['seconds']} s.")
     for name, digest, view in zip(NAMES, value["digests"], value["views"], strict=True):
-        console.print(f"{name:<6} heads {digest}  view {view}", markup=False, soft_wrap=True)
+        console.print(f"{name:<6} heads {digest}  view {view}", soft_wrap=True)
 
 
 @_sim.command("run")
@@ -60,7 +61,6 @@ def sim_run(
     from dataclasses import asdict
 
     from banyan_cli.progress import waiting
-    from banyan_cli.show.text_tables import facts
     from banyan_sim.runner import run_world
 
     with waiting(s.out.notes, f"playing {nodes} nodes, seed {seed}"):

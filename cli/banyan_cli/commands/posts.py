@@ -10,21 +10,10 @@ import typer
 
 from banyan_cli import completion, refs
 from banyan_cli.command_session import Session, put_all
-from banyan_cli.declare import root
+from banyan_cli.declare import Fields, Read, root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import By, Undo, Uri, Who
 
-By = Annotated[
-    str | None,
-    typer.Option(
-        "--as", help="Which account hosted here acts; yours when left out.", autocompletion=completion.accounts
-    ),
-]
-Uri = Annotated[
-    str,
-    typer.Argument(
-        metavar="POST", help="A post: its digits as shown, or its address.", autocompletion=completion.posts
-    ),
-]
 Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")]
 Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
 Mention = Annotated[
@@ -52,13 +41,6 @@ Alt = Annotated[
     list[str] | None,
     typer.Option("--alt", metavar="TEXT", help="What the picture shows; of captions, their language. One a --media."),
 ]
-Who = Annotated[
-    str,
-    typer.Argument(
-        metavar="ACCOUNT", help="An account's id or its beginning, or a name.", autocompletion=completion.accounts
-    ),
-]
-Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
 @root.command()
@@ -164,43 +146,39 @@ def edit(
     _posted(s, s.call("edit", uri=refs.post(s, uri), text=said, policy=policy), "Edited")
 
 
-@root.command()
-def delete(s: Session, uri: Uri) -> None:
+@root.act("delete")
+def delete(answer: Fields, uri: Uri) -> str:
     """Delete a post of yours, for good. Answers to it stay."""
-    answer = s.call("delete", uri=refs.post(s, uri))
     kept = answer.get("answers") or 0
     they = "1 answer to it stays" if kept == 1 else f"{kept:,} answers to it stay"
     others = f" {they}, and the thread says that you deleted the post above." if kept else ""
-    s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.{others}")
+    return f"Deleted {refs.short(answer['uri'])}.{others}"
 
 
-@root.command()
-def pin(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
+@root.act("pin", "Pinned to your profile.", undone="No longer pinned.")
+def pin(uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pin a post of yours to your profile."""
-    answer = s.call("pin", uri=refs.post(s, uri), undo=undo, by=by)
-    s.out.done(answer, "No longer pinned." if undo else "Pinned to your profile.")
 
 
-@root.command()
-def hide(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
+@root.act("thread.hide", "Hidden, and still on the page of its author.", undone="Shown again.")
+def hide(uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Hide an answer to you from the conversation, or a quote of you, for everybody."""
-    answer = s.call("thread.hide", uri=refs.post(s, uri), undo=undo, by=by)
-    s.out.done(answer, "Shown again." if undo else "Hidden, and still on the page of its author.")
 
 
-@root.command()
+def _emoji(text: str) -> str:
+    if not text.strip():
+        raise BadInput("The emoji is empty; give one, such as 👍.")
+    return text.strip()
+
+
+@root.act("react", "Reacted with {given[emoji]}.")
 def react(
-    s: Session,
     uri: Uri,
-    emoji: Annotated[str, typer.Argument(help="Such as 👍 or ❤️.")],
+    emoji: Annotated[str, typer.Argument(help="Such as 👍 or ❤️."), Read(_emoji)],
     undo: Undo = False,
     by: By = None,
 ) -> None:
     """Answer a post with an emoji."""
-    if not emoji.strip():
-        raise BadInput("The emoji is empty; give one, such as 👍.")
-    answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo, by=by)
-    s.out.done(answer, "Taken back." if undo else f"Reacted with {emoji.strip()}.")
 
 
 @root.command()
@@ -222,59 +200,43 @@ def vote(
         raise BadInput("No option is given; name one by its number, such as 1.")
     numbers = [number - 1 for number in options or ()]
     answer = s.call("vote", uri=refs.post(s, uri), options=numbers, undo=undo, by=by)
-    s.out.done(answer, "\n".join(["Taken back." if undo else "Voted.", *poll(answer["poll"], int(time.time() * 1000))]))
+    s.out.done(answer, "\n".join(["Taken back." if undo else "Voted.", *poll(answer["poll"])]))
 
 
-@root.command()
-def repost(s: Session, uri: Uri, undo: Undo = False, by: By = None) -> None:
+@root.act("repost", "Reposted.")
+def repost(uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pass a post on as it is."""
-    answer = s.call("repost", uri=refs.post(s, uri), undo=undo, by=by)
-    s.out.done(answer, "Taken back." if undo else "Reposted.")
 
 
-@root.command()
-def follow(s: Session, account: Who, by: By = None) -> None:
+@root.act("follow")
+def follow(answer: Fields, account: Who, by: By = None) -> str:
     """Show an account's posts in your feed, and hold them here."""
-    whom = refs.account(s, account)
-    answer = s.call("follow", account=whom, by=by)
-    asked = "Asked to follow {}: it is locked, and has to accept that."
-    done = asked if answer["waits"] else "Following {}."
-    gone = " It was dropped here: `banyan store undrop {}` lets it in again." if answer.get("dropped") else ""
-    s.out.done(answer, (done + gone).format(*[answer["account"]] * 2))
+    whom = answer["account"]
+    asked = f"Asked to follow {whom}: it is locked, and has to accept that."
+    gone = f" It was dropped here: `banyan store undrop {whom}` lets it in again." if answer.get("dropped") else ""
+    return (asked if answer["waits"] else f"Following {whom}.") + gone
 
 
-@root.command()
-def unfollow(s: Session, account: Who, by: By = None) -> None:
+@root.act("unfollow", "No longer following {account}.")
+def unfollow(account: Who, by: By = None) -> None:
     """Stop following."""
-    _relate(s, "unfollow", account, by, None, "No longer following {}.")
 
 
-@root.command()
-def block(s: Session, account: Who, undo: Undo = False, by: By = None) -> None:
+@root.act("block", "Blocking {account}.", undone="No longer blocking {account}.")
+def block(account: Who, undo: Undo = False, by: By = None) -> None:
     """Block an account, and stop following it; everybody can see that you do."""
-    _relate(s, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
 
 
-@root.command()
-def mute(
-    s: Session,
-    account: Who,
-    undo: Undo = False,
-    hours: Annotated[
-        float | None, typer.Option(min=0, max=876_000, help="For so long; for good when left out.")
-    ] = None,
-    by: By = None,
-) -> None:
+Hours = Annotated[
+    float | None,
+    typer.Option("--hours", min=0, max=876_000, help="For so long; for good when left out."),
+    Read(lambda hours: int(time.time() * 1000 + hours * 3_600_000)),
+]
+
+
+@root.act("mute", "Muting {account}.", undone="No longer muting {account}.")
+def mute(account: Who, undo: Undo = False, until: Hours = None, by: By = None) -> None:
     """Hide all that an account says from you. Only you can see that you do."""
-    until = None if hours is None else int(time.time() * 1000 + hours * 3_600_000)
-    answer = s.call("mute", account=refs.account(s, account), undo=undo, until=until, by=by)
-    s.out.done(answer, ("No longer muting {}." if undo else "Muting {}.").format(answer["account"]))
-
-
-def _relate(s: Session, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:
-    whom = refs.account(s, account)
-    answer = s.call(method, account=whom, undo=undo, by=by)
-    s.out.done(answer, sentence.format(answer.get("account", whom)))
 
 
 def _posted(s: Session, answer: dict[str, Any], done: str) -> None:

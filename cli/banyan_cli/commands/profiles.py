@@ -1,4 +1,4 @@
-"""Who an account says it is: the texts and the pictures of its profile."""
+"""Who an account says it is: its profile, its handle, and the account that it goes on as."""
 
 from __future__ import annotations
 
@@ -6,39 +6,72 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session, put
-from banyan_cli.commands import handles
-from banyan_cli.declare import root
-from banyan_cli.errors import BadInput
+from banyan_cli.declare import Fields, Wrong, root
+from banyan_cli.errors import BadInput, Failed
+from banyan_cli.parameters import By, Undo, Who, Whose
+from banyan_cli.show.phrases import count, name_of
+from banyan_cli.show.tables import columns, named
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_profile = root.group("profile", "Who an account says it is.")
+_profile = root.group("profile", "Who an account says it is.", alone="show")
+_handle = root.group("handle", "Handles: names under the domain of a platform, such as lan@vn.example.")
+_move = root.group("move", "Go on as another account. The new one says `move from` first.")
+Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="Such as lan@vn.example.")]
 PICTURES = ("avatar", "banner")
 
 
-@_profile.alone
-def profile(s: Session) -> None:
-    _answer(s, None)
+def _shown(handle: dict[str, Any]) -> str:
+    """`lan@vn.example, confirmed by Lotus`, or that it is claimed only."""
+    platforms = [name_of(one["account"], one["name"]) for one in handle["platforms"]]
+    return f"{handle['handle']}, " + (f"confirmed by {', '.join(platforms)}" if platforms else "claimed only")
 
 
-@_profile.command("show")
-def show(
-    s: Session,
-    account: Annotated[
-        str | None,
-        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completion.accounts),
-    ] = None,
-) -> None:
+def _show(console: Console, value: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show import feed
+
+    console.print(Text(name_of(value["account"], value["name"]), "bold"))
+    console.print(Text(value["account"], "dim"), soft_wrap=True)
+    if value["moved_to"]:
+        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
+        console.print(
+            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
+        )
+    if value["also_was"]:
+        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
+    for one in value["official"]:
+        by = name_of(one["platform"]["account"], one["platform"]["name"])
+        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
+    if value["handle"]:
+        console.print(Text(_shown(value["handle"])))
+    for field, text in value["fields"].items():
+        if text and field not in ("name", "handle"):
+            console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
+    for name in PICTURES:
+        if picture := value["pictures"].get(name):
+            console.print(Text.assemble((f"{name}: ", "dim"), feed.media_line(picture)))
+    said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
+    console.print(Text(" · ".join(said), "dim"))
+    for row in value["pinned"]:
+        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
+    names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
+    if names:
+        console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))
+
+
+@_profile.value("profile.get", _show, seen=lambda value: {"accounts": [value], "posts": value["pinned"]})
+def profile_show(account: Whose = None) -> None:
     """An account's profile, and whom it follows."""
-    _answer(s, None if account is None else refs.account(s, account))
 
 
-@_profile.command("set")
-def change(
+@_profile.command()
+def profile_set(
     s: Session,
     fields: Annotated[
         list[str] | None,
@@ -81,43 +114,113 @@ def _picture(s: Session, file: str | None, told: str | None) -> dict[str, str | 
     return None if file is None else {"blob": put(s, file)["blob"], "description": told}
 
 
-def _answer(s: Session, account: str | None) -> None:
-    value = s.call("profile.get", account=account)
-    refs.note(s.home, accounts=[value])
-    refs.note(s.home, posts=value["pinned"])
-    s.out.answer(value, _show)
+# Handles.
 
 
-def _show(console: Console, value: dict[str, Any]) -> None:
-    from rich.text import Text
+def _unless_undone(name: str, wanted: str) -> Wrong:
+    """Either the argument is given, or --undo."""
+    return lambda typed: "" if (typed[name] is None) == typed["undo"] else f"{wanted}; or --undo alone."
 
-    from banyan_cli.show import feed
-    from banyan_cli.show.phrases import count, name_of
 
-    console.print(Text(name_of(value["account"], value["name"]), "bold"))
-    console.print(Text(value["account"], "dim"), soft_wrap=True)
-    if value["moved_to"]:
-        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
-        console.print(
-            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
-        )
-    if value["also_was"]:
-        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
-    for one in value["official"]:
-        by = name_of(one["platform"]["account"], one["platform"]["name"])
-        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
-    if value["handle"]:
-        console.print(Text(handles.shown(value["handle"])))
-    for field, text in value["fields"].items():
-        if text and field not in ("name", "handle"):
-            console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
-    for name in PICTURES:
-        if picture := value["pictures"].get(name):
-            console.print(Text.assemble((f"{name}: ", "dim"), feed.media_line(picture)))
-    said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
-    console.print(Text(" · ".join(said), "dim"))
-    for row in value["pinned"]:
-        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
-    names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
-    if names:
-        console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))
+@root.act(
+    "official.verify",
+    "Verified: {typed[title]}.",
+    wrong=_unless_undone("title", "Say what the account speaks for, such as 'Sở Y tế Huế'"),
+)
+def verify(
+    account: Who,
+    title: Annotated[str | None, typer.Argument(metavar="TITLE", help="Such as 'Sở Y tế Huế'.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """For a platform: say that an account is an official channel. Its urgent posts are told to those who follow it."""
+
+
+@_handle.act(
+    "handle.claim",
+    undone="You claim no handle now.",
+    wrong=_unless_undone("handle", "Give the handle that you claim, such as lan@vn.example"),
+)
+def handle_claim(
+    answer: Fields,
+    handle: Annotated[str | None, typer.Argument(metavar="HANDLE", help="Such as lan@vn.example.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> str:
+    """Say that a handle is yours. Until its platform confirms it, it is shown as claimed only."""
+    return f"Claimed: {_shown(answer['handle'])}."
+
+
+@_handle.act(
+    "handle.domain",
+    'The platform of {domain}. Prove it in its DNS: _banyan.{domain} TXT "account={account}".',
+    undone="The platform of none now.",
+    wrong=_unless_undone("domain", "Give the domain of the platform, such as vn.example"),
+)
+def handle_domain(
+    domain: Annotated[str | None, typer.Argument(metavar="DOMAIN", help="Such as vn.example.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """For a platform: say which domain is yours, so that the handles that you confirm count."""
+
+
+@_handle.act("handle.confirm")
+def handle_confirm(answer: Fields, handle: Handle, account: Who, undo: Undo = False, by: By = None) -> str:
+    """For a platform: confirm that a handle under your domain is an account's."""
+    waits = "" if answer["claimed"] else " It is shown once the account claims it: `banyan handle claim`."
+    return f"Confirmed: {answer['handle']}.{waits}"
+
+
+_CLAIMS = columns(
+    ("name", named),
+    ("confirmed by", lambda row: ", ".join(map(named, row["platforms"])) or "nobody"),
+    ("account", "account"),
+)
+
+
+@_handle.rows("handle.find", _CLAIMS, "Nobody who is held here claims it.", field="accounts", seen="accounts")
+def handle_find(handle: Handle, by: By = None) -> None:
+    """Whose a handle is."""
+
+
+@_handle.command()
+def handle_prove(
+    s: Session,
+    handle: Handle,
+    dns: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ask this DNS server.")] = None,
+    web: Annotated[str | None, typer.Option(metavar="URL", help="Ask this address instead of the domain's.")] = None,
+    by: By = None,
+) -> None:
+    """Ask the domain itself, over DNS and the web, whether who confirms a handle is its platform."""
+    from banyan_cli.domain_proof import in_dns, on_the_web
+
+    rows = s.call("handle.find", handle=handle, by=by)["accounts"]
+    confirmed = {one["account"]: row["account"] for row in rows for one in row["platforms"]}
+    if not confirmed:
+        raise Failed(f"Nobody confirms {handle}: {'it is claimed only' if rows else 'nobody held here claims it'}.")
+    name, domain = rows[0]["handle"], rows[0]["handle"].partition("@")[2]
+    said = [in_dns(domain, dns), on_the_web(web or f"https://{domain}/.well-known/banyan")]
+    accounts = {confirmed[platform] for one in said for platform in one.accounts if platform in confirmed}
+    if len(accounts) != 1:
+        found = "; ".join(f"{one.where}: {one.why or 'it names ' + ', '.join(sorted(one.accounts))}" for one in said)
+        why = "names several platforms, which disagree" if accounts else f"does not name {' or '.join(confirmed)}"
+        raise Failed(f"Not proved: {domain} {why}. {found}.")
+    proofs = [one.where for one in said if any(platform in confirmed for platform in one.accounts)]
+    answer = {"handle": name, "account": accounts.pop(), "proofs": proofs}
+    s.out.done(answer, f"{name} is {answer['account']}: so says {' and '.join(proofs)}.")
+
+
+# An account that goes on as another one. The new one says so first, then the old one.
+
+
+@_move.act("move.from")
+def move_from(answer: Fields, account: Who, undo: Undo = False, by: By = None) -> str:
+    """At the new account: say that you also were ACCOUNT."""
+    seen = "Others see the move." if answer["agreed"] else "Now say `banyan move to` as the old account."
+    return f"You say that you were {answer['account']}. {seen}"
+
+
+@_move.act("move.to", "Moved to {account}: your followers are told.")
+def move_to(account: Who, undo: Undo = False, by: By = None) -> None:
+    """At the old account: say that you go on as ACCOUNT. Your followers are told."""

@@ -101,7 +101,7 @@ def _make_by_asking(s: Session) -> None:
 
 def _show_made(console: Console, value: dict[str, Any]) -> None:
     sentence = f"A node was made in {value['home']}. Its account is {value['account']}."
-    console.print(sentence, markup=False, soft_wrap=True)
+    console.print(sentence, soft_wrap=True)
     if "recovery_words" in value:
         paper.show_words(console, value["recovery_words"])
 
@@ -124,7 +124,7 @@ def up(
 ) -> None:
     """Run the node until ctrl-C."""
     gc.disable()  # while modules load nothing is garbage, and looking for it took a seventh of the start
-    from banyan_cli.show.welcome import welcome
+    from banyan_cli.show.status import welcome
     from banyan_node.logging import set_up_logging
     from banyan_node.process import main
     from banyan_web.oauth.logins import at_door
@@ -194,7 +194,7 @@ def _show_identity(console: Console, value: dict[str, Any]) -> None:
     rows += [("address", a) for a in value["addresses"]] or [("address", "none: the node is not running")]
     for label, text in rows:
         console.print(f"{label:<9}", end="", style="dim")
-        console.print(plain(str(text)), markup=False, soft_wrap=True)
+        console.print(plain(str(text)), soft_wrap=True)
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

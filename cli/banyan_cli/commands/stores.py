@@ -1,8 +1,9 @@
-"""The store by itself: is it sound, how large is it, and can it be smaller."""
+"""The store by itself: is it sound, how large is it, can it be smaller; what it withholds, drops and erases."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,40 +12,45 @@ import typer
 
 from banyan_cli import completion, errors, refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import root
-from banyan_cli.show.phrases import count, size
+from banyan_cli.commands.accounts import Sure, account_commands
+from banyan_cli.declare import Fields, root
+from banyan_cli.errors import BadInput
+from banyan_cli.parameters import POST, Who
+from banyan_cli.show.phrases import ago, count, name_of, size
+from banyan_cli.show.tables import Row, columns, facts
+from banyan_node.terminal_escape import plain
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
-store_commands = root.group(
+_store = root.group(
     "store",
     "The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; "
     "drop, dropped, undrop, erasures, erase",
 )
 
 
-@store_commands.command("stats")
-def stats(s: Session) -> None:
+@_store.command()
+def store_stats(s: Session) -> None:
     """What the store holds."""
     found = s.call("store.stats")
     found["views"] = {row["view"]: row["percent"] for row in s.call("store.views")["views"]}
     s.out.answer(found, _show_stats)
 
 
-def _show_stats(console: Console, value: dict[str, Any]) -> None:
+def _show_stats(console: Console, value: Row) -> None:
     """How much of each view is there, in one line, and which local state."""
-    from banyan_cli.show.text_tables import facts
 
     local = ", ".join(f"{row['name']} {row['rows']:,} ({size(row['bytes'])})" for row in value["local"])
     said = ", ".join(name if percent == 100 else f"{name} {percent} %" for name, percent in value["views"].items())
     facts(console, {**value, "local": local, "views": said, "damaged": "; ".join(value["damaged"]) or "nothing"})
 
 
-@store_commands.command("verify")
-def verify(s: Session) -> None:
+@_store.command()
+def store_verify(s: Session) -> None:
     """Check every page, hash, link and signature, and every row of every view; name what differs, change nothing."""
     from banyan_cli.progress import waiting
 
@@ -55,7 +61,7 @@ def verify(s: Session) -> None:
         raise typer.Exit(errors.STORAGE)
 
 
-def _faults_at_rest(s: Session) -> dict[str, Any] | None:
+def _faults_at_rest(s: Session) -> Row | None:
     """What is wrong with the pages of a store at rest: it cannot be opened without danger until that is repaired."""
     if s.node() is not None:
         return None
@@ -70,9 +76,9 @@ def _faults_at_rest(s: Session) -> dict[str, Any] | None:
     return {"checked": 0, "unchecked": [], "problems": problems} if problems else None
 
 
-def _show_verify(console: Console, value: dict[str, Any]) -> None:
+def _show_verify(console: Console, value: Row) -> None:
     for problem in value["problems"]:
-        console.print(f"{problem['where']}: {problem['sentence']}", markup=False, soft_wrap=True)
+        console.print(f"{problem['where']}: {problem['sentence']}", soft_wrap=True)
     problems, unchecked = value["problems"], value["unchecked"]
     of_views, local = (sum(problem["where"].startswith(of) for problem in problems) for of in ("views", "local state"))
     said = ["the store is sound"] if not problems else []
@@ -93,15 +99,14 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
         console.print(f"Not checked, for they are being built: {', '.join(unchecked)}.")
 
 
-@store_commands.command("repair")
-def repair(s: Session) -> None:
+@_store.command()
+def store_repair(s: Session) -> None:
     """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
-    from banyan_cli.show.text_tables import facts
     from banyan_node.local import repair_local
 
     _refuse_while_running(s)
     done = repair_local(s.home, s.settings, s.out.note)
-    value: dict[str, Any] = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
+    value: Row = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
     value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries}
     value |= {"local_rows": len(done.local), "left": len(done.left)}
     s.out.answer(value, facts)
@@ -120,13 +125,12 @@ def repair(s: Session) -> None:
 def _refuse_while_running(s: Session) -> None:
     """For a command that needs the store for itself. Raises BadInput."""
     if s.node() is not None:
-        raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
+        raise BadInput("The node is running and has the store open; stop it with `banyan down`.")
 
 
-@store_commands.command("mend")
-def mend(s: Session) -> None:
+@_store.command()
+def store_mend(s: Session) -> None:
     """Drop what is wrong: entries, with all that stands on them, and content. `banyan up` then asks peers for it."""
-    from banyan_cli.show.text_tables import facts
     from banyan_node.local import mend_local
 
     _refuse_while_running(s)
@@ -136,8 +140,8 @@ def mend(s: Session) -> None:
     s.out.answer(value, facts)
 
 
-@store_commands.command("rebuild")
-def rebuild(
+@_store.command()
+def store_rebuild(
     s: Session,
     view: Annotated[str | None, typer.Argument(help="Only this one, as `banyan store stats` names it.")] = None,
 ) -> None:
@@ -152,7 +156,7 @@ def _rebuild_at_rest(s: Session, view: str | None) -> list[str]:
     from banyan_node.local import VIEWS, rebuild_local
 
     if view is not None and view not in VIEWS:
-        raise errors.BadInput(f"There is no view '{view}'; there are {', '.join(VIEWS)}.")
+        raise BadInput(f"There is no view '{view}'; there are {', '.join(VIEWS)}.")
     return rebuild_local(s.home, s.settings, [view] if view else VIEWS, s.out.note)
 
 
@@ -175,98 +179,89 @@ def _rebuild_running(s: Session, view: str | None) -> list[str]:
             time.sleep(LOOK_SECONDS)
 
 
-@store_commands.command("withhold")
-def withhold(
-    s: Session,
+@_store.act("content.withhold")
+def store_withhold(
+    answer: Fields,
     uri: Annotated[
         str,
         typer.Argument(
             metavar="POST", help="The post; the short form that a feed shows will do.", autocompletion=completion.posts
         ),
+        POST,
     ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
     scope: Annotated[str, typer.Option(help="Where it holds.")] = "",
     days: Annotated[int, typer.Option(min=0, help="For how long; 0: until released.")] = 0,
     erase: Annotated[bool, typer.Option("--erase", help="Keep no sealed copy: a release asks peers for it.")] = False,
-) -> None:
+) -> str:
     """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
-    params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
-    answer = s.call("content.withhold", **params, erase=erase)
     until = "its term ends or you release it" if days else "you release it"
-    s.out.done(
-        answer,
-        f"Withheld {refs.short(answer['uri'])}. "
-        + (
-            f"A sealed copy stays here until {until}."
-            if answer["kept"]
-            else "No copy is kept here: a release asks peers for it, and if none has it, it is gone for good."
-        ),
-    )
+    kept = f"A sealed copy stays here until {until}."
+    gone = "No copy is kept here: a release asks peers for it, and if none has it, it is gone for good."
+    return f"Withheld {refs.short(answer['uri'])}. {kept if answer['kept'] else gone}"
 
 
-@store_commands.command("withheld")
-def withheld(s: Session) -> None:
+def _order(row: Row) -> str:
+    return ". ".join(plain(text) for text in (row["order"], row["basis"], row["scope"]) if text)
+
+
+_WITHHELD = columns(
+    ("post", lambda row: refs.short(row["uri"])),
+    ("by", lambda row: name_of(row["uri"].partition("/")[0], row["name"])),
+    ("since#", lambda row: ago(row["since_ms"])),
+    ("until", lambda row: ago(row["expires_ms"]) if row["expires_ms"] else "released"),
+    ("order", _order),
+)
+
+
+@_store.rows("content.withheld", _WITHHELD, "Nothing is withheld here.", field="posts", seen="posts")
+def store_withheld() -> None:
     """The posts that this node withholds, each with its order."""
-    from banyan_cli.show.text_tables import withheld as show
-
-    rows = s.call("content.withheld")["posts"]
-    refs.note(s.home, posts=rows)
-    s.out.answers(rows, show(time.time_ns() // 1_000_000), "Nothing is withheld here.")
 
 
-@store_commands.command("release")
-def release(
-    s: Session,
+@_store.act("content.release")
+def store_release(
+    answer: Fields,
     uri: Annotated[
-        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completion.posts)
+        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completion.posts), POST
     ],
-) -> None:
+) -> str:
     """Lift a withholding: the content is shown again, from the sealed copy that was kept, or else from peers."""
-    answer = s.call("content.release", uri=refs.post(s, uri))
     asked = answer["released"] - answer["kept"]
     missing = f" {count(asked, 'write', 'writes')} of it had no copy here and must come from peers." if asked else ""
-    s.out.done(answer, f"Released {refs.short(answer['uri'])}.{missing}")
+    return f"Released {refs.short(answer['uri'])}.{missing}"
 
 
-Account = Annotated[
-    str, typer.Argument(help="An account's id or its beginning, or a name.", autocompletion=completion.accounts)
-]
-
-
-@store_commands.command("trust-clock")
-def trust_clock(s: Session) -> None:
+@_store.act("clock.trust")
+def store_trust_clock(answer: Fields) -> str:
     """Say that this machine's clock is right although it jumped, so that old content is forgotten as usual."""
-    answer = s.call("clock.trust")
     before = answer["doubted"]
-    s.out.done(answer, f"The clock is trusted{f' again ({before})' if before else ''}.")
+    return f"The clock is trusted{f' again ({before})' if before else ''}."
 
 
-@store_commands.command("drop")
-def drop(s: Session, account: Account) -> None:
+@_store.act("store.drop")
+def store_drop(answer: Fields, account: Who) -> str:
     """Erase an account from this node, which does not fetch it again. Other nodes decide for themselves."""
-    answer = s.call("store.drop", account=refs.account(s, account))
-    s.out.done(answer, f"Dropped {answer['account']}: {count(answer['entries'], 'entry', 'entries')}.")
+    return f"Dropped {answer['account']}: {count(answer['entries'], 'entry', 'entries')}."
 
 
-@store_commands.command("dropped")
-def dropped(s: Session) -> None:
+def _show_ids(console: Console, ids: list[str]) -> None:
+    console.print("\n".join(ids), soft_wrap=True)
+
+
+@_store.rows("store.dropped", _show_ids, "Nothing is dropped here.", field="accounts")
+def store_dropped() -> None:
     """The accounts that were dropped here."""
-    rows = s.call("store.dropped")["accounts"]
-    s.out.answers(
-        rows, lambda console, shown: console.print("\n".join(shown), soft_wrap=True), "Nothing is dropped here."
-    )
 
 
-@store_commands.command("undrop")
-def undrop(s: Session, account: Account) -> None:
+@_store.act("store.undrop", "{account} is not dropped any more.")
+def store_undrop(account: Who) -> None:
     """Let a dropped account in again: it is fetched if somebody here follows it closely enough."""
-    answer = s.call("store.undrop", account=refs.account(s, account))
-    s.out.done(answer, f"{answer['account']} is not dropped any more.")
 
 
-@store_commands.command("compact")
-def compact(
+@_store.command()
+def store_compact(
     s: Session,
     to: Annotated[
         Path | None, typer.Option(help="Write a compacted copy there instead; works while a node runs.")
@@ -274,13 +269,10 @@ def compact(
 ) -> None:
     """Give the disk back what deleted content took."""
     from banyan_cli.progress import waiting
-    from banyan_cli.show.text_tables import facts
     from banyan_node.local import take_compacted
 
     if to is None and s.node() is not None:
-        raise errors.BadInput(
-            "The node is running and has the store open; stop it with `banyan down`, or say --to DIR."
-        )
+        raise BadInput("The node is running and has the store open; stop it with `banyan down`, or say --to DIR.")
     folder = to.absolute() if to is not None else s.home.path / "store.compacted"
     if to is None and folder.exists():
         shutil.rmtree(folder)  # left by a run that was broken off before the files changed places
@@ -291,3 +283,102 @@ def compact(
         take_compacted(s.home, folder)
         answer["path"] = str(s.home.store)
     s.out.answer(answer, facts)
+
+
+# Erasing an account from this node's files, and how far that is.
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="An account hosted here: name or id.", autocompletion=completion.accounts)
+]
+
+
+_PEERS = {
+    "erased": "says that it is erased",
+    "waits": "erases it when its 30 days are over",
+    "shown": "shows it to its operator",
+    "unknown": "says nothing of it",
+}
+
+
+def _said(s: Session, answer: dict[str, Any]) -> str:
+    if answer["erased_ms"] is not None:
+        return f"It is gone from every file of this node since {_day(answer['erased_ms'])}."
+    if answer["state"] == "shown":
+        return f"It asks to be erased: `banyan store erase {answer['account']}` obeys{_until(answer['until_ms'])}."
+    if answer["until_ms"] > time.time() * 1000:
+        return f"It is still here; a running node erases it by {_day(answer['until_ms'])}."
+    due, doubted = f"It is still here, and due since {_day(answer['until_ms'])}", s.call("status")["clock"]["doubted"]
+    if doubted is None:
+        return f"{due}: a running node erases it now."
+    return (
+        f"{due}: it waits because {doubted}. If the clock is right, `banyan store trust-clock` lets it go on at once."
+    )
+
+
+def _until(at_ms: int | None) -> str:
+    return "" if at_ms is None else f", from {_day(at_ms)} on"
+
+
+def _day(at_ms: int) -> str:
+    return f"{dates.moment(at_ms, None):%Y-%m-%d}"
+
+
+@account_commands.command()
+def erase(
+    s: Session,
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why, such as the request of its owner.")],
+    days: Annotated[int, typer.Option(min=0, max=90, help="Within how many days all is gone; 0: at once.")] = 0,
+    confirm: Annotated[str | None, typer.Option(help="The name typed again; else it is asked for.")] = None,
+    yes: Sure = False,
+) -> None:
+    """Close a hosted account and erase all that this node holds of it, from every file; its control log stays."""
+    s.sure = yes
+    account = refs.account(s, name)
+    if confirm is None:
+        if s.out.json or not sys.stdin.isatty():
+            raise BadInput("Type the name of the account again with --confirm NAME.")
+        confirm = typer.prompt(f"All of {name} goes from this node's files. Type its name again", err=True)
+    answer = s.call("account.erase", account=account, confirm=confirm, reason=reason, days=days)
+    from banyan_cli.commands.logins import log_out
+
+    log_out(s, answer["account"])
+    s.out.done(answer, f"The account is closed. {_said(s, answer)}")
+    s.out.note(
+        f"`banyan account erasure {answer['account']}` says how far that is, here and at peers. "
+        "Backups and archives keep what they have."
+    )
+
+
+@account_commands.command()
+def erasure(
+    s: Session,
+    name: Name,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back, here and at peers, if it has not begun.")] = False,
+) -> None:
+    """How far the erasing of an account is, here and at peers."""
+    answer = s.call("account.unerase" if undo else "account.erasure", account=refs.account(s, name))
+    s.out.done(answer, "It is not to be erased any more; it stays closed." if undo else _said(s, answer))
+    for peer in () if undo else answer["peers"]:
+        s.out.note(f"{peer['peer']}: {_PEERS[peer['state']]}{_until(peer['until_ms'])}, on {_day(peer['at_ms'])}")
+
+
+@_store.command("erase")
+def obey(
+    s: Session,
+    account: Annotated[str, typer.Argument(help="An account that asks to be erased: its id or the beginning of it.")],
+) -> None:
+    """Obey an account that asks to be erased: it goes from this node's files when its 30 days are over."""
+    answer = s.call("store.erase", account=refs.account(s, account))
+    s.out.done(answer, _said(s, answer))
+
+
+@_store.command("erasures")
+def erasures(s: Session) -> None:
+    """The accounts that ask to be erased, and what this node does about each."""
+
+    def show(console: Console, rows: list[Row]) -> None:
+        for row in rows:
+            console.print(f"{row['account']}  {_said(s, row)}", soft_wrap=True)
+
+    s.out.answers(s.call("store.erasures")["erasures"], show, "No account asks to be erased.")

@@ -46,7 +46,7 @@ class Screen:
         self._told.append(sentence)
         self._spoke = time.monotonic()
         if not self._console.is_terminal:
-            self._console.print(sentence, markup=False)
+            self._console.print(sentence)
 
     def cut_off(self, *names: str) -> None:
         """Mark nodes as cut off; none: nobody is."""
@@ -85,7 +85,7 @@ class Screen:
         while not self._ended.wait(0.1):
             if time.monotonic() - self._spoke > SILENCE_SECONDS - 0.3:
                 self._spoke = time.monotonic()
-                self._console.print(self._meanwhile(), markup=False, highlight=False)
+                self._console.print(self._meanwhile(), highlight=False)
 
     def _meanwhile(self) -> str:
         self._look(1.0)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from banyan_cli.show.phrases import count, name_of
-from banyan_cli.show.text_tables import table
+from banyan_cli.show.tables import table
 from banyan_node.terminal_escape import plain
 from banyan_schema.dates import minute
 

@@ -7,7 +7,6 @@ right edge is straight in any script. Texts and names are other people's: they p
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -18,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.show.phrases import ago, count, name_of, size, span
+from banyan_cli.show.phrases import ago, count, name_of, now_ms, size, span
 from banyan_node.terminal_escape import plain
 from banyan_schema.dates import second
 
@@ -64,7 +63,7 @@ def _length(ms: int) -> str:
 
 def rows(console: Console, found: list[Row], total: int) -> None:
     """A table of what is here."""
-    from banyan_cli.show.text_tables import table
+    from banyan_cli.show.tables import table
 
     made = table("blob", "type", "size#", "here", "")
     for row in found:
@@ -98,32 +97,24 @@ MAX_INDENT = 8
 """Levels; a deeper answer stays at this one, so that its text keeps room."""
 
 
-def feed(now_ms: int) -> Callable[[Console, list[Row]], None]:
+def feed(console: Console, posts: list[Row], now: int | None = None) -> None:
     """Shows the posts that `feed` answers."""
-
-    def show(console: Console, posts: list[Row]) -> None:
-        for row in posts:
-            console.print(post(row, now_ms))
-            console.print()
-
-    return show
+    for row in posts:
+        console.print(post(row, now))
+        console.print()
 
 
-def thread(now_ms: int, asked: str) -> Callable[[Console, Row], None]:
+def thread(console: Console, page: Row, asked: str, now: int | None = None) -> None:
     """Shows the answer of `thread`; the post that was asked for is marked."""
-
-    def show(console: Console, page: Row) -> None:
-        if page.get("missing"):
-            console.print(Text(gone(page), "dim italic"))
-        gaps = page["gaps"]
-        for at, row in enumerate(page["posts"]):
-            _show_gaps(console, [gap for gap in gaps if gap["at"] == at])
-            depth = min(int(row["depth"]), MAX_INDENT)
-            console.print(_Guided(post(row, now_ms, asked == row["uri"], True), depth))
-            console.print(_Guided(Text(), depth))
-        _show_gaps(console, [gap for gap in gaps if gap["at"] >= len(page["posts"])])
-
-    return show
+    if page.get("missing"):
+        console.print(Text(gone(page), "dim italic"))
+    gaps = page["gaps"]
+    for at, row in enumerate(page["posts"]):
+        _show_gaps(console, [gap for gap in gaps if gap["at"] == at])
+        depth = min(int(row["depth"]), MAX_INDENT)
+        console.print(_Guided(post(row, now, asked == row["uri"], True), depth))
+        console.print(_Guided(Text(), depth))
+    _show_gaps(console, [gap for gap in gaps if gap["at"] >= len(page["posts"])])
 
 
 def _show_gaps(console: Console, gaps: list[Row]) -> None:
@@ -140,12 +131,12 @@ def gone(page: Row) -> str:
     return f"… above this is a post that is {plain(why)} ({refs.short(page['missing'])})"
 
 
-def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -> RenderableType:
+def post(row: Row, now: int | None = None, marked: bool = False, in_thread: bool = False) -> RenderableType:
     """One post: who, when and its short name; text; what it quotes; reactions and answers."""
-    lines: list[RenderableType] = [_heading(row, now_ms, marked)]
+    lines: list[RenderableType] = [_heading(row, now, marked)]
     if who := row.get("reposted"):
         names = ", ".join(name_of(one["account"], one["name"]) for one in who)
-        lines.insert(0, Text(f"⟳ reposted by {names}, {ago(who[0]['time_ms'], now_ms)}", "dim"))
+        lines.insert(0, Text(f"⟳ reposted by {names}, {ago(who[0]['time_ms'], now)}", "dim"))
     if row.get("reply_to") and not in_thread:
         to = row.get("reply_name")
         whom = plain(to) if to else f"a post that is not held ({refs.short(row['reply_to'])})"
@@ -158,7 +149,7 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
     if row.get("quote"):
         lines.append(_quote(row["quote"]))
     if row.get("poll"):
-        lines += [Text(line) for line in poll(row["poll"], now_ms)]
+        lines += [Text(line) for line in poll(row["poll"], now)]
     if row.get("explained"):
         lines.append(Text(because(row["explained"]), "dim italic"))
     below = footer(row)
@@ -181,14 +172,14 @@ def because(said: Row) -> str:
     return f"? {shown}; {plain(said['order'])}"
 
 
-def poll(asked: Row, now_ms: int) -> list[str]:
+def poll(asked: Row, now: int | None = None) -> list[str]:
     """A line for each option, and one for the whole."""
     voters, lines = asked["voters"], []
     for n, option in enumerate(asked["options"]):
         share = option["votes"] / voters if voters else 0
         mark = "●" if n in asked["mine"] else "○"
         lines.append(f"{mark} {n + 1}. {text_of(option['text'])}  {option['votes']} ({share:.0%})")
-    left = asked["closes_ms"] - now_ms
+    left = asked["closes_ms"] - (now_ms() if now is None else now)
     when = "closed" if asked["closed"] else f"closes in {span(left)}"
     several = ", several choices" if asked["choices"] == "several" else ""
     return [*lines, f"{count(voters, 'voter')}{several}, {when}"]
@@ -229,7 +220,7 @@ def fit(text: str, cells: int) -> str:
     return set_cell_size(set_cell_size(text, cells - 1).rstrip() + "…", cells)
 
 
-def _heading(row: Row, now_ms: int, marked: bool) -> RenderableType:
+def _heading(row: Row, now: int | None, marked: bool) -> RenderableType:
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     grid.add_column(justify="right", no_wrap=True)
@@ -239,7 +230,7 @@ def _heading(row: Row, now_ms: int, marked: bool) -> RenderableType:
     left = Text.assemble(("▸ " if marked else "", "bold yellow"), (name, "bold"))
     if row.get("edited"):
         left.append("  edited", "dim italic")
-    grid.add_row(left, Text(f"{ago(row['time_ms'], now_ms)}  {refs.short(row['uri'])}", "dim"))
+    grid.add_row(left, Text(f"{ago(row['time_ms'], now)}  {refs.short(row['uri'])}", "dim"))
     return grid
 
 
@@ -274,47 +265,43 @@ KEY_DIGITS = 16
 """Of keys and entries so many digits are shown; `--json` has all."""
 
 
-def why(now_ms: int) -> Callable[[Console, dict[str, Any]], None]:
+def why(console: Console, value: Row) -> None:
     """Shows the answer of `why`."""
-
-    def show(console: Console, value: dict[str, Any]) -> None:
-        for name, said in _lines(value, now_ms):
-            console.print(Text.assemble((f"{name:<12}", "dim"), said))
-
-    return show
+    for name, said in _lines(value):
+        console.print(Text.assemble((f"{name:<12}", "dim"), said))
 
 
-def _lines(value: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
+def _lines(value: Row) -> list[tuple[str, str]]:
     device = "this node" if value["here"] else f"the device {value['writer'][:KEY_DIGITS]}"
     granted = f", granted by {value['granted'][:KEY_DIGITS]} of the account's control log" if value["granted"] else ""
     lines = [
         ("signed by", f"{name_of(value['account'], value['name'])}, with {device}{granted}"),
-        ("written", f"{_when(value['time_ms'], now_ms)} by the author's clock"),
-        ("came here", _came(value, now_ms)),
+        ("written", f"{_when(value['time_ms'])} by the author's clock"),
+        ("came here", _came(value)),
         ("stands at", f"entry {value['seq']} of log {value['log']}: {value['entry'][:KEY_DIGITS]}"),
         ("proof", _proof(value["proof"])),
     ]
     for version in value["versions"][:-1]:
         said = "(not held any more)" if version["text"] is None else text_of(version["text"])
-        lines.append(("said before", f"{said}  ({_when(version['time_ms'], now_ms)})"))
+        lines.append(("said before", f"{said}  ({_when(version['time_ms'])})"))
     holders = value["holders"]
     has = sum(one["holds"] == "yes" for one in holders)
     lines.append(("held by", f"{has} of {count(len(holders), 'linked peer')}, as far as they told"))
     return lines
 
 
-def _when(time_ms: int, now_ms: int) -> str:
-    return f"{second(time_ms)} UTC ({ago(time_ms, now_ms)})"
+def _when(time_ms: int) -> str:
+    return f"{second(time_ms)} UTC ({ago(time_ms)})"
 
 
-def _came(value: dict[str, Any], now_ms: int) -> str:
+def _came(value: Row) -> str:
     if value["arrived_ms"] is None:
         return "not known any more"
     whence = f"from {value['from_peer']}" if value["from_peer"] else "written or imported here"
-    return f"{_when(value['arrived_ms'], now_ms)}, {whence}"
+    return f"{_when(value['arrived_ms'])}, {whence}"
 
 
-def _proof(proof: dict[str, Any] | None) -> str:
+def _proof(proof: Row | None) -> str:
     if proof is None:
         return "the signature is not here yet"
     run = "itself" if proof["entries"] == 1 else f"a run of {proof['entries']} entries from it to entry {proof['seq']}"

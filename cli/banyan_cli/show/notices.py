@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -36,20 +35,16 @@ NAMED = 3
 """So many are named in a line."""
 
 
-def notices(now_ms: int) -> Callable[[Console, list[dict[str, Any]]], None]:
+def notices(console: Console, rows: list[dict[str, Any]], now: int | None = None) -> None:
     """Shows the rows that `notifications` answers."""
-
-    def show(console: Console, rows: list[dict[str, Any]]) -> None:
-        for row in rows:
-            grid = Table.grid(expand=True, padding=(0, 1))
-            grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
-            grid.add_column(justify="right", no_wrap=True)
-            grid.add_row(_line(row), Text(ago(row["time_ms"], now_ms), "dim"))
-            console.print(grid)
-            if row["post"]:
-                console.print(words(row["post"]), style="dim")
-
-    return show
+    for row in rows:
+        grid = Table.grid(expand=True, padding=(0, 1))
+        grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+        grid.add_column(justify="right", no_wrap=True)
+        grid.add_row(_line(row), Text(ago(row["time_ms"], now), "dim"))
+        console.print(grid)
+        if row["post"]:
+            console.print(words(row["post"]), style="dim")
 
 
 def _line(row: dict[str, Any]) -> Text:

@@ -1,6 +1,8 @@
-"""Texts for times, counts and names. Names are made safe for a terminal. The current time is an argument."""
+"""Texts for times, counts and names. Names are made safe for a terminal."""
 
 from __future__ import annotations
+
+import time
 
 from banyan_node.terminal_escape import plain
 from banyan_schema.dates import moment
@@ -8,9 +10,15 @@ from banyan_schema.dates import moment
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
 
 
-def ago(time_ms: int, now_ms: int) -> str:
-    """`now`, `5 min`, `3 h`, `2 d`, then the date. A time to come is said as one: clocks differ."""
-    passed = now_ms - time_ms
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def ago(time_ms: int, now: int | None = None) -> str:
+    """`now`, `5 min`, `3 h`, `2 d`, then the date. A time to come is said as one: clocks differ. now: milliseconds;
+    None: of this machine."""
+    now = now_ms() if now is None else now
+    passed = now - time_ms
     if passed < 0:
         return "now" if passed > -_MINUTE else f"in {span(-passed)}"
     if passed < _MINUTE:
@@ -18,7 +26,7 @@ def ago(time_ms: int, now_ms: int) -> str:
     if passed < 7 * _DAY:
         return span(passed)
     then = moment(time_ms)
-    return f"{then.day} {then:%b}" if then.year == moment(now_ms).year else f"{then.day} {then:%b %Y}"
+    return f"{then.day} {then:%b}" if then.year == moment(now).year else f"{then.day} {then:%b %Y}"
 
 
 def span(ms: int) -> str:
@@ -54,3 +62,8 @@ def name_of(account: str, name: str | None) -> str:
     """What an account is called on the screen; the name is its own claim."""
     shown = " ".join(plain(name or "").split())
     return shown or short_account(account)
+
+
+def sentence(said: str) -> str:
+    """What the node says without a capital and a full stop, with both."""
+    return f"{said[0].upper()}{said[1:]}."
