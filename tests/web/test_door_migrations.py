@@ -12,8 +12,7 @@ import apsw
 import pytest
 
 from banyan_node.operator_errors import ControlError
-from banyan_web.door_migrations import MIGRATIONS
-from banyan_web.door_store import DoorStore
+from banyan_web.door_store import MIGRATIONS, DoorStore
 from banyan_web.firehose.requests import consumers_of
 from banyan_web.mastodon import compose_store, link_cards
 from banyan_web.mastodon.compose_store import INTERRUPTED, posting, upload

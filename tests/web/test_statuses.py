@@ -20,7 +20,7 @@ from mastodon import (
 )
 from PIL import Image
 
-from banyan_web.mastodon.entities.caches import PEOPLE, PEOPLE_S, EntityCaches
+from banyan_web.endpoint import PEOPLE, PEOPLE_S, EntityCaches
 from tests.node.real import converged
 from tests.web.door import open_node
 from tests.web.mastodon_py import app_of, run

@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from cachetools import FIFOCache, TTLCache
 from starlette.requests import Request
 
 from banyan_node.api.json_types import NOBODY
+from banyan_node.api.methods.post_rows import PostRow
 from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.home.sections import HttpSettings
 from banyan_node.home.values import lacks_file, read_text, why_no_text
@@ -27,10 +30,54 @@ from banyan_node.operator_errors import CallError, ConfigError
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.tail import Tail
-from banyan_web.mastodon.entities.caches import EntityCaches
 from banyan_web.outbound_http import OutboundHttp
 from banyan_web.rate_limits import RateLimits
 from banyan_web.refusals import HttpRefusal, of_call
+
+# What of entities was made once and is needed again.
+
+PEOPLE, PEOPLE_S = 20_000, 10.0
+"""Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
+TALKED_S = 300.0
+"""How old trends may be."""
+TEXTS = 20_000
+"""Texts of posts that are kept as HTML."""
+BODIES = 10_000
+"""Posts that are kept as JSON, each as one reader sees it: 3 kB."""
+
+
+class StatusBody(NamedTuple):
+    """A Status entity. row: of which it was made, held so that no other object gets its id. people: the Account
+    entities in it, by DID."""
+
+    row: PostRow
+    people: tuple[tuple[str, Any], ...]
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EntityCaches:
+    """Of one process."""
+
+    people: FIFOCache[str, tuple[float, dict[str, Any]]] = field(default_factory=lambda: FIFOCache(PEOPLE))
+    """Account entities by DID, each with the time when it was made, seconds of `monotonic`."""
+    texts: FIFOCache[object, str] = field(default_factory=lambda: FIFOCache(TEXTS))
+    """HTML, by the text and by where its mentions lead."""
+    tags: TTLCache[str, list[str]] = field(default_factory=lambda: TTLCache(PEOPLE, PEOPLE_S))
+    """Those that an account follows."""
+    talked: TTLCache[str, list[dict[str, Any]]] = field(default_factory=lambda: TTLCache(1, TALKED_S))
+    """The newest posts, for trends."""
+    bodies: FIFOCache[int, StatusBody] = field(default_factory=lambda: FIFOCache(BODIES))
+    """Status entities as JSON (statuses.py)."""
+
+    def person(self, did: str) -> dict[str, Any] | None:
+        """One made within PEOPLE_S. Each post of a page asks, and a TTLCache takes four times as long to answer."""
+        made = self.people.get(did)
+        return made[1] if made is not None and monotonic() - made[0] < PEOPLE_S else None
+
+    def put_person(self, did: str, entity: dict[str, Any]) -> None:
+        self.people[did] = monotonic(), entity
+
 
 # The rules of this server, its terms and its privacy policy: texts of the operator, read when the door opens.
 

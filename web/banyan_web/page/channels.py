@@ -59,7 +59,7 @@ async def _list(
     makes: bool,
 ) -> Response:
     rows = {"own": own, "subscribed": subscribed, "episodes": [one for one in episodes if one["post"] is not None]}
-    return await render(web, ask, "channels.html", heading=heading, may_make=makes, **rows)
+    return await render(web, ask, "community/channels.html", heading=heading, may_make=makes, **rows)
 
 
 @form(ENDPOINTS, "/channels", files=True)
@@ -87,7 +87,7 @@ async def channel(web: DoorContext, ask: DoorRequest) -> Response:
         playing = next((one for one in rows if one["post"] is not None), None)
     media = playing["post"]["media"] if playing is not None and playing["post"] is not None else []
     film = next((item for item in media if media_kind(item) in ("film", "sound")), None)
-    return await render(web, ask, "channel.html", channel=found, episodes=episodes, playing=playing, film=film)
+    return await render(web, ask, "community/channel.html", channel=found, episodes=episodes, playing=playing, film=film)
 
 
 async def _elsewhere(web: DoorContext, me: Visitor | None, uri: str, key: str, after: str | None) -> Any:

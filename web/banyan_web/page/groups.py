@@ -48,7 +48,7 @@ async def _list(web: DoorContext, ask: DoorRequest, me: Visitor | None, account:
     if account:
         found = (await web.call("groups", account=account, by=me and me.did))["groups"]
     makes = me is not None and me.did == account
-    return await render(web, ask, "groups.html", groups=found, heading=heading, may_make=makes)
+    return await render(web, ask, "community/groups.html", groups=found, heading=heading, may_make=makes)
 
 
 @form(ENDPOINTS, "/groups")
@@ -75,7 +75,7 @@ async def group(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(
         web,
         ask,
-        "group.html",
+        "community/group.html",
         group=found,
         posts=posts["posts"],
         before=posts["before"],
@@ -96,7 +96,7 @@ async def members(web: DoorContext, ask: DoorRequest) -> Response:
     found = await web.call("group.members", group=uri, after=after, limit=MEMBERS, by=me and me.did)
     heading = WORDS[language(ask)]["members_of"].format(name=readable(name))
     shown = {"members": found["members"], "after": found["after"], "heading": heading, "back": group_path(uri)}
-    return await render(web, ask, "members.html", **shown)
+    return await render(web, ask, "community/members.html", **shown)
 
 
 @form(ENDPOINTS, "/groups/join")
@@ -136,7 +136,7 @@ async def to_come(web: DoorContext, ask: DoorRequest) -> Response:
     if me is not None or which["account"]:
         after = text(ask.params, "after", "") or None
         found = await web.call("event.list", **which, after=after, limit=A_PAGE, by=me and me.did)
-    return await render(web, ask, "events.html", events=found["events"], after=found["after"], only=only)
+    return await render(web, ask, "community/events.html", events=found["events"], after=found["after"], only=only)
 
 
 @page(ENDPOINTS, "/events/{name}/{key}")
@@ -145,7 +145,7 @@ async def event(web: DoorContext, ask: DoorRequest) -> Response:
     me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     found = await web.call("event.show", event=uri, by=me and me.did)
     coming = await web.call("event.replies", event=uri, answer="yes", limit=COMING, by=me and me.did)
-    return await render(web, ask, "event.html", event=found, coming=coming["accounts"])
+    return await render(web, ask, "community/event.html", event=found, coming=coming["accounts"])
 
 
 @page(ENDPOINTS, "/events/{name}/{key}/event.ics")

@@ -57,7 +57,7 @@ async def queue(web: DoorContext, ask: DoorRequest) -> Response:
     state = "closed" if ask.params.get("state") == "closed" else "open"
     found = await web.call("report.list", state=state, after=_after(ask), limit=A_PAGE)
     found["reports"] = [row for row in found["reports"] if row["account"]["account"] != me.did]
-    return await _shown(web, ask, "moderation.html", found=found, state=state)
+    return await _shown(web, ask, "moderation/moderation.html", found=found, state=state)
 
 
 @page(ENDPOINTS, "/moderation/reports/{id}")
@@ -71,7 +71,14 @@ async def report(web: DoorContext, ask: DoorRequest) -> Response:
     rules = {rule: web.server.rules.rule(rule) or rule for rule in found["rules"]}
     verdicts = [one for one in VERDICTS if (one != "suspend" or found["standing"]["hosted"])]
     return await _shown(
-        web, ask, "report.html", report=found, rules=rules, official=official, verdicts=verdicts, categories=CATEGORIES
+        web,
+        ask,
+        "moderation/report.html",
+        report=found,
+        rules=rules,
+        official=official,
+        verdicts=verdicts,
+        categories=CATEGORIES,
     )
 
 
@@ -81,7 +88,7 @@ async def decisions(web: DoorContext, ask: DoorRequest) -> Response:
     me = await _moderator(web, ask)
     found = await web.call("decision.list", after=_after(ask), limit=A_PAGE)
     found["decisions"] = [row for row in found["decisions"] if row["account"]["account"] != me.did]
-    return await _shown(web, ask, "decisions.html", found=found)
+    return await _shown(web, ask, "moderation/decisions.html", found=found)
 
 
 @page(ENDPOINTS, "/moderation/law")
@@ -89,7 +96,7 @@ async def law(web: DoorContext, ask: DoorRequest) -> Response:
     """What each decision does and does not do, and the orders that are in force here."""
     await _moderator(web, ask)
     orders = (await web.call("content.withheld"))["posts"]
-    return await _shown(web, ask, "law.html", orders=orders, verdicts=VERDICTS)
+    return await _shown(web, ask, "moderation/law.html", orders=orders, verdicts=VERDICTS)
 
 
 @form(ENDPOINTS, "/moderation/reports/{id}/decide")
@@ -136,7 +143,7 @@ async def reporting(web: DoorContext, ask: DoorRequest) -> Response:
     return await _shown(
         web,
         ask,
-        "reporting.html",
+        "moderation/reporting.html",
         post=post,
         account=named,
         categories=CATEGORIES,
@@ -172,10 +179,10 @@ async def mine(web: DoorContext, ask: DoorRequest) -> Response:
     me = somebody(web, ask)
     found = await web.call("report.mine", after=_after(ask), limit=A_PAGE, by=me.did)
     about = await web.call("decision.mine", limit=A_PAGE, by=me.did)
-    return await _shown(web, ask, "reports.html", found=found, about=about["decisions"])
+    return await _shown(web, ask, "moderation/reports.html", found=found, about=about["decisions"])
 
 
 @page(ENDPOINTS, "/rules")
 async def rules(web: DoorContext, ask: DoorRequest) -> Response:
     """The rules of this server, its terms and its privacy policy."""
-    return await _shown(web, ask, "rules.html", house=web.server.rules)
+    return await _shown(web, ask, "moderation/rules.html", house=web.server.rules)

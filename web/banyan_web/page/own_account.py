@@ -33,7 +33,7 @@ async def settings(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(
         web,
         ask,
-        "settings.html",
+        "people/settings.html",
         profile=profile,
         locked=row["locked"],
         more_fields=[*fields.items(), *[("", "")] * max(1, FIELDS - len(fields))],
@@ -118,7 +118,9 @@ WRITINGS, WRITING_S = 60, 600
 @page(ENDPOINTS, "/own")
 async def own(web: DoorContext, ask: DoorRequest) -> Response:
     """Makes an account of this browser's own keys, and writes with it."""
-    return await render(web, ask, "own.html", taken=web.server.browser_accounts or visitor_of(web, ask) is not None)
+    return await render(
+        web, ask, "people/own.html", taken=web.server.browser_accounts or visitor_of(web, ask) is not None
+    )
 
 
 @ENDPOINTS.post("/own/entries")

@@ -62,7 +62,7 @@ async def _tied(web: DoorContext, ask: DoorRequest, method: str, heading: str) -
     name = (await web.call("profile.get", account=did))["name"] or WORDS[language(ask)]["nameless"]
     people = await cards(web, me, [one["account"] for one in found["accounts"]])
     said = WORDS[language(ask)][heading].format(name=readable(name))
-    return await render(web, ask, "people.html", heading=said, tabs=(), people=people, after=found["after"])
+    return await render(web, ask, "people/people.html", heading=said, tabs=(), people=people, after=found["after"])
 
 
 @page(ENDPOINTS, "/@{name}/followers")
@@ -102,7 +102,7 @@ async def timeline(
     """A list of posts under a heading. hint: key of what it says if there are none. more: what else it has."""
     said = {"heading": heading, "posts": posts, "before": before, "hint": WORDS[language(ask)][hint] if hint else ""}
     usual = {"tabs": (), "link": "?", "live": "", "form": None, "hint_icon": "keep", "people": ()}
-    return await render(web, ask, "timeline.html", **usual | said | more)
+    return await render(web, ask, "posts/timeline.html", **usual | said | more)
 
 
 # -- lists
@@ -115,7 +115,9 @@ async def lists(web: DoorContext, ask: DoorRequest) -> Response:
     adding = None
     if account:
         adding = (await web.call("profiles", accounts=[account]))["profiles"][0]
-    return await render(web, ask, "lists.html", lists=(await web.call("lists", by=me.did))["lists"], adding=adding)
+    return await render(
+        web, ask, "people/lists.html", lists=(await web.call("lists", by=me.did))["lists"], adding=adding
+    )
 
 
 @page(ENDPOINTS, "/lists/{id}")
@@ -124,7 +126,7 @@ async def one_list(web: DoorContext, ask: DoorRequest) -> Response:
     me, before = somebody(web, ask), text(ask.params, "before", "") or None
     shown = await web.call("list.show", id=ask.path["id"], by=me.did)
     found = await web.call("feed", in_list=ask.path["id"], before=before, limit=A_PAGE, by=me.did)
-    return await render(web, ask, "list.html", list=shown, posts=found["posts"], before=found["before"])
+    return await render(web, ask, "people/list.html", list=shown, posts=found["posts"], before=found["before"])
 
 
 @form(ENDPOINTS, "/lists")
@@ -176,7 +178,7 @@ async def notifications(web: DoorContext, ask: DoorRequest) -> Response:
         except HttpRefusal:
             pass
     shown = {"notices": found["notices"], "before": found["before"], "requests": requests}
-    answer = await render(web, ask, "notifications.html", **shown, only=only if only in KINDS else "all")
+    answer = await render(web, ask, "people/notifications.html", **shown, only=only if only in KINDS else "all")
     if before is None and only not in KINDS and found["notices"]:
         with suppress(HttpRefusal):  # nothing is written for a suspended account, which reads all the same
             await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)

@@ -133,7 +133,9 @@ async def compose(web: DoorContext, ask: DoorRequest) -> Response:
             above = await web.call("post.get", uri=filled[name], by=me.did)
             filled["to"] = post_path(filled[name]) if name == "reply" else filled["to"]
     heading = words["compose_quote"] if filled["quote"] else words["compose"]
-    return await render(web, ask, "compose.html", form=blank(web, ask, me, **filled), heading=heading, above=above)
+    return await render(
+        web, ask, "posts/compose.html", form=blank(web, ask, me, **filled), heading=heading, above=above
+    )
 
 
 async def _draft(web: DoorContext, me: Visitor, name: str) -> dict[str, Any]:
@@ -172,7 +174,7 @@ async def edit_page(web: DoorContext, ask: DoorRequest) -> Response:
     shown = {name: row[name] for name in ("text", "warning", "lang", "media", "policy")}
     at = post_path(row["uri"])
     filled = blank(web, ask, me, **shown, edits=row["uri"], to=at, label=words["edit_title"], once=None)
-    return await render(web, ask, "compose.html", form=filled, heading=words["edit_title"], above=None)
+    return await render(web, ask, "posts/compose.html", form=filled, heading=words["edit_title"], above=None)
 
 
 async def _own(web: DoorContext, me: Visitor, uri: str) -> dict[str, Any]:
@@ -216,7 +218,7 @@ async def delete_page(web: DoorContext, ask: DoorRequest) -> Response:
     """Asks before a post is deleted, because that is for ever."""
     me = somebody(web, ask)
     row = await _own(web, me, thing_in(ask.path["name"], ask.path["key"]))
-    return await render(web, ask, "delete.html", post=row, back=local(ask.params.get("to"), "/home"))
+    return await render(web, ask, "posts/delete.html", post=row, back=local(ask.params.get("to"), "/home"))
 
 
 @form(ENDPOINTS, "/delete")
@@ -262,14 +264,14 @@ async def history(web: DoorContext, ask: DoorRequest) -> Response:
     """Who signed a post, when it came, and what it said before its edits."""
     me, uri = visitor_of(web, ask), thing_in(ask.path["name"], ask.path["key"])
     await web.call("post.get", uri=uri, by=me and me.did)
-    return await render(web, ask, "history.html", why=await web.call("why", uri=uri))
+    return await render(web, ask, "posts/history.html", why=await web.call("why", uri=uri))
 
 
 @page(ENDPOINTS, "/drafts")
 async def drafts(web: DoorContext, ask: DoorRequest) -> Response:
     """Posts that are not published yet."""
     me = somebody(web, ask)
-    return await render(web, ask, "drafts.html", drafts=(await web.call("drafts", by=me.did))["drafts"])
+    return await render(web, ask, "posts/drafts.html", drafts=(await web.call("drafts", by=me.did))["drafts"])
 
 
 @form(ENDPOINTS, "/drafts/publish")

@@ -101,7 +101,7 @@ async def profile(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(
         web,
         ask,
-        "profile.html",
+        "people/profile.html",
         profile=found,
         posts=posts["posts"],
         before=posts["before"],
@@ -142,7 +142,7 @@ async def _thread(web: DoorContext, ask: DoorRequest, uri: str) -> Response:
     may_not = row is not None and row["mine"] is not None and "answers" in row["mine"]["may_not"]
     form = answer_form(web, ask, me, row) if me is not None and row is not None and not may_not else None
     more = {"root": (row and row["root"]) or uri, "who": readable(who), "form": form, "may_not": may_not}
-    return await render(web, ask, "thread.html", thread=found, uri=uri, **more)
+    return await render(web, ask, "posts/thread.html", thread=found, uri=uri, **more)
 
 
 @page(ENDPOINTS, "/tags/{tag}")
@@ -175,7 +175,7 @@ async def search(web: DoorContext, ask: DoorRequest) -> Response:
     return await render(
         web,
         ask,
-        "search.html",
+        "posts/search.html",
         question=question,
         people=people,
         posts=found["posts"],

@@ -14,9 +14,8 @@ from starlette.responses import Response
 
 from banyan_node.api.methods.post_rows import PostRow
 from banyan_schema.dates import iso
-from banyan_web.endpoint import DoorContext
+from banyan_web.endpoint import DoorContext, StatusBody
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.entities.caches import StatusBody
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entity_ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
 from banyan_web.mastodon.link_cards import LinkCards
