@@ -87,7 +87,9 @@ async def channel(web: DoorContext, ask: DoorRequest) -> Response:
         playing = next((one for one in rows if one["post"] is not None), None)
     media = playing["post"]["media"] if playing is not None and playing["post"] is not None else []
     film = next((item for item in media if media_kind(item) in ("film", "sound")), None)
-    return await render(web, ask, "community/channel.html", channel=found, episodes=episodes, playing=playing, film=film)
+    return await render(
+        web, ask, "community/channel.html", channel=found, episodes=episodes, playing=playing, film=film
+    )
 
 
 async def _elsewhere(web: DoorContext, me: Visitor | None, uri: str, key: str, after: str | None) -> Any:
