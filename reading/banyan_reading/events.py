@@ -96,7 +96,7 @@ def of_group(ask: Queries, group: GroupView, after: bytes) -> Iterator[tuple[byt
         number = ask.number(AccountId(other))
         begin = after_prefix(begin + (number or b"") + (key if number else b"")) or begin
     for row, _ in txn.scan(GROUP_EVENTS, begin, after_prefix(start)):
-        begins, number, key, _ = BY_TIME.unpack(row[len(start) :])
+        begins, number, key = BY_TIME.unpack(row[len(start) :])
         target = Target(AccountId(txn.get(NUMBERED, number) or b""), CellKey(key))
         found = event_of(ask, target)
         shows = found is not None and found.event.group == group.target and group.lets(target)

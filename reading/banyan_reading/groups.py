@@ -229,7 +229,7 @@ class GroupView:
             number = self._ask.number(AccountId(account)) or b""
             stop = start + time + number + (post if number else b"")
         for row, _ in self._txn.scan(GROUP_POSTS, start, stop, reverse=True):
-            time, number, post, _ = BY_TIME.unpack(row[len(start) :])
+            time, number, post = BY_TIME.unpack(row[len(start) :])
             target = Target(self._account(number), CellKey(post))
             view = self._ask.post(target)
             yield time + target.raw, view if view is not None and self.shows(view) else None

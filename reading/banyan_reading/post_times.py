@@ -17,7 +17,7 @@ from banyan_schema.social.post import time_in
 from banyan_storage.entry_records import decode_line
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import ms_of
-from banyan_storage.tables import ENTRIES, part_place, u48
+from banyan_storage.tables import part_place, u48
 
 POLICIES = 32
 """So many changes of the policy alone are looked through, one behind another."""
@@ -31,18 +31,15 @@ def edited_ms(ask: Queries, view: PostView) -> int | None:
 
 def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
     """The same of many, by their writes; without those that were not edited."""
-    at_entry = dict[bytes, list[PostView]]()
-    for view in views:
-        at_entry.setdefault(u48(part_place(view.write)[0]), []).append(view)
-    found = dict[bytes, int]()
-    for key, raw in ask.reader.txn.get_many(ENTRIES, sorted(at_entry)):
-        for view in at_entry[key]:
-            n, at = part_place(view.write)
-            line = decode_line(n, raw)
-            if not is_first_write(line.ops, POST, view.target.key):
-                said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[at], line.time >> 16)
-                if said_ms is not None:
-                    found[view.write] = said_ms
+    at = [(view, *part_place(view.write)) for view in views]
+    records, found = ask.records(u48(n) for _, n, _ in at), dict[bytes, int]()
+    for view, n, op in at:
+        raw = records.get(u48(n))
+        line = None if raw is None else decode_line(n, raw)
+        if line is not None and not is_first_write(line.ops, POST, view.target.key):
+            said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[op], line.time >> 16)
+            if said_ms is not None:
+                found[view.write] = said_ms
     return found
 
 

@@ -60,7 +60,7 @@ from banyan_storage.slots import (
     slot_of,
     time_at,
 )
-from banyan_storage.tables import PARTS, part_place
+from banyan_storage.tables import ENTRIES, PARTS, part_place
 from banyan_storage.views.large_accounts import waits
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewProgress, cursors, need, standings
 from banyan_storage.views.social.relations import (
@@ -109,6 +109,7 @@ class Queries:
         self._reader = reader
         self._used = used
         self._building = cursors(txn)
+        self._records: dict[bytes, bytes] = {}
         self._numbers: dict[AccountId, bytes] = {}
         """Those that were asked for: a page asks for each of its authors several times."""
         self._withholds, self._moderates, self._labels = (kind.any(reader) for kind in (WITHHELD, HIDDEN, LABELLED))
@@ -254,6 +255,12 @@ class Queries:
             raise CorruptStore(f"the views name arrival {n}, which is not there; run a check")
         return Ref(name[0], op)
 
+    def records(self, arrivals: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The records of these entries, and of others, by arrival number, 6 bytes. Each is read once: a page needs
+        those of its posts twice."""
+        self._records.update(self._txn.get_many(ENTRIES, sorted({*arrivals} - self._records.keys())))
+        return self._records
+
     def content(self, slot: bytes, place: bytes) -> object:
         """What the operation at a place says, by the schema of its slot; None if it is not held or not readable."""
         raw = self._txn.get(PARTS, place)
@@ -356,7 +363,7 @@ class Queries:
         """The posts of all accounts, newest first, those of one time in the order in which this store met the accounts.
         answers: those, too. before, after: see `timeline`."""
         self.need("recent")
-        return by_time(self._txn, RECENT, (OPENING, ANSWER) if answers else (OPENING,), before, after)
+        return by_time(self, RECENT, (OPENING, ANSWER) if answers else (OPENING,), before, after)
 
     def post_at(self, line: TimelineLine) -> PostView | None:
         """The post of a line."""

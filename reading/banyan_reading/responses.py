@@ -15,7 +15,7 @@ from banyan_reading.answers import PostView
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.post_times import edits
 from banyan_reading.queries import Queries
-from banyan_reading.timelines import TimelineLine, by_time
+from banyan_reading.timelines import CURSOR, TimelineLine, by_time
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST, ReplyTo
@@ -106,7 +106,7 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
 def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None) -> Iterator[TimelineLine]:
     """The posts that quote a post, newest first; see `by_time`. Raises ViewBuilding."""
     ask.need("quotes")
-    return by_time(ask.reader.txn, QUOTES, (target.raw,), before, after)
+    return by_time(ask, QUOTES, (target.raw,), before, after)
 
 
 def quote_count(ask: Queries, target: Target) -> int:
@@ -115,7 +115,7 @@ def quote_count(ask: Queries, target: Target) -> int:
     count = count_of(ask.reader.txn.get(QUOTE_COUNTS, target.raw))
     if not count or not ask.hides:
         return count
-    newest = islice(by_time(ask.reader.txn, QUOTES, (target.raw,), None, None), QUOTES_LOOKED)
+    newest = islice(by_time(ask, QUOTES, (target.raw,), None, None), QUOTES_LOOKED)
     return count - sum(ask.is_hidden(line.post) for line in newest)
 
 
@@ -160,8 +160,8 @@ def _refused(ask: Queries, rules: InteractionRules, view: PostView) -> tuple[Fra
     """Which part of the answers, quotes and reposts of a post is refused."""
     target, txn, reply = view.target, ask.reader.txn, view.post.reply
 
-    def posts(table: Table) -> Iterator[Target]:
-        rows = [key for key, _ in txn.prefix(table, target.raw, limit=REFUSED_LOOKED)]
+    def answering() -> Iterator[Target]:
+        rows = [key for key, _ in txn.prefix(REPLIES, target.raw, limit=REFUSED_LOOKED)]
         who = dict(txn.get_many(NUMBERED, sorted({row[REPLY.account] for row in rows})))
         return (Target(AccountId(who.get(row[REPLY.account], b"")), CellKey(row[REPLY.key])) for row in rows)
 
@@ -169,11 +169,13 @@ def _refused(ask: Queries, rules: InteractionRules, view: PostView) -> tuple[Fra
         looked = [one is not None for one in found]
         return Fraction(sum(looked), len(looked) or 1)
 
+    first = islice(by_time(ask, QUOTES, (target.raw,), None, bytes(CURSOR.key.stop)), REFUSED_LOOKED)
+    quotes = (line.post for line in first)
     below = rules.below(ReplyTo(target if reply is None else reply.root, target))
     reposters = (who for _, who in islice(reposted(ask, target), REFUSED_LOOKED))
     return (
-        part(rules.refuses("answers", one.account, below, one) for one in posts(REPLIES)),
-        part(rules.refuses("quotes", one.account, [target], one) for one in posts(QUOTES)),
+        part(rules.refuses("answers", one.account, below, one) for one in answering()),
+        part(rules.refuses("quotes", one.account, [target], one) for one in quotes),
         part(rules.refuses("reposts", who, [target]) for who in reposters),
     )
 

@@ -7,16 +7,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ops import Put, decode_body
+from banyan_crdt.shapes import read_single
 from banyan_reading.answers import PostView, RepostView
 from banyan_schema.address import Target
+from banyan_schema.social import POST
 from banyan_storage.engine import ReadTxn, Table, after_prefix
-from banyan_storage.slots import LINE, NUMBERED, NUMBERS, TIME, TIMELINE, ms_of
-from banyan_storage.tables import RowLayout
+from banyan_storage.entry_records import decode_line
+from banyan_storage.errors import CorruptStore
+from banyan_storage.slots import LINE, NUMBERED, NUMBERS, SHOW, TIME, TIMELINE, ms_of, register_slot, shown_at
+from banyan_storage.tables import RowLayout, part_place, u48
 from banyan_storage.views.social.timeline import SHARES
-from banyan_storage.views.view import BY_TIME
+from banyan_storage.views.view import BY_PLACE, BY_TIME
+
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
 
 CURSOR = RowLayout("time 8 | account 32 | key 16", target="account")
 """Where a line stands among those of all accounts."""
@@ -100,33 +108,42 @@ def oldest(
 
 
 def by_time(
-    txn: ReadTxn, table: Table, prefixes: Sequence[bytes], before: bytes | None, after: bytes | None
+    ask: Queries, table: Table, keys: Sequence[bytes], before: bytes | None, after: bytes | None
 ) -> Iterator[TimelineLine]:
-    """The posts of a table (prefix | BY_TIME), newest first: those of one
-    time by the account's number. prefixes: all as long. before: the cursor of the last line of the page before.
-    after: then what is newer than that, the oldest first."""
-    at = len(prefixes[0])
-
-    def walk(prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        if after is not None:
-            low = after_prefix(prefix + _key_at(txn, after, b"\0" * 4))
-            return txn.scan(table, low or b"\xff", after_prefix(prefix))
-        high = after_prefix(prefix) if before is None else prefix + _key_at(txn, before, b"\xff" * 4)
-        return txn.scan(table, prefix, high, reverse=True)
-
-    walks = [walk(prefix) for prefix in prefixes]
+    """The posts of some keys of a table (key -> set of: BY_PLACE), newest first: those of one time by the account's
+    number, those of one account as they came. before: the cursor of the last line of the page before. after: then what
+    is newer than that, the oldest first."""
+    txn = ask.reader.txn
+    low = b"" if after is None else after_prefix(_row_at(txn, after, b"\0")) or b"\xff"
+    high = None if before is None or low else _row_at(txn, before, b"\xff")
+    walks = [txn.dups(table, key, low, high, reverse=not low) for key in keys]
     accounts = dict[bytes, AccountId]()
-    for row, _ in merge(*walks, key=lambda row: row[0][at:], reverse=after is None):
-        time, number, key, place = BY_TIME.unpack(row[at:])
+    for row in merge(*walks, reverse=not low):
+        time, number, place = BY_PLACE.unpack(row)
         if number not in accounts:
             accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        yield TimelineLine(time + accounts[number] + key, place)
+        yield TimelineLine(time + accounts[number] + _key_of(ask, place), place)
 
 
-def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
-    """Where a cursor stands in such a table. unknown: the number of an account that is not held here."""
+def _row_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
+    """Where a cursor stands in such a table. unknown: stands for each byte of what is not held here any more."""
     time, account, key = CURSOR.unpack(cursor)
-    return time + (txn.get(NUMBERS, account) or unknown) + key
+    number = txn.get(NUMBERS, account) or b""
+    shown = shown_at(txn, register_slot(number, POST, CellKey(key))) if number else b""
+    return (time + number + shown[SHOW.place]).ljust(BY_PLACE.place.stop, unknown)
+
+
+def _key_of(ask: Queries, place: bytes) -> bytes:
+    """The key of the register that the operation at a place writes."""
+    n, at = part_place(place)
+    raw = ask.records([u48(n)]).get(u48(n))
+    ops = b"" if raw is None else decode_line(n, raw).ops
+    if (single := read_single(ops)) is not None:
+        return single[2]
+    op = decode_body(ops).ops[at] if ops else None
+    if not isinstance(op, Put):
+        raise CorruptStore(f"the views name a post of arrival {n}, which has none; run a check")
+    return op.key
 
 
 def as_reposted(view: PostView, line: TimelineLine) -> PostView:
@@ -158,7 +175,7 @@ def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> I
     cut = ((BY_TIME.unpack(key[at:]), place) for key, place in rows)
     for time, together in groupby(cut, lambda row: row[0][0]):
         found = []
-        for (_, number, key, _), place in together:
+        for (_, number, key), place in together:
             found.append((time + (txn.get(NUMBERED, number) or b"") + key, number, place))
         for one in sorted(found):
             if after is None or one[0] > after:

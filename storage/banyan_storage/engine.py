@@ -4,7 +4,8 @@ There are two engines: lmdb_engine (a folder on disk) and memory_engine (the sim
 One conformance suite, tests/storage/test_engine_conformance.py, checks both against this text.
 
 - Keys and values are bytes. A key is 1..511 bytes; keys order as bytes do, a prefix first: b"a" < b"a\\x00" < b"b".
-- A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 1..511 bytes.
+- A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 1..511 bytes, or of
+  the table's `size`.
 - Writing a key or value outside these bounds is ValueError and changes nothing; reading such a key finds nothing.
 - One owner thread writes. All its writes go into the one pending transaction, which opens with the first write. Only
   the owner's reads through `write()` see pending writes.
@@ -19,17 +20,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from operator import ge
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 MAX_KEY = 511
 Item = tuple[bytes, bytes]
 
 
 class Table(NamedTuple):
-    """A named table. dupsort: a key holds a sorted set of values instead of one value."""
+    """A named table. dupsort: a key holds a sorted set of values instead of one value. size: bytes of each value of
+    such a set, of which each then takes 10 less; 0: they differ."""
 
     name: str
     dupsort: bool = False
+    size: int = 0
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """How LMDB opens it."""
+        return {"dupsort": self.dupsort, "dupfixed": self.size > 0}
 
 
 class Sizes(NamedTuple):
@@ -186,6 +194,8 @@ def check_items(table: Table, items: list[Item], append: bool, last: Item | None
         raise ValueError(
             f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {min(sizes)}..{max(sizes)}; hash long ones"
         )
+    if table.size and {table.size} != {len(value) for _, value in items}:
+        raise ValueError(f"table {table.name}: values are {table.size} bytes")
     if append:
         falls = any(map(ge, items, items[1:])) if table.dupsort else any(map(ge, keys, keys[1:]))
         if falls or (last is not None and (last >= items[0] if table.dupsort else last[0] >= keys[0])):

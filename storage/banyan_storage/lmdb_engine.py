@@ -41,7 +41,7 @@ def copy_rows(env: lmdb.Environment, tables: Mapping[Table, Any], copy: Path, ma
     how |= {"map_size": map_size, "max_dbs": len(tables)}
     with lmdb.Environment(str(copy), **how) as to, env.begin() as now:
         for table, rows in tables.items():
-            into = to.open_db(table.name.encode(), dupsort=table.dupsort)
+            into = to.open_db(table.name.encode(), **table.kind)
             with now.cursor(rows) as cursor:
                 found = cursor.iternext(keys=True, values=True)
                 while batch := list(islice(found, COPIED)):
@@ -113,8 +113,7 @@ class LmdbEngine:
             # One for all: each new table would wait for the disk. What a read transaction opens is gone with it.
             with env.begin(write=True) if self.writable else nullcontext() as txn:
                 for table in (FORMAT, *self.tables):
-                    key, dups = table.name.encode(), table.dupsort
-                    self.dbs[table] = env.open_db(key, txn, dupsort=dups, create=self.writable)
+                    self.dbs[table] = env.open_db(table.name.encode(), txn, create=self.writable, **table.kind)
         except lmdb.NotFoundError as error:
             env.close()
             raise StoreVersion(

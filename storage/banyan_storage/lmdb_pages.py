@@ -27,9 +27,9 @@ _PAGE = struct.Struct("<QHHHH")  # number, pad, flags, lower, upper
 _NODE = struct.Struct("<HHHH")  # low, high, flags, key size
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _HEADER, _NONE = 16, (1 << 64) - 1
-_BRANCH, _LEAF, _OVERFLOW, _META_PAGE, _SUB_PAGE = 1, 2, 4, 8, 0x40
+_BRANCH, _LEAF, _OVERFLOW, _META_PAGE, _FIXED, _SUB_PAGE = 1, 2, 4, 8, 0x20, 0x40
 _BIG, _SUB, _DUPS = 1, 2, 4
-_INTEGER_KEY, _DUP_SORT = 8, 4
+_INTEGER_KEY, _DUP_SORT, _DUP_FIXED = 8, 4, 0x10
 _MOST_DEPTH = 32
 _MOST_KEY, _MOST_PAGE = 511, 1 << 16
 
@@ -155,7 +155,7 @@ class Pages:
                 self._fault(f"the table {name!r} has no description")
                 continue
             db = _Db(*_DB.unpack(value))
-            if db.flags & ~_DUP_SORT or db.page_size not in (0, self._size):
+            if db.flags not in (0, _DUP_SORT, _DUP_SORT | _DUP_FIXED) or db.page_size not in (0, self._size):
                 self._fault(f"table {name} has the flags {db.flags:#x}")
             found[name] = db
         self._counted("the table of tables", self.meta.main, seen)
@@ -169,7 +169,7 @@ class Pages:
                 if not db.flags & _DUP_SORT:
                     self._fault(f"table {name} has several values of one key, and may not")
                     continue
-                values = list(self._values(f"table {name}", value, flags))
+                values = list(self._values(f"table {name}", value, flags, _FIXED if db.flags & _DUP_FIXED else 0))
                 seen.entries += len(values) - 1
                 yield from ((key, one) for one in values)
             elif flags & _SUB:
@@ -178,11 +178,11 @@ class Pages:
                 yield key, value
         self._counted(f"table {name}", db, seen)
 
-    def _values(self, name: str, value: bytes, flags: int) -> Iterator[bytes]:
-        """The values of one key of a table that may have several."""
+    def _values(self, name: str, value: bytes, flags: int, fixed: int) -> Iterator[bytes]:
+        """The values of one key of a table that may have several. fixed: `_FIXED` if all have one size."""
         if not flags & _SUB:
             last: bytes | None = None
-            for one, _, kind in self._nodes(name, value, len(value), _LEAF | _SUB_PAGE):
+            for one, _, kind in self._nodes(name, value, len(value), _LEAF | _SUB_PAGE | fixed):
                 if kind or (last is not None and last >= one):
                     self._fault(f"{name}: the values of a key are in a wrong order")
                     continue
@@ -193,6 +193,9 @@ class Pages:
             self._fault(f"{name}: the values of a key have no description")
             return
         db, seen = _Db(*_DB.unpack(value)), _TreeStats()
+        if db.flags != (_DUP_FIXED if fixed else 0):
+            self._fault(f"{name}: the values of a key have the flags {db.flags:#x}")
+            return
         for one, rest, kind in self._tree(name, db, seen):
             if kind or rest:
                 self._fault(f"{name}: a value of a key has a value")
@@ -254,15 +257,14 @@ class Pages:
             return
         raw = os.pread(self._file.fileno(), self._size, number * self._size)
         leaf = level == db.depth
+        kind = _BRANCH if not leaf else _LEAF | _FIXED if db.flags == _DUP_FIXED else _LEAF
         if len(raw) < self._size or _PAGE.unpack_from(raw)[0] != number:
             said = f"says it is page {_PAGE.unpack_from(raw)[0]}" if len(raw) == self._size else "is beyond the end"
             self._fault(f"page {number} of {name} {said}")
             return
         seen.leaves += leaf
         seen.branches += not leaf
-        for k, (key, value, flags) in enumerate(
-            self._nodes(f"page {number} of {name}", raw, self._size, _LEAF if leaf else _BRANCH)
-        ):
+        for k, (key, value, flags) in enumerate(self._nodes(f"page {number} of {name}", raw, self._size, kind)):
             order = key[::-1] if integers else key
             if k or leaf:  # the first key of a branch stands for all that are less
                 if (seen.last is not None and order <= seen.last) or order < seen.least:
@@ -289,7 +291,7 @@ class Pages:
         if size < _HEADER:
             self._fault(f"{where} has {size} bytes")
             return []
-        _, _, flags, lower, upper = _PAGE.unpack_from(raw)
+        _, pad, flags, lower, upper = _PAGE.unpack_from(raw)
         if flags & ~0x10 != kind:
             self._fault(f"{where} is of kind {flags:#x}, not {kind:#x}")
             return []
@@ -297,6 +299,11 @@ class Pages:
         if not _HEADER <= lower <= upper <= size or lower % 2 or count < (2 if kind == _BRANCH else 1):
             self._fault(f"{where} is used up to byte {lower} and from byte {upper} of {size}")
             return []
+        if kind & _FIXED:
+            if not pad or count * pad != size - _HEADER - (upper - lower):
+                self._fault(f"{where} has {count} values of {pad} bytes, used up to {lower} and from {upper} of {size}")
+                return []
+            return [(raw[at : at + pad], b"", 0) for at in range(_HEADER, _HEADER + count * pad, pad)]
         found, used = list[tuple[bytes, bytes, int]](), 0
         for (at,) in struct.iter_unpack("<H", raw[_HEADER:lower]):
             if not upper <= at <= size - _NODE.size:

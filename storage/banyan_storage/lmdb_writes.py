@@ -13,6 +13,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -73,7 +75,10 @@ class LmdbWriter(Reader):
         batch = list(items)
         check_items(table, batch, append, self.last(table) if append else None)
         if batch:
-            self._do(_put_many, self._dbs[table], batch, append and not table.dupsort)
+            if table.size:
+                self._do(_put_fixed, self._dbs[table], sorted(batch))
+            else:
+                self._do(_put_many, self._dbs[table], batch, append and not table.dupsort)
 
     def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
         if not key or (table.dupsort and value == b""):
@@ -149,6 +154,16 @@ def _put(txn: Txn, db: Any, key: bytes, value: bytes) -> None:
 def _put_many(txn: Txn, db: Any, items: list[Item], append: bool) -> None:
     with txn.cursor(db=db) as cursor:
         cursor.putmulti(items, append=append)
+
+
+def _put_fixed(txn: Txn, db: Any, items: list[Item]) -> None:
+    """The items ascend. Values of one size above all others of their key are appended: LMDB would leave pages half
+    full."""
+    with txn.cursor(db=db) as cursor:
+        for key, found in groupby(items, itemgetter(0)):
+            some = list(found)
+            above = not cursor.set_key(key) or (cursor.last_dup() and cursor.value() < some[0][1])
+            cursor.putmulti(some, append=above)
 
 
 def _delete(txn: Txn, db: Any, key: bytes, value: bytes) -> bool:

@@ -16,7 +16,9 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
 
 PLAIN, OTHER, DUPS = Table("plain"), Table("other"), Table("dups", dupsort=True)
-TABLES = (PLAIN, OTHER, DUPS)
+FIXED = Table("fixed", dupsort=True, size=2)
+TABLES = (PLAIN, OTHER, DUPS, FIXED)
+SEVERAL = pytest.mark.parametrize("several", [DUPS, FIXED], ids=lambda table: table.name)
 ROWS: list[Item] = [(b"a", b"1"), (b"a\x00", b"2"), (b"ab", b"3"), (b"b", b""), (b"\xff", b"5"), (b"\xff\xff", b"6")]
 PAIRS: list[Item] = [(b"k", b"1"), (b"k", b"10"), (b"k", b"2"), (b"l", b"\x00"), (b"m", b"9")]
 
@@ -91,19 +93,20 @@ def test_single_reads_find_what_is_there_and_only_that(engine: Engine) -> None:
     assert list(txn.get_many(DUPS, [b"k", b"m"])) == [(b"k", b"1"), (b"m", b"9")]
 
 
-def test_the_values_of_a_key_are_read_by_range_and_by_what_they_begin_with(engine: Engine) -> None:
+@SEVERAL
+def test_the_values_of_a_key_are_read_by_range_and_by_what_they_begin_with(engine: Engine, several: Table) -> None:
     txn = engine.write()
     values = [bytes((a, b)) for a in range(1, 9) for b in range(0, 250, 7)]
-    txn.put_many(DUPS, [(key, value) for key in (b"k", b"m") for value in values])
-    txn.put(DUPS, b"one", b"\x03\x03")
+    txn.put_many(several, [(key, value) for key in (b"k", b"m") for value in values])
+    txn.put(several, b"one", b"\x03\x03")
     for start in (b"", b"\x01", b"\x03\x07", b"\x03\x08", b"\x09"):
         for stop in (b"", b"\x01\x01", b"\x03\x07", b"\x05", b"\xff", None):
             wanted = [v for v in values if v >= start and (stop is None or v < stop)]
-            assert list(txn.dups(DUPS, b"k", start, stop)) == wanted
-            assert list(txn.dups(DUPS, b"k", start, stop, reverse=True)) == wanted[::-1]
+            assert list(txn.dups(several, b"k", start, stop)) == wanted
+            assert list(txn.dups(several, b"k", start, stop, reverse=True)) == wanted[::-1]
             one = [v for v in [b"\x03\x03"] if v >= start and (stop is None or v < stop)]
-            assert list(txn.dups(DUPS, b"one", start, stop)) == one
-            assert list(txn.dups(DUPS, b"one", start, stop, reverse=True)) == one
+            assert list(txn.dups(several, b"one", start, stop)) == one
+            assert list(txn.dups(several, b"one", start, stop, reverse=True)) == one
     asked = [
         (b"k", b"\x03"),
         (b"k", b"\x09"),
@@ -112,49 +115,77 @@ def test_the_values_of_a_key_are_read_by_range_and_by_what_they_begin_with(engin
         (b"one", b"\x03"),
         (b"z", b"\1"),
     ]
-    assert list(txn.beginning(DUPS, asked)) == [
+    assert list(txn.beginning(several, asked)) == [
         (b"k", b"\x03", b"\x03\x00"),
         (b"m", b"\x04\x07", b"\x04\x07"),
         (b"one", b"\x03", b"\x03\x03"),
     ]
-    assert list(txn.dups(DUPS, b"none", b"\x01", None, reverse=True)) == []
+    assert list(txn.dups(several, b"none", b"\x01", None, reverse=True)) == []
     for stop in (b"", values[0], b"\x01\x01", b"\x03\x07", b"\x05", b"\xff", None):
         below = [v for v in values if stop is None or v < stop]
-        assert list(txn.ending(DUPS, [(b"a", stop), (b"k", stop), (b"zz", stop)])) == [
+        assert list(txn.ending(several, [(b"a", stop), (b"k", stop), (b"zz", stop)])) == [
             (b"k", below[-1]) for _ in below[-1:]
         ]
-    assert list(txn.ending(DUPS, [(b"k", None), (b"l", None), (b"one", b"\x03\x04"), (b"one", None)])) == [
+    assert list(txn.ending(several, [(b"k", None), (b"l", None), (b"one", b"\x03\x04"), (b"one", None)])) == [
         (b"k", values[-1]),
-        *((b"l", v) for v in list(txn.dups(DUPS, b"l"))[-1:]),
+        *((b"l", v) for v in list(txn.dups(several, b"l"))[-1:]),
         (b"one", b"\x03\x03"),
         (b"one", b"\x03\x03"),
     ]
-    assert [txn.dup_count(DUPS, key) for key in (b"k", b"one", b"none", b"")] == [len(values), 1, 0, 0]
+    assert [txn.dup_count(several, key) for key in (b"k", b"one", b"none", b"")] == [len(values), 1, 0, 0]
 
 
 def test_a_table_that_is_emptied_whole_is_empty_and_takes_rows_again(engine: Engine) -> None:
-    for table in (PLAIN, DUPS):
-        engine.write().put_many(table, [(n.to_bytes(2, "big"), b"v") for n in range(3_000)])
+    for table in (PLAIN, DUPS, FIXED):
+        engine.write().put_many(table, [(n.to_bytes(2, "big"), b"vv") for n in range(3_000)])
         engine.commit()
         assert engine.write().delete_range(table, b"", None) == 3_000
         assert list(engine.write().scan(table)) == []
         engine.rollback()
         assert engine.write().count(table) == 3_000
         engine.write().delete_range(table, b"", None)
-        engine.write().put(table, b"k", b"v")
+        engine.write().put(table, b"k", b"vv")
         engine.commit()
         with engine.read() as txn:
-            assert list(txn.scan(table)) == [(b"k", b"v")]
+            assert list(txn.scan(table)) == [(b"k", b"vv")]
 
 
+@SEVERAL
 @pytest.mark.parametrize("rising", [True, False])
-def test_many_values_of_one_key_are_all_there_in_whatever_order_they_come(engine: Engine, rising: bool) -> None:
+def test_many_values_of_one_key_are_all_there_in_whatever_order_they_come(
+    engine: Engine, rising: bool, several: Table
+) -> None:
     values = [n.to_bytes(2, "big") for n in range(5_000)]
     blocks = [values[k : k + 50] for k in range(0, 5_000, 50)]
     for block in blocks if rising else blocks[::-1]:
-        engine.write().put_many(DUPS, [(key, value) for key in (b"a", b"b") for value in block])
-    engine.write().put_many(DUPS, [(b"a", value) for value in values[100:140]])
-    assert [list(engine.write().dups(DUPS, key)) for key in (b"a", b"b")] == [values, values]
+        engine.write().put_many(several, [(key, value) for key in (b"a", b"b") for value in block])
+    engine.write().put_many(several, [(b"a", value) for value in values[100:140]])
+    engine.commit()
+    assert not engine.write().faults()
+    assert [list(engine.write().dups(several, key)) for key in (b"a", b"b")] == [values, values]
+
+
+@pytest.mark.parametrize("items", [[(b"k", b"1")], [(b"k", b"12"), (b"k", b"123")]], ids=["one", "many"])
+def test_a_value_of_another_size_is_refused(engine: Engine, items: list[Item]) -> None:
+    with pytest.raises(ValueError, match="2 bytes"):
+        engine.write().put_many(FIXED, items)
+    with pytest.raises(ValueError, match="2 bytes"):
+        engine.write().put(FIXED, *items[-1])
+    assert engine.write().count(FIXED) == 0
+
+
+def test_values_of_one_size_are_taken_out_and_given_in_any_order(engine: Engine) -> None:
+    txn, values = engine.write(), [n.to_bytes(2, "big") for n in range(3_000)]
+    txn.put_many(FIXED, [(key, value) for value in reversed(values) for key in (b"b", b"a")])
+    assert [txn.delete(FIXED, b"a", value) for value in values[::3]] == [True] * 1_000
+    assert not txn.delete(FIXED, b"a", values[0])
+    assert not txn.delete(FIXED, b"a", values[1] + b"\0")
+    engine.commit()
+    with engine.read() as read:
+        assert list(read.dups(FIXED, b"a")) == [value for n, value in enumerate(values) if n % 3]
+        assert (read.dup_count(FIXED, b"a"), read.count(FIXED)) == (2_000, 5_000)
+        assert list(read.scan(FIXED, b"b")) == [(b"b", value) for value in values]
+        assert read.last(FIXED) == (b"b", values[-1])
 
 
 def test_a_put_replaces_and_in_a_dupsort_table_adds(engine: Engine) -> None:
@@ -378,6 +409,11 @@ def put_in_model(state: State, table: Table, key: bytes, value: bytes) -> None:
     state[table].add((key, value))
 
 
+def fitting(items: list[Item], table: Table) -> list[Item]:
+    """With values of the table's size."""
+    return [(key, value.ljust(table.size, b"v")[: table.size or None]) for key, value in items]
+
+
 class EnginesAgree(RuleBasedStateMachine):
     """Both engines, compared with two sets of rows: pending and durable. The LMDB map starts tiny."""
 
@@ -409,29 +445,37 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @rule(items=st.lists(st.tuples(KEYS, SMALL), max_size=8).map(sorted), table=st.sampled_from(TABLES))
     def put_many(self, items: list[Item], table: Table) -> None:
+        items = fitting(items, table)
         for engine in self.both():
             engine.write().put_many(table, items)
         for key, value in items:
             put_in_model(self.pending, table, key, value)
 
     @rule(
-        items=st.lists(st.tuples(KEYS, SMALL), max_size=24).map(sorted), start=SMALL, stop=SMALL, reverse=st.booleans()
+        items=st.lists(st.tuples(KEYS, SMALL), max_size=24).map(sorted),
+        start=SMALL,
+        stop=SMALL,
+        reverse=st.booleans(),
+        table=st.sampled_from((DUPS, FIXED)),
     )
-    def put_values_and_read_a_range(self, items: list[Item], start: bytes, stop: bytes, reverse: bool) -> None:
+    def put_values_and_read_a_range(
+        self, items: list[Item], start: bytes, stop: bytes, reverse: bool, table: Table
+    ) -> None:
+        items = fitting(items, table)
         for engine in self.both():
-            engine.write().put_many(DUPS, items)
+            engine.write().put_many(table, items)
         for key, value in items:
-            put_in_model(self.pending, DUPS, key, value)
+            put_in_model(self.pending, table, key, value)
         for key in {key for key, _ in items}:
-            wanted = sorted(v for k, v in self.pending[DUPS] if k == key and start <= v < stop)
+            wanted = sorted(v for k, v in self.pending[table] if k == key and start <= v < stop)
             for engine in self.both():
-                found = list(engine.write().dups(DUPS, key, start, stop, reverse))
+                found = list(engine.write().dups(table, key, start, stop, reverse))
                 assert found == (wanted[::-1] if reverse else wanted)
 
     @rule(items=st.lists(st.tuples(KEYS, SMALL), max_size=4), table=st.sampled_from(TABLES))
     def append(self, items: list[Item], table: Table) -> None:
         """Both engines judge the promise of `append` alike, and a broken one changes nothing."""
-        refused = []
+        refused, items = [], fitting(items, table)
         for engine in self.both():
             try:
                 engine.write().put_many(table, items, append=True)

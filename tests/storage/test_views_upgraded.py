@@ -10,6 +10,7 @@ from banyan_reading.queries import Queries
 from banyan_replica.intake.ingest import Ingest
 from banyan_storage import tables as t
 from banyan_storage.check import verify
+from banyan_storage.engine import Table
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import BANNED, MEND
 from banyan_storage.memory_engine import MemoryEngine
@@ -71,12 +72,14 @@ def test_a_view_of_another_version_is_built_again_and_one_that_is_gone_is_forgot
     engine, store = old_store()
     while step(engine.write(), store):
         pass
-    engine.write().put(VERSIONS, b"recent", t.u32(99))
+    engine.write().put(VERSIONS, b"recent", t.u32(1))
+    engine.write().put(Table("recent"), bytes(37), b"")
     engine.write().put(VERSIONS, b"polls", t.u32(1))
     engine.commit()
     store = opened(engine)
     assert [view.name for view in standings(engine.write()) if view.done < 1] == ["recent"]
     assert engine.write().get(VERSIONS, b"polls") is None
+    assert engine.write().count(Table("recent")) == 0
     while step(engine.write(), store):
         pass
     same(Queries(engine.write(), store, lambda: 0), fold_all(Ingest(store, TEST), ACCOUNTS), ACCOUNTS)

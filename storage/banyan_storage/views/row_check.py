@@ -180,8 +180,8 @@ class RowCheck:
         """Compares counters with the rows that they count. These rows were compared before."""
         wanted: dict[bytes, int] = defaultdict(int)
         once = counter.once or _whole
-        for name, _ in groupby(self._txn.scan(counter.rows), lambda row: once(row[0])):
-            wanted[counter.key(name)] += 1
+        for name, rows in groupby(self._txn.scan(counter.rows), lambda row: once(row[0])):
+            wanted[counter.key(name)] += 1 if counter.once else len([*rows])
         held = dict(self._txn.scan(counter.counts))
         for key in sorted(wanted.keys() | held.keys()):
             if held.get(key) != (count_value(wanted[key]) if wanted[key] else None):

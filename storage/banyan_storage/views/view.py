@@ -61,8 +61,10 @@ class View(NamedTuple):
         return (*self.tables, *(counter.counts for counter in self.counters))
 
 
-BY_TIME = RowLayout("time 8 | account 4 | key 16 | place")
-"""The end of rows of posts of many accounts, some with the place in their keys."""
+BY_TIME = RowLayout("time 8 | account 4 | key 16")
+"""The end of rows of posts of many accounts."""
+BY_PLACE = RowLayout("time 8 | account 4 | place 8")
+"""The same as a value, of which there are so many that each is short: the key of the post is read in its entry."""
 
 UNIQUE = slice(-32, None)
 """The end of rows that elements of sets make: the cell's key and the element."""

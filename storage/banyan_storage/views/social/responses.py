@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from banyan_storage.engine import ReadTxn, Table
 from banyan_storage.tables import RowLayout
-from banyan_storage.views.view import BY, Counter, Row, View, by_account, by_target, count_of
+from banyan_storage.views.view import BY, BY_PLACE, Counter, Row, View, by_account, by_target, count_of
 
 REACTIONS = Table("reactions")
 """target 48 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
@@ -54,19 +54,22 @@ def kinds_of(txn: ReadTxn, target: bytes) -> dict[str, int]:
 
 # The posts that quote a post, by time, and their number.
 
-QUOTES = Table("quotes")
-"""quoted 48 | BY_TIME, with the place -> nothing"""
+QUOTES = Table("quoted", dupsort=True, size=BY_PLACE.place.stop)
+"""quoted 48 -> set of: BY_PLACE"""
 QUOTE_COUNTS = Table("quote_counts")
 """quoted 48 -> u32"""
-_QUOTE = RowLayout("quoted 48 | by_time")
+_QUOTE = RowLayout("quoted 48 | time 8")
+_BEFORE = Table("quotes")
+"""Of version 1: is emptied when the view is built again."""
 
 
 def _quote_row(account: bytes, quoted_and_time: bytes, post: bytes, place: bytes) -> Row:
-    return QUOTES, quoted_and_time + account + post + place, b""
+    quoted, time = _QUOTE.unpack(quoted_and_time)
+    return QUOTES, quoted, time + account + place
 
 
 _COUNTER = Counter(QUOTES, QUOTE_COUNTS, itemgetter(_QUOTE.quoted))
-QUOTES_VIEW = View("quotes", 1, (QUOTES,), {"quotes": _quote_row}, {QUOTES: 56}, (_COUNTER,))
+QUOTES_VIEW = View("quotes", 2, (QUOTES, _BEFORE), {"quotes": _quote_row}, {QUOTES: 56, _BEFORE: 56}, (_COUNTER,))
 
 
 # Who may answer, quote and repost a post, where not everybody may, and what its author hid below it.

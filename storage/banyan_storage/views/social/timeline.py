@@ -7,25 +7,30 @@ from collections.abc import Iterable
 from banyan_schema.social.post import OPENING
 from banyan_storage.engine import Item, Table
 from banyan_storage.tables import RowLayout
-from banyan_storage.views.view import OpeningPost, Row, View
+from banyan_storage.views.view import BY_PLACE, OpeningPost, Row, View
 
 # Of all accounts: a page of everybody's costs the same however many there are. Openings and answers are apart: most
 # public timelines have no answers, and would have to read past them.
 
-RECENT = Table("recent")
-"""kind 1 | BY_TIME, with the place -> nothing. kind: OPENING or ANSWER of
-banyan_schema.social.post"""
+RECENT = Table("latest", dupsort=True, size=BY_PLACE.place.stop)
+"""kind 1 -> set of: BY_PLACE. kind: OPENING or ANSWER of banyan_schema.social.post"""
+_BEFORE = Table("recent")
+"""Of version 1: it is emptied when the view is built again."""
+_KIND = RowLayout("kind 1 | time 8")
 
 
 def _recent_row(account: bytes, key: bytes, post: bytes, place: bytes) -> Row:
-    return RECENT, key + account + post + place, b""
+    kind, time = _KIND.unpack(key)
+    return RECENT, kind, time + account + place
 
 
 def _recent_openings(posts: Iterable[OpeningPost]) -> list[Item]:
-    return [(OPENING + time + account + post + place, b"") for account, time, post, place in posts]
+    return [(OPENING, time + account + place) for account, time, _, place in posts]
 
 
-RECENT_VIEW = View("recent", 1, (RECENT,), {"recent": _recent_row}, {RECENT: 9}, openings=_recent_openings)
+RECENT_VIEW = View(
+    "recent", 2, (RECENT, _BEFORE), {"recent": _recent_row}, {RECENT: 9, _BEFORE: 9}, openings=_recent_openings
+)
 
 
 # Reposts of an account.
