@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import cleandoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, dataclass_transform, get_type_hints
 
 import msgspec
 
 from banyan_crdt.ids import AccountId
 from banyan_node.admission.slot_usage import SlotUsage
-from banyan_node.api.json_types import Milliseconds
+from banyan_node.api.json_types import AccountRef, Milliseconds, Own, PostRef, Reader, ThingRef, Undo
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.sealed_reader import PrivateData, SealedReader
@@ -57,6 +57,7 @@ PRIVATE_BYTES = 8_000
 Runs: TypeAlias = Literal["snapshot", "look", "work", "replica", "node"]
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"by": "as"}):
     """The parameters of a method. An unknown field is an error. The account that acts or reads is `as`; here it is
     `by`, because `as` is a word of Python's."""
@@ -67,19 +68,51 @@ def named(params: Mapping[str, Any]) -> dict[str, Any]:
     return {"as" if name == "by" else name: value for name, value in params.items()}
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Response(msgspec.Struct, frozen=True):
     """What a method answers."""
 
 
-class EmptyRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EmptyRequest(Request):
     """No parameters."""
 
 
-class NoResult(Response, frozen=True):
+# What many requests have. These classes have no docstring where the reference would print it beside each method.
+
+
+class ActorRequest(Request, kw_only=True):
+    by: Own = None
+
+
+class UndoRequest(ActorRequest, kw_only=True):
+    undo: Undo = False
+
+
+class AccountRequest(Request):
+    account: AccountRef
+
+
+class PostOf(Request):
+    uri: PostRef
+
+
+class UndoPostRequest(UndoRequest):
+    uri: PostRef
+
+
+class OneThing(ActorRequest):
+    id: ThingRef
+
+
+class ReaderRequest(Request, kw_only=True):
+    by: Reader = None
+
+
+class NoResult(Response):
     """An empty answer."""
 
 
-class DoorWorker(Response, frozen=True):
+class DoorWorker(Response):
     """A process that serves HTTP. pid: null while it is being started anew. started_ms: when it was started last.
     ended: how often it ended that nobody had asked to. requests: since it was started. connections: open now."""
 
@@ -90,7 +123,7 @@ class DoorWorker(Response, frozen=True):
     connections: int
 
 
-class DoorState(Response, frozen=True):
+class DoorState(Response):
     """address: where it listens. workers: processes of its own; none if the node itself serves it. trouble: why one of
     them does not run, or null."""
 

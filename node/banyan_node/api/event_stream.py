@@ -45,24 +45,24 @@ AGAIN = 512
 _CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})")
 
 
-class LogName(Response, frozen=True):
+class LogName(Response):
     account: Did
     writer: WriterHex
     log: int
 
 
-class ApiEvent(Response, frozen=True, kw_only=True, tag_field="event"):
+class ApiEvent(Response, kw_only=True, tag_field="event"):
     """time_ms: when it was sent. cursor: for `since`, to continue after this event."""
 
     time_ms: Milliseconds
     cursor: EventCursor
 
 
-class BeginEvent(ApiEvent, frozen=True, kw_only=True, tag="begin"):
+class BeginEvent(ApiEvent, kw_only=True, tag="begin"):
     """The first line of a stream."""
 
 
-class EntriesEvent(ApiEvent, frozen=True, kw_only=True, tag="entries"):
+class EntriesEvent(ApiEvent, kw_only=True, tag="entries"):
     """A log grew by `entries` entries to `length`; `head` is the last one. They are durable."""
 
     log: LogName
@@ -71,29 +71,29 @@ class EntriesEvent(ApiEvent, frozen=True, kw_only=True, tag="entries"):
     head: EntryHex
 
 
-class ControlEvent(ApiEvent, frozen=True, kw_only=True, tag="control"):
+class ControlEvent(ApiEvent, kw_only=True, tag="control"):
     """An account's control log changed."""
 
     account: Did
 
 
-class PeerUpEvent(ApiEvent, frozen=True, kw_only=True, tag="peer_up"):
+class PeerUpEvent(ApiEvent, kw_only=True, tag="peer_up"):
     peer: str
     outbound: bool
 
 
-class PeerDownEvent(ApiEvent, frozen=True, kw_only=True, tag="peer_down"):
+class PeerDownEvent(ApiEvent, kw_only=True, tag="peer_down"):
     peer: str
 
 
-class RejectedEvent(ApiEvent, frozen=True, kw_only=True, tag="rejected"):
+class RejectedEvent(ApiEvent, kw_only=True, tag="rejected"):
     """A peer sent wrong data, and got penalty points."""
 
     peer: str
     reason: str
 
 
-class SlightedEvent(ApiEvent, frozen=True, kw_only=True, tag="slighted"):
+class SlightedEvent(ApiEvent, kw_only=True, tag="slighted"):
     """A peer did not do what it owed, and got a few penalty points. There is none for a message that it announced and
     did not send, of which there may be hundreds a second: `peers.list` shows those points."""
 
@@ -101,28 +101,28 @@ class SlightedEvent(ApiEvent, frozen=True, kw_only=True, tag="slighted"):
     reason: str
 
 
-class StorageEvent(ApiEvent, frozen=True, kw_only=True, tag="storage"):
+class StorageEvent(ApiEvent, kw_only=True, tag="storage"):
     """The store could not be written, and pending writes were rolled back (peers send them again); or data in the store
     is damaged. error: which of both, and what to do."""
 
     error: str
 
 
-class JudgedPost(Response, frozen=True):
+class JudgedPost(Response):
     """time_ms: of the post; null: its content is not here."""
 
     uri: PostUri
     time_ms: Milliseconds | None
 
 
-class JudgedEvent(ApiEvent, frozen=True, kw_only=True, tag="judged"):
+class JudgedEvent(ApiEvent, kw_only=True, tag="judged"):
     """A moderator hid, labelled or withheld posts, or took that back, or the operator did: read them anew, they are
     shown otherwise now, or not at all. Of released content that has to come from a peer: it came."""
 
     posts: list[JudgedPost]
 
 
-class LostEvent(ApiEvent, frozen=True, kw_only=True, tag="lost"):
+class LostEvent(ApiEvent, kw_only=True, tag="lost"):
     """This reader was too slow and missed `events` events. Those about entries are sent again after this one."""
 
     events: int

@@ -54,14 +54,14 @@ DIDS = 65_536
 """Accounts whose text is cached: making it takes longer than the rest of an event."""
 
 
-class OperationName(Response, frozen=True):
+class OperationName(Response):
     """An operation: the entry, and its index there."""
 
     entry: EntryHex
     op: int
 
 
-class FirehoseProof(Response, frozen=True):
+class FirehoseProof(Response):
     """What a third party needs, in base64. run: the run from this entry to the next signed one, as on the wire
     (docs/protocol.md, section 4). control: the entry of a control log, as on the wire. part: the content with its salt;
     its hash is in the operation."""
@@ -71,7 +71,7 @@ class FirehoseProof(Response, frozen=True):
     part: str | None
 
 
-class FirehoseEvent(Response, frozen=True, kw_only=True):
+class FirehoseEvent(Response, kw_only=True):
     """kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. Of what
     this node did: withheld, hidden, labelled, returned (shown again), of a post; gone, in place of the first two, for
     readers who hear no more; late: content came after its entry; limited, suspended, lifted (one of the two holds no

@@ -153,6 +153,7 @@ Own: TypeAlias = Annotated[
         description="A DID, or the name under which an account is hosted here; default: this node's own account.",
     ),
 ]
+Undo: TypeAlias = Annotated[bool, Meta(description="Takes it back.")]
 Reader: TypeAlias = Annotated[
     str | None,
     Meta(

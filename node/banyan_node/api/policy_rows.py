@@ -10,7 +10,7 @@ from banyan_schema.social import ReplyTo
 from banyan_schema.social.post import InteractionPolicy, Who
 
 
-class PolicyInput(Request, frozen=True, forbid_unknown_fields=True):
+class PolicyInput(Request):
     """Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
     the first post holds for a whole conversation. Default: everybody; of an edit: as before."""
 
@@ -19,7 +19,7 @@ class PolicyInput(Request, frozen=True, forbid_unknown_fields=True):
     reposts: Who | None = None
 
 
-class InteractionPolicyRow(Response, frozen=True):
+class InteractionPolicyRow(Response):
     """Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
     the first post holds for a whole conversation."""
 

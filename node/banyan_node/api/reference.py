@@ -23,22 +23,22 @@ _REF = "#/components/schemas/{name}"
 JSON, _PLAIN = "application/json", "text/plain"
 
 
-class Refusal(Response, frozen=True):
+class Refusal(Response):
     """code: for programs; it does not change between versions. message: a sentence for people."""
 
     code: str
     message: str
 
 
-class RefusalBody(Response, frozen=True):
+class RefusalBody(Response):
     error: Refusal
 
 
-class Healthy(Response, frozen=True):
+class Healthy(Response):
     ok: bool
 
 
-class Ready(Response, frozen=True):
+class Ready(Response):
     """peers: how many are linked, where that was asked."""
 
     ready: bool

@@ -36,7 +36,7 @@ from banyan_node.operator_errors import CallError
 # Answers that are not those of a method of the node.
 
 
-class OpenedAccount(Response, frozen=True):
+class OpenedAccount(Response):
     """recovery_words: 24 words for the user, null if the request had a commitment. repeated: whether this is the answer
     to an earlier request. error, code: why it was refused, or why its profile was. line: of the request, in bulk."""
 
@@ -51,7 +51,7 @@ class OpenedAccount(Response, frozen=True):
     id: str | None = None
 
 
-class OperationRow(Response, frozen=True):
+class OperationRow(Response):
     """answer: of the method. repeated: whether it is that of the first time. error, code: why it was refused. line: of
     the request."""
 
@@ -64,7 +64,7 @@ class OperationRow(Response, frozen=True):
     line: int | None = None
 
 
-class Webhook(Response, frozen=True):
+class Webhook(Response):
     """state: disabled after it failed for a day. cursor: of the last event that was taken. error: of the last try.
     created, failing_since, tried, delivered: seconds since 1970. secret: in the answer to its making only."""
 
@@ -83,11 +83,11 @@ class Webhook(Response, frozen=True):
     secret: str | None = None
 
 
-class Webhooks(Response, frozen=True):
+class Webhooks(Response):
     webhooks: list[Webhook]
 
 
-class FirehoseNote(Response, frozen=True, kw_only=True):
+class FirehoseNote(Response, kw_only=True):
     """A line that is no event. frontier: a frontier cursor, of a note of that kind. why, message: of `end`."""
 
     kind: Literal["begin", "heartbeat", "frontier", "end"]
@@ -98,7 +98,7 @@ class FirehoseNote(Response, frozen=True, kw_only=True):
     message: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class FirehoseDictionary(Response, frozen=True):
+class FirehoseDictionary(Response):
     """format: that it is for. hash: for `compress`; SHA-256 of its bytes. id: as zstd names it in a frame."""
 
     format: Literal["ndjson", "cbor"]
@@ -107,11 +107,11 @@ class FirehoseDictionary(Response, frozen=True):
     bytes: int
 
 
-class FirehoseDictionaries(Response, frozen=True):
+class FirehoseDictionaries(Response):
     dictionaries: list[FirehoseDictionary]
 
 
-class ConsumerRow(Response, frozen=True):
+class ConsumerRow(Response):
     """cursor: everything up to it was confirmed."""
 
     name: str
@@ -119,7 +119,7 @@ class ConsumerRow(Response, frozen=True):
     updated_ms: Milliseconds
 
 
-class ConsumerRows(Response, frozen=True):
+class ConsumerRows(Response):
     consumers: list[ConsumerRow]
 
 

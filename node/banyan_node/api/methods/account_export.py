@@ -26,7 +26,7 @@ Format = Annotated[
 ]
 
 
-class AccountExportRequest(Request, frozen=True, forbid_unknown_fields=True):
+class AccountExportRequest(Request):
     """path: a file for an archive, a folder for a site, a folder or a name that ends with .zip for ActivityStreams;
     nothing may be there. readers: an archive with the content that readers are given; by default, for another node,
     with all that is held, also what was deleted lately or is hidden here. most: refuses, before anything is written,
@@ -39,7 +39,7 @@ class AccountExportRequest(Request, frozen=True, forbid_unknown_fields=True):
     most: int | None = None
 
 
-class AccountExportResult(Response, frozen=True):
+class AccountExportResult(Response):
     """entries: of its logs. posts: posts and reposts that were written; null for an archive. digest: of the account's
     heads; `digest` of another node that imported the archive gives the same. lacking: missing pieces of content, of all
     accounts."""

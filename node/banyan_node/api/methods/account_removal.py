@@ -10,7 +10,7 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_crdt.ops import Close
 from banyan_crdt.state import erasure_dep, wish_of
-from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.declare import AccountRequest, CommitView, EmptyRequest, MethodTable, Request, Response
 from banyan_node.api.json_types import AccountRef, Did, Milliseconds, WriterHex, did, writer_hex
 from banyan_node.api.methods import keys
 from banyan_node.context import Context
@@ -24,7 +24,7 @@ from banyan_storage.reader import StoreReader
 METHODS = MethodTable()
 
 
-class EraseRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EraseRequest(Request):
     """confirm: the name under which the account is hosted here, or its DID, typed again. reason: why, such as the
     request of its owner. days: within how many days all is gone here; it begins a day before that."""
 
@@ -34,11 +34,7 @@ class EraseRequest(Request, frozen=True, forbid_unknown_fields=True):
     days: Annotated[int, Meta(ge=0, le=erasure.MOST_DAYS)] = 0
 
 
-class ErasureOf(Request, frozen=True, forbid_unknown_fields=True):
-    account: AccountRef
-
-
-class PeerAnswer(Response, frozen=True):
+class PeerAnswer(Response):
     """What a peer does about it, by what it said last, at `at_ms`. state: erased; waits, until `until_ms`; shown, to
     its operator; unknown: it said nothing, as one that does not have the account, or runs an older program. by: the key
     that signed the answer."""
@@ -50,7 +46,7 @@ class PeerAnswer(Response, frozen=True):
     by: WriterHex | None
 
 
-class ErasureReceipt(Response, frozen=True):
+class ErasureReceipt(Response):
     """reason: empty, if the account's control log asks for it and nobody here did. at_ms: when it was asked for, or
     seen here. until_ms: by when all is gone here; of what the control log asks for, when it may go. erased_ms: when it
     was gone from every file of this node; null: not yet. state: waits, erased, or shown to the operator, who decides.
@@ -65,7 +61,7 @@ class ErasureReceipt(Response, frozen=True):
     peers: list[PeerAnswer]
 
 
-class Erasures(Response, frozen=True):
+class Erasures(Response):
     erasures: list[ErasureReceipt]
 
 
@@ -107,7 +103,7 @@ def _close(ctx: Context, account: AccountId, wish: EntryId | None, now: float) -
 
 
 @METHODS.write("account.unerase", "not_found", "refused", audited=True)
-def take_back(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
+def take_back(ctx: Context, ask: AccountRequest, now: float) -> ErasureReceipt:
     """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed,
     until its recovery key undoes that."""
     account, known = _known(ctx, ask)
@@ -122,7 +118,7 @@ def take_back(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
 
 
 @METHODS.write("store.erase", "not_found", "refused", audited=True)
-def obey(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
+def obey(ctx: Context, ask: AccountRequest, now: float) -> ErasureReceipt:
     """Obeys an account that asks by its control log to be erased: it goes from this node's files when 30 days are over
     in which whoever was robbed can undo it."""
     account, known = _known(ctx, ask)
@@ -142,12 +138,12 @@ def listing(at: CommitView, ask: EmptyRequest) -> Erasures:
 
 
 @METHODS.read("account.erasure", "not_found", "refused")
-def receipt(at: CommitView, ask: ErasureOf) -> ErasureReceipt:
+def receipt(at: CommitView, ask: AccountRequest) -> ErasureReceipt:
     """How far the erasing of an account is, here and at peers."""
     return _receipt(at.store, *_known(at, ask))
 
 
-def _known(at: Context | CommitView, ask: ErasureOf) -> tuple[AccountId, Erasure]:
+def _known(at: Context | CommitView, ask: AccountRequest) -> tuple[AccountId, Erasure]:
     account = hosted.account_of(at, ask.account)
     found = ERASURES.get(at.store, account)
     if found is None:
@@ -166,27 +162,23 @@ def _receipt(reader: StoreReader, account: AccountId, made: Erasure) -> ErasureR
 # Dropping accounts from this node, and taking them again.
 
 
-class DropAccountRequest(Request, frozen=True, forbid_unknown_fields=True):
-    account: AccountRef
-
-
-class DroppedAnswer(Response, frozen=True):
+class DroppedAnswer(Response):
     """entries: how many were held and counted."""
 
     account: Did
     entries: int
 
 
-class UndroppedAnswer(Response, frozen=True):
+class UndroppedAnswer(Response):
     account: Did
 
 
-class DroppedAccounts(Response, frozen=True):
+class DroppedAccounts(Response):
     accounts: list[Did]
 
 
 @METHODS.write("store.drop", "refused", "not_found", alone=True, audited=True)
-def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
+def drop(ctx: Context, ask: AccountRequest, now: float) -> DroppedAnswer:
     """Erases an account from this node, which does not fetch it again. Readers are shown nothing of it any more; a
     large one is erased in steps after the answer. Other nodes decide for themselves."""
     account = hosted.account_of(ctx, ask.account)
@@ -210,7 +202,7 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
 
 
 @METHODS.write("store.undrop", "not_found", alone=True, audited=True)
-def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer:
+def undrop(ctx: Context, ask: AccountRequest, now: float) -> UndroppedAnswer:
     """Lets a dropped account in again. It is fetched if somebody here follows it closely enough."""
     account = hosted.account_of(ctx, ask.account)
     if not DROPPED.has(ctx.store, account):

@@ -40,7 +40,7 @@ METHODS = MethodTable()
 PAGE_MOST = 10_000
 
 
-class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
+class CreateRequest(Request):
     """hosted: true for a user's account, false for this node's own account. recovery: a commitment, as `banyan keys
     words` prints it; default: that of this node's own account."""
 
@@ -49,18 +49,18 @@ class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
     recovery: str | None = None
 
 
-class ListRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ListRequest(Request):
     """after: `after` of the page before."""
 
     after: Annotated[str | None, Meta(title="an account", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=0, le=PAGE_MOST)] = 1_000
 
 
-class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
+class AccountOf(Request):
     account: Own = None
 
 
-class CreateResult(Response, frozen=True):
+class CreateResult(Response):
     """created: false if an account was already hosted under that name."""
 
     account: Did
@@ -68,7 +68,7 @@ class CreateResult(Response, frozen=True):
     created: bool
 
 
-class HostedRow(Response, frozen=True):
+class HostedRow(Response):
     """own: whether it is this node's own account."""
 
     account: Did
@@ -77,7 +77,7 @@ class HostedRow(Response, frozen=True):
     own: bool
 
 
-class HostedRows(Response, frozen=True):
+class HostedRows(Response):
     """In the order of opening. count: on all pages. after: null on the last page."""
 
     accounts: list[HostedRow]
@@ -85,7 +85,7 @@ class HostedRows(Response, frozen=True):
     after: Did | None
 
 
-class StepRow(Response, frozen=True):
+class StepRow(Response):
     """One entry of the control log."""
 
     seq: int
@@ -95,7 +95,7 @@ class StepRow(Response, frozen=True):
     sentence: str
 
 
-class KeyRow(Response, frozen=True):
+class KeyRow(Response):
     """slot: 0 the root, 1 the recovery key. current, next: the key and its successor. held: whether this node has the
     key."""
 
@@ -106,7 +106,7 @@ class KeyRow(Response, frozen=True):
     held: bool
 
 
-class GrantRow(Response, frozen=True):
+class GrantRow(Response):
     """The writer may write logs first .. first + logs - 1. colls: in these collections, null: in all."""
 
     writer: WriterHex
@@ -117,19 +117,19 @@ class GrantRow(Response, frozen=True):
     colls: list[str] | None
 
 
-class KeptRow(Response, frozen=True):
+class KeptRow(Response):
     log: int
     length: int
 
 
-class CutRow(Response, frozen=True):
+class CutRow(Response):
     """A writer that was cut. keeps: up to where its logs still count."""
 
     writer: WriterHex
     keeps: list[KeptRow]
 
 
-class PinRow(Response, frozen=True):
+class PinRow(Response):
     """The log is pinned up to this entry."""
 
     writer: WriterHex
@@ -138,14 +138,14 @@ class PinRow(Response, frozen=True):
     entry: EntryHex
 
 
-class CheckpointRow(Response, frozen=True):
+class CheckpointRow(Response):
     writer: WriterHex
     n: int
     seq: int
     root: bool
 
 
-class LogRow(Response, frozen=True):
+class LogRow(Response):
     """flag: 1 if it is forked. own: whether this data folder wrote it. (A copied home has the same writer, but writes
     another log.)"""
 
@@ -156,14 +156,14 @@ class LogRow(Response, frozen=True):
     own: bool
 
 
-class ShowRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ShowRequest(Request):
     """undo: show what it would be without this entry of its control log and those after it; 0: as it is."""
 
     account: Own = None
     undo: Annotated[int, Meta(ge=0)] = 0
 
 
-class AccountShown(Response, frozen=True):
+class AccountShown(Response):
     """renewed: whether the account is hosted here and no root key of it came from this node's master, which a thief of
     the home may have."""
 

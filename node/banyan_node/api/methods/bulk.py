@@ -49,7 +49,7 @@ DOES: dict[str, Method] = {
 """What an operation may do."""
 
 
-class BulkRequest(Request, frozen=True, forbid_unknown_fields=True):
+class BulkRequest(Request):
     """operations: each an object with `id`, a text of its own (the same id is done once in a day), `do`, a method
     (post, reply, quote, edit, delete, react, repost, pin, follow, unfollow, block, mute, vote, profile.set,
     account.create), and the parameters of that method; `as` is the account that acts, also for `edit` and `delete`.
@@ -59,7 +59,7 @@ class BulkRequest(Request, frozen=True, forbid_unknown_fields=True):
     whose: str = ""
 
 
-class BulkRow(Response, frozen=True):
+class BulkRow(Response):
     """state: done (now), before (it came before under this id: `answer` is that of then), or refused, with `code`,
     `message` and `status` of the refusal. answer: of its method."""
 
@@ -71,7 +71,7 @@ class BulkRow(Response, frozen=True):
     status: int = 200
 
 
-class BulkDone(Response, frozen=True):
+class BulkDone(Response):
     """rows: one for each operation, in order."""
 
     rows: list[BulkRow]
@@ -180,7 +180,7 @@ def _refused(id: str, error: Exception) -> BulkRow:
 # What the door for HTTP answered under which key, of what it does itself: its records lie beside the node's own.
 
 
-class IdempotencyKey(Request, frozen=True, forbid_unknown_fields=True):
+class IdempotencyKey(Request):
     """name: of the record, a digest of who gave the key and of the key."""
 
     name: ThingRef
@@ -196,22 +196,22 @@ class NewRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: list[str] | None = None
 
 
-class NewRecords(Request, frozen=True, forbid_unknown_fields=True):
+class NewRecords(Request):
     records: Annotated[list[NewRecord], Meta(max_length=MOST)]
 
 
-class KnownRecord(Response, frozen=True):
+class KnownRecord(Response):
     """said: the digest of the request."""
 
     said: ThingRef
     answer: Any
 
 
-class FoundRecord(Response, frozen=True):
+class FoundRecord(Response):
     record: KnownRecord | None
 
 
-class KeptRecords(Response, frozen=True):
+class KeptRecords(Response):
     """In the order of the request."""
 
     records: list[KnownRecord]

@@ -9,14 +9,13 @@ from msgspec import Meta
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
 from banyan_node.api.json_types import (
     BlobHex,
     ChannelRef,
     EntryHex,
     Own,
     PostUri,
-    Reader,
     SeriesPlace,
     blob_hex,
     channel_target,
@@ -28,7 +27,7 @@ from banyan_node.api.json_types import (
     uri,
 )
 from banyan_node.api.methods.post_rows import AccountName, name_of, reader_of, visibility_of
-from banyan_node.api.methods.post_writes import Undo, add_or_undo
+from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
@@ -60,7 +59,7 @@ After = Annotated[
 ]
 
 
-class ChannelSet(Request, frozen=True, forbid_unknown_fields=True):
+class ChannelSet(ActorRequest):
     """channel: the one that changes; without it a new one is made, which needs a title. What is left out does not
     change; an empty language, site or picture takes it away. kind: default: video. language: a BCP 47 tag. site: its
     page in the web. picture: as `media.put` answered."""
@@ -77,34 +76,29 @@ class ChannelSet(Request, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    by: Own = None
 
 
-class ChannelsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ChannelsRequest(ReaderRequest):
     """account: whose channels; default: those of the account that reads. subscribed: the channels to which that one
     subscribed, in the place of its own."""
 
-    by: Reader = None
     account: Own = None
     subscribed: bool = False
     after: After = None
     limit: Limit = 50
 
 
-class ChannelRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ChannelRequest(ReaderRequest):
     """as: the account that reads, or that drops its channel."""
 
     channel: ChannelRef
-    by: Reader = None
 
 
-class SubscribeRequest(Request, frozen=True, forbid_unknown_fields=True):
+class SubscribeRequest(UndoRequest):
     channel: ChannelRef
-    undo: Undo = False
-    by: Own = None
 
 
-class ChannelRow(Response, frozen=True):
+class ChannelRow(Response):
     """episodes, subscribers: how many, as far as this node knows. subscribed: whether the reader is one. picture_here:
     whether this node has the bytes."""
 
@@ -122,7 +116,7 @@ class ChannelRow(Response, frozen=True):
     subscribed: bool
 
 
-class Channels(Response, frozen=True):
+class Channels(Response):
     """Those of an account by their age, if Banyan made them. after: give it to get the next page; null on the last
     page."""
 
@@ -130,7 +124,7 @@ class Channels(Response, frozen=True):
     after: SeriesPlace | None
 
 
-class ChannelWritten(Response, frozen=True):
+class ChannelWritten(Response):
     uri: PostUri
     title: str
     entry: EntryHex

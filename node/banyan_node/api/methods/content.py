@@ -17,7 +17,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_crdt.ops import Put, decode_body, part_of
 from banyan_crdt.state import counted_entries
-from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, PostOf, Request, Response
 from banyan_node.api.event_stream import JudgedPost
 from banyan_node.api.json_types import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.api.methods.post_rows import name_of
@@ -37,7 +37,7 @@ AT_ONCE = 100
 """Orders that one step ends."""
 
 
-class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
+class WithholdRequest(Request):
     """order, basis, scope: parts of the signed statement that peers get instead of the content. erase: no copy is kept
     here, so a release asks peers for the content, and if none has it, it is gone for good. Default: a sealed copy stays
     until the release, the end of the term or the author's deletion; nobody is given it."""
@@ -50,11 +50,7 @@ class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
     erase: bool = False
 
 
-class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-
-
-class WithheldAnswer(Response, frozen=True):
+class WithheldAnswer(Response):
     """withheld: how many writes of the post, including edits and the texts that they replaced. kept: of how many a
     sealed copy is kept."""
 
@@ -64,7 +60,7 @@ class WithheldAnswer(Response, frozen=True):
     expires_ms: Milliseconds | None
 
 
-class WithheldRow(Response, frozen=True):
+class WithheldRow(Response):
     """A post that this node withholds. expires_ms: 0 for an order without an end."""
 
     uri: PostUri
@@ -76,11 +72,11 @@ class WithheldRow(Response, frozen=True):
     expires_ms: Milliseconds
 
 
-class WithheldPosts(Response, frozen=True):
+class WithheldPosts(Response):
     posts: list[WithheldRow]
 
 
-class ReleaseResult(Response, frozen=True):
+class ReleaseResult(Response):
     """released: how many writes of the post are given out again. kept: of how many a copy was kept; the others are
     requested from peers."""
 
@@ -199,7 +195,7 @@ def given_to_peers(ctx: Context, target: Target) -> bool:
 
 
 @METHODS.write("content.release", "not_found", audited=True)
-def release(ctx: Context, ask: ReleaseRequest, now: float) -> ReleaseResult:
+def release(ctx: Context, ask: PostOf, now: float) -> ReleaseResult:
     """Ends a withholding: the content is here again from the copy that was kept; without one it is requested from
     peers. Listeners hear of the post (`judged`) when content of it is here."""
     target = target_of(ask.uri)
@@ -235,7 +231,7 @@ def end_terms(ctx: Context, now: float) -> bool:
         target = Target.of(key)
         if ctx.holds(target.account):
             with suppress(CallError):  # the author deleted it, and nothing of it is withheld any more
-                release(ctx, ReleaseRequest(post_to_text(target)), now)
+                release(ctx, PostOf(post_to_text(target)), now)
         else:  # dropped here: should it come back, it comes back withheld
             ctx.store.set_due(Work.WITHHELD, key, now_ms + DAY_MS)
     return len(due) == AT_ONCE

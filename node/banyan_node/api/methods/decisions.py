@@ -13,10 +13,9 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.declare import AccountRequest, ActorRequest, CommitView, MethodTable, PostOf, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostRef, PostUri, did, target_of, uri
 from banyan_node.api.methods.content import (
-    ReleaseRequest,
     WithholdRequest,
     given_to_peers,
     note_returned,
@@ -53,7 +52,7 @@ Moderator = Annotated[
 ]
 
 
-class DecideRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DecideRequest(Request):
     """report: which one is decided. account, posts: about what; default: what the report names. verdict: nothing;
     label: the posts are shown here with `text` before them; hide: they are not shown here; withhold: their content is
     given to nobody here, by an order; limit: only followers see the account here; suspend: this node writes nothing for
@@ -74,13 +73,13 @@ class DecideRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Moderator = None
 
 
-class UndoDecision(Request, frozen=True, forbid_unknown_fields=True):
+class UndoDecision(Request):
     id: Number
     why: Annotated[str, Meta(max_length=1_000)] = ""
     by: Moderator = None
 
 
-class DecisionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DecisionsRequest(Request):
     """account: only about it and its posts. after: `after` of the page before."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
@@ -88,13 +87,12 @@ class DecisionsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
 
 
-class AboutMeRequest(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
+class AboutMeRequest(ActorRequest):
     after: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
 
 
-class Undone(Response, frozen=True):
+class Undone(Response):
     """by: the moderator; null: the operator."""
 
     at_ms: Milliseconds
@@ -102,7 +100,7 @@ class Undone(Response, frozen=True):
     why: str
 
 
-class DecisionRow(Response, frozen=True):
+class DecisionRow(Response):
     """See `decision.add`. by: the moderator; null: the operator. undone: who took it back; null: it stands."""
 
     id: Number
@@ -122,7 +120,7 @@ class DecisionRow(Response, frozen=True):
     undone: Undone | None
 
 
-class DecisionAboutMe(Response, frozen=True):
+class DecisionAboutMe(Response):
     """What the author is told of a decision: not by whom, and not what moderators say among themselves."""
 
     id: Number
@@ -137,7 +135,7 @@ class DecisionAboutMe(Response, frozen=True):
     undone_ms: Milliseconds | None
 
 
-class DecisionRows(Response, frozen=True):
+class DecisionRows(Response):
     """The newest first. after: give it to get the next page; null on the last one. damaged: the numbers of those that
     stand between these and cannot be read until `banyan store repair`."""
 
@@ -146,7 +144,7 @@ class DecisionRows(Response, frozen=True):
     damaged: list[Number]
 
 
-class DecisionsAboutMe(Response, frozen=True):
+class DecisionsAboutMe(Response):
     """See `decision.list`."""
 
     decisions: list[DecisionAboutMe]
@@ -345,7 +343,7 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
             if uri_ in replaced:
                 continue  # by another order, which stands
             try:
-                release(ctx, ReleaseRequest(uri_), now)
+                release(ctx, PostOf(uri_), now)
             except CallError as why:  # it was released, or its account was dropped meanwhile
                 if why.code != "not_found":
                     raise
@@ -387,11 +385,7 @@ def mine(at: CommitView, ask: AboutMeRequest) -> DecisionsAboutMe:
     return DecisionsAboutMe([*map(about_me, page)], after, [n for n in damaged if n > (after or 0)])
 
 
-class StandingRequest(Request, frozen=True, forbid_unknown_fields=True):
-    account: AccountRef
-
-
-class ModerationStatus(Response, frozen=True):
+class ModerationStatus(Response):
     """limited, suspended: the decision because of which it is; null: it is not. moderator: whether it is one."""
 
     account: Did
@@ -413,6 +407,6 @@ def standing_of(at: CommitView, account: AccountId) -> ModerationStatus:
 
 
 @METHODS.read("account.standing", "refused")
-def show_standing(at: CommitView, ask: StandingRequest) -> ModerationStatus:
+def show_standing(at: CommitView, ask: AccountRequest) -> ModerationStatus:
     """What holds of an account at this node because moderators decided it."""
     return standing_of(at, hosted.account_of(at, ask.account))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from banyan_crdt.ids import CellKey
-from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, NoResult, OneThing, Response
 from banyan_node.api.json_types import (
     Did,
     KeyHex,
     Milliseconds,
-    Own,
     PostRef,
     PostUri,
     ThingRef,
@@ -22,7 +21,7 @@ from banyan_node.api.json_types import (
 )
 from banyan_node.api.methods.post_rows import MediaShownRow, now_ms, shown_media
 from banyan_node.api.methods.post_writes import PostRequest, PostResult, answered, held, post_of
-from banyan_node.api.methods.private import OneReader, opened
+from banyan_node.api.methods.private import opened
 from banyan_node.api.policy_rows import InteractionPolicyRow
 from banyan_node.context import Context
 from banyan_node.hosting import drafts as kept
@@ -38,7 +37,7 @@ METHODS = MethodTable()
 LONGEST_MS = 366 * 24 * 3_600_000
 
 
-class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DraftRequest(PostRequest, kw_only=True):
     """id: of a draft that this replaces; default: a new one. reply, quote: the post that is answered or quoted, which
     is held here. due: when it is to be published; default: never by itself. The others as in `post`; of the draft that
     this replaces, blobs may be named again wherever it was written. The blobs are kept on this node while the draft
@@ -50,18 +49,12 @@ class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only
     due: Milliseconds | None = None
 
 
-class OneDraft(Request, frozen=True, forbid_unknown_fields=True):
-    id: ThingRef
-    by: Own = None
-
-
-class DueRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DueRequest(ActorRequest):
     id: ThingRef
     due: Milliseconds
-    by: Own = None
 
 
-class DraftPoll(Response, frozen=True):
+class DraftPoll(Response):
     """As it is asked for in `post`."""
 
     options: list[str]
@@ -69,7 +62,7 @@ class DraftPoll(Response, frozen=True):
     choices: Literal["one", "several"]
 
 
-class DraftRow(Response, frozen=True):
+class DraftRow(Response):
     """due: when it is to be published; null: never by itself. lacking: how many files of its pictures and films,
     previews too, are not on this device, so that only the one that wrote it can publish it. refused: why it would not
     be published now, a sentence, or null."""
@@ -91,13 +84,13 @@ class DraftRow(Response, frozen=True):
     refused: str | None
 
 
-class Drafts(Response, frozen=True):
+class Drafts(Response):
     """Those that are due first, then the others by their text."""
 
     drafts: list[DraftRow]
 
 
-class DraftKept(Response, frozen=True):
+class DraftKept(Response):
     id: KeyHex
 
 
@@ -140,7 +133,7 @@ def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
 
 
 @METHODS.read("drafts", "not_found", "refused")
-def drafts(at: CommitView, ask: OneReader) -> Drafts:
+def drafts(at: CommitView, ask: ActorRequest) -> Drafts:
     """The posts of an account that are not published yet."""
     account, q, rows = hosted.account_of(at, ask.by), at.queries(), list[DraftRow]()
     for draft in opened(at, account).all(PrivateDraft):
@@ -170,7 +163,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
 
 
 @METHODS.write("draft.publish", "not_found", "refused")
-def publish(ctx: Context, ask: OneDraft, now: float) -> PostResult:
+def publish(ctx: Context, ask: OneThing, now: float) -> PostResult:
     """Publishes a draft now."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     target, entry = kept.publish(ctx, account, draft, now)
@@ -178,7 +171,7 @@ def publish(ctx: Context, ask: OneDraft, now: float) -> PostResult:
 
 
 @METHODS.write("draft.drop", "not_found", "refused")
-def drop(ctx: Context, ask: OneDraft, now: float) -> NoResult:
+def drop(ctx: Context, ask: OneThing, now: float) -> NoResult:
     """Drops a draft; it is not published."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     append_each(ctx, account, sealed_writer.entries(sealed_writer.taking_back(ctx, account, [draft])), now)
@@ -192,7 +185,7 @@ def _media_in(draft: PrivateDraft | None) -> dict[str, Media]:
     return {} if said is None else {item.blob.hex(): item for item in said.media}
 
 
-def _draft(ctx: Context, ask: OneDraft) -> PrivateDraft:
+def _draft(ctx: Context, ask: OneThing) -> PrivateDraft:
     found = kept.draft_of(ctx, hosted.account_of(ctx, ask.by), key_of(ask.id))
     if found is None:
         raise CallError("not_found", f"There is no draft {ask.id}.", 404)

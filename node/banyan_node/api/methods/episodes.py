@@ -10,16 +10,14 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Request, Response
 from banyan_node.api.json_types import (
     ChannelRef,
     EntryHex,
     EpisodeRef,
     Milliseconds,
-    Own,
     PostRef,
     PostUri,
-    Reader,
     SeriesPlace,
     channel_target,
     entry_hex,
@@ -62,14 +60,14 @@ GoneWord = Literal["deleted", "withheld", "unknown", "hidden"]
 it."""
 
 
-class ChapterInput(Request, frozen=True, forbid_unknown_fields=True):
+class ChapterInput(Request):
     """at_ms: from the beginning of the film."""
 
     at_ms: Milliseconds
     title: str
 
 
-class EpisodeSet(Request, frozen=True, forbid_unknown_fields=True):
+class EpisodeSet(ActorRequest):
     """episode: the one that changes; without it a new one is made, which needs a channel and a post. What is left out
     does not change. post: whose media is the film or the sound; captions are there too. title: default: the first line
     of the post. season, number: -1 takes it away. published: default: the time of the post; a time to come counts as
@@ -83,43 +81,39 @@ class EpisodeSet(Request, frozen=True, forbid_unknown_fields=True):
     number: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
     published: Milliseconds | None = None
     chapters: Annotated[list[ChapterInput], Meta(max_length=MAX_CHAPTERS)] | None = None
-    by: Own = None
 
 
-class EpisodesRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EpisodesRequest(ReaderRequest):
     """order: by season, number and time, or the newest first. as: the account that reads."""
 
     channel: ChannelRef
     order: Literal["number", "newest"] = "number"
-    by: Reader = None
     after: After = None
     limit: Limit = 20
 
 
-class EpisodeRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EpisodeRequest(ActorRequest):
     episode: EpisodeRef
-    by: Own = None
 
 
-class SubscriptionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class SubscriptionsRequest(ActorRequest):
     """as: the account that reads."""
 
-    by: Own = None
     after: After = None
     limit: Limit = 20
 
 
-class ChapterRow(Response, frozen=True):
+class ChapterRow(Response):
     at_ms: Milliseconds
     title: str
 
 
-class OfChannel(Response, frozen=True):
+class OfChannel(Response):
     uri: PostUri
     title: str
 
 
-class EpisodeRow(Response, frozen=True):
+class EpisodeRow(Response):
     """post: with the film, its captions and what people say of it; null if it is gone, and `gone` says why: deleted by
     its author, withheld by this node, unknown here, or hidden because the reader blocks, mutes or filters it. season,
     number: null if there is none. published: as the account says, but never after its entry. chapters: the first
@@ -137,14 +131,14 @@ class EpisodeRow(Response, frozen=True):
     gone: GoneWord | None
 
 
-class Episodes(Response, frozen=True):
+class Episodes(Response):
     """after: give it to get the next page; null on the last page. A page can be short and have one behind it."""
 
     episodes: list[EpisodeRow]
     after: SeriesPlace | None
 
 
-class EpisodeWritten(Response, frozen=True):
+class EpisodeWritten(Response):
     uri: PostUri
     title: str
     entry: EntryHex

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
 from banyan_node.api.json_types import (
     AccountRef,
     Did,
@@ -20,9 +20,7 @@ from banyan_node.api.json_types import (
     EventRef,
     GroupRef,
     Moment,
-    Own,
     PostUri,
-    Reader,
     did,
     entry_hex,
     event_place,
@@ -41,7 +39,7 @@ from banyan_node.api.methods.post_rows import (
     reader_of,
     visibility_of,
 )
-from banyan_node.api.methods.post_writes import Undo, add_or_undo
+from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.entry_writer import append
@@ -90,7 +88,7 @@ Zone = Annotated[str, Meta(description="A name of IANA's list, such as Asia/Ho_C
 Degrees = Annotated[int, Meta(description="In 1e-7 degrees; north and east are positive.")]
 
 
-class EventCreate(Request, frozen=True, forbid_unknown_fields=True):
+class EventCreate(ActorRequest):
     """begins, ends: milliseconds since 1970, negative before. latitude, longitude: both or none. group: in which it
     takes place; only members may."""
 
@@ -103,10 +101,9 @@ class EventCreate(Request, frozen=True, forbid_unknown_fields=True):
     latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
     longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
     group: GroupRef | None = None
-    by: Own = None
 
 
-class EventSet(Request, frozen=True, forbid_unknown_fields=True):
+class EventSet(ActorRequest):
     """What is left out does not change; an empty place takes it away. The group stays."""
 
     event: EventRef
@@ -118,38 +115,31 @@ class EventSet(Request, frozen=True, forbid_unknown_fields=True):
     place: str | None = None
     latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
     longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
-    by: Own = None
 
 
-class EventRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EventRequest(ReaderRequest):
     """as: the account that reads, or that deletes its event."""
 
     event: EventRef
-    by: Reader = None
 
 
-class AnswerRequest(Request, frozen=True, forbid_unknown_fields=True):
+class AnswerRequest(UndoRequest):
     """answer: in the place of one that was given before."""
 
     event: EventRef
     answer: Answer = "yes"
-    undo: Undo = False
-    by: Own = None
 
 
-class EventInviteRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EventInviteRequest(UndoRequest):
     event: EventRef
     account: AccountRef
-    undo: Undo = False
-    by: Own = None
 
 
-class EventsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EventsRequest(ReaderRequest):
     """account: only of it. group: only of this group. answered: those to which the reader answered yes or maybe.
     Default: of the account that reads and those it follows. since: those that begin then or later; default: that are
     not over, and began at most 31 days ago."""
 
-    by: Reader = None
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     group: GroupRef | None = None
     answered: bool = False
@@ -158,15 +148,14 @@ class EventsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
 
 
-class RepliesRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RepliesRequest(ReaderRequest):
     event: EventRef
     answer: Answer = "yes"
-    by: Reader = None
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
 
 
-class EventRow(Response, frozen=True):
+class EventRow(Response):
     """answers: how many accounts gave each. mine: the reader's own. ends: null if it says none, or one before it
     begins."""
 
@@ -185,7 +174,7 @@ class EventRow(Response, frozen=True):
     mine: Answer | None
 
 
-class EventsPage(Response, frozen=True):
+class EventsPage(Response):
     """The first to begin first. after: give it to get the next page; null on the last page. A page can be short and
     have one behind it."""
 
@@ -193,14 +182,14 @@ class EventsPage(Response, frozen=True):
     after: EventPlace | None
 
 
-class Repliers(Response, frozen=True):
+class Repliers(Response):
     """after: give it to get the next page; null on the last page."""
 
     accounts: list[AccountName]
     after: Did | None
 
 
-class EventWritten(Response, frozen=True):
+class EventWritten(Response):
     uri: PostUri
     title: str
     entry: EntryHex

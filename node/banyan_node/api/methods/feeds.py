@@ -11,14 +11,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.event_stream import cursor_of
 from banyan_node.api.json_types import (
     EventCursor,
     FeedCursor,
     Milliseconds,
     PostRef,
-    Reader,
     ThingRef,
     did,
     feed_cursor,
@@ -63,7 +62,7 @@ AWAY_MS = 24 * 3_600_000
 Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 
-class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FeedRequest(ReaderRequest):
     """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
     reader's. quotes: the posts that quote this one, without those of accounts that its author blocks or does not let
     quote it, and those that its author hid. Default: of the
@@ -75,7 +74,6 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     only of others. media: only posts with pictures, films or sounds. tag: only posts with this tag. after: the posts
     next to that place which are newer."""
 
-    by: Reader = None
     in_list: ThingRef | None = None
     quotes: PostRef | None = None
     replies: bool = True
@@ -94,7 +92,7 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 20
 
 
-class Explanation(Response, frozen=True):
+class Explanation(Response):
     """because: why the post is in this timeline: it is the reader's own, of one that the reader follows or listed, it
     was reposted by such (by: who), it is of the account asked for, or public. place_ms: the time that places it. order:
     why it stands where it stands. score: of that order."""
@@ -106,7 +104,7 @@ class Explanation(Response, frozen=True):
     score: int
 
 
-class Feed(Response, frozen=True):
+class Feed(Response):
     """Newest first. before: give it to get the next page; null on the last page. after: the same, of the page that was
     asked for with `after`. explained: of each post, if that was asked. cursor: for `since` of `events`, to hear of
     what comes after this page was made."""

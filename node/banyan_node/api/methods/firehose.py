@@ -162,7 +162,7 @@ SeenText = Annotated[
 ]
 
 
-class FirehoseRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FirehoseRequest(Request):
     """since: a cursor, or `begin` for all that is held; default: from now on, so the page is empty. A frontier cursor
     is as `begin` with `seen`. collections, accounts, shards, platforms, labels: only what fits one of each that is
     given. platforms: accounts whose handle one of these confirms. uncounted: also entries that do not count. proof:
@@ -180,7 +180,7 @@ class FirehoseRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 500
 
 
-class FrontierRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FrontierRequest(Request):
     """since: the cursor up to which a reader was told everything; default: the end. accounts, shards: its filters, so
     that the answer is as short as it can be."""
 
@@ -189,7 +189,7 @@ class FrontierRequest(Request, frozen=True, forbid_unknown_fields=True):
     shards: Shards = None
 
 
-class FirehoseFrontier(Response, frozen=True):
+class FirehoseFrontier(Response):
     """frontier: a frontier cursor (docs/protocol.md, section 9), for `seen` at any node. rows: places that it names."""
 
     cursor: FirehoseCursor
@@ -197,7 +197,7 @@ class FirehoseFrontier(Response, frozen=True):
     rows: int
 
 
-class FirehosePage(Response, frozen=True):
+class FirehosePage(Response):
     """cursor: for `since` of the next page. more: whether more has arrived already. end: the cursor behind all that
     there was when this was read."""
 

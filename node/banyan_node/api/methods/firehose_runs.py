@@ -20,7 +20,7 @@ from banyan_crdt.firehose import ACT, CHECKPOINT, CONTROL, PARTS, RUN, UNPROVED,
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId
 from banyan_crdt.ops import Del, Op, Tomb, decode_body
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import AccountRequest, CommitView, MethodTable, Request, Response
 from banyan_node.api.firehose import cursor_text, did_text, store_name
 from banyan_node.api.json_types import AccountRef, Did, FirehoseCursor
 from banyan_node.api.methods.firehose import (
@@ -52,7 +52,7 @@ PARTS_BYTES = 1 << 20
 """Of one frame of parts, about."""
 
 
-class RunsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RunsRequest(Request):
     """As of `firehose`. collections: runs with anything of these; control logs are told in any case, because runs are
     judged by them."""
 
@@ -66,7 +66,7 @@ class RunsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 500
 
 
-class FirehoseRun(Response, frozen=True):
+class FirehoseRun(Response):
     """cursor: behind it. account: whose it is. collections: of which it has something; `account`: a control log grew.
     entries: how many. deletes: whether one of them deletes something, or takes it back. act: the kind of what this node
     did itself; null: entries arrived. frames: base64, of the kinds control, run, parts, unproved, act."""
@@ -80,7 +80,7 @@ class FirehoseRun(Response, frozen=True):
     frames: str
 
 
-class RunsPage(Response, frozen=True):
+class RunsPage(Response):
     """realm: its id. cursor: for `since` of the next page. more: whether more has arrived already. end: as of
     `firehose`."""
 
@@ -91,11 +91,7 @@ class RunsPage(Response, frozen=True):
     end: FirehoseCursor
 
 
-class ControlRequest(Request, frozen=True, forbid_unknown_fields=True):
-    account: AccountRef
-
-
-class ControlFrames(Response, frozen=True):
+class ControlFrames(Response):
     """frames: base64, of the kinds control and checkpoint: all that is held of the account's control log."""
 
     frames: str
@@ -155,7 +151,7 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
 
 
 @METHODS.read("firehose.control", "not_found")
-def control(at: CommitView, ask: ControlRequest) -> ControlFrames:
+def control(at: CommitView, ask: AccountRequest) -> ControlFrames:
     """The control log and the checkpoints of an account as frames of the firehose: by these its runs are judged."""
     account = hosted.account_of(at, ask.account)
     found = b"".join(_control_frames(at.store, account, at.store.control(account)))

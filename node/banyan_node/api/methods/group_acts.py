@@ -10,12 +10,11 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, EntryId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, MethodTable, Response, UndoRequest
 from banyan_node.api.json_types import (
     AccountRef,
     EntryHex,
     GroupRef,
-    Own,
     PostRef,
     PostUri,
     entry_hex,
@@ -23,7 +22,7 @@ from banyan_node.api.json_types import (
     target_of,
     uri,
 )
-from banyan_node.api.methods.post_writes import Undo, add_or_undo, held
+from banyan_node.api.methods.post_writes import add_or_undo, held
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.entry_writer import append, append_each
@@ -54,7 +53,7 @@ OPS = 128
 """The most acts of one entry."""
 
 
-class GroupCreate(Request, frozen=True, forbid_unknown_fields=True):
+class GroupCreate(ActorRequest):
     """kind: open, anybody joins; request, who joins waits to be accepted; closed, only who is invited can join. Nothing
     that is said in a group is secret, whatever its kind."""
 
@@ -62,10 +61,9 @@ class GroupCreate(Request, frozen=True, forbid_unknown_fields=True):
     description: str = ""
     rules: str = ""
     kind: Kind = "open"
-    by: Own = None
 
 
-class GroupSet(Request, frozen=True, forbid_unknown_fields=True):
+class GroupSet(ActorRequest):
     """What is left out does not change."""
 
     group: GroupRef
@@ -73,56 +71,48 @@ class GroupSet(Request, frozen=True, forbid_unknown_fields=True):
     description: str | None = None
     rules: str | None = None
     kind: Kind | None = None
-    by: Own = None
 
 
-class GroupDelete(Request, frozen=True, forbid_unknown_fields=True):
+class GroupDelete(ActorRequest):
     group: GroupRef
-    by: Own = None
 
 
-class JoinRequest(Request, frozen=True, forbid_unknown_fields=True):
+class JoinRequest(UndoRequest):
     group: GroupRef
-    undo: Undo = False
-    by: Own = None
 
 
-class ActRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ActRequest(UndoRequest):
     """by: the owner or a moderator."""
 
     group: GroupRef
     account: AccountRef
-    undo: Undo = False
-    by: Own = None
 
 
-class ModeratorRequest(ActRequest, frozen=True, forbid_unknown_fields=True):
+class ModeratorRequest(ActRequest):
     """drop: with `undo`, what the moderator said ends with it; otherwise the owner says the same from now on."""
 
     drop: Annotated[bool, Meta(description="End what the moderator said.")] = False
 
 
-class PostActRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PostActRequest(UndoRequest):
     """uri: a post in the group; to remove, an event too. by: the owner or a moderator."""
 
     uri: PostRef
-    undo: Undo = False
-    by: Own = None
 
 
-class GroupWritten(Response, frozen=True):
+class GroupWritten(Response):
     uri: PostUri
     name: str
     entry: EntryHex
 
 
-class JoinWritten(GroupWritten, frozen=True):
+class JoinWritten(GroupWritten):
     """waits: whether somebody has to accept it first."""
 
     waits: bool
 
 
-class DismissResult(GroupWritten, frozen=True):
+class DismissResult(GroupWritten):
     """kept: how many things that the moderator said the owner says now."""
 
     kept: int

@@ -8,13 +8,12 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.json_types import (
     Did,
     FeedCursor,
     GroupRef,
     PostUri,
-    Reader,
     did,
     feed_cursor,
     group_target,
@@ -44,32 +43,30 @@ PINNED = 16
 """So many pinned posts are shown."""
 
 
-class GroupsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class GroupsRequest(ReaderRequest):
     """account: whose groups; default: of the account that reads. as: the account that reads. limit: at most so many."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    by: Reader = None
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 200
 
 
-class GroupRequest(Request, frozen=True, forbid_unknown_fields=True):
+class GroupRequest(ReaderRequest):
     """as: the account that reads."""
 
     group: GroupRef
-    by: Reader = None
 
 
-class MembersRequest(GroupRequest, frozen=True, forbid_unknown_fields=True):
+class MembersRequest(GroupRequest):
     after: Annotated[str | None, Meta(title="a place among members", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 
 
-class GroupFeedRequest(GroupRequest, frozen=True, forbid_unknown_fields=True):
+class GroupFeedRequest(GroupRequest):
     before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 20
 
 
-class GroupRow(Response, frozen=True):
+class GroupRow(Response):
     """members: how many this node knows; exact: whether all were looked at. standing: what the account is in it (of
     `groups`: the one whose groups they are; else the one that reads)."""
 
@@ -82,14 +79,14 @@ class GroupRow(Response, frozen=True):
     standing: Standing
 
 
-class Groups(Response, frozen=True):
+class Groups(Response):
     """By name. more: whether there are others."""
 
     groups: list[GroupRow]
     more: bool
 
 
-class GroupShown(GroupRow, frozen=True):
+class GroupShown(GroupRow):
     """moderators: whom the owner names. pinned: at most 16 posts."""
 
     description: str
@@ -98,7 +95,7 @@ class GroupShown(GroupRow, frozen=True):
     pinned: list[PostRow]
 
 
-class GroupPosts(Response, frozen=True):
+class GroupPosts(Response):
     """Newest first. before: give it to get the next page; null on the last page. A page can be short, and have one
     behind it."""
 
@@ -106,13 +103,13 @@ class GroupPosts(Response, frozen=True):
     before: FeedCursor | None
 
 
-class MemberRow(Response, frozen=True):
+class MemberRow(Response):
     account: Did
     name: str
     standing: Standing
 
 
-class Members(Response, frozen=True):
+class Members(Response):
     """The owner first, the others in the order in which this node met them. after: give it to get the next page; null
     on the last page. A page can be short or empty, and have one behind it: who is not shown is looked at too."""
 

@@ -55,7 +55,7 @@ class _Row(NamedTuple):
 ImportId = Annotated[str, Meta(title="an import", description="`id` of import.begin.")]
 
 
-class BeginRequest(Request, frozen=True, forbid_unknown_fields=True):
+class BeginRequest(Request):
     """The same kind and source mean the same import, also after a restart. label: only for the node's log."""
 
     kind: Literal["graph", "posts"]
@@ -64,7 +64,7 @@ class BeginRequest(Request, frozen=True, forbid_unknown_fields=True):
     label: str = ""
 
 
-class BatchRequest(Request, frozen=True, forbid_unknown_fields=True):
+class BatchRequest(Request):
     """A row is {"accounts": [name..]}, [follower, [followed..]], {"article": title, "by", "text", "time_ms"?} or
     {"row": number, "author", "text", "thread"?: title, "time_ms"?}."""
 
@@ -73,11 +73,11 @@ class BatchRequest(Request, frozen=True, forbid_unknown_fields=True):
     rows: list[Any]
 
 
-class EndRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EndRequest(Request):
     id: ImportId
 
 
-class ImportStart(Response, frozen=True):
+class ImportStart(Response):
     """next: the first batch to send. done: whether the import has ended already."""
 
     id: ImportId
@@ -85,13 +85,13 @@ class ImportStart(Response, frozen=True):
     done: bool
 
 
-class BatchResult(Response, frozen=True):
+class BatchResult(Response):
     """next: the batch to send next."""
 
     next: int
 
 
-class ImportResult(Response, frozen=True):
+class ImportResult(Response):
     """The totals of the import, and the state after it."""
 
     accounts: int

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
-from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, EmptyRequest, MethodTable, Request, Response
 from banyan_node.api.json_types import (
     Did,
     EntryHex,
@@ -83,7 +83,7 @@ KeyGiven = Annotated[
 ]
 
 
-class ItemsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ItemsRequest(Request):
     collection: CollectionName
     account: Own = None
     prefix: Annotated[str, Meta(description="Only items whose key and element begin so: hexadecimal digits.")] = ""
@@ -91,7 +91,7 @@ class ItemsRequest(Request, frozen=True, forbid_unknown_fields=True):
     after: Annotated[str | None, Meta(title="a place among items", description="`after` of the page before.")] = None
 
 
-class ItemRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ItemRequest(Request):
     """element: only for a set."""
 
     collection: CollectionName
@@ -100,7 +100,7 @@ class ItemRequest(Request, frozen=True, forbid_unknown_fields=True):
     account: Own = None
 
 
-class ItemPut(Request, frozen=True, forbid_unknown_fields=True):
+class ItemPut(ActorRequest):
     """fields: all of the content, by name; what may be empty can be left out. Of a counter: `add`, a whole number.
 
     key: left out, a new item; of a set or a counter the one that the account has for it. element: of a set; left out,
@@ -111,19 +111,17 @@ class ItemPut(Request, frozen=True, forbid_unknown_fields=True):
     fields: dict[str, Any]
     key: KeyGiven | None = None
     element: KeyGiven | None = None
-    by: Own = None
 
 
-class ItemDelete(Request, frozen=True, forbid_unknown_fields=True):
+class ItemDelete(ActorRequest):
     """element: of a set; default: all of its elements."""
 
     collection: CollectionName
     key: KeyGiven
     element: KeyGiven | None = None
-    by: Own = None
 
 
-class CollectionField(Response, frozen=True):
+class CollectionField(Response):
     """holds: its JSON type, in words. optional: whether it may be empty."""
 
     name: str
@@ -131,7 +129,7 @@ class CollectionField(Response, frozen=True):
     optional: bool
 
 
-class CollectionRow(Response, frozen=True):
+class CollectionRow(Response):
     """merge: register, set, counter or text. methods: its own methods that write it, or empty."""
 
     name: str
@@ -141,11 +139,11 @@ class CollectionRow(Response, frozen=True):
     methods: str
 
 
-class KnownCollections(Response, frozen=True):
+class KnownCollections(Response):
     collections: list[CollectionRow]
 
 
-class ItemRow(Response, frozen=True):
+class ItemRow(Response):
     """element: null except in a set. content: its fields by name; of a counter `count`, of a text `text`.
 
     time_ms, entry: of the write that is shown; null for counters and texts, which consist of many writes."""
@@ -159,14 +157,14 @@ class ItemRow(Response, frozen=True):
     entry: EntryHex | None
 
 
-class ItemsPage(Response, frozen=True):
+class ItemsPage(Response):
     """Ordered by key, then element. after: give it to get the next page; null on the last page."""
 
     items: list[ItemRow]
     after: ItemCursor | None
 
 
-class ItemWritten(Response, frozen=True):
+class ItemWritten(Response):
     account: Did
     collection: str
     key: KeyHex

@@ -42,7 +42,7 @@ METHODS = MethodTable()
 Slot = Annotated[int, Meta(ge=0, le=7, description="0 the root, 1 the recovery key.")]
 
 
-class GrantRequest(Request, frozen=True, forbid_unknown_fields=True):
+class GrantRequest(Request):
     """until: milliseconds since 1970, 0: no end. colls: names of collections that it may write; default: all."""
 
     writer: KeyRef
@@ -52,7 +52,7 @@ class GrantRequest(Request, frozen=True, forbid_unknown_fields=True):
     colls: list[str] | None = None
 
 
-class PinRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PinRequest(Request):
     """Without `log`, all logs of the writer; without `writer`, all logs of the account."""
 
     account: Own = None
@@ -64,7 +64,7 @@ PointRefs = Annotated[tuple[str, ...], Meta(description="Posts, or entries (64 h
 Time = Annotated[int, Meta(ge=0, le=1 << 47)]
 
 
-class CutRequest(Request, frozen=True, forbid_unknown_fields=True):
+class CutRequest(Request):
     """incomplete: cut although a peer claims to hold more of the account; of that nothing is kept. after: the last
     entries that stay, each in its log. after_ms: the last time that stays of other logs, milliseconds since 1970;
     default: the newest of `after`. Without both, all that is held stays. check: change nothing, only say what would
@@ -78,13 +78,13 @@ class CutRequest(Request, frozen=True, forbid_unknown_fields=True):
     check: bool = False
 
 
-class DropRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DropRequest(Request):
     writer: KeyRef
     log: Annotated[int, Meta(ge=0, le=OWN_LOGS)]
     account: Own = None
 
 
-class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RotateRequest(Request):
     """seed: of the next key, if this node does not have it. following: the digest of the key after that, if it is no
     key of this node. A recovery key of this node moves to paper in two calls: the first with `following` only, the
     second with both."""
@@ -95,7 +95,7 @@ class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
     following: KeyRef | None = None
 
 
-class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RecoverRequest(Request):
     """seed: of the recovery key, if this node does not have it. undo: the first entry of the control log that shall no
     longer count. keep: other writers that may still write. own: make it this node's own account. incomplete, after,
     after_ms, check: as in `account.cut`, for each writer that is cut. later: the seed of the next recovery key, for
@@ -114,14 +114,14 @@ class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     following: KeyRef | None = None
 
 
-class PinResult(Response, frozen=True):
+class PinResult(Response):
     """forked: how many of these logs are forked. Such a one is pinned where it forks: a pin chooses no branch."""
 
     pins: list[PinRow]
     forked: int
 
 
-class CutResult(Response, frozen=True):
+class CutResult(Response):
     """keeps: up to where the writer's logs still count. changes: which posts come and go by it, null if nobody asked
     (`check`) or the account is too large to tell at once. entry: null after a check."""
 
@@ -130,13 +130,13 @@ class CutResult(Response, frozen=True):
     changes: PostChanges | None
 
 
-class RotateResult(Response, frozen=True):
+class RotateResult(Response):
     entry: EntryHex
     slot: int
     generation: int
 
 
-class RecoverResult(Response, frozen=True):
+class RecoverResult(Response):
     """cut: writers that were cut. uncut: writers of which not all may be held here, so that a cut would lose some.
     changes, entry: as in `account.cut`."""
 
@@ -387,7 +387,7 @@ def _closing(control: Control) -> Entry:
     return next(e for e in control.path if Close() in control_op(decode_body(e.ops)))
 
 
-class CloseRequest(Request, frozen=True, forbid_unknown_fields=True):
+class CloseRequest(Request):
     """confirm: the name under which it is hosted here, or its DID, typed again; default: who asks is sure."""
 
     account: Own = None

@@ -70,14 +70,14 @@ def small_picture(path: Path, side: int, decoders: Decoders) -> SmallPicture:
 METHODS = MethodTable()
 
 
-class LinkedPageRequest(Request, frozen=True, forbid_unknown_fields=True):
+class LinkedPageRequest(Request):
     """path: of a file with HTML on the machine of the node, absolute. charset: that its server named."""
 
     path: str
     charset: Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,40}$")] | None = None
 
 
-class LinkedPage(Response, frozen=True):
+class LinkedPage(Response):
     """Each is empty if the page does not say it. site: what the page calls its site. image, published: an address and a
     time as the page writes them."""
 
@@ -91,14 +91,14 @@ class LinkedPage(Response, frozen=True):
     lang: str
 
 
-class LinkedPictureRequest(Request, frozen=True, forbid_unknown_fields=True):
+class LinkedPictureRequest(Request):
     """path: of a file on the machine of the node, absolute. side: the longer side that it gets at most, pixels."""
 
     path: str
     side: Annotated[int, Meta(ge=16, le=1_024)] = 480
 
 
-class LinkedPicture(Response, frozen=True):
+class LinkedPicture(Response):
     """data: base64."""
 
     type: str

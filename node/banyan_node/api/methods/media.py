@@ -27,7 +27,7 @@ LIST_MOST = 1_000
 POSTS_SHOWN = 50
 
 
-class MediaPutRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MediaPutRequest(Request):
     """path: of a file on the machine of the node, absolute; or upload: all of whose chunks came, which ends with
     that."""
 
@@ -35,17 +35,17 @@ class MediaPutRequest(Request, frozen=True, forbid_unknown_fields=True):
     upload: BlobRef | None = None
 
 
-class BlobRequest(Request, frozen=True, forbid_unknown_fields=True):
+class BlobRequest(Request):
     blob: BlobRef
 
 
-class MediaShowRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MediaShowRequest(Request):
     """blob: its first digits are enough, at least 8."""
 
     blob: Annotated[str, Meta(title="at least 8 hexadecimal digits", description="A blob.", pattern="^[0-9a-f]{8,64}$")]
 
 
-class MediaReadRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MediaReadRequest(Request):
     """offset, length: bytes. A film is played from any place so."""
 
     blob: BlobRef
@@ -53,24 +53,24 @@ class MediaReadRequest(Request, frozen=True, forbid_unknown_fields=True):
     length: Annotated[int, Meta(ge=1, le=READ_MOST)] = 1 << 20
 
 
-class MediaPinRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MediaPinRequest(Request):
     blob: BlobRef
     undo: Annotated[bool, Meta(description="Takes it back.")] = False
 
 
-class MediaListRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MediaListRequest(Request):
     after: Annotated[str | None, Meta(title="a blob", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=LIST_MOST)] = 100
 
 
-class MediaFetchRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MediaFetchRequest(Request):
     """wait_s: answer after so many seconds in any case; ask again to go on waiting."""
 
     blob: BlobRef
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
 
 
-class MediaPut(Response, frozen=True):
+class MediaPut(Response):
     """blob: give it to `post`. type: what the file is, found by reading it. size: bytes that are stored; a picture is
     written anew and smaller. note: what the person who posts it should know, or null."""
 
@@ -85,13 +85,13 @@ class MediaPut(Response, frozen=True):
     note: str | None
 
 
-class PictureOf(AccountName, frozen=True):
+class PictureOf(AccountName):
     """field: `avatar` or `banner` of the account's profile."""
 
     field: str
 
 
-class MediaShown(Response, frozen=True):
+class MediaShown(Response):
     """type: null if neither a post nor this node says it. size: null if nothing says it. held: bytes that are here.
     posts, profiles: that name it, the first 50; those of edits, of deleted posts and of pictures that were replaced
     whose content is not erased yet included."""
@@ -112,7 +112,7 @@ class MediaShown(Response, frozen=True):
     profiles: list[PictureOf]
 
 
-class MediaRead(Response, frozen=True):
+class MediaRead(Response):
     """data: base64, with fewer bytes than asked at the end. size: of the whole."""
 
     data: str
@@ -120,7 +120,7 @@ class MediaRead(Response, frozen=True):
     size: int
 
 
-class MediaRow(Response, frozen=True):
+class MediaRow(Response):
     """wanted_ms: when somebody last wanted it. named: whether anything that is held names it, or a draft."""
 
     blob: BlobHex
@@ -132,7 +132,7 @@ class MediaRow(Response, frozen=True):
     named: bool
 
 
-class MediaList(Response, frozen=True):
+class MediaList(Response):
     """By blob. bytes: what all of them take. after: give it to get the next page; null on the last."""
 
     blobs: list[MediaRow]
@@ -140,7 +140,7 @@ class MediaList(Response, frozen=True):
     after: BlobHex | None
 
 
-class MediaFetchResult(Response, frozen=True):
+class MediaFetchResult(Response):
     """held, size: bytes; size is null until a peer told it. peers: how many send it at this moment. failed: why it
     cannot be had now, a sentence without a full stop, or null."""
 
@@ -152,7 +152,7 @@ class MediaFetchResult(Response, frozen=True):
     failed: str | None
 
 
-class MediaDropResult(Response, frozen=True):
+class MediaDropResult(Response):
     """bytes: how many are free again."""
 
     blob: BlobHex

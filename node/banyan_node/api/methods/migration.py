@@ -20,13 +20,12 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint, key_digest
 from banyan_crdt.ops import ControlOp, Grant, Put, Rotate
 from banyan_crdt.signing import Signer
-from banyan_node.api.declare import MethodTable, NodeView, Request, Response
+from banyan_node.api.declare import MethodTable, NodeView, Request, Response, UndoRequest
 from banyan_node.api.json_types import (
     AccountRef,
     Did,
     EntryHex,
     KeyRef,
-    Own,
     SecretRef,
     WriterHex,
     did,
@@ -35,7 +34,7 @@ from banyan_node.api.json_types import (
 )
 from banyan_node.api.methods import keys
 from banyan_node.api.methods.accounts import AccountOf, ops_of
-from banyan_node.api.methods.post_writes import Undo, add_or_undo
+from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.hosting import claims, cuts, hosted, interest, sealed_writer
@@ -58,7 +57,7 @@ Whose = Annotated[
 ]
 
 
-class HandoverRequest(Request, frozen=True, forbid_unknown_fields=True):
+class HandoverRequest(Request):
     """root, recovery: seeds of the first root key and the first recovery key of the user's paper; root_following,
     recovery_following: digests of the keys after them. carrier: the writer that is handed what the account said to
     itself. platform: the seed of the recovery key's next key, if this node does not have it. root_only: hand over the
@@ -75,7 +74,7 @@ class HandoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     check: bool = False
 
 
-class HandoverResult(Response, frozen=True):
+class HandoverResult(Response):
     """writer: this node's, which may write until the user cuts it. entry: the last one of the control log; null after a
     check."""
 
@@ -86,18 +85,18 @@ class HandoverResult(Response, frozen=True):
     recovery: Whose
 
 
-class AwaitRequest(Request, frozen=True, forbid_unknown_fields=True):
+class AwaitRequest(Request):
     """undo: fetch it no longer."""
 
     account: AccountRef
     undo: bool = False
 
 
-class AwaitResult(Response, frozen=True):
+class AwaitResult(Response):
     account: Did
 
 
-class HandoverProgress(Response, frozen=True):
+class HandoverProgress(Response):
     """held: whether the control log is here. entries: how many are here. behind: how many more a linked peer claims.
     peers: linked peers. compared: whether one of them agreed with this node since it connected."""
 
@@ -110,7 +109,7 @@ class HandoverProgress(Response, frozen=True):
     compared: bool
 
 
-class TakeRequest(Request, frozen=True, forbid_unknown_fields=True):
+class TakeRequest(Request):
     """root: the seed of the account's next root key; or recovery: that of its recovery key. carrier: the seed of the
     writer that was handed what the account said to itself. keep: writers that may still write. own: make it this node's
     own account. incomplete: as in `account.cut`."""
@@ -124,7 +123,7 @@ class TakeRequest(Request, frozen=True, forbid_unknown_fields=True):
     incomplete: bool = False
 
 
-class TakeResult(Response, frozen=True):
+class TakeResult(Response):
     """cut: writers that may write no longer. uncut: as in `account.recover`. by: the key that was used."""
 
     account: Did
@@ -331,15 +330,13 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
 # Moves: an account goes on as another one, and both say so.
 
 
-class MoveRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MoveRequest(UndoRequest):
     """account: the other one. by: the account that speaks."""
 
     account: AccountRef
-    undo: Undo = False
-    by: Own = None
 
 
-class MoveSaid(Response, frozen=True):
+class MoveSaid(Response):
     """agreed: whether the other account says the same, so that others see the move."""
 
     account: Did

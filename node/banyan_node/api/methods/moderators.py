@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response, WorkContext
-from banyan_node.api.json_types import AccountRef, Did, Milliseconds, NoticeCursor, Own, did, notice_cursor, place_of
+from banyan_node.api.declare import ActorRequest, CommitView, EmptyRequest, MethodTable, Request, Response, WorkContext
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, NoticeCursor, did, notice_cursor, place_of
 from banyan_node.api.methods.decisions import DecisionAboutMe, about_me
 from banyan_node.api.methods.notices import read_until
 from banyan_node.api.methods.post_rows import AccountName, name_of
@@ -25,42 +25,37 @@ from banyan_storage.local_tables import MODERATORS
 METHODS = MethodTable()
 
 
-class ModeratorOf(Request, frozen=True, forbid_unknown_fields=True):
+class ModeratorOf(Request):
     """account: hosted here."""
 
     account: AccountRef
 
 
-class AmIRequest(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
-
-
-class TellsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
+class TellsRequest(ActorRequest):
     before: Annotated[str | None, Meta(title="a place among notifications", description="`at` of a row.")] = None
     limit: Annotated[int, Meta(ge=1, le=decisions.KEPT)] = 40
 
 
-class ModeratorResult(Response, frozen=True):
+class ModeratorResult(Response):
     account: Did
 
 
-class ModeratorRow(AccountName, frozen=True):
+class ModeratorRow(AccountName):
     since_ms: Milliseconds
 
 
-class ModeratorRows(Response, frozen=True):
+class ModeratorRows(Response):
     moderators: list[ModeratorRow]
 
 
-class AmI(Response, frozen=True):
+class AmI(Response):
     """open: how many reports wait; 0 for who is no moderator."""
 
     moderator: bool
     open: int
 
 
-class TellRow(Response, frozen=True):
+class TellRow(Response):
     """what: a report came, for a moderator; a decision about the account or its posts; the outcome of what it reported.
     at: its place among the notifications of the account. One of report, decision and mine is there, if it is kept."""
 
@@ -73,7 +68,7 @@ class TellRow(Response, frozen=True):
     mine: MyReport | None
 
 
-class TellRows(Response, frozen=True):
+class TellRows(Response):
     """The newest first."""
 
     tells: list[TellRow]
@@ -109,7 +104,7 @@ def listing(at: CommitView, ask: EmptyRequest) -> ModeratorRows:
 
 
 @METHODS.read("moderator.am_i", "refused")
-def am_i(at: CommitView, ask: AmIRequest) -> AmI:
+def am_i(at: CommitView, ask: ActorRequest) -> AmI:
     """Whether the account that asks is a moderator, and what waits for it."""
     mine = MODERATORS.has(at.store, hosted.account_of(at, ask.by))
     return AmI(mine, reports.counts(at.store).open if mine else 0)
@@ -146,7 +141,7 @@ PAGE = 1_000
 Line = Annotated[int, Meta(title="a number", description="Of a line.", ge=0, lt=1 << 53)]
 
 
-class AuditRequest(Request, frozen=True, forbid_unknown_fields=True):
+class AuditRequest(Request):
     """after: the lines behind this one, the oldest first. before: those before this one, the newest first; so are
     those of a request without either. who, do: only lines whose `who` or `do` begins so. since_ms, until_ms: only of
     this time."""
@@ -160,7 +155,7 @@ class AuditRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 50
 
 
-class ActRow(Response, frozen=True):
+class ActRow(Response):
     """n: the number of the line. who: `operator` (whoever has the home or the control token), the DID of a moderator,
     `token ID (label)`, or `node` for the log itself. via: control, command, api or page. do: what was done, most often
     a method of this API; given: with which parameters, long texts cut. why: in their words. refused: the act of line
@@ -178,14 +173,14 @@ class ActRow(Response, frozen=True):
     before: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class Acts(Response, frozen=True):
+class Acts(Response):
     """next: `after` or `before` of the next page; null where there is none (yet)."""
 
     acts: list[ActRow]
     next: Line | None
 
 
-class AuditChain(Response, frozen=True):
+class AuditChain(Response):
     """first, last: the first and the last line that are kept; 0: none is. head: the SHA-256 of the last one, to keep
     elsewhere. broken: the first line that is not what the one behind it says, or before which lines were taken out;
     null: none. unfinished: bytes behind the last line that are no whole line: what a crash left of one, whose act was

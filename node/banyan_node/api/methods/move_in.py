@@ -18,8 +18,8 @@ from msgspec import Meta
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Own, PostUri, uri
+from banyan_node.api.declare import ActorRequest, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, PostUri, uri
 from banyan_node.api.methods.post_writes import MediaItem
 from banyan_node.api.methods.profiles import picture_draft
 from banyan_node.api.methods.relations import ending_follow, why_apart
@@ -74,7 +74,7 @@ Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would b
 TieState: TypeAlias = Literal["came", "here", "undone", "missing", "self", "blocked"]
 
 
-class MovedPost(Request, frozen=True, forbid_unknown_fields=True):
+class MovedPost(Request):
     """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the
     items that it answers and that opened its conversation, both of this account. tags: default: those that the text
     names with #. media: what `media.put` stored, in the order in which it is shown; with it, the text may be empty."""
@@ -91,20 +91,18 @@ class MovedPost(Request, frozen=True, forbid_unknown_fields=True):
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
 
 
-class MoveKnown(Request, frozen=True, forbid_unknown_fields=True):
+class MoveKnown(ActorRequest):
     service: Service
     ids: Annotated[list[ItemId], Meta(max_length=MOST_POSTS)]
-    by: Own = None
 
 
-class MovePosts(Request, frozen=True, forbid_unknown_fields=True):
+class MovePosts(ActorRequest):
     service: Service
     posts: Annotated[list[MovedPost], Meta(max_length=MOST_POSTS)]
-    by: Own = None
     dry: Dry = False
 
 
-class MovedTie(Request, frozen=True, forbid_unknown_fields=True):
+class MovedTie(Request):
     """follow, block, mute: of `account`. member: puts `account` on the list `title`. bookmark, react, repost: of the
     post that `item` of `account` became; account: default: who moves in."""
 
@@ -115,31 +113,29 @@ class MovedTie(Request, frozen=True, forbid_unknown_fields=True):
     emoji: str | None = None
 
 
-class MoveTies(Request, frozen=True, forbid_unknown_fields=True):
+class MoveTies(ActorRequest):
     service: Service
     ties: Annotated[list[MovedTie], Meta(max_length=MOST_TIES)]
-    by: Own = None
     dry: Dry = False
 
 
-class MoveProfile(Request, frozen=True, forbid_unknown_fields=True):
+class MoveProfile(ActorRequest):
     """fields: texts by name. pictures: `avatar` and `banner`, as `media.put` answered them. What the profile has, or
     had, stays as it is."""
 
     fields: dict[str, str] = msgspec.field(default_factory=dict)
     pictures: dict[str, MediaItem] = msgspec.field(default_factory=dict)
-    by: Own = None
     dry: Dry = False
 
 
-class MovedKnown(Response, frozen=True):
+class MovedKnown(Response):
     """states: of each id in turn: new (not here), here, bare (here without media, and never edited: `move.posts` adds
     those that it is given), or deleted (here, so it stays so)."""
 
     states: list[Literal["new", "here", "bare", "deleted"]]
 
 
-class MovedRow(Response, frozen=True):
+class MovedRow(Response):
     """state: came (written now), here (it was), added (it was here without media, and was edited to have them),
     deleted (here, so it stays so), or refused, with why. parts: the posts that it became. dated: whether it has the
     time that was given."""
@@ -152,12 +148,12 @@ class MovedRow(Response, frozen=True):
     why: str | None
 
 
-class MovedPosts(Response, frozen=True):
+class MovedPosts(Response):
     posts: list[MovedRow]
     entries: int
 
 
-class MovedTies(Response, frozen=True):
+class MovedTies(Response):
     """states: of each tie in turn: came, here, undone (here, so it stays so), missing (the post is not here), self (an
     account is not tied to itself), or blocked (one of the two blocks the other, so nobody is followed)."""
 
@@ -165,7 +161,7 @@ class MovedTies(Response, frozen=True):
     entries: int
 
 
-class MovedProfile(Response, frozen=True):
+class MovedProfile(Response):
     """came: names of the fields and pictures that were written. without: pictures that were never set here."""
 
     came: list[str]

@@ -25,28 +25,28 @@ DIFF_MS = 1_000
 PeerId = Annotated[str, Meta(title="a peer's id", description="The whole id of a peer, as `peers` answers it.")]
 
 
-class AddrRequest(Request, frozen=True, forbid_unknown_fields=True):
+class AddrRequest(Request):
     addr: Annotated[str, Meta(title="an address", description="/ip4/HOST/tcp/PORT/p2p/PEER")]
 
 
-class PeerRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PeerRequest(Request):
     peer: PeerId
 
 
-class PeerBanRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PeerBanRequest(Request):
     peer: PeerId
     reason: Annotated[str, Meta(max_length=200)] = ""
     days: Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is pardoned.")] = 0
 
 
-class DiffRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DiffRequest(Request):
     """peer: its id, or a unique start or end of it. wait_ms: how long to compare before answering."""
 
     peer: str
     wait_ms: Annotated[int, Meta(ge=0, le=30_000)] = DIFF_MS
 
 
-class Peer(Response, frozen=True):
+class Peer(Response):
     peer: PeerId
 
 
@@ -166,21 +166,17 @@ Reason = Annotated[str, Meta(max_length=200)]
 Days = Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is ended.")]
 
 
-class BanNetwork(Request, frozen=True, forbid_unknown_fields=True):
+class BanNetwork(Request):
     network: Network
     reason: Reason = ""
     days: Days = 0
 
 
-class UnbanNetwork(Request, frozen=True, forbid_unknown_fields=True):
+class UnbanNetwork(Request):
     network: Network
 
 
-class PeerDropRequest(Request, frozen=True, forbid_unknown_fields=True):
-    peer: PeerId
-
-
-class PeerBanInfo(Response, frozen=True):
+class PeerBanInfo(Response):
     """by_operator: whether somebody made it; else the peer lied, and the ban ends by itself. since_ms: null if it is
     not known."""
 
@@ -191,21 +187,21 @@ class PeerBanInfo(Response, frozen=True):
     until_ms: Milliseconds | None
 
 
-class NetworkBanInfo(Response, frozen=True):
+class NetworkBanInfo(Response):
     network: str
     reason: str
     since_ms: Milliseconds
     until_ms: Milliseconds | None
 
 
-class Bans(Response, frozen=True):
+class Bans(Response):
     """until_ms: null if it ends only when somebody ends it."""
 
     peers: list[PeerBanInfo]
     networks: list[NetworkBanInfo]
 
 
-class DroppedPeer(Response, frozen=True):
+class DroppedPeer(Response):
     """linked: whether there was a link."""
 
     peer: PeerId
@@ -269,7 +265,7 @@ def _network(text: str) -> peerstore.Network:
 
 
 @METHODS.node("peers.drop", "write", audited=True)
-async def drop(shell: Shell, ask: PeerDropRequest) -> DroppedPeer:
+async def drop(shell: Shell, ask: PeerRequest) -> DroppedPeer:
     """Hangs up on a peer, and dials it no more as a contact. It may come again; `peers.ban` refuses it."""
     peer = whole_peer(ask.peer)
     return DroppedPeer(peer, shell.links.drop(peer))

@@ -44,13 +44,13 @@ from banyan_storage.arrivals import origins
 METHODS = MethodTable()
 
 
-class DigestRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DigestRequest(Request):
     """account: only of this one."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
 
 
-class Digest(Response, frozen=True):
+class Digest(Response):
     """digest: of all logs. views: of all that is shown, with content."""
 
     digest: DigestHex
@@ -59,13 +59,13 @@ class Digest(Response, frozen=True):
     lacking_parts: int
 
 
-class GraphFiguresRequest(Request, frozen=True, forbid_unknown_fields=True):
+class GraphFiguresRequest(Request):
     """digest: also that of all logs, which takes a second for every some 50,000 accounts."""
 
     digest: bool = False
 
 
-class GraphFigures(Response, frozen=True):
+class GraphFigures(Response):
     """digest: null unless it was asked for."""
 
     accounts: int
@@ -79,7 +79,7 @@ class GraphFigures(Response, frozen=True):
     digest: DigestHex | None
 
 
-class GraphSize(Response, frozen=True):
+class GraphSize(Response):
     """hosted: accounts whose keys this node holds. accounts, posts: of all that are held here. nodes: linked peers."""
 
     hosted: int
@@ -127,7 +127,7 @@ def graph_size(at: NodeView, ask: EmptyRequest) -> GraphSize:
 # Log by log.
 
 
-class Difference(Response, frozen=True):
+class Difference(Response):
     """mine, theirs: counted entries of the log here and at the peer."""
 
     account: Did
@@ -248,7 +248,7 @@ ROWS = 2_000
 """Commits back to which it is said who brought what."""
 
 
-class SpreadNeighbour(Response, frozen=True):
+class SpreadNeighbour(Response):
     """A neighbour of the gossip. way: it was sent the message, was told that the message is here, or showed that it has
     it."""
 
@@ -257,7 +257,7 @@ class SpreadNeighbour(Response, frozen=True):
     time_ms: Milliseconds
 
 
-class SpreadRow(Response, frozen=True):
+class SpreadRow(Response):
     """A message of the gossip: a run of entries, of which `entry` is the last. uri: of the public post that the run
     wrote last, or null. time_ms: when it was new here. source: the peer that brought it; null: it was written here."""
 
@@ -270,31 +270,31 @@ class SpreadRow(Response, frozen=True):
     told: list[SpreadNeighbour]
 
 
-class Spreads(Response, frozen=True):
+class Spreads(Response):
     """Newest first."""
 
     spreads: list[SpreadRow]
 
 
-class DistanceRow(Response, frozen=True):
+class DistanceRow(Response):
     """ms: to the peer and back; null: it did not answer within two seconds."""
 
     peer: str
     ms: float | None
 
 
-class Distances(Response, frozen=True):
+class Distances(Response):
     distances: list[DistanceRow]
 
 
-class OriginRow(Response, frozen=True):
+class OriginRow(Response):
     """peer: null: what was written or imported here."""
 
     peer: str | None
     entries: int
 
 
-class RoomTaken(Response, frozen=True):
+class RoomTaken(Response):
     """bytes: of the store on the disk. strangers: bytes of that which accounts take that nobody here hosts or follows
     and no named peer brought. media: of pictures and films beside the store. hosted: accounts whose keys are here.
     origins: who brought the newest entries, most first."""

@@ -25,7 +25,7 @@ METHODS = MethodTable()
 FOLLOWING_SHOWN = 500
 
 
-class NodeIdentity(Response, frozen=True):
+class NodeIdentity(Response):
     """account: null if this node has none yet. writer: the key that signs in the accounts that granted it. version: of
     the program that answers. doors: where HTTP is served for apps and browsers, HOST:PORT or unix:PATH."""
 
@@ -42,14 +42,14 @@ class NodeIdentity(Response, frozen=True):
     doors: list[str]
 
 
-class CatchupProgress(Response, frozen=True):
+class CatchupProgress(Response):
     """peers: how many send the network to this node. left: the share that is still to come, 0 to 1."""
 
     peers: int
     left: float
 
 
-class AccountProgress(Response, frozen=True):
+class AccountProgress(Response):
     """held: entries held here. known: the most that a peer claims. asking: peers that are being asked. dropped: it was
     dropped here (`store.drop`), so nothing of it is fetched, and the node is complete without it."""
 
@@ -63,7 +63,7 @@ class AccountProgress(Response, frozen=True):
     dropped: bool
 
 
-class ClockStatus(Response, frozen=True):
+class ClockStatus(Response):
     """wrong: a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`
     platforms that the operator named; null until one was heard twice. doubted: why nothing is forgotten that has
     lasted for its 30 days, until a day has passed or `clock.trust`; null: the clock is trusted. log_ahead_ms,
@@ -79,7 +79,7 @@ class ClockStatus(Response, frozen=True):
     control_ahead_ms: int
 
 
-class RestoreProgress(Response, frozen=True):
+class RestoreProgress(Response):
     """accounts: how many accounts of restored keys are back. own: whether this node's own is among them. unnamed: those
     whose profile has not come yet. closed: those that are closed, and so not hosted here."""
 
@@ -89,7 +89,7 @@ class RestoreProgress(Response, frozen=True):
     closed: int
 
 
-class SlotUsageRow(Response, frozen=True):
+class SlotUsageRow(Response):
     """Connections, of how many there may be. inbound: of peers that dialled this node. named: of bootstrap peers and
     those of `peers.add`. arriving: those that have not said hello. refused, evicted: how many got no slot, and lost it
     to others, since the start. crowded: which slots are nearly used up and what to do, or null."""
@@ -107,7 +107,7 @@ class SlotUsageRow(Response, frozen=True):
     crowded: str | None
 
 
-class GateStop(Response, frozen=True):
+class GateStop(Response):
     """One gate of admission. whom: the peer, address or group of addresses that it stopped most in the last five to ten
     minutes. times: how often. seconds: for how long together; 0: it refused them."""
 
@@ -117,7 +117,7 @@ class GateStop(Response, frozen=True):
     seconds: float
 
 
-class Status(Response, frozen=True):
+class Status(Response):
     """slots: null if the node is not running. doubt: why this node cannot know that it is complete, or null.
     trouble: what somebody else did with the own account or this node's key, and what to do, or null. restoring: null
     once all accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this
@@ -161,7 +161,7 @@ class Status(Response, frozen=True):
     door: DoorState | None = None
 
 
-class ThrottleUsage(Response, frozen=True):
+class ThrottleUsage(Response):
     """What strangers have used of the processor while own people worked, seconds, and how many of their connections are
     not read from at this moment, because they used up their share (`limits.strangers_cpu`)."""
 
@@ -169,7 +169,7 @@ class ThrottleUsage(Response, frozen=True):
     waiting: int
 
 
-class StrangersRoom(Response, frozen=True):
+class StrangersRoom(Response):
     """bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
     taken, or null. part: an account of which not all is taken though there is room for others, and why, or null."""
 
@@ -179,12 +179,12 @@ class StrangersRoom(Response, frozen=True):
     part: str | None
 
 
-class Ban(Response, frozen=True):
+class Ban(Response):
     until_ms: Milliseconds
     reason: str
 
 
-class PeerRow(Response, frozen=True):
+class PeerRow(Response):
     """name: of the platform that it says it is, if that is known here. points: its penalty points. reason: its last
     offence, or why it is banned; null without points or ban. behind: entries that it claims and this node lacks; lacks:
     entries that it lacks by its last claims; null before a comparison. neighbour: whether gossip goes to it directly.

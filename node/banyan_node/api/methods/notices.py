@@ -11,13 +11,12 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
-from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, NoResult, Response
 from banyan_node.api.json_types import (
     FeedCursor,
     Milliseconds,
     Moment,
     NoticeCursor,
-    Own,
     PostUri,
     did,
     feed_cursor,
@@ -36,7 +35,6 @@ from banyan_node.api.methods.post_rows import (
     trusted_by,
     visibility_of,
 )
-from banyan_node.api.methods.private import OneReader
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append_each
@@ -69,23 +67,22 @@ AHEAD_MS = 600_000
 """Posts may be so much ahead of this machine's clock."""
 
 
-class MarkRequest(Request, frozen=True, forbid_unknown_fields=True):
+class MarkRequest(ActorRequest):
     """timeline: home or notifications. place: of what was read last, `before` or `at` of a page; default: of what is
     newest now."""
 
     timeline: Literal["home", "notifications"]
     place: Annotated[str | None, Meta(title="a place", description="A place in that timeline.")] = None
-    by: Own = None
 
 
-class Markers(Response, frozen=True):
+class Markers(Response):
     """The places of what was read last; null if none is known here."""
 
     home: FeedCursor | None
     notifications: NoticeCursor | None
 
 
-class Unread(Response, frozen=True):
+class Unread(Response):
     """unread: how many notifications are newer than what was read last; 100 means so many or more."""
 
     unread: int
@@ -138,7 +135,7 @@ def place_here(q: Queries, said: str) -> bytes | None:
 
 
 @METHODS.read("markers", "not_found", "refused")
-def markers(at: CommitView, ask: OneReader) -> Markers:
+def markers(at: CommitView, ask: ActorRequest) -> Markers:
     """How far an account has read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     held = at.private(account)
@@ -150,7 +147,7 @@ def markers(at: CommitView, ask: OneReader) -> Markers:
 
 
 @METHODS.read("notifications.unread", "not_found", "refused")
-def unread(at: CommitView, ask: OneReader) -> Unread:
+def unread(at: CommitView, ask: ActorRequest) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     held, count = at.private(account), 0
@@ -209,10 +206,9 @@ TOGETHER = frozenset({"reaction", "repost", "follow", "follow_request", "group_r
 """What is told once for all who did it to one post or group."""
 
 
-class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
+class NoticesRequest(ActorRequest):
     """of: only what this account did. each: a row for each, although they are alike."""
 
-    by: Own = None
     kinds: Annotated[list[Notice] | None, Meta(description=f"Only these of {', '.join(NOTICES)}; default: all.")] = None
     of: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     each: bool = False
@@ -222,14 +218,14 @@ class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 40
 
 
-class ToEvent(Response, frozen=True):
+class ToEvent(Response):
     uri: PostUri
     title: str
     begins: Moment
     zone: str
 
 
-class NoticeRow(Response, frozen=True):
+class NoticeRow(Response):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions, or the poll that ended. about: the post of one's
     own that it is about. emojis: with which they reacted. edited: the post was edited, which is why it is told.
@@ -253,7 +249,7 @@ class NoticeRow(Response, frozen=True):
     to: AccountName | None
 
 
-class NoticesPage(Response, frozen=True):
+class NoticesPage(Response):
     """Newest first, by their arrival at this node. before: give it to get the next page; null on the last page."""
 
     notices: list[NoticeRow]

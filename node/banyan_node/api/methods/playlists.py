@@ -8,14 +8,13 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.json_types import (
     EntryHex,
     Own,
     PlaylistRef,
     PostRef,
     PostUri,
-    Reader,
     SeriesPlace,
     did,
     entry_hex,
@@ -44,7 +43,7 @@ METHODS = MethodTable()
 Posts = Annotated[list[PostRef], Meta(max_length=MAX_POSTS)]
 
 
-class PlaylistSet(Request, frozen=True, forbid_unknown_fields=True):
+class PlaylistSet(ActorRequest):
     """playlist: the one that changes; without it a new one is made, which needs a title. What is left out does not
     change. posts: in the place of all that there are, in their order. add: posts behind those; take: posts that are
     taken out, wherever they are."""
@@ -55,26 +54,23 @@ class PlaylistSet(Request, frozen=True, forbid_unknown_fields=True):
     posts: Posts | None = None
     add: Posts | None = None
     take: Posts | None = None
-    by: Own = None
 
 
-class PlaylistsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PlaylistsRequest(ActorRequest):
     """account: whose playlists; default: those of the account that reads."""
 
-    by: Own = None
     account: Own = None
     after: After = None
     limit: Limit = 50
 
 
-class PlaylistRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PlaylistRequest(ReaderRequest):
     """as: the account that reads, or that drops its playlist."""
 
     playlist: PlaylistRef
-    by: Reader = None
 
 
-class PlaylistRow(Response, frozen=True):
+class PlaylistRow(Response):
     """posts: how many, those that are gone too."""
 
     uri: PostUri
@@ -84,14 +80,14 @@ class PlaylistRow(Response, frozen=True):
     posts: int
 
 
-class PlaylistPages(Response, frozen=True):
+class PlaylistPages(Response):
     """after: give it to get the next page; null on the last page."""
 
     playlists: list[PlaylistRow]
     after: SeriesPlace | None
 
 
-class PlaylistPost(Response, frozen=True):
+class PlaylistPost(Response):
     """post: null if it is gone, and `gone` says why: deleted by its author, withheld by this node, unknown here, or
     hidden because the reader blocks, mutes or filters it."""
 
@@ -100,7 +96,7 @@ class PlaylistPost(Response, frozen=True):
     gone: GoneWord | None
 
 
-class PlaylistShown(Response, frozen=True):
+class PlaylistShown(Response):
     """posts: all of them, in their order."""
 
     uri: PostUri
@@ -110,7 +106,7 @@ class PlaylistShown(Response, frozen=True):
     posts: list[PlaylistPost]
 
 
-class PlaylistWritten(Response, frozen=True):
+class PlaylistWritten(Response):
     """posts: how many there are now."""
 
     uri: PostUri

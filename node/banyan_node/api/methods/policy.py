@@ -25,20 +25,20 @@ SECTIONS = ("interest", "storage", "media")
 """The settings that are policy, beside `network.allow` and `network.deny`."""
 
 
-class HeldRequest(Request, frozen=True, forbid_unknown_fields=True):
+class HeldRequest(Request):
     """after: `after` of the page before."""
 
     after: Annotated[str | None, Meta(title="an account", description="A DID.")] = None
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 50
 
 
-class SetPolicyRequest(Request, frozen=True, forbid_unknown_fields=True):
+class SetPolicyRequest(Request):
     """settings: texts by names such as storage.max_bytes, as `banyan config set` takes them."""
 
     settings: Annotated[dict[str, str], Meta(min_length=1, max_length=20)]
 
 
-class HeldAccount(Response, frozen=True):
+class HeldAccount(Response):
     """origin: hosted here; followed by somebody who is; other. bytes: of entries and their content, as their author
     counts them; what of it was erased here is counted."""
 
@@ -50,14 +50,14 @@ class HeldAccount(Response, frozen=True):
     bytes: int
 
 
-class HeldAccounts(Response, frozen=True):
+class HeldAccounts(Response):
     """By id. after: give it to get the next page; null on the last one."""
 
     accounts: list[HeldAccount]
     after: Did | None
 
 
-class NodePolicy(Response, frozen=True):
+class NodePolicy(Response):
     """mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
     and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
     are in force."""
@@ -70,7 +70,7 @@ class NodePolicy(Response, frozen=True):
     settings: dict[str, dict[str, Any]]
 
 
-class PolicySet(Response, frozen=True):
+class PolicySet(Response):
     """restart: whether a running node has to be started again before it holds: always."""
 
     settings: dict[str, str]

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
-from banyan_node.api.declare import MethodTable, Request, Response
-from banyan_node.api.json_types import EntryHex, Milliseconds, Own, PostRef, entry_hex
-from banyan_node.api.methods.post_writes import Undo, held
+from banyan_node.api.declare import MethodTable, Response, UndoRequest
+from banyan_node.api.json_types import EntryHex, Milliseconds, PostRef, entry_hex
+from banyan_node.api.methods.post_writes import held
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
@@ -24,21 +24,19 @@ from banyan_schema.social.vote import vote_key
 METHODS = MethodTable()
 
 
-class VoteRequest(Request, frozen=True, forbid_unknown_fields=True):
+class VoteRequest(UndoRequest):
     """options: their numbers, from 0. A vote replaces the one before."""
 
     uri: PostRef
     options: Annotated[list[Annotated[int, Meta(ge=0, lt=MAX_OPTIONS)]], Meta(max_length=MAX_OPTIONS)] | None = None
-    undo: Undo = False
-    by: Own = None
 
 
-class PollOption(Response, frozen=True):
+class PollOption(Response):
     text: str
     votes: int
 
 
-class PollRow(Response, frozen=True):
+class PollRow(Response):
     """votes: how many accounts, as far as is known here. voters: how many for any option. mine: what the reader votes
     for, by numbers from 0."""
 
@@ -50,7 +48,7 @@ class PollRow(Response, frozen=True):
     mine: list[int]
 
 
-class VoteResult(Response, frozen=True):
+class VoteResult(Response):
     entry: EntryHex
     poll: PollRow
 

@@ -40,16 +40,16 @@ CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
 
-class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
+class ProfileOf(Request):
     account: Own = None
 
 
-class AccountName(Response, frozen=True):
+class AccountName(Response):
     account: Did
     name: str
 
 
-class HandleOf(Response, frozen=True):
+class HandleOf(Response):
     """handle: as the account claims it. platforms: the accounts that claim its domain and confirm it; without one it is
     only claimed. Whose the domain is, only DNS or its web server can prove."""
 
@@ -57,14 +57,14 @@ class HandleOf(Response, frozen=True):
     platforms: list[AccountName]
 
 
-class OfficialAs(Response, frozen=True):
+class OfficialAs(Response):
     """platform: that verified it. title: what it speaks for."""
 
     platform: AccountName
     title: str
 
 
-class MediaShownRow(Response, frozen=True):
+class MediaShownRow(Response):
     """A picture, film, sound, or captions (`text/vtt`) of the item before. here, preview_here: whether this node has
     the bytes, so that `media.read` gives them; otherwise `media.fetch` asks peers."""
 
@@ -81,7 +81,7 @@ class MediaShownRow(Response, frozen=True):
     preview_here: bool
 
 
-class Profile(Response, frozen=True):
+class Profile(Response):
     """fields: its texts by name, such as `name` and `bio`. pictures: `avatar` and `banner`, those that it has.
     follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
     it accepted. following: the first 50 accounts that it follows, by id. moved_to: as which account it goes on, and
@@ -104,7 +104,7 @@ class Profile(Response, frozen=True):
     pinned: list[PostRow]
 
 
-class QuoteRow(Response, frozen=True):
+class QuoteRow(Response):
     """name, text: null if the quoted post is not held here, is of one that the reader does not see, or must not be
     quoted so. warning: of the post, or its label, or the words of the reader's filter against it. refused: policy: its
     author does not let this account quote it. hidden: its author hid the quote. refused: it is itself an answer that
@@ -117,18 +117,18 @@ class QuoteRow(Response, frozen=True):
     refused: Refusal | None
 
 
-class InGroup(Response, frozen=True):
+class InGroup(Response):
     """name: empty if the group is not held here."""
 
     uri: PostUri
     name: str
 
 
-class Reposter(AccountName, frozen=True):
+class Reposter(AccountName):
     time_ms: Milliseconds
 
 
-class Mine(Response, frozen=True):
+class Mine(Response):
     """What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
     pinned it, and muted its conversation. may_not: what the rules of the author, or of who opened the conversation, do
     not let it do."""
@@ -141,7 +141,7 @@ class Mine(Response, frozen=True):
     may_not: list[Act]
 
 
-class PostRow(Response, frozen=True):
+class PostRow(Response):
     """A post as people read it. avatar: the picture of its author, the smaller one if there are two: `media.read` or
     `media.fetch` gives it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text until
     the reader asks for it. filtered: the words of the reader's filter that wants that too. label: what moderators of

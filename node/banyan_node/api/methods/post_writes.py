@@ -13,14 +13,13 @@ from msgspec import Meta, to_builtins
 
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, MethodTable, PostOf, Request, Response, UndoPostRequest, UndoRequest
 from banyan_node.api.json_types import (
     AccountRef,
     BlobRef,
     EntryHex,
     GroupRef,
     Milliseconds,
-    Own,
     PostRef,
     PostUri,
     WriterHex,
@@ -75,10 +74,9 @@ from banyan_storage.views.large_accounts import has_steps
 METHODS = MethodTable()
 SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 LONGEST_POLL_MS = 366 * 24 * 3_600_000
-Undo = Annotated[bool, Meta(description="Takes it back.")]
 
 
-class PollInput(Request, frozen=True, forbid_unknown_fields=True):
+class PollInput(Request):
     """A poll. choices: how many options an account may vote for."""
 
     options: Annotated[list[str], Meta(description=f"2 to {MAX_OPTIONS}.")]
@@ -86,7 +84,7 @@ class PollInput(Request, frozen=True, forbid_unknown_fields=True):
     choices: Literal["one", "several"] = "one"
 
 
-class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
+class MediaItem(Request):
     """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
     language."""
 
@@ -94,7 +92,7 @@ class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
     description: str | None = None
 
 
-class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PostRequest(ActorRequest, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
     timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags:
     default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
@@ -113,16 +111,15 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     group: GroupRef | None = None
     urgency: Urgency = "normal"
     policy: PolicyInput | None = None
-    by: Own = None
 
 
-class ReplyRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ReplyRequest(PostRequest, kw_only=True):
     """uri: the post that is answered or quoted. The others as in `post`."""
 
     uri: PostRef
 
 
-class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EditRequest(Request):
     """warning, lang: empty takes it away. mentions, media: all of them; what the post shows already needs not be put
     here again. What is left out stays."""
 
@@ -135,30 +132,12 @@ class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
     policy: PolicyInput | None = None
 
 
-class DeleteRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-
-
-class ReactRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ReactRequest(UndoRequest):
     uri: PostRef
     emoji: str
-    undo: Undo = False
-    by: Own = None
 
 
-class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-    undo: Undo = False
-    by: Own = None
-
-
-class PinPostRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-    undo: Undo = False
-    by: Own = None
-
-
-class PostResult(Response, frozen=True):
+class PostResult(Response):
     """clock: why others may take it later only, or see a wrong date; null if this machine's clock seems right."""
 
     uri: PostUri
@@ -166,7 +145,7 @@ class PostResult(Response, frozen=True):
     clock: str | None
 
 
-class DeleteResult(Response, frozen=True):
+class DeleteResult(Response):
     """answers: how many replies it has; those stay."""
 
     uri: PostUri
@@ -174,7 +153,7 @@ class DeleteResult(Response, frozen=True):
     entry: EntryHex
 
 
-class WrittenEntry(Response, frozen=True):
+class WrittenEntry(Response):
     entry: EntryHex
 
 
@@ -288,7 +267,7 @@ def missing(q: Queries, target: Target) -> CallError:
     return CallError("not_found", says, 451, {"withheld": to_builtins(order)})
 
 
-class WithheldOrder(Response, frozen=True):
+class WithheldOrder(Response):
     """An order by which a post is withheld. by: the key of the node that withholds it, 64 hexadecimal digits; null: of
     this node. until_ms: null for one without an end."""
 
@@ -358,7 +337,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> PostResult:
 
 
 @METHODS.write("delete", "not_found", "refused")
-def delete(ctx: Context, ask: DeleteRequest, now: float) -> DeleteResult:
+def delete(ctx: Context, ask: PostOf, now: float) -> DeleteResult:
     """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
     post = target_of(ask.uri)
     if why_gone(ctx.queries(), post).word != "withheld":  # of that the content is not here, and not needed
@@ -398,7 +377,7 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
 
 
 @METHODS.write("repost", "not_found", "refused")
-def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
+def reposting(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
@@ -409,7 +388,7 @@ def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
 
 
 @METHODS.write("pin", "not_found", "refused")
-def pinning(ctx: Context, ask: PinPostRequest, now: float) -> WrittenEntry:
+def pinning(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     """Pins a post to the profile of its author. If it is pinned already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target

@@ -11,16 +11,14 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, PostOf, ReaderRequest, Request, Response
 from banyan_node.api.json_types import (
     AccountRef,
     BlobRef,
     EntryHex,
     FeedCursor,
-    Own,
     PostRef,
     PostUri,
-    Reader,
     ResponsePlace,
     did,
     entry_hex,
@@ -59,18 +57,13 @@ from banyan_storage.archive import export_proof
 METHODS = MethodTable()
 
 
-class PostGetRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PostGetRequest(ReaderRequest):
     """as: the account that reads."""
 
     uri: PostRef
-    by: Reader = None
 
 
-class ProofRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-
-
-class PostProof(Response, frozen=True):
+class PostProof(Response):
     """entry: that shows. archive: base64, the frames of an archive (docs/protocol.md, section 12): the account's
     control log and checkpoints, the run with that entry up to its signature, and the post's content."""
 
@@ -92,7 +85,7 @@ def get(at: CommitView, ask: PostGetRequest) -> PostRow:
 
 
 @METHODS.read("post.proof", "not_found")
-def proof(at: CommitView, ask: ProofRequest) -> PostProof:
+def proof(at: CommitView, ask: PostOf) -> PostProof:
     """What proves a post: that its author's key signed it, and that this key may speak for the account. It does not
     prove that the post was not edited or deleted since."""
     q, target = at.queries(), target_of(ask.uri)
@@ -115,7 +108,7 @@ NAMED = 200
 """Things that name a blob, which are looked at to see whether one of them is shown."""
 
 
-class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PostsRequest(ReaderRequest):
     """where: only the filters of the reader that count there warn; null: all of them. tag: at home, because the reader
     follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides.
     reposter: as this account reposted them, which `refused` is of then, too. as: the account that reads."""
@@ -124,33 +117,31 @@ class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
     where: FilterContext | Literal["tag"] | None = None
     seen: bool = False
     reposter: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    by: Reader = None
 
 
-class FavouritesRequest(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
+class FavouritesRequest(ActorRequest):
     before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
 
 
-class ShownBlobRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ShownBlobRequest(Request):
     blob: BlobRef
 
 
-class Posts(Response, frozen=True):
+class Posts(Response):
     """In the order of the addresses; null for what is not shown here."""
 
     posts: list[PostRow | None]
 
 
-class Favourites(Response, frozen=True):
+class Favourites(Response):
     """before: give it to get the next page; null on the last one."""
 
     posts: list[PostRow]
     before: FeedCursor | None
 
 
-class ShownBlob(Response, frozen=True):
+class ShownBlob(Response):
     """type: null if nothing here says it, as of previews that came from peers. whole: whether all bytes are here."""
 
     type: str | None
@@ -230,27 +221,25 @@ RESPONSES_MOST = 1_000
 After = Annotated[str | None, Meta(title="a place among responses", description="`after` of the page before.")]
 
 
-class RepostersRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RepostersRequest(ReaderRequest):
     """as: the account that reads. every: also those that it does not see, or that are limited here."""
 
     uri: PostRef
     every: bool = False
-    by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=RESPONSES_MOST)] = 100
 
 
-class ReactionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ReactionsRequest(ReaderRequest):
     """emoji: only those who reacted with it. as: the account that reads."""
 
     uri: PostRef
     emoji: Annotated[str, Meta(max_length=100)] | None = None
-    by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=RESPONSES_MOST)] = 100
 
 
-class FindRepost(Request, frozen=True, forbid_unknown_fields=True):
+class FindRepost(Request):
     """account: who reposted. time_ms: when. short: the first 16 bytes of the SHA-256 of account and key of the post."""
 
     account: AccountRef
@@ -258,11 +247,11 @@ class FindRepost(Request, frozen=True, forbid_unknown_fields=True):
     short: Annotated[str, Meta(title="a post in short", description="32 digits.", pattern="^[0-9a-f]{32}$")]
 
 
-class ReactorRow(AccountName, frozen=True):
+class ReactorRow(AccountName):
     emoji: str
 
 
-class Reactions(Response, frozen=True):
+class Reactions(Response):
     """By emoji, then in the order in which this node met the accounts, without those that the reader does not see.
     after: give it to get the next page; null on the last one. A page can be short or empty, and have one behind it."""
 
@@ -270,14 +259,14 @@ class Reactions(Response, frozen=True):
     after: ResponsePlace | None
 
 
-class Reposters(Response, frozen=True):
+class Reposters(Response):
     """The same of those who reposted."""
 
     accounts: list[AccountName]
     after: ResponsePlace | None
 
 
-class FoundRepost(Response, frozen=True):
+class FoundRepost(Response):
     """uri: of the post; null: there is no such repost here."""
 
     uri: PostUri | None

@@ -11,14 +11,22 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta
 
 from banyan_crdt.ids import CellKey
-from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.declare import (
+    ActorRequest,
+    CommitView,
+    MethodTable,
+    NoResult,
+    OneThing,
+    Request,
+    Response,
+    UndoRequest,
+)
 from banyan_node.api.json_types import (
     AccountRef,
     Did,
     KeyHex,
     Milliseconds,
     NoticeCursor,
-    Own,
     PostRef,
     PostUri,
     ThingRef,
@@ -32,7 +40,7 @@ from banyan_node.api.json_types import (
 from banyan_node.api.methods.notices import CLEARED, furthest, newest_heard, place_said
 from banyan_node.api.methods.post_rows import now_ms
 from banyan_node.api.methods.post_writes import missing
-from banyan_node.api.methods.private import OneReader, Undo, opened, say
+from banyan_node.api.methods.private import opened, say
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.visibility import read_viewer
@@ -55,7 +63,7 @@ Does = Literal["hide", "warn"]
 Contexts = Annotated[list[FilterContext], Meta(max_length=len(get_args(FilterContext)))]
 
 
-class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
+class FilterSet(ActorRequest):
     """words: a word, or several one after another, whatever their case. action: hide them, or show them behind a
     warning. until: when it ends; default: never. id: which one is changed; left out, a new one is made."""
 
@@ -63,10 +71,9 @@ class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
     action: Does = "hide"
     until: Milliseconds | None = None
     id: ThingRef | None = None
-    by: Own = None
 
 
-class FilterWords(Request, frozen=True, forbid_unknown_fields=True):
+class FilterWords(Request):
     """words: as in `filter.set`. id: of the filter that has them; left out, a new one is made. whole: whether they are
     whole words, or may be parts of words."""
 
@@ -75,7 +82,7 @@ class FilterWords(Request, frozen=True, forbid_unknown_fields=True):
     whole: bool = True
 
 
-class FiltersSet(Request, frozen=True, forbid_unknown_fields=True):
+class FiltersSet(ActorRequest):
     """title: what people call them. words: one filter for each; those that there were and are not named are deleted.
     action, until: of each. contexts: where they count; null: everywhere. of: which ones are changed; left out, new ones
     are made."""
@@ -86,15 +93,9 @@ class FiltersSet(Request, frozen=True, forbid_unknown_fields=True):
     until: Milliseconds | None = None
     contexts: Contexts | None = None
     of: ThingRef | None = None
-    by: Own = None
 
 
-class OneFilter(Request, frozen=True, forbid_unknown_fields=True):
-    id: ThingRef
-    by: Own = None
-
-
-class FilterRow(Response, frozen=True):
+class FilterRow(Response):
     """of: those with the same are shown to people as one, with this title; the words, if there is none. contexts: where
     it counts; null: everywhere. whole: see `filters.set`."""
 
@@ -108,7 +109,7 @@ class FilterRow(Response, frozen=True):
     whole: bool
 
 
-class Filters(Response, frozen=True):
+class Filters(Response):
     filters: list[FilterRow]
 
 
@@ -155,7 +156,7 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
 
 
 @METHODS.write("filter.delete", "not_found", "refused")
-def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
+def filter_delete(ctx: Context, ask: OneThing, now: float) -> NoResult:
     """Deletes a filter."""
     account = hosted.account_of(ctx, ask.by)
     drafts = sealed_writer.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
@@ -165,7 +166,7 @@ def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
 
 
 @METHODS.read("filters", "not_found", "refused")
-def filters(at: CommitView, ask: OneReader) -> Filters:
+def filters(at: CommitView, ask: ActorRequest) -> Filters:
     """The filters of an account, by their words."""
     every = opened(at, hosted.account_of(at, ask.by)).all(Filter)
     found = [one for one in every if lasts(one.until_ms, now_ms())]
@@ -191,35 +192,31 @@ MOST_DISMISSED = 1_000
 """Single notifications that are put away; all up to a place count as one."""
 
 
-class TagFollowRequest(Request, frozen=True, forbid_unknown_fields=True):
+class TagFollowRequest(UndoRequest):
     """tag: with or without #."""
 
     tag: Annotated[str, Meta(min_length=1, max_length=200)]
-    undo: Undo = False
-    by: Own = None
 
 
-class FollowedTags(Response, frozen=True):
+class FollowedTags(Response):
     """As they were typed, in the order of the alphabet."""
 
     tags: list[str]
 
 
-class ConversationMuteRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ConversationMuteRequest(UndoRequest):
     """uri: of any post of the conversation."""
 
     uri: PostRef
-    undo: Undo = False
-    by: Own = None
 
 
-class MutedConversation(Response, frozen=True):
+class MutedConversation(Response):
     """root: the post that opened it."""
 
     root: PostUri
 
 
-class FollowWishRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FollowWishRequest(ActorRequest):
     """reposts: whether what the account reposts is at home. langs: only its posts in these languages, and those that
     name none; null: in all."""
 
@@ -228,10 +225,9 @@ class FollowWishRequest(Request, frozen=True, forbid_unknown_fields=True):
     langs: Annotated[list[Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,10}$")]], Meta(max_length=MOST_LANGS)] | None = (
         None
     )
-    by: Own = None
 
 
-class WishRow(Response, frozen=True):
+class WishRow(Response):
     """See `follow.wish`."""
 
     account: Did
@@ -239,12 +235,12 @@ class WishRow(Response, frozen=True):
     langs: list[str] | None
 
 
-class MutedUntil(Response, frozen=True):
+class MutedUntil(Response):
     account: Did
     until: Milliseconds | None
 
 
-class ViewerShown(Response, frozen=True):
+class ViewerShown(Response):
     """apart: the accounts of which nothing is at home, although they are followed: those on exclusive lists, and those
     that are locked and have not accepted it. wishes: what of some accounts is. tags: as in `tags.followed`."""
 
@@ -256,11 +252,10 @@ class ViewerShown(Response, frozen=True):
     filters: list[FilterRow]
 
 
-class DismissRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DismissRequest(ActorRequest):
     """place: `at` of the notification."""
 
     place: NoticeCursor
-    by: Own = None
 
 
 @METHODS.write("tag.follow", "not_found", "refused")
@@ -278,7 +273,7 @@ def tag_follow(ctx: Context, ask: TagFollowRequest, now: float) -> NoResult:
 
 
 @METHODS.read("tags.followed", "not_found", "refused")
-def tags_followed(at: CommitView, ask: OneReader) -> FollowedTags:
+def tags_followed(at: CommitView, ask: ActorRequest) -> FollowedTags:
     """The tags that an account follows."""
     held = opened(at, hosted.account_of(at, ask.by))
     return FollowedTags([one.shown for one in sorted(held.all(FollowedTag))])
@@ -316,7 +311,7 @@ def follow_wish(ctx: Context, ask: FollowWishRequest, now: float) -> NoResult:
 
 
 @METHODS.read("viewer", "not_found", "refused")
-def viewer(at: CommitView, ask: OneReader) -> ViewerShown:
+def viewer(at: CommitView, ask: ActorRequest) -> ViewerShown:
     """What an account wants to see and not to see, beside whom it follows and its lists: at one moment, for who shows
     it posts as they come."""
     account, q = hosted.account_of(at, ask.by), at.queries()
@@ -352,7 +347,7 @@ def dismiss(ctx: Context, ask: DismissRequest, now: float) -> NoResult:
 
 
 @METHODS.write("notifications.clear", "not_found", "refused")
-def clear(ctx: Context, ask: OneReader, now: float) -> NoResult:
+def clear(ctx: Context, ask: ActorRequest, now: float) -> NoResult:
     """Puts all notifications away that there are."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     held, place = sealed_writer.of(ctx, account), newest_heard(q, account)

@@ -10,14 +10,21 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
-from banyan_node.api.declare import CommitView, MethodTable, NoResult, Request, Response
+from banyan_node.api.declare import (
+    ActorRequest,
+    CommitView,
+    MethodTable,
+    NoResult,
+    OneThing,
+    Response,
+    UndoPostRequest,
+    UndoRequest,
+)
 from banyan_node.api.json_types import (
     AccountRef,
     Did,
     KeyHex,
     Milliseconds,
-    Own,
-    PostRef,
     PostUri,
     ThingRef,
     did,
@@ -41,38 +48,19 @@ METHODS = MethodTable()
 MOST = 1_000
 """The most accounts that are put on a list at once, and rows of a page."""
 
-Undo = Annotated[bool, Meta(description="Takes it back.")]
 
-
-class OneReader(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
-
-
-class BookmarkRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-    undo: Undo = False
-    by: Own = None
-
-
-class NoteRequest(Request, frozen=True, forbid_unknown_fields=True):
+class NoteRequest(ActorRequest):
     """text: empty takes the note back."""
 
     account: AccountRef
     text: str
-    by: Own = None
 
 
-class OneList(Request, frozen=True, forbid_unknown_fields=True):
-    id: ThingRef
-    by: Own = None
-
-
-class NoteOf(Request, frozen=True, forbid_unknown_fields=True):
+class NoteOf(ActorRequest):
     account: AccountRef
-    by: Own = None
 
 
-class TitledList(Request, frozen=True, forbid_unknown_fields=True):
+class TitledList(ActorRequest):
     """id: which one gets another title; left out, a new one is made. exclusive: whether the posts of its accounts are
     left out at home. replies: the answers that it shows: to those on it, to those whom one follows, none, or all.
     Left out, both stay as they are."""
@@ -81,44 +69,41 @@ class TitledList(Request, frozen=True, forbid_unknown_fields=True):
     id: ThingRef | None = None
     exclusive: bool | None = None
     replies: Literal["list", "followed", "none", "all"] | None = None
-    by: Own = None
 
 
-class ListMembers(Request, frozen=True, forbid_unknown_fields=True):
+class ListMembers(UndoRequest):
     id: ThingRef
     accounts: Annotated[list[AccountRef], Meta(min_length=1, max_length=MOST)]
-    undo: Undo = False
-    by: Own = None
 
 
-class MuteRow(Response, frozen=True):
+class MuteRow(Response):
     account: Did
     name: str
     until: Milliseconds | None
 
 
-class Mutes(Response, frozen=True):
+class Mutes(Response):
     mutes: list[MuteRow]
 
 
-class Blocks(Response, frozen=True):
+class Blocks(Response):
     blocks: list[AccountName]
 
 
-class BookmarkRow(Response, frozen=True):
+class BookmarkRow(Response):
     """post: null if it is not shown here."""
 
     uri: PostUri
     post: PostRow | None
 
 
-class Bookmarks(Response, frozen=True):
+class Bookmarks(Response):
     """By the address of the post."""
 
     bookmarks: list[BookmarkRow]
 
 
-class ListRow(Response, frozen=True):
+class ListRow(Response):
     """members: how many. exclusive, replies: see `list.set`."""
 
     id: KeyHex
@@ -128,11 +113,11 @@ class ListRow(Response, frozen=True):
     replies: str
 
 
-class Lists(Response, frozen=True):
+class Lists(Response):
     lists: list[ListRow]
 
 
-class ListShown(Response, frozen=True):
+class ListShown(Response):
     """exclusive, replies: see `list.set`."""
 
     id: KeyHex
@@ -142,7 +127,7 @@ class ListShown(Response, frozen=True):
     replies: str
 
 
-class NoteShown(Response, frozen=True):
+class NoteShown(Response):
     """text: empty if there is none."""
 
     account: Did
@@ -167,7 +152,7 @@ def opened(at: CommitView, account: AccountId) -> PrivateData:
 
 
 @METHODS.read("mutes", "not_found", "refused")
-def mutes(at: CommitView, ask: OneReader) -> Mutes:
+def mutes(at: CommitView, ask: ActorRequest) -> Mutes:
     """The accounts that one mutes, by id, without those for whom it is over."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     until: dict[AccountId, int | None] = dict.fromkeys(q.mutes(account))
@@ -176,14 +161,14 @@ def mutes(at: CommitView, ask: OneReader) -> Mutes:
 
 
 @METHODS.read("blocks", "refused")
-def blocks(at: CommitView, ask: OneReader) -> Blocks:
+def blocks(at: CommitView, ask: ActorRequest) -> Blocks:
     """The accounts that one blocks, by id. Everybody can see them."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     return Blocks([AccountName(did(a), name_of(q, a)) for a in q.blocks(account)])
 
 
 @METHODS.write("bookmark", "not_found", "refused")
-def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
+def bookmark(ctx: Context, ask: UndoPostRequest, now: float) -> NoResult:
     """Keeps a post to find it again."""
     account, wanted = hosted.account_of(ctx, ask.by), Bookmark(target_of(ask.uri))
     held = sealed_writer.of(ctx, account).get(wanted) is not None
@@ -197,7 +182,7 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
 
 
 @METHODS.read("bookmarks", "not_found", "refused")
-def bookmarks(at: CommitView, ask: OneReader) -> Bookmarks:
+def bookmarks(at: CommitView, ask: ActorRequest) -> Bookmarks:
     """The posts that one keeps."""
     account, rows = hosted.account_of(at, ask.by), PostRows(at.queries(), at.blobs)
     found = sorted(b.post for b in opened(at, account).all(Bookmark))
@@ -248,7 +233,7 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
 
 
 @METHODS.write("list.delete", "not_found", "refused")
-def list_delete(ctx: Context, ask: OneList, now: float) -> NoResult:
+def list_delete(ctx: Context, ask: OneThing, now: float) -> NoResult:
     """Deletes a list."""
     account = hosted.account_of(ctx, ask.by)
     held = sealed_writer.of(ctx, account)
@@ -274,7 +259,7 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
 
 
 @METHODS.read("lists", "not_found", "refused")
-def lists(at: CommitView, ask: OneReader) -> Lists:
+def lists(at: CommitView, ask: ActorRequest) -> Lists:
     """The lists of an account, by title."""
     held = opened(at, hosted.account_of(at, ask.by))
     found = sorted(held.all(AccountList), key=lambda one: (one.title, one.id))
@@ -282,7 +267,7 @@ def lists(at: CommitView, ask: OneReader) -> Lists:
 
 
 @METHODS.read("list.show", "not_found", "refused")
-def list_show(at: CommitView, ask: OneList) -> ListShown:
+def list_show(at: CommitView, ask: OneThing) -> ListShown:
     """Who is on a list, by id."""
     held, q = opened(at, hosted.account_of(at, ask.by)), at.queries()
     found = _list(held, ask.id)

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, EntryHex, Own, Reader, did, entry_hex
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
+from banyan_node.api.json_types import AccountRef, Did, EntryHex, did, entry_hex
 from banyan_node.api.methods.post_rows import (
     AccountName,
     HandleOf,
@@ -22,7 +22,7 @@ from banyan_node.api.methods.post_rows import (
     shown_media,
     visibility_of,
 )
-from banyan_node.api.methods.post_writes import MediaItem, Undo, add_or_undo
+from banyan_node.api.methods.post_writes import MediaItem, add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
@@ -54,15 +54,14 @@ Pictures = Annotated[
 ]
 
 
-class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ProfileRequest(ActorRequest):
     """fields: texts by name, such as `name` and `bio`. What is not given does not change."""
 
     fields: dict[str, str] = msgspec.field(default_factory=dict)
     pictures: Pictures = msgspec.field(default_factory=dict)
-    by: Own = None
 
 
-class ProfileFields(Response, frozen=True):
+class ProfileFields(Response):
     """All of the profile as it is now. fields: its texts. pictures: `avatar` and `banner`, those that there are."""
 
     account: Did
@@ -119,50 +118,43 @@ def picture_draft(ctx: Context, salt: bytes, name: str, item: MediaItem | None, 
 # Handles: names under the domain of a platform, which the account claims and the platform confirms.
 
 
-class ClaimRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ClaimRequest(UndoRequest):
     """handle: such as lan@vn.example. `undo`: the account claims none."""
 
     handle: str = ""
-    undo: Undo = False
-    by: Own = None
 
 
-class DomainRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DomainRequest(UndoRequest):
     """domain: such as vn.example. `undo`: the account is the platform of none. by: the platform's account."""
 
     domain: str = ""
-    undo: Undo = False
-    by: Own = None
 
 
-class ConfirmRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ConfirmRequest(UndoRequest):
     """by: the platform's account, which claims the handle's domain."""
 
     handle: str
     account: AccountRef
-    undo: Undo = False
-    by: Own = None
 
 
-class HandleRequest(Request, frozen=True, forbid_unknown_fields=True):
+class HandleRequest(ReaderRequest):
     """as: the account that reads."""
 
     handle: str
-    by: Reader = None
 
 
-class HandleRow(HandleOf, frozen=True):
+class HandleRow(HandleOf):
     account: Did
     name: str
 
 
-class HandlesFound(Response, frozen=True):
+class HandlesFound(Response):
     """Who claims it: first those that a platform confirms."""
 
     accounts: list[HandleRow]
 
 
-class ClaimResult(Response, frozen=True):
+class ClaimResult(Response):
     """handle: null if none is claimed now."""
 
     account: Did
@@ -170,13 +162,13 @@ class ClaimResult(Response, frozen=True):
     handle: HandleOf | None
 
 
-class DomainResult(Response, frozen=True):
+class DomainResult(Response):
     account: Did
     entry: EntryHex
     domain: str
 
 
-class ConfirmResult(Response, frozen=True):
+class ConfirmResult(Response):
     """claimed: whether the account claims it too; without that it is not shown."""
 
     account: Did
@@ -259,16 +251,14 @@ def find(at: CommitView, ask: HandleRequest) -> HandlesFound:
 # Official channels: a platform verifies whose voice an account is.
 
 
-class VerifyRequest(Request, frozen=True, forbid_unknown_fields=True):
+class VerifyRequest(UndoRequest):
     """title: what the account speaks for. by: the platform's account, which claims a domain (`handle.domain`)."""
 
     account: AccountRef
     title: str = ""
-    undo: Undo = False
-    by: Own = None
 
 
-class VerifiedAs(Response, frozen=True):
+class VerifiedAs(Response):
     account: Did
     entry: EntryHex
 

@@ -15,7 +15,7 @@ from banyan_crdt.ids import CellKey, EntryId, LogId, Ref, WriterKey
 from banyan_crdt.ops import Grant, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import verify
-from banyan_node.api.declare import MethodTable, NodeView, Request, Response
+from banyan_node.api.declare import MethodTable, NodeView, PostOf, Request, Response
 from banyan_node.api.json_types import (
     Did,
     EntryHex,
@@ -23,7 +23,6 @@ from banyan_node.api.json_types import (
     KeyRef,
     Milliseconds,
     Own,
-    PostRef,
     PostUri,
     WriterHex,
     did,
@@ -47,11 +46,7 @@ METHODS = MethodTable()
 MOST_VERSIONS = 100
 
 
-class WhyRequest(Request, frozen=True, forbid_unknown_fields=True):
-    uri: PostRef
-
-
-class SignatureProof(Response, frozen=True):
+class SignatureProof(Response):
     """One signature covers a run of entries that are linked by their hashes. entry: the last of the run, which is
     signed. seq: its position in the log. entries: from the post's own entry to that one. signature: 128 hexadecimal
     digits, Ed25519. valid: whether both hold; they were checked for this answer."""
@@ -63,7 +58,7 @@ class SignatureProof(Response, frozen=True):
     valid: bool
 
 
-class Version(Response, frozen=True):
+class Version(Response):
     """A write of the post. text, tags, audience: null if its content is not held any more. The others: what stood
     beside it."""
 
@@ -77,14 +72,14 @@ class Version(Response, frozen=True):
     media: list[MediaShownRow]
 
 
-class Holder(Response, frozen=True):
+class Holder(Response):
     """holds: whether a linked peer has the entry, as far as it told; unknown until we compared."""
 
     peer: str
     holds: Literal["yes", "no", "unknown"]
 
 
-class Why(Response, frozen=True):
+class Why(Response):
     """writer: the key of the device that signed. here: it is this node's. granted: the entry of the account's
     control log that lets it write. log, seq: where the entry stands. time_ms: when it was written, by the author's
     clock. arrived_ms: when it came here. from_peer: from whom; null if it was written or imported here. Both are
@@ -109,7 +104,7 @@ class Why(Response, frozen=True):
 
 
 @METHODS.look("why", "not_found")
-def why(at: NodeView, ask: WhyRequest) -> Why:
+def why(at: NodeView, ask: PostOf) -> Why:
     """Explains a post: who signed it, when and from whom it came, which signature proves it, what it said before its
     edits, and which linked peers hold it."""
     q, target = at.queries(), target_of(ask.uri)
@@ -224,7 +219,7 @@ Mark = Literal["deletes", "copied home", "branch", "dated back"]
 Does = Literal["post", "edit", "delete", "other"]
 
 
-class ActivityRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ActivityRequest(Request):
     """writer: only of this one; default: of all."""
 
     account: Own = None
@@ -232,7 +227,7 @@ class ActivityRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 50
 
 
-class Activity(Response, frozen=True):
+class Activity(Response):
     """One entry. uri, text: of the post that it is about; text: null if the content is not held. counts: whether it
     counts. arrived_ms: null if that is not known any more. marks: what a thief's entries may have: it deletes; this
     node's key wrote it, and not here, as a copied home does; it is on a branch of a forked log; it came after entries
@@ -252,19 +247,19 @@ class Activity(Response, frozen=True):
     marks: list[Mark]
 
 
-class Activities(Response, frozen=True):
+class Activities(Response):
     """The newest first, by the time that their writers noted."""
 
     entries: list[Activity]
 
 
-class PostLine(Response, frozen=True):
+class PostLine(Response):
     uri: PostUri
     time_ms: Milliseconds
     text: str
 
 
-class PostChanges(Response, frozen=True):
+class PostChanges(Response):
     """Posts that are shown again, and posts that are shown no more: how many, and some of them."""
 
     back: int

@@ -8,10 +8,10 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, EntryHex, Milliseconds, Own, Reader, did, entry_hex
+from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response, UndoRequest
+from banyan_node.api.json_types import AccountRef, Did, EntryHex, Milliseconds, did, entry_hex
 from banyan_node.api.methods.post_rows import LOOKED, AccountName, name_of, reader_of, visibility_of
-from banyan_node.api.methods.post_writes import Undo, WrittenEntry, add_or_undo
+from banyan_node.api.methods.post_writes import WrittenEntry, add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append, append_each
@@ -29,21 +29,19 @@ from banyan_storage.local_tables import DROPPED
 METHODS = MethodTable()
 
 
-class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RelationRequest(UndoRequest):
     """account: the account to follow or block."""
 
     account: AccountRef
-    undo: Undo = False
-    by: Own = None
 
 
-class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
+class MuteRequest(RelationRequest):
     """until: when it ends; default: never."""
 
     until: Milliseconds | None = None
 
 
-class RelationResult(Response, frozen=True):
+class RelationResult(Response):
     """waits: whether the account is locked, and has to accept the follow first. dropped: whether it was dropped
     here (`store.drop`), so that nothing of it is fetched until `store.undrop`."""
 
@@ -143,36 +141,28 @@ ACCEPTED, OPS = 10_000, 128
 """The most followers that are accepted when an account is locked, and the most of one entry."""
 
 
-class RequestsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RequestsRequest(ReaderRequest):
     """account: who is asked; default: the account that reads. as: the account that reads."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    by: Reader = None
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 
 
-class FollowersRequest(RequestsRequest, frozen=True, forbid_unknown_fields=True):
+class FollowersRequest(RequestsRequest):
     """account: whose followers, or who follows; default: the account that reads. as: the account that reads. mutual:
     only those where each follows the other."""
 
     mutual: bool = False
 
 
-class LockRequest(Request, frozen=True, forbid_unknown_fields=True):
-    undo: Undo = False
-    by: Own = None
-
-
-class FollowerRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FollowerRequest(UndoRequest):
     """account: the follower."""
 
     account: AccountRef
-    undo: Undo = False
-    by: Own = None
 
 
-class Followers(Response, frozen=True):
+class Followers(Response):
     """In the order in which this node met them; of `following` by id. after: give it to get the next page; null on the
     last page. A page can be short or empty, and have one behind it."""
 
@@ -180,7 +170,7 @@ class Followers(Response, frozen=True):
     after: Did | None
 
 
-class LockResult(WrittenEntry, frozen=True):
+class LockResult(WrittenEntry):
     """accepted: how many present followers the account accepts in the same call."""
 
     accepted: int
@@ -232,7 +222,7 @@ def requests(at: CommitView, ask: RequestsRequest) -> Followers:
 
 
 @METHODS.write("lock", "not_found", "refused")
-def lock(ctx: Context, ask: LockRequest, now: float) -> LockResult:
+def lock(ctx: Context, ask: UndoRequest, now: float) -> LockResult:
     """Locks an account: whoever follows it from now on only asks to, until it accepts. Present followers stay: the
     account accepts them in the same call. `undo` unlocks it: who asked follows it then. What it says stays public."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()

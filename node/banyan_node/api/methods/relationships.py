@@ -10,8 +10,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, Milliseconds, Own, Reader, did
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, did
 from banyan_node.api.methods.post_rows import AccountName, name_of, now_ms, reader_of, visibility_of
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
@@ -31,15 +31,14 @@ STANDING = 200
 LONGEST_HOURS = 7 * 24
 
 
-class RelationshipRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RelationshipRequest(ActorRequest):
     """account: the other. named: so many of `familiar` at most. as: the account that reads."""
 
     account: AccountRef
     named: Annotated[int, Meta(ge=1, le=STANDING)] = NAMED
-    by: Own = None
 
 
-class Relationship(Response, frozen=True):
+class Relationship(Response):
     """following, blocking, muting: what the reader does; followed_by, blocked_by: what the other does. note: what the
     reader noted. familiar: of those that the reader follows, who follow the other: some of them, and how many."""
 
@@ -55,14 +54,13 @@ class Relationship(Response, frozen=True):
     familiar_count: int
 
 
-class RelationshipsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RelationshipsRequest(ActorRequest):
     """as: the account that reads."""
 
     accounts: Annotated[list[AccountRef], Meta(min_length=1, max_length=STANDING)]
-    by: Own = None
 
 
-class RelationshipRow(Response, frozen=True):
+class RelationshipRow(Response):
     """As in `relationship`. requested: whether the other is locked, and has not accepted the reader, which asks to
     follow it; then `following` is false. requested_by: the same the other way round. muting_until: when that ends;
     null: never, or it does not mute. reposts, langs: what of the other is at home, as `follow.wish` said; langs null:
@@ -82,31 +80,29 @@ class RelationshipRow(Response, frozen=True):
     langs: list[str] | None
 
 
-class Relationships(Response, frozen=True):
+class Relationships(Response):
     """In the order in which they were asked, each once."""
 
     relationships: list[RelationshipRow]
 
 
-class SeenRequest(Request, frozen=True, forbid_unknown_fields=True):
+class SeenRequest(ReaderRequest):
     """as: the account that reads."""
 
     accounts: Annotated[list[AccountRef], Meta(max_length=STANDING)]
-    by: Reader = None
 
 
-class VisibleAccounts(Response, frozen=True):
+class VisibleAccounts(Response):
     """seen: of each account in turn."""
 
     seen: list[bool]
 
 
-class SuggestionsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
+class SuggestionsRequest(ActorRequest):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 
-class Suggestion(Response, frozen=True):
+class Suggestion(Response):
     """followed_by: how many of those that the reader follows follow it, among those asked; because: some of them."""
 
     account: Did
@@ -116,13 +112,13 @@ class Suggestion(Response, frozen=True):
     because: list[AccountName]
 
 
-class Suggestions(Response, frozen=True):
+class Suggestions(Response):
     """First whom most of those that the reader follows follow."""
 
     suggestions: list[Suggestion]
 
 
-class TrendsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class TrendsRequest(Request):
     """hours: how far back. tag: only this one."""
 
     tag: str | None = None
@@ -130,7 +126,7 @@ class TrendsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 
-class TrendRow(Response, frozen=True):
+class TrendRow(Response):
     """accounts: how many used the tag. posts: in how many posts of each hour, the oldest first."""
 
     tag: str
@@ -138,7 +134,7 @@ class TrendRow(Response, frozen=True):
     posts: list[int]
 
 
-class Trends(Response, frozen=True):
+class Trends(Response):
     """Of public posts held here. First what most accounts use, so that one account alone makes no trend."""
 
     trends: list[TrendRow]

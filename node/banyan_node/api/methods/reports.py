@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, field, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, Request, Response
+from banyan_node.api.json_types import AccountRef, Milliseconds, PostRef, PostUri, did, target_of, uri
 from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus, Number, decision_row, standing_of
 from banyan_node.api.methods.post_rows import AccountName, HandleOf, PostRow, PostRows, handle_of, name_of
 from banyan_node.context import Context
@@ -38,7 +38,7 @@ RuleId = Annotated[str, Meta(max_length=64)]
 State = Literal["open", "closed"]
 
 
-class ReportRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ReportRequest(ActorRequest):
     """posts: of the account. comment: for the moderators. rules: which rules of this server it breaks, by their ids.
     forward: the account's own platform should hear of it. as: who reports."""
 
@@ -48,10 +48,9 @@ class ReportRequest(Request, frozen=True, forbid_unknown_fields=True):
     category: Category = "other"
     rules: Annotated[list[RuleId], Meta(max_length=reports.RULES)] = field(default_factory=list)
     forward: bool = False
-    by: Own = None
 
 
-class ReportsRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ReportsRequest(Request):
     """state: open ones come oldest first, closed ones newest first. account: only against it. after: `after` of the
     page before."""
 
@@ -61,17 +60,16 @@ class ReportsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
 
 
-class ReportShowRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ReportShowRequest(Request):
     id: Number
 
 
-class MyReportsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    by: Own = None
+class MyReportsRequest(ActorRequest):
     after: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
 
 
-class ReportOutcome(Response, frozen=True):
+class ReportOutcome(Response):
     """What came of a report. undone: whether that was taken back."""
 
     verdict: Verdict
@@ -79,7 +77,7 @@ class ReportOutcome(Response, frozen=True):
     undone: bool
 
 
-class MyReport(Response, frozen=True):
+class MyReport(Response):
     """What who reported knows of it. posts: as they were named. outcome: empty while it is open."""
 
     id: Number
@@ -95,14 +93,14 @@ class MyReport(Response, frozen=True):
     outcome: list[ReportOutcome]
 
 
-class MyReports(Response, frozen=True):
+class MyReports(Response):
     """The newest first. after: give it to get the next page; null on the last one."""
 
     reports: list[MyReport]
     after: Number | None
 
 
-class ReportedPostRow(Response, frozen=True):
+class ReportedPostRow(Response):
     """A post as it was when it was reported: text (at most 2,000 characters), warning, how many files. now: what became
     of it here: the same, edited, or why it is not shown (deleted, withheld, hidden, unknown). post: as it is now."""
 
@@ -115,12 +113,12 @@ class ReportedPostRow(Response, frozen=True):
     post: PostRow | None
 
 
-class ReporterRow(AccountName, frozen=True):
+class ReporterRow(AccountName):
     at_ms: Milliseconds
     comment: str
 
 
-class ReportRow(Response, frozen=True):
+class ReportRow(Response):
     """by: who reported first; also: who said the same, the first 50; others: how many more. account: against whom, with
     the handle that it claims and the platforms that confirm it; its standing at this node. before: how many decisions
     about it were made before."""
@@ -143,7 +141,7 @@ class ReportRow(Response, frozen=True):
     decisions: list[DecisionRow]
 
 
-class ReportRows(Response, frozen=True):
+class ReportRows(Response):
     """open, closed: how many there are. after: give it to get the next page; null on the last one."""
 
     reports: list[ReportRow]

@@ -10,8 +10,8 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from banyan_crdt.ids import MOST_LETTERS, AccountId, EntryId, base58
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostUri, Reader, did, place_of, uri
+from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Request, Response
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostUri, did, place_of, uri
 from banyan_node.api.methods.post_rows import (
     LOOKED,
     AccountName,
@@ -53,7 +53,7 @@ ROW_BYTES, LAST_ROW = 8, (1 << 63) - 1
 """A place is the number of a row of the index."""
 
 
-class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
+class SearchRequest(ReaderRequest):
     """question: words, all of which must be there; "a phrase"; the beginning of a word (phở*); -without; #tag;
     from:ACCOUNT, to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:poll, has:link, has:warning,
     is:reply, is:quote. A word with marks is found with these marks only, any other with and without. local: only
@@ -63,18 +63,17 @@ class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
     question: str = ""
     tags: Annotated[list[str], Meta(max_length=MOST_TAGS)] = field(default_factory=list)
     local: bool = False
-    by: Reader = None
     before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST_POSTS)] = 20
 
 
-class TaggedRequest(Request, frozen=True, forbid_unknown_fields=True):
+class TaggedRequest(Request):
     tags: Annotated[list[str], Meta(min_length=1, max_length=MOST_TAGS)]
     before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST_POSTS)] = 20
 
 
-class TagPage(Response, frozen=True):
+class TagPage(Response):
     """Newest first, also of accounts that a reader does not see. before: give it to get the next page; null on the last
     page."""
 
@@ -82,7 +81,7 @@ class TagPage(Response, frozen=True):
     before: str | None
 
 
-class SearchPage(Response, frozen=True):
+class SearchPage(Response):
     """Newest first. before: give it to get the next page; null on the last page. behind: how many changes of posts are
     not in the index yet."""
 
@@ -174,11 +173,11 @@ _LENGTHS = (MOST_LETTERS, MOST_LETTERS - 1)
 """Letters of nearly every id; one in 58^2 is shorter and must be given in full."""
 
 
-class FindRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FindRequest(Request):
     text: Annotated[str, Meta(title="the beginning of an account's id", description="With or without did:banyan:z.")]
 
 
-class FoundAccounts(Response, frozen=True):
+class FoundAccounts(Response):
     accounts: list[AccountName]
 
 
@@ -236,11 +235,11 @@ BEGIN_SO = 40
 """The most accounts that are found by the beginning of the name under which they are hosted here, and of their id."""
 
 
-class ProfilesRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ProfilesRequest(Request):
     accounts: Annotated[list[AccountRef], Meta(min_length=1, max_length=MOST_ACCOUNTS)]
 
 
-class ProfileRow(Response, frozen=True):
+class ProfileRow(Response):
     """held: whether anything of the account is here; without it all else is empty. hosted: the name under which it is
     hosted here, or null. locked: whether followers need its accept. handle: as it claims it; confirmed: whether a
     platform confirms it whose word counts here: this node's own account, and those that it follows. born_ms: when it
@@ -264,13 +263,13 @@ class ProfileRow(Response, frozen=True):
     last_post_ms: Milliseconds | None
 
 
-class Profiles(Response, frozen=True):
+class Profiles(Response):
     """In the order in which they were asked, each once."""
 
     profiles: list[ProfileRow]
 
 
-class AccountSearchRequest(Request, frozen=True, forbid_unknown_fields=True):
+class AccountSearchRequest(ReaderRequest):
     """text: words with which words of its name, its handle or the name under which it is hosted begin, or the beginning
     of its id. following: only accounts that the reader follows. skip: leave so many of the first out. as: the account
     that reads."""
@@ -279,10 +278,9 @@ class AccountSearchRequest(Request, frozen=True, forbid_unknown_fields=True):
     following: bool = False
     skip: Annotated[int, Meta(ge=0, le=1_000)] = 0
     limit: Annotated[int, Meta(ge=1, le=MOST_ACCOUNTS)] = 20
-    by: Reader = None
 
 
-class AccountsFound(Response, frozen=True):
+class AccountsFound(Response):
     """First whom the reader follows, then who has most followers."""
 
     accounts: list[AccountName]

@@ -44,7 +44,7 @@ LOOKED = 48 << 10
 """Of one that is looked at before: the longest post fits in."""
 
 
-class EntriesRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EntriesRequest(Request):
     """archive: of one account, base64: what is new of it is enough, with its control log if that is not held here.
     account: whose it must be."""
 
@@ -52,21 +52,21 @@ class EntriesRequest(Request, frozen=True, forbid_unknown_fields=True):
     account: Did | None = None
 
 
-class EntriesResult(Response, frozen=True):
+class EntriesResult(Response):
     """entries: how many count now and did not before."""
 
     account: Did
     entries: int
 
 
-class EntriesLookRequest(Request, frozen=True, forbid_unknown_fields=True):
+class EntriesLookRequest(Request):
     """As for `entries.take`."""
 
     archive: Annotated[str, Meta(max_length=MOST * 4 // 3 + 4)]
     account: Did
 
 
-class EntriesLookResult(Response, frozen=True):
+class EntriesLookResult(Response):
     """held: whether the account is here. news: whether the archive surely has an entry that is not here, signed by a
     writer that the account as it is here lets write."""
 

@@ -57,25 +57,25 @@ COMMIT_BYTES = 4 << 20
 WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
 
 
-class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ExportRequest(Request):
     """resume: continue a file that was interrupted; else it starts again."""
 
     path: WholePath
     resume: bool = False
 
 
-class PathRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PathRequest(Request):
     path: WholePath
 
 
-class ExportResult(Response, frozen=True):
+class ExportResult(Response):
     path: str
     bytes: int
     accounts: int
     digest: DigestHex
 
 
-class ArchiveImport(Response, frozen=True):
+class ArchiveImport(Response):
     """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
     holds exactly what the archive's store held; false if it holds more. account: the only one of the archive, if it has
     one; then the digests and `same` are of that account, whatever else is held."""
@@ -91,7 +91,7 @@ class ArchiveImport(Response, frozen=True):
     account: Did | None
 
 
-class LocalRow(Response, frozen=True):
+class LocalRow(Response):
     """Local state of one kind: rows that this node keeps for itself. owner: the module that decides what they mean."""
 
     name: str
@@ -101,7 +101,7 @@ class LocalRow(Response, frozen=True):
     bytes: int
 
 
-class StoreStats(Response, frozen=True):
+class StoreStats(Response):
     """lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
     media_bytes: how many blobs are here, and what they take beside the store. local: of each kind that has rows.
     damaged: a sentence for each of those rows that cannot be read."""
@@ -122,12 +122,12 @@ class StoreStats(Response, frozen=True):
     damaged: list[str]
 
 
-class ProblemRow(Response, frozen=True):
+class ProblemRow(Response):
     where: str
     sentence: str
 
 
-class VerifyResult(Response, frozen=True):
+class VerifyResult(Response):
     """checked: entries. unchecked: views that are being built, and accounts of which something is left to be folded."""
 
     checked: int
@@ -135,7 +135,7 @@ class VerifyResult(Response, frozen=True):
     problems: list[ProblemRow]
 
 
-class CompactResult(Response, frozen=True):
+class CompactResult(Response):
     """before, after: bytes on disk."""
 
     before: int

@@ -6,12 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta, structs
 
-from banyan_node.api.declare import CommitView, MethodTable, Request, Response
+from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response, UndoRequest
 from banyan_node.api.json_types import (
-    Own,
     PostRef,
     PostUri,
-    Reader,
     ThreadCursor,
     entry_hex,
     place_of,
@@ -21,7 +19,6 @@ from banyan_node.api.json_types import (
 )
 from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import (
-    Undo,
     WithheldOrder,
     WrittenEntry,
     add_or_undo,
@@ -56,34 +53,31 @@ WHY: dict[Reason, str] = {
 """Why a post of a conversation is not shown."""
 
 
-class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ThreadRequest(ReaderRequest):
     """as: the account that reads. after: then only the answers behind that place."""
 
     uri: PostRef
-    by: Reader = None
     after: Annotated[str | None, Meta(title="a place in a conversation", description="`after` of the page before.")] = (
         None
     )
     limit: Annotated[int, Meta(ge=1, le=MOST, description="How many answers.")] = MOST
 
 
-class HideRequest(Request, frozen=True, forbid_unknown_fields=True):
+class HideRequest(UndoRequest):
     """uri: the answer or the quote. below: the post of one's own from which it is hidden; default: the first one of the
     conversation that is one's own, or else what is answered, or what is quoted."""
 
     uri: PostRef
     below: PostRef | None = None
-    undo: Undo = False
-    by: Own = None
 
 
-class ThreadRow(PostRow, frozen=True):
+class ThreadRow(PostRow):
     """depth: 0 for the first held post of the conversation, 1 for a reply to it, and so on."""
 
     depth: int
 
 
-class GonePost(Response, frozen=True):
+class GonePost(Response):
     """word: deleted, withheld, hidden (here, or from this reader), unknown, or further above. sentence: says it of
     "this post", without a full stop. withheld: the order by which it is."""
 
@@ -92,7 +86,7 @@ class GonePost(Response, frozen=True):
     withheld: WithheldOrder | None = None
 
 
-class ThreadGap(Response, frozen=True):
+class ThreadGap(Response):
     """A post that stands before `posts[at]` and is not shown. Answers to it are."""
 
     at: int
@@ -101,7 +95,7 @@ class ThreadGap(Response, frozen=True):
     gone: GonePost
 
 
-class Thread(Response, frozen=True):
+class Thread(Response):
     """missing: a post that is not shown: the one asked for, or else the one above the first. gone: why. gaps: answers
     that are not shown. after: give it to get the next answers; null if there are none."""
 

@@ -37,7 +37,7 @@ _METHODS = {
 }
 
 
-class BeginWorkRequest(Request, frozen=True, forbid_unknown_fields=True):
+class BeginWorkRequest(Request):
     """do: verify, all that is held; rebuild, a view or all; export, all that is held into an archive `name`; import,
     the archive `name`; compact, a copy of the store into the folder `name`. view: to rebuild; default: all."""
 
@@ -46,11 +46,11 @@ class BeginWorkRequest(Request, frozen=True, forbid_unknown_fields=True):
     view: str | None = None
 
 
-class CancelRequest(Request, frozen=True, forbid_unknown_fields=True):
+class CancelRequest(Request):
     id: Number
 
 
-class WorkRow(Response, frozen=True):
+class WorkRow(Response):
     """do: a method. about: a file or a view. done, of: how far it is, in what it counts: accounts of an export or of
     verifying, bytes of an import, percent of a view; of: null where it is not known. why: of a failure, or that it was
     cancelled. stoppable: whether it can be cancelled. id: null for views, which are built again after a restart too."""
@@ -67,7 +67,7 @@ class WorkRow(Response, frozen=True):
     stoppable: bool
 
 
-class Works(Response, frozen=True):
+class Works(Response):
     """What runs, and the last 50 that ended, the newest first. failing: background tasks that failed lately, each with
     why."""
 
@@ -123,13 +123,13 @@ async def cancel(shell: Shell, ask: CancelRequest) -> WorkRow:
 # Where a clock was wrong: it is right now, and this node begins another log.
 
 
-class ClockResult(Response, frozen=True):
+class ClockResult(Response):
     """doubted: what was doubted until now; null: nothing was."""
 
     doubted: str | None
 
 
-class LogBegun(Response, frozen=True):
+class LogBegun(Response):
     """log: the number of the log that this node writes from now on, in every account. before: of the one so far."""
 
     log: int
@@ -156,22 +156,22 @@ def begin_log(ctx: Context, ask: EmptyRequest, now: float) -> LogBegun:
 # Views: their progress, and rebuilding them.
 
 
-class RebuildRequest(Request, frozen=True, forbid_unknown_fields=True):
+class RebuildRequest(Request):
     view: Annotated[str | None, Meta(title="a view", description="Its name; left out: all.")] = None
 
 
-class ViewRow(Response, frozen=True):
+class ViewRow(Response):
     view: str
     version: int
     built: bool
     percent: int
 
 
-class ViewRows(Response, frozen=True):
+class ViewRows(Response):
     views: list[ViewRow]
 
 
-class RebuildResult(Response, frozen=True):
+class RebuildResult(Response):
     """rebuilding: the views that are being rebuilt; these may be more than were asked for."""
 
     rebuilding: list[str]

@@ -30,14 +30,14 @@ NAMED = 1_000
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class UploadRequest(Request, frozen=True, forbid_unknown_fields=True):
+class UploadRequest(Request):
     """size: bytes of the file. hashes: the SHA-256 of each 256 KiB of it, in order; the last chunk is shorter."""
 
     size: Annotated[int, Meta(ge=1, le=MAX_BLOB)]
     hashes: Annotated[list[Hash], Meta(min_length=1, max_length=MAX_BLOB // CHUNK)]
 
 
-class ChunkRequest(Request, frozen=True, forbid_unknown_fields=True):
+class ChunkRequest(Request):
     """number: of the chunk, from 0. data: its bytes, in base64."""
 
     upload: BlobRef
@@ -45,11 +45,11 @@ class ChunkRequest(Request, frozen=True, forbid_unknown_fields=True):
     data: Annotated[str, Meta(max_length=CHUNK * 4 // 3 + 4)]
 
 
-class UploadDropRequest(Request, frozen=True, forbid_unknown_fields=True):
+class UploadDropRequest(Request):
     upload: BlobRef
 
 
-class Upload(Response, frozen=True):
+class Upload(Response):
     """upload: names it. missing: the first 1,000 chunks that have not come; none: give it to `media.put`. held: bytes
     that came."""
 
@@ -59,7 +59,7 @@ class Upload(Response, frozen=True):
     missing: list[int]
 
 
-class UploadRow(Response, frozen=True):
+class UploadRow(Response):
     """held: bytes that came. touched_ms: when it was begun, or its last chunk came; ms since 1970."""
 
     upload: BlobHex
@@ -68,7 +68,7 @@ class UploadRow(Response, frozen=True):
     touched_ms: Milliseconds
 
 
-class Uploads(Response, frozen=True):
+class Uploads(Response):
     """Those first to which nothing came for longest."""
 
     uploads: list[UploadRow]
