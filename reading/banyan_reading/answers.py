@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_schema.media import Media
 from banyan_schema.social import Post, ProfileField, Target
+from banyan_storage.tables import RowLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,45 @@ class GraphTotals:
     entries: int
     stored_bytes: int
     digest: bytes | None
+
+
+CURSOR = RowLayout("time 8 | account 32 | key 16", target="account")
+"""Where a post or a repost stands among those of all. time: milliseconds since 1970, 48 bits, and a counter."""
+
+
+class TimelineLine(NamedTuple):
+    """A post or a repost where it stands. cursor: `CURSOR`; its key is that of the post, or of the repost's element.
+    write: see `PostView`."""
+
+    cursor: bytes
+    write: bytes
+    is_post: bool = True
+
+    @property
+    def account(self) -> AccountId:
+        """Who posted or reposted."""
+        return AccountId(self.cursor[CURSOR.account])
+
+    @property
+    def ms(self) -> int:
+        """When, in milliseconds since 1970."""
+        return int.from_bytes(self.cursor[CURSOR.time][:6], "big")
+
+    @property
+    def post(self) -> Target:
+        """Of a line that is a post."""
+        return Target.of(self.cursor[CURSOR.target])
+
+
+class Face(NamedTuple):
+    """name: empty if there is none. avatar: the root of the picture, of the smaller one if there are two."""
+
+    name: str
+    avatar: bytes | None
+
+
+class PollTally(NamedTuple):
+    """How many accounts voted for each option, and for any."""
+
+    options: tuple[int, ...]
+    voters: int

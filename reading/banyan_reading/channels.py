@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import CURSOR
 from banyan_reading.queries import Queries
-from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.channel import (
     CHANNEL,

@@ -8,9 +8,9 @@ from heapq import heapify, heappop, heapreplace
 from itertools import groupby
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import CURSOR
 from banyan_reading.groups import GroupView
 from banyan_reading.queries import Queries
-from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, EventReply, SocialEvent, moment
 from banyan_schema.social.group import group_digest

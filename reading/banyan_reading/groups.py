@@ -14,9 +14,8 @@ from itertools import groupby, islice
 from typing import Literal, TypeAlias, TypeVar
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.answers import PostView
+from banyan_reading.answers import CURSOR, PostView
 from banyan_reading.queries import Queries
-from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP, WHATS, Group, What, group_digest
 from banyan_storage.engine import Table, after_prefix

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from banyan_crdt.ids import AccountId
 from banyan_reading import relations
 from banyan_reading.answers import PostView
-from banyan_reading.queries import Queries
+from banyan_reading.questions import PostRule, Questions
 from banyan_reading.threads import MAX_ANCESTORS
+from banyan_reading.timelines import timeline
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
-from banyan_schema.social import POST, ReplyTo
-from banyan_schema.social.post import OPEN, InteractionPolicy, Who, parent_in, policy_of
+from banyan_schema.social import ReplyTo
+from banyan_schema.social.post import OPEN, Who, policy_of
 from banyan_storage.views.social.responses import RULES, RULES_VIEW
+
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
 
 Act: TypeAlias = Literal["answers", "quotes", "reposts"]
 """By the names of the fields of a policy."""
@@ -35,9 +39,9 @@ _WHOM: dict[Who, str] = {
 class InteractionRules:
     """Of one state of the store. Raises ViewBuilding."""
 
-    def __init__(self, q: Queries) -> None:
+    def __init__(self, q: Questions) -> None:
         self._q = q
-        self._ruled: dict[Target, _Ruled | None] = {}
+        self._ruled: dict[Target, PostRule | None] = {}
         """By post; None: there is no rule."""
         self._let: dict[tuple[AccountId, AccountId], bool] = {}
         """Whether one account follows another and may."""
@@ -49,8 +53,7 @@ class InteractionRules:
     @cached_property
     def any(self) -> bool:
         """Whether any post has a rule."""
-        self._q.need(RULES_VIEW.name)
-        return self._q.reader.txn.count(RULES) > 0
+        return self._q.has_rules()
 
     def touch(self, view: PostView) -> bool:
         """Whether a rule says something of a post, or of what it answers."""
@@ -65,7 +68,7 @@ class InteractionRules:
         """The uppermost of the held posts above one, of at most MAX_ANCESTORS."""
         for _ in range(MAX_ANCESTORS if self.any else 0):
             if target not in self._parents:
-                self._parents[target] = parent_in(self._q.seed(target, POST))
+                self._parents[target] = self._q.parent(target)
             parent = self._parents[target]
             if parent is None:
                 break
@@ -74,7 +77,7 @@ class InteractionRules:
 
     def page(self, account: AccountId) -> Iterator[PostView]:
         """What stands on the page of an account: what it posted and reposted, newest first."""
-        found = (view for _, view in self._q.timeline([account], None, reposts=True) if view is not None)
+        found = (view for _, view in timeline(self._q, [account], None, reposts=True) if view is not None)
         return (view for view in found if view.reposted is None or self.of(view) is None)
 
     def of(self, view: PostView, first: Target | None = None, quoted: Target | None = None) -> Refusal | None:
@@ -106,8 +109,7 @@ class InteractionRules:
             ruled = None if who == target.account else self._of(target)
             if ruled is not None and not self._lets(getattr(ruled.policy, act), target, who):
                 return "policy"
-            rows = b"" if by is None or ruled is None or not ruled.hides else ruled.rows + by.raw
-            if rows and any(self._q.reader.txn.prefix(RULES, rows, limit=1)):
+            if by is not None and ruled is not None and ruled.hides and self._q.hides_below(target, by):
                 return "hidden"
             if act != "answers" and self._answer(target) is not None:
                 return "refused"
@@ -133,38 +135,44 @@ class InteractionRules:
     def _lets(self, whom: Who, target: Target, who: AccountId) -> bool:
         if whom in ("everybody", "nobody"):
             return whom == "everybody"
-        ruled = self._of(target)
-        if ruled is not None and who in ruled.mentions:
+        view = self._q.post(target, hidden=True)
+        if view is not None and who in view.post.mentions:
             return True
         if whom != "followers":
             return False
         pair = who, target.account
         if pair not in self._let:
-            follows = relations.relates(self._q, who, "follow", target.account)
+            follows = self._q.relates(who, "follow", target.account)
             self._let[pair] = follows and not relations.waits(self._q, *pair)
         return self._let[pair]
 
-    def _of(self, target: Target) -> _Ruled | None:
+    def _of(self, target: Target) -> PostRule | None:
         if target not in self._ruled:
-            self._ruled[target] = self._read(target)
+            self._ruled[target] = self._q.rule_of(target)
         return self._ruled[target]
 
-    def _read(self, target: Target) -> _Ruled | None:
-        number = self._q.number(target.account)
-        rows = b"" if number is None else number + target.key
-        found = [*self._q.reader.txn.prefix(RULES, rows, limit=2)] if rows else []
-        if not found:
-            return None
-        said = [value for key, value in found if key == rows]
-        view = self._q.post(target, hidden=True)
-        mentions = () if view is None else view.post.mentions
-        return _Ruled(rows, policy_of(said[0][0]) if said else OPEN, len(found) > len(said), frozenset(mentions))
+
+# What the rows say (questions.py).
 
 
-class _Ruled(NamedTuple):
-    """A post with a rule. rows: what its rows begin with. hides: whether something is hidden below it."""
+def has_rules(ask: Queries) -> bool:
+    ask.need(RULES_VIEW.name)
+    return ask.reader.txn.count(RULES) > 0
 
-    rows: bytes
-    policy: InteractionPolicy
-    hides: bool
-    mentions: frozenset[AccountId]
+
+def rule_of(ask: Queries, target: Target) -> PostRule | None:
+    rows = _rows(ask, target)
+    found = [*ask.reader.txn.prefix(RULES, rows, limit=2)] if rows else []
+    said = [value for key, value in found if key == rows]
+    return PostRule(policy_of(said[0][0]) if said else OPEN, len(found) > len(said)) if found else None
+
+
+def hides_below(ask: Queries, below: Target, post: Target) -> bool:
+    rows = _rows(ask, below)
+    return bool(rows) and any(ask.reader.txn.prefix(RULES, rows + post.raw, limit=1))
+
+
+def _rows(ask: Queries, target: Target) -> bytes:
+    """What the rows of a post begin with."""
+    number = ask.number(target.account)
+    return b"" if number is None else number + target.key

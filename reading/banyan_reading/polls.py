@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId
+from banyan_reading.answers import PollTally
 from banyan_reading.notifications import Heard, Notification, Wanted, noticed
-from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import Poll
 from banyan_schema.social.vote import KEY_BYTES, VOTE, VOTER, tally_key, vote_key
@@ -33,6 +33,9 @@ from banyan_storage.views.social.votes import (
     VOTED_POLLS,
 )
 from banyan_storage.views.view import count_of
+
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
 
 BEHIND = 1 << 15
 """Added to the rank of a poll among those that ended after the same arrival, to stand in the place of an operation. No
@@ -97,20 +100,12 @@ def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Notificat
     return Notification("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.write))
 
 
-# Votes.
+# Votes: what the rows say (questions.py).
 
 PLACE_BYTES = 8
 
 
-class PollTally(NamedTuple):
-    """How many accounts voted for each option, and for any."""
-
-    options: tuple[int, ...]
-    voters: int
-
-
 def tally(ask: Queries, post: Target, poll: Poll) -> PollTally:
-    """The votes for a poll as it stands. Raises ViewBuilding."""
     ask.need(BALLOTS_VIEW.name)
     begins = tally_key(post, poll)
     counts = {key[KEY_BYTES]: count_of(raw) for key, raw in ask.reader.txn.prefix(BALLOT_COUNTS, begins)}
@@ -118,7 +113,6 @@ def tally(ask: Queries, post: Target, poll: Poll) -> PollTally:
 
 
 def vote_of(ask: Queries, account: AccountId, post: Target, poll: Poll) -> list[int]:
-    """The options that an account's vote counts for. Raises ViewBuilding."""
     ask.need()
     begins = tally_key(post, poll)
     seed = ask.seed(Target(account, vote_key(post)), VOTE)

@@ -1,15 +1,15 @@
-"""When a post was written, and when it was edited."""
+"""When a post was written, and when it was edited: what the rows say (questions.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from banyan_crdt.ops import Op, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_crdt.shapes import is_first_write
 from banyan_reading.answers import PostView
-from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post
@@ -19,18 +19,14 @@ from banyan_storage.reader import StoreReader
 from banyan_storage.slots import ms_of
 from banyan_storage.tables import part_place, u48
 
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
+
 POLICIES = 32
 """So many changes of the policy alone are looked through, one behind another."""
 
 
-def edited_ms(ask: Queries, view: PostView) -> int | None:
-    """When what is shown was said, in milliseconds since 1970, if a write before said something else; otherwise None.
-    Who may answer, quote and repost is not counted among what it says."""
-    return edits(ask, [view]).get(view.write)
-
-
 def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
-    """The same of many, by their writes; without those that were not edited."""
     at = [(view, *part_place(view.write)) for view in views]
     records, found = ask.records(u48(n) for _, n, _ in at), dict[bytes, int]()
     for view, n, op in at:
@@ -61,6 +57,5 @@ def _said_ms(reader: StoreReader, view: PostView, op: Op, ms: int) -> int | None
 
 
 def written_ms(ask: Queries, post: Target) -> int | None:
-    """The time that orders a post in a timeline; None if it is not shown. Raises ViewBuilding."""
     seed = ask.seed(post, POST)
     return ms_of(time_in(seed)) if seed else None

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.answers import PostView
-from banyan_reading.queries import Queries
+from banyan_reading.answers import Face, PostView
+from banyan_reading.questions import Questions
 from banyan_schema.address import Target
 from banyan_schema.social import PROFILE, ProfileField
 from banyan_schema.social.profile import PINNED_COLLECTION, face_in
@@ -20,21 +20,14 @@ if TYPE_CHECKING:
     from banyan_reading.queries import Queries
 
 
-class Face(NamedTuple):
-    """name: empty if there is none. avatar: the root of the picture, of the smaller one if there are two."""
-
-    name: str
-    avatar: bytes | None
-
-
-def face_of(ask: Queries, account: AccountId) -> Face:
+def face(ask: Queries, account: AccountId) -> Face:
     """As its profile has them: if two cells are of one field, the later write is shown. Raises ViewBuilding."""
     ask.need()
     number, names, avatars = ask.number(account), dict[bytes, str](), dict[bytes, bytes | None]()
     for slot, place, seed in all_shown(ask.reader.txn, number, PROFILE, after_prefix(PROFILE)) if number else ():
-        face = face_in(seed)
-        if face is not None:
-            avatars[place] = face
+        avatar = face_in(seed)
+        if avatar is not None:
+            avatars[place] = avatar
             continue
         said = ask.content(slot, place)
         if isinstance(said, ProfileField) and said.field == "name":
@@ -55,13 +48,13 @@ LOOKED = 200
 """So many are looked at: a pinned post may be deleted, and a liar may pin what there is not."""
 
 
-def pinned(ask: Queries, account: AccountId) -> list[PostView]:
+def pinned(ask: Questions, account: AccountId) -> list[PostView]:
     """At most SHOWN posts, the one that was pinned last first."""
     latest = sorted(islice(ask.items(account, PINNED_COLLECTION), LOOKED), key=lambda item: -item.time_ms)
     return list(islice(_shown(ask, account, [item.values[0] for item in latest]), MOST_PINS))
 
 
-def _shown(ask: Queries, account: AccountId, keys: list[CellKey]) -> Iterator[PostView]:
+def _shown(ask: Questions, account: AccountId, keys: list[CellKey]) -> Iterator[PostView]:
     for key in keys:
         view = ask.post(Target(account, key))
         if view is not None:

@@ -18,24 +18,15 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
-from banyan_reading.answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
+from banyan_reading import interaction_rules, polls, post_times, profiles, relations, responses, timelines
+from banyan_reading.answers import CURSOR, GraphTotals, PostView, ProfileView, ReactionCount, ShownItem, TimelineLine
 from banyan_reading.items import items_of
-from banyan_reading.timelines import (
-    CURSOR,
-    POSTS,
-    WITH_REPOSTS,
-    TimelineLine,
-    answers,
-    as_reposted,
-    by_time,
-    newest,
-    oldest,
-)
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, answers, by_time, newest, oldest
 from banyan_reading.visibility import CellFacts, kept_back
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
-from banyan_schema.social.post import ANSWER, OPENING, time_in
+from banyan_schema.social.post import ANSWER, OPENING, parent_in, time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
@@ -67,7 +58,6 @@ from banyan_storage.views.social.relations import (
     BLOCKS,
     FOLLOW_COUNTS,
     FOLLOWER_COUNTS,
-    FOLLOWERS,
     FOLLOWS,
     MUTES,
     RELATION,
@@ -76,7 +66,6 @@ from banyan_storage.views.social.responses import (
     CONVERSATIONS,
     REACTIONS,
     REPLIES,
-    REPLY_COUNTS,
     REPOSTS,
     WITHIN,
     kinds_of,
@@ -102,7 +91,24 @@ def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator
 
 
 class Queries:
-    """Reads of one state of the views, on the thread that opened it. used: returns the bytes of the store."""
+    """Answers `Questions` (questions.py) from one state of the views, on the thread that opened it, and what the node
+    asks of its own store. used: returns the bytes of the store."""
+
+    face = profiles.face
+    relates, among, locked = relations.relates, relations.among, relations.locked
+    following, accepted, follow_answered = relations.following, relations.accepted, relations.follow_answered
+    edits, written_ms = post_times.edits, post_times.written_ms
+    timeline, feed = timelines.timeline, timelines.feed
+    quoting, answering, totals = responses.quoting, responses.answering, responses.totals
+    reacted, reacted_by = responses.reacted, responses.reacted_by
+    reposted, reposted_by, reposted_at = responses.reposted, responses.reposted_by, responses.reposted_at
+    responses = responses.responses
+    tally, vote_of = polls.tally, polls.vote_of
+    has_rules, rule_of, hides_below = (
+        interaction_rules.has_rules,
+        interaction_rules.rule_of,
+        interaction_rules.hides_below,
+    )
 
     def __init__(self, txn: ReadTxn, reader: StoreReader, used: Callable[[], int]) -> None:
         self._txn = txn
@@ -164,7 +170,6 @@ class Queries:
         return AccountId(account)
 
     def profile(self, account: AccountId) -> ProfileView:
-        """The profile. If two cells are of one field, the later write is shown."""
         self.need()
         found = dict[str, dict[bytes, ProfileField]]()
         number = self.number(account)
@@ -175,7 +180,6 @@ class Queries:
         return ProfileView(account, tuple(said[last(self._reader, [*said])] for _, said in sorted(found.items())))
 
     def follows(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
-        """The accounts that it follows, by id. after: the last one of the page before."""
         return self._related(FOLLOWS, account, after, limit)
 
     def blocks(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
@@ -195,34 +199,16 @@ class Queries:
             return list(dict.fromkeys([AccountId(key[RELATION.other]) for key, _ in rows]))
         return list(islice(_distinct(AccountId(key[RELATION.other]) for key, _ in rows), limit))
 
-    def followers(self, account: AccountId) -> list[AccountId]:
-        """The followers of the account that this node knows, by id."""
-        self.need("followers")
-        return self._by(FOLLOWERS, account)
-
     def follower_count(self, account: AccountId) -> int:
-        """How many followers of the account this node knows."""
         self.need("followers")
         return count_of(self._txn.get(FOLLOWER_COUNTS, account))
 
     def follow_count(self, account: AccountId) -> int:
-        """How many accounts it follows."""
         self.need("followers")
         number = self.number(account)
         return count_of(self._txn.get(FOLLOW_COUNTS, number)) if number else 0
 
-    def reposters(self, target: Target) -> list[AccountId]:
-        self.need("reactions")
-        return self._by(REPOSTS, target.raw)
-
-    def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
-        at = len(prefix)
-        numbers = {key[at : at + 4] for key, _ in self._txn.prefix(table, prefix)}
-        return sorted(self._account(number) for number in numbers)
-
     def live(self, account: AccountId, op: Put | Add) -> tuple[Ref, ...]:
-        """The live operations of the register or element that `op` writes, oldest first: those that an edit replaces
-        or an undo covers."""
         self.need()
         number = self.number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
@@ -231,8 +217,6 @@ class Queries:
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[ShownItem]:
-        """The items that the account shows in a collection of registers or sets, by key. prefix: of key and element.
-        after: key and element of the last item of the page before."""
         self.need()
         number = self.number(account)
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
@@ -243,7 +227,6 @@ class Queries:
     # -- posts
 
     def shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """(slot, place) of all that the account shows, in one collection or in all, in the order of slots."""
         for slot, place, _ in all_shown(self._txn, number, coll, after_prefix(coll)):
             yield slot, place
 
@@ -308,7 +291,6 @@ class Queries:
         return cell is None or kept_back(self.cell(*cell)) is None
 
     def label(self, target: Target) -> str | None:
-        """What moderators of this node say before a post."""
         found = LABELLED.get(self._reader, target) if self._labels else None
         return None if found is None else found.text
 
@@ -324,35 +306,15 @@ class Queries:
         return PostView(target, ms_of(time), post, time + account + key, place)
 
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
-        """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
-        `hidden` is given."""
         slot, shown = self._shown_in(target, POST)
         if not shown:
             return None
         place, seed = SHOW.unpack(shown)
         return self._view(slot[SLOT.account], target.account, target.key, time_in(seed), place, hidden)
 
-    def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
-        """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
-        return list(islice((view for _, view in self.timeline(accounts, before) if view is not None), limit))
-
-    def timeline(
-        self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool = False, after: bytes | None = None
-    ) -> Iterator[tuple[bytes, PostView | None]]:
-        """(cursor, post) of what the accounts posted, newest first. None in the place of what is not held. reposts: and
-        of what they reposted, each time. after: then what is newer than that, the oldest first."""
-        for line in self.lines(accounts, before, reposts, after):
-            if line.is_post:
-                yield line.cursor, self.post_at(line)
-            else:
-                target = self.repost_of(line.account, line.write)
-                view = None if target is None else self.post(target)
-                yield line.cursor, None if view is None else as_reposted(view, line)
-
     def lines(
         self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool, after: bytes | None = None
     ) -> Iterator[TimelineLine]:
-        """The lines of `timeline`, without what is said there."""
         self.need(*(["shares"] if reposts else []))
         tables = WITH_REPOSTS if reposts else POSTS
         if after is not None:
@@ -360,23 +322,18 @@ class Queries:
         return newest(self._txn, accounts, before, tables)
 
     def everybody(self, answers: bool, before: bytes | None, after: bytes | None = None) -> Iterator[TimelineLine]:
-        """The posts of all accounts, newest first, those of one time in the order in which this store met the accounts.
-        answers: those, too. before, after: see `timeline`."""
         self.need("recent")
         return by_time(self, RECENT, (OPENING, ANSWER) if answers else (OPENING,), before, after)
 
     def post_at(self, line: TimelineLine) -> PostView | None:
-        """The post of a line."""
         time, account, key = CURSOR.unpack(line.cursor)
         return self._view(self.number(line.account) or b"", AccountId(account), key, time, line.write)
 
     def repost_of(self, account: AccountId, write: bytes) -> Target | None:
-        """What a repost of an account names. write: as its line has it."""
         said = self.content((self.number(account) or b"") + REPOST + ELEMENT, write)
         return said.target if isinstance(said, Repost) else None
 
     def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:
-        """Direct replies, oldest first; those of the same time by account. after: the cursor of the last one read."""
         self.need("thread")
         for cursor, number, place in answers(self._txn, REPLIES, target.raw, after):
             time, account, key = CURSOR.unpack(cursor)
@@ -385,22 +342,17 @@ class Queries:
                 yield view
 
     def within(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Target]]:
-        """(cursor, parent) of the replies to replies of a conversation, oldest first, and perhaps of others."""
         self.need("thread")
         for cursor, _, row in answers(self._txn, CONVERSATIONS, conversation(root), after):
             yield cursor, Target.of(row[WITHIN.parent])
 
+    def parent(self, target: Target) -> Target | None:
+        return parent_in(self.seed(target, POST))
+
     def is_shown(self, target: Target) -> bool:
-        """Whether `post` finds it."""
         return self._shown_in(target, POST)[1] != b"" and not self.is_hidden(target)
 
-    def reply_count(self, target: Target) -> int:
-        """How many direct replies there are."""
-        self.need("thread")
-        return count_of(self._txn.get(REPLY_COUNTS, target.raw))
-
     def post_count(self, account: AccountId | None) -> int:
-        """None: of all accounts."""
         self.need()
         if account is None:
             return self._txn.count(TIMELINE)
@@ -420,7 +372,6 @@ class Queries:
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
 
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
-        """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
         self.need("reactions")
         counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target.raw).items()]
         return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))

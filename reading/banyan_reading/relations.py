@@ -4,11 +4,12 @@ related."""
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.queries import Queries
+from banyan_reading.questions import People
 from banyan_schema.social import Relation
 from banyan_schema.social.profile import LOCKED as FIELD
 from banyan_schema.social.profile import LOCKED_VALUE
@@ -28,21 +29,71 @@ from banyan_storage.views.social.relations import (
     MUTES,
 )
 
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
+
 COUNTED = 10_000
 """So many accepted followers are looked at to count them."""
 
 
-def is_locked(ask: Queries, account: AccountId) -> bool:
-    """Whether the account's profile says that follows want an accept. Raises ViewBuilding."""
+def is_locked(ask: People, account: AccountId) -> bool:
+    """Whether the account's profile says that follows want an accept."""
+    return account in ask.locked([account])
+
+
+def waits(ask: People, follower: AccountId, account: AccountId) -> bool:
+    """Whether a follow of `account` by `follower` is a request that nobody has accepted."""
+    return is_locked(ask, account) and not ask.follow_answered(account, "accept", follower)
+
+
+def followed(ask: People, follower: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
+    """Those of the accounts that it follows which let it: not those that are locked and have not accepted it."""
+    asked = [*accounts]
+    locked = ask.locked(asked)
+    return [one for one in asked if one not in locked or ask.follow_answered(one, "accept", follower)]
+
+
+def followers(ask: People, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:
+    """Who follows the account; of a locked one, whom it accepted. after: the last one of the page before."""
+    locked = is_locked(ask, account)
+    found = ask.following(account, after)
+    return (one for one in found if not locked or ask.follow_answered(account, "accept", one))
+
+
+def requests(ask: People, account: AccountId, after: AccountId | None = None) -> Iterator[tuple[AccountId, bool]]:
+    """(who follows the account, whether it waits for an answer). Nobody does if the account is not locked."""
+    locked = is_locked(ask, account)
+    for one in ask.following(account, after):
+        yield one, locked and not any(ask.follow_answered(account, answer, one) for answer in ANSWERS)
+
+
+def count(ask: People, account: AccountId) -> int:
+    """How many followers this node knows; of a locked account, whom it accepted. If it answered to more than COUNTED,
+    it is the most that there can be."""
+    all_of_them = ask.follower_count(account)
+    if not is_locked(ask, account):
+        return all_of_them
+    accepted = ask.accepted(account)
+    found = sum(ask.relates(one, "follow", account) for one in islice(accepted, COUNTED))
+    more = sum(1 for _ in accepted)
+    return found if not more else min(all_of_them, found + more)
+
+
+# What the rows say (questions.py).
+
+
+def locked(ask: Queries, accounts: Iterable[AccountId]) -> set[AccountId]:
     ask.need(LOCKED_VIEW.name)
-    number = ask.number(account)
-    if number is None or not any(ask.reader.txn.prefix(LOCKED, number, limit=1)):
-        return False
-    return any((f.field, f.value) == (FIELD, LOCKED_VALUE) for f in ask.profile(account).fields)
+    txn, numbers = ask.reader.txn, ask.numbers(accounts)
+    if txn.count(LOCKED) <= len(numbers):  # most accounts have no row
+        perhaps = {key[SLOT.account] for key, _ in txn.scan(LOCKED)}
+    else:
+        perhaps = {number for number in sorted(numbers.values()) if any(txn.prefix(LOCKED, number, limit=1))}
+    found = [account for account, number in numbers.items() if number in perhaps]
+    return {one for one in found if ask.profile(one).texts.get(FIELD) == LOCKED_VALUE}
 
 
-def answered(ask: Queries, account: AccountId, answer: Answer, follower: AccountId) -> bool:
-    """Whether an account, locked or not, answers that to a follower."""
+def follow_answered(ask: Queries, account: AccountId, answer: Answer, follower: AccountId) -> bool:
     ask.need(LOCKED_VIEW.name)
     number = ask.number(account)
     return number is not None and any(
@@ -50,59 +101,14 @@ def answered(ask: Queries, account: AccountId, answer: Answer, follower: Account
     )
 
 
-def waits(ask: Queries, follower: AccountId, account: AccountId) -> bool:
-    """Whether a follow of `account` by `follower` is a request that nobody has accepted."""
-    return is_locked(ask, account) and not answered(ask, account, "accept", follower)
-
-
-def followed(ask: Queries, follower: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
-    """Those of the accounts that it follows which let it: not those that are locked and have not accepted it."""
+def accepted(ask: Queries, account: AccountId) -> Iterator[AccountId]:
     ask.need(LOCKED_VIEW.name)
-    asked = [*accounts]
-    numbers = ask.numbers(asked)
-    perhaps = _perhaps_locked(ask, {*numbers.values()})
-    return [a for a in asked if numbers.get(a) not in perhaps or not waits(ask, follower, a)]
+    number = ask.number(account)
+    rows = ask.reader.txn.prefix(FOLLOW_ANSWERS, number + _answer("accept")) if number else iter(())
+    return (AccountId(one) for one, _ in groupby(key[FOLLOW_ANSWER.follower] for key, _ in rows))
 
 
-def _perhaps_locked(ask: Queries, numbers: Set[bytes]) -> Set[bytes]:
-    """Those of these numbers of accounts that have a row of LOCKED. Most accounts have none."""
-    txn = ask.reader.txn
-    if txn.count(LOCKED) <= len(numbers):
-        return {key[SLOT.account] for key, _ in txn.scan(LOCKED)} & numbers
-    return {number for number in sorted(numbers) if any(txn.prefix(LOCKED, number, limit=1))}
-
-
-def followers(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:
-    """Who follows the account, in the order in which this store met them; of a locked one, whom it accepted. after: the
-    last one of the page before."""
-    locked = is_locked(ask, account)
-    found = _following(ask, account, after)
-    return (one for one in found if not locked or answered(ask, account, "accept", one))
-
-
-def requests(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[tuple[AccountId, bool]]:
-    """(who follows the account, whether it waits for an answer). Nobody does if the account is not locked."""
-    locked = is_locked(ask, account)
-    for one in _following(ask, account, after):
-        yield one, locked and not any(answered(ask, account, answer, one) for answer in ANSWERS)
-
-
-def count(ask: Queries, account: AccountId) -> int:
-    """How many followers this node knows; of a locked account, whom it accepted. If it answered to more than COUNTED,
-    it is the most that there can be."""
-    all_of_them = ask.follower_count(account)
-    if not is_locked(ask, account):
-        return all_of_them
-    number = ask.number(account) or b""
-    start = number + _answer("accept")
-    rows = ask.reader.txn.prefix(FOLLOW_ANSWERS, start)
-    accepted = (AccountId(one) for one, _ in groupby(key[FOLLOW_ANSWER.follower] for key, _ in rows))
-    found = sum(relates(ask, one, "follow", account) for one in islice(accepted, COUNTED))
-    more = sum(1 for _ in accepted)
-    return found if not more else min(all_of_them, found + more)
-
-
-def _following(ask: Queries, account: AccountId, after: AccountId | None) -> Iterator[AccountId]:
+def following(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:
     ask.need("followers")
     txn, number = ask.reader.txn, None if after is None else ask.number(after)
     start = bytes(account) if number is None else after_prefix(account + number) or account
@@ -129,10 +135,10 @@ def numbers_of(txn: ReadTxn, accounts: Iterable[AccountId]) -> list[bytes]:
 
 def is_followed(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> bool:
     """Whether one of the accounts of these numbers, ascending, follows it. Raises ViewBuilding."""
-    return any(True for _ in following(txn, account, numbers))
+    return any(True for _ in _common(txn, account, numbers))
 
 
-def following(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Iterator[bytes]:
+def _common(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Iterator[bytes]:
     """Those of these numbers, ascending, whose accounts follow the account. Raises ViewBuilding."""
     if building := cursors(txn):
         need(building, SHOWN_NAME, "followers")
@@ -149,13 +155,11 @@ def following(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Ite
 
 
 def among(ask: Queries, account: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
-    """Those of these accounts that follow the account, by id. Raises ViewBuilding."""
     known = {number: one for one, number in ask.numbers(accounts).items()}
-    return sorted(known[number] for number in following(ask.reader.txn, account, sorted(known)))
+    return sorted(known[number] for number in _common(ask.reader.txn, account, sorted(known)))
 
 
 def relates(ask: Queries, account: AccountId, relation: Relation, other: AccountId) -> bool:
-    """Whether the account says that it follows, blocks or mutes the other. Raises ViewBuilding."""
     ask.need("relations")
     number = ask.number(account)
     return number is not None and any(ask.reader.txn.prefix(_TABLES[relation], number + other, limit=1))

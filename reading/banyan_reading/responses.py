@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby, islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.answers import PostView
+from banyan_reading.answers import CURSOR, PostView, TimelineLine
 from banyan_reading.interaction_rules import InteractionRules
-from banyan_reading.post_times import edits
-from banyan_reading.queries import Queries
-from banyan_reading.timelines import CURSOR, TimelineLine, by_time
+from banyan_reading.questions import Questions, ResponseTotals
+from banyan_reading.timelines import by_time
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST, ReplyTo
@@ -34,6 +33,9 @@ from banyan_storage.views.social.responses import (
 from banyan_storage.views.social.timeline import SHARES
 from banyan_storage.views.view import BY, UNIQUE, count_of
 
+if TYPE_CHECKING:
+    from banyan_reading.queries import Queries
+
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
 RESPONSES = 2_000
@@ -44,6 +46,58 @@ REFUSED_LOOKED = 500
 as large a part is taken off."""
 AT_ONCE = 10_000
 """Of what one account reposted in one millisecond, so many are looked at."""
+
+
+BEGIN = bytes(CURSOR.key.stop)
+"""A cursor before all posts."""
+
+
+class PostCounts(NamedTuple):
+    """What stands below a post. reactions: by emoji. edited_ms: see `Posts.edits`."""
+
+    replies: int
+    quotes: int
+    reposts: int
+    reactions: dict[str, int]
+    edited_ms: int | None
+
+
+def counts_of(ask: Questions, views: Sequence[PostView], rules: InteractionRules) -> dict[Target, PostCounts]:
+    """Of the posts of a page, at once, without what rules refuse."""
+    edited = ask.edits(views)
+    by_target = {view.target: view for view in views}
+    refused = {target: _refused(ask, rules, view) for target, view in by_target.items() if rules.touch(view)}
+    none = (Fraction(0),) * 3
+    counts = dict[Target, PostCounts]()
+    for target, found in ask.totals([*by_target]).items():
+        replies, quotes, reposts = map(_left, found, refused.get(target, none))
+        reactions = {one.emoji: one.accounts for one in ask.reactions(target)}
+        counts[target] = PostCounts(replies, quotes, reposts, reactions, edited.get(by_target[target].write))
+    return counts
+
+
+def _left(count: int, refused: Fraction) -> int:
+    return round(count * (1 - refused))
+
+
+def _refused(ask: Questions, rules: InteractionRules, view: PostView) -> tuple[Fraction, Fraction, Fraction]:
+    """Which part of the answers, quotes and reposts of a post is refused."""
+    target, reply = view.target, view.post.reply
+
+    def part(found: Iterable[Refusal | None]) -> Fraction:
+        looked = [one is not None for one in islice(found, REFUSED_LOOKED)]
+        return Fraction(sum(looked), len(looked) or 1)
+
+    below = rules.below(ReplyTo(target if reply is None else reply.root, target))
+    quotes = (line.post for line in ask.quoting(target, None, BEGIN))
+    return (
+        part(rules.refuses("answers", one.account, below, one) for one in ask.answering(target)),
+        part(rules.refuses("quotes", one.account, [target], one) for one in quotes),
+        part(rules.refuses("reposts", who, [target]) for _, who in ask.reposted(target)),
+    )
+
+
+# What the rows say (questions.py).
 
 
 def reacted(
@@ -63,7 +117,6 @@ def reposted(ask: Queries, target: Target, after: bytes = b"") -> Iterator[tuple
 
 
 def reacted_by(ask: Queries, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
-    """With which of these emojis an account reacted to a post. Raises ViewBuilding."""
     ask.need("reactions")
     txn, number = ask.reader.txn, ask.number(account)
     if number is None:
@@ -77,7 +130,6 @@ def reacted_by(ask: Queries, target: Target, account: AccountId, emojis: Iterabl
 
 
 def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
-    """When an account reposted a post, in milliseconds since 1970; None if it did not. Raises ViewBuilding."""
     ask.need("reactions")
     number = ask.number(account)
     if number is None:
@@ -90,7 +142,6 @@ def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
 
 
 def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
-    """What an account reposted in a millisecond since 1970, and still does. Raises ViewBuilding."""
     ask.need("shares")
     number = ask.number(account)
     if number is None:
@@ -103,86 +154,37 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
             yield target
 
 
-def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None) -> Iterator[TimelineLine]:
-    """The posts that quote a post, newest first; see `by_time`. Raises ViewBuilding."""
+def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None = None) -> Iterator[TimelineLine]:
     ask.need("quotes")
     return by_time(ask, QUOTES, (target.raw,), before, after)
 
 
-def quote_count(ask: Queries, target: Target) -> int:
-    """How many posts quote a post; fewer while the view is being built. Those that are hidden here do not count, if
-    they are of the newest ones."""
-    count = count_of(ask.reader.txn.get(QUOTE_COUNTS, target.raw))
-    if not count or not ask.hides:
-        return count
-    newest = islice(by_time(ask, QUOTES, (target.raw,), None, None), QUOTES_LOOKED)
-    return count - sum(ask.is_hidden(line.post) for line in newest)
+def answering(ask: Queries, target: Target) -> Iterator[Target]:
+    ask.need("thread")
+    for key, _ in ask.reader.txn.prefix(REPLIES, target.raw):
+        account = ask.reader.txn.get(NUMBERED, key[REPLY.account])
+        yield Target(AccountId(account or b""), CellKey(key[REPLY.key]))
 
 
-class PostCounts(NamedTuple):
-    """What stands below a post. reactions: by emoji. edited_ms: see post_times.py."""
-
-    replies: int
-    quotes: int
-    reposts: int
-    reactions: dict[str, int]
-    edited_ms: int | None
-
-
-def counts_of(ask: Queries, views: Sequence[PostView], rules: InteractionRules) -> dict[Target, PostCounts]:
-    """Of the posts of a page, at once, without what rules refuse. Raises ViewBuilding."""
+def totals(ask: Queries, targets: Sequence[Target]) -> dict[Target, ResponseTotals]:
+    """Of quotes those that are hidden here do not count, if they are of the newest ones; fewer count while their view
+    is built."""
     ask.need("reactions", "thread")
-    txn, targets = ask.reader.txn, sorted({view.target.raw: view.target for view in views}.items())
-    names, edited = [raw for raw, _ in targets], edits(ask, views)
-    writes = {view.target: view.write for view in views}
-    replies, quotes, reposts = (
-        dict(txn.get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS)
-    )
-    refused = {view.target: _refused(ask, rules, view) for view in views if rules.touch(view)}
-    none = (Fraction(0),) * 3
+    names, get_many = sorted(target.raw for target in targets), ask.reader.txn.get_many
+    replies, quotes, reposts = (dict(get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS))
+
+    def quoted(target: Target) -> int:
+        hides = ask.hides and target.raw in quotes
+        newest = islice(by_time(ask, QUOTES, (target.raw,), None, None), QUOTES_LOOKED) if hides else ()
+        return count_of(quotes.get(target.raw)) - sum(ask.is_hidden(line.post) for line in newest)
+
     return {
-        target: PostCounts(
-            _left(count_of(replies.get(raw)), refused.get(target, none)[0]),
-            _left(quote_count(ask, target) if raw in quotes else 0, refused.get(target, none)[1]),
-            _left(count_of(reposts.get(raw)), refused.get(target, none)[2]),
-            {one.emoji: one.accounts for one in ask.reactions(target)},
-            edited.get(writes[target]),
-        )
-        for raw, target in targets
+        one: ResponseTotals(count_of(replies.get(one.raw)), quoted(one), count_of(reposts.get(one.raw)))
+        for one in targets
     }
 
 
-def _left(count: int, refused: Fraction) -> int:
-    return round(count * (1 - refused))
-
-
-def _refused(ask: Queries, rules: InteractionRules, view: PostView) -> tuple[Fraction, Fraction, Fraction]:
-    """Which part of the answers, quotes and reposts of a post is refused."""
-    target, txn, reply = view.target, ask.reader.txn, view.post.reply
-
-    def answering() -> Iterator[Target]:
-        rows = [key for key, _ in txn.prefix(REPLIES, target.raw, limit=REFUSED_LOOKED)]
-        who = dict(txn.get_many(NUMBERED, sorted({row[REPLY.account] for row in rows})))
-        return (Target(AccountId(who.get(row[REPLY.account], b"")), CellKey(row[REPLY.key])) for row in rows)
-
-    def part(found: Iterable[Refusal | None]) -> Fraction:
-        looked = [one is not None for one in found]
-        return Fraction(sum(looked), len(looked) or 1)
-
-    first = islice(by_time(ask, QUOTES, (target.raw,), None, bytes(CURSOR.key.stop)), REFUSED_LOOKED)
-    quotes = (line.post for line in first)
-    below = rules.below(ReplyTo(target if reply is None else reply.root, target))
-    reposters = (who for _, who in islice(reposted(ask, target), REFUSED_LOOKED))
-    return (
-        part(rules.refuses("answers", one.account, below, one) for one in answering()),
-        part(rules.refuses("quotes", one.account, [target], one) for one in quotes),
-        part(rules.refuses("reposts", who, [target]) for who in reposters),
-    )
-
-
 def responses(ask: Queries, targets: Iterable[Target], accounts: Iterable[AccountId]) -> Iterator[tuple[int, int, int]]:
-    """Of each of these posts, how many of these accounts reposted it, answered it, and reacted to it. Of a post with
-    very many responses only some are looked at. Raises ViewBuilding."""
     ask.need("reactions", "thread")
     rows, of = ask.reader.txn.prefix, {*ask.numbers(accounts).values()}
     for target in targets:

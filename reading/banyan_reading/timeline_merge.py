@@ -16,7 +16,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.timelines import POSTS, WITH_REPOSTS, TimelineLine, newest, oldest, stops_below
+from banyan_reading.answers import TimelineLine
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest, stops_below
 from banyan_storage.engine import ReadTxn, Table
 from banyan_storage.slots import LINE
 from banyan_storage.tables import RowLayout

@@ -6,14 +6,14 @@ from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.shapes import read_single
-from banyan_reading.answers import PostView, RepostView
-from banyan_schema.address import Target
+from banyan_reading.answers import CURSOR, PostView, RepostView, TimelineLine
+from banyan_reading.questions import Posts
 from banyan_schema.social import POST
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.entry_records import decode_line
@@ -26,34 +26,26 @@ from banyan_storage.views.view import BY_PLACE, BY_TIME
 if TYPE_CHECKING:
     from banyan_reading.queries import Queries
 
-CURSOR = RowLayout("time 8 | account 32 | key 16", target="account")
-"""Where a line stands among those of all accounts."""
 POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 """The tables of a timeline. Their rows have one form."""
 
 
-class TimelineLine(NamedTuple):
-    """A post or a repost where it stands. cursor: `CURSOR`; its key is that of the post, or of the repost's element.
-    write: see `PostView`."""
+def timeline(
+    ask: Posts, accounts: Iterable[AccountId], before: bytes | None, reposts: bool = False, after: bytes | None = None
+) -> Iterator[tuple[bytes, PostView | None]]:
+    """(cursor, post) of lines (`Posts.lines`); None in the place of what is not held."""
+    for line in ask.lines(accounts, before, reposts, after):
+        if line.is_post:
+            yield line.cursor, ask.post_at(line)
+        else:
+            target = ask.repost_of(line.account, line.write)
+            view = None if target is None else ask.post(target)
+            yield line.cursor, None if view is None else as_reposted(view, line)
 
-    cursor: bytes
-    write: bytes
-    is_post: bool = True
 
-    @property
-    def account(self) -> AccountId:
-        """Who posted or reposted."""
-        return AccountId(self.cursor[CURSOR.account])
-
-    @property
-    def ms(self) -> int:
-        """When, in milliseconds since 1970."""
-        return cursor_ms(self.cursor)
-
-    @property
-    def post(self) -> Target:
-        """Of a line that is a post."""
-        return Target.of(self.cursor[CURSOR.target])
+def feed(ask: Posts, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
+    """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
+    return list(islice((view for _, view in timeline(ask, accounts, before) if view is not None), limit))
 
 
 class _Next(NamedTuple):

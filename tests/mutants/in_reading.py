@@ -32,7 +32,7 @@ IN_READING = (
     Mutant(
         "who asks to follow may answer", "InteractionRules._lets", "relations.waits(self._q, *pair)", "False", _RULES
     ),
-    Mutant("hidden answers are shown", "InteractionRules.refuses", "not ruled.hides", "True", _RULES),
+    Mutant("hidden answers are shown", "InteractionRules.refuses", "self._q.hides_below(target, by)", "False", _RULES),
     Mutant(
         "quotes have the words of refused answers",
         "InteractionRules.refuses",

@@ -97,7 +97,7 @@ async def test_an_account_is_followed_by_one_of_many_if_one_of_them_has_it_among
             for _ in range(40):
                 follow(c, forge, rng.sample(targets, rng.randrange(1, 6)))
             txn, q, found = c.engine.write(), c.queries(), 0
-            known = [a for t in targets for a in q.followers(t)]
+            known = [a for t in targets for a in q.following(t)]
             for _ in range(200):
                 some, target = rng.sample(known, rng.randrange(0, 12)), rng.choice(targets)
                 is_true = any(target in q.follows(one) for one in some)

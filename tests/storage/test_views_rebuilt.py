@@ -110,7 +110,7 @@ def test_a_query_of_a_view_that_is_being_built_raises_with_the_progress() -> Non
     target = world.targets[0]
     begin(world.engine.write(), ["thread"])
     with pytest.raises(ViewBuilding, match=r"^view thread is being built, 0 %"):
-        world.ask.reply_count(target)
+        world.ask.totals([target])
     world.ask.feed([world.people[0].id])  # others answer
     world.ask.follower_count(world.people[0].id)
     seen = []
@@ -118,7 +118,7 @@ def test_a_query_of_a_view_that_is_being_built_raises_with_the_progress() -> Non
         seen += [view.done for view in standings(world.engine.write()) if view.name == "thread"]
     assert seen == sorted(seen)
     assert 0 < seen[len(seen) // 2] < 1
-    world.ask.reply_count(target)
+    world.ask.totals([target])
     begin(world.engine.write(), ["shown"])
     with pytest.raises(ViewBuilding, match=r"^view shown is being built"):
         world.ask.post(target)

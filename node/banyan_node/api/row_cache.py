@@ -16,10 +16,9 @@ from banyan_node.api.declare import CommitView
 from banyan_node.api.json_types import did
 from banyan_node.api.methods.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
 from banyan_node.hosting.visibility import Visibility
-from banyan_reading.answers import RepostView
-from banyan_reading.profiles import Face
+from banyan_reading.answers import Face, RepostView, TimelineLine
 from banyan_reading.queries import PostView
-from banyan_reading.timelines import TimelineLine, as_reposted
+from banyan_reading.timelines import as_reposted
 from banyan_schema.social import Post, Target
 
 VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400

@@ -253,11 +253,14 @@ class _Site:
 
     def _linked(self, view: PostView, time: Markup, up: str) -> Markup:
         """The time, as a link to the conversation if there is one."""
-        if view.post.reply is None and not self._q.reply_count(view.target):
+        if view.post.reply is None and not self._answered(view):
             return time
         if view.reposted is not None:
             return time
         return element("a", time, href=up + _thread_file(self._root(view)))
+
+    def _answered(self, view: PostView) -> int:
+        return self._q.totals([view.target])[view.target].replies
 
     def _root(self, view: PostView) -> Target:
         return view.target if view.post.reply is None else view.post.reply.root
@@ -275,7 +278,7 @@ class _Site:
 
     def conversation(self, view: PostView) -> None:
         """The page of the conversation, if there is one and it is not written yet."""
-        if view.reposted is not None or (view.post.reply is None and not self._q.reply_count(view.target)):
+        if view.reposted is not None or (view.post.reply is None and not self._answered(view)):
             return
         root = self._root(view)
         name = _thread_file(root)

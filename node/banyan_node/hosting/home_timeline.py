@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.visibility import Visibility
 from banyan_reading import relations
+from banyan_reading.answers import TimelineLine
 from banyan_reading.queries import Queries
 from banyan_reading.read_cache import CacheAccess
 from banyan_reading.timeline_merge import Merges, Since
-from banyan_reading.timelines import TimelineLine
 
 Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[TimelineLine]]
 """(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""

@@ -213,7 +213,7 @@ def heard(
     official = cache(lambda who: bool(verified(q, who, trusted())))
 
     def told(what: Notice, who: AccountId) -> Notice:
-        asks = what == "follow" and locked and not relations.answered(q, account, "accept", who)
+        asks = what == "follow" and locked and not q.follow_answered(account, "accept", who)
         return "follow_request" if asks else what
 
     def wanted(what: Notice, who: AccountId) -> bool:
@@ -268,7 +268,7 @@ def _may(
     if one.what == "move":
         return identity.moved_to(q, one.who) is not None
     if one.what == "follow_accept":
-        return relations.is_locked(q, one.who) and relations.relates(q, account, "follow", one.who)
+        return relations.is_locked(q, one.who) and q.relates(account, "follow", one.who)
     if one.event is not None:
         return one.who == one.event.account and event_of(q, one.event) is not None
     if one.group is None:

@@ -40,10 +40,9 @@ from banyan_node.hosting import home_timeline, hosted
 from banyan_node.hosting.home_timeline import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
-from banyan_reading.answers import RepostView
+from banyan_reading.answers import RepostView, TimelineLine
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.responses import quoting, responses
-from banyan_reading.timelines import TimelineLine, cursor_ms
+from banyan_reading.timelines import cursor_ms
 from banyan_reading.visibility import PlaceKind, ViewPlace, in_langs
 from banyan_schema.private_kinds import AccountList
 from banyan_schema.social import Target
@@ -169,7 +168,7 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
     """What gives the lines of the timeline that is asked for."""
     q, reposts = at.queries(), ask.reposts and not ask.all
     if ask.quotes:
-        yield partial(quoting, q, target_of(ask.quotes))
+        yield partial(q.quoting, target_of(ask.quotes))
         return
     if ask.account or ask.all:
         accounts = _accounts(at, ask)
@@ -269,7 +268,7 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
     since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1
     page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
     known = [a for a in q.follows(reader) if visibility.sees(a)]
-    for one, found in zip(page, responses(q, [one.view.target for one in page], known), strict=True):
+    for one, found in zip(page, q.responses([one.view.target for one in page], known), strict=True):
         one.placed = home_timeline.ORDERS[ask.rank](home_timeline.HomeCandidate(one.place_ms, *found))
     page.sort(key=lambda one: (one.placed.score, one.place_ms), reverse=True)
     return page[: ask.limit]

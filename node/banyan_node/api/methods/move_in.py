@@ -40,7 +40,6 @@ from banyan_node.hosting.move_in import (
 from banyan_node.media.intake import item_of
 from banyan_node.media.prefetch import look_again_at
 from banyan_node.operator_errors import CallError
-from banyan_reading.post_times import edited_ms
 from banyan_reading.queries import PostView, Queries
 from banyan_schema.private_kinds import MAX_TITLE, AccountList, Bookmark, ListMember, Mute, said
 from banyan_schema.social import (
@@ -391,7 +390,7 @@ def _state(q: Queries, post: Target, seen: set[CellKey]) -> Moved:
 def _bare(q: Queries, post: Target) -> PostView | None:
     """A post that is as it was brought, without media; None if it has some, was edited, or its content is gone."""
     view = q.post(post)
-    return None if view is None or view.post.media or edited_ms(q, view) else view
+    return None if view is None or view.post.media or q.edits([view]) else view
 
 
 def _clean(text: str) -> str:

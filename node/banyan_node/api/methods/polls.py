@@ -15,7 +15,6 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.operator_errors import CallError
-from banyan_reading.polls import tally, vote_of
 from banyan_reading.queries import Queries
 from banyan_schema.social import VOTE, Poll, Target, undo, write_vote
 from banyan_schema.social.post import MAX_OPTIONS
@@ -55,14 +54,14 @@ class VoteResult(Response):
 
 def poll_row(q: Queries, post: Target, poll: Poll, reader: AccountId | None, now_ms: int) -> PollRow:
     """The poll of a post as it stands."""
-    found = tally(q, post, poll)
+    found = q.tally(post, poll)
     return PollRow(
         options=[PollOption(text, votes) for text, votes in zip(poll.options, found.options, strict=True)],
         choices=poll.choices,
         closes_ms=poll.closes_ms,
         closed=now_ms > poll.closes_ms,
         voters=found.voters,
-        mine=[] if reader is None else vote_of(q, reader, post, poll),
+        mine=[] if reader is None else q.vote_of(reader, post, poll),
     )
 
 

@@ -16,14 +16,12 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
-from banyan_reading.answers import RepostView
+from banyan_reading.answers import Face, RepostView
 from banyan_reading.groups import group_of
 from banyan_reading.identity import verified
 from banyan_reading.interaction_rules import Act, InteractionRules
-from banyan_reading.post_times import written_ms
-from banyan_reading.profiles import Face
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.responses import PostCounts, counts_of, reacted_by, reposted_by
+from banyan_reading.responses import PostCounts, counts_of
 from banyan_reading.visibility import Refusal, Verdict, ViewPlace
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
@@ -188,7 +186,7 @@ class PostRow(Response):
 def face_of(q: Queries, account: AccountId) -> Face:
     """Name and picture of an account. Nothing also while the view is being built: a list without names is useful."""
     try:
-        return profiles.face_of(q, account)
+        return q.face(account)
     except ViewBuilding:
         return Face("", None)
 
@@ -324,7 +322,7 @@ class PostRows:
             mentions=[AccountName(did(a), self.name(a)) for a in said.mentions],
             media=[shown_media(self._blobs, item) for item in said.media],
             reply_to=uri(answered.parent) if answered else None,
-            reply_to_ms=written_ms(q, answered.parent) if answered else None,
+            reply_to_ms=q.written_ms(answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
             quote=self._quoted(said.quote, view.target) if said.quote else None,
@@ -349,8 +347,8 @@ class PostRows:
         if own and self._pinned is None:
             self._pinned = {view.target for view in profiles.pinned(self._q, target.account)}
         return Mine(
-            reactions=reacted_by(self._q, target, self._reader, reactions) if reactions else [],
-            reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,
+            reactions=self._q.reacted_by(target, self._reader, reactions) if reactions else [],
+            reposted_ms=self._q.reposted_by(target, self._reader) if reposts else None,
             bookmarked=self._visibility.keeps(target),
             pinned=own and target in (self._pinned or ()),
             muted=self._visibility.is_quiet(target if answered is None else answered.root),

@@ -342,7 +342,7 @@ def delete(ctx: Context, ask: PostOf, now: float) -> DeleteResult:
     post = target_of(ask.uri)
     if why_gone(ctx.queries(), post).word != "withheld":  # of that the content is not here, and not needed
         held(ctx, ask.uri, hidden=True)
-    answers = ctx.queries().reply_count(post)
+    answers = ctx.queries().totals([post])[post].replies
     entry = append(ctx, post.account, [delete_post(post.key)], now)
     return DeleteResult(uri(post), answers, entry_hex(entry))
 

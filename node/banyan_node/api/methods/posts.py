@@ -44,9 +44,8 @@ from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import hosted
 from banyan_node.media.local_blobs import about_of, naming
 from banyan_node.operator_errors import CallError
-from banyan_reading.answers import PostView, RepostView
-from banyan_reading.responses import NUMBER_BYTES, reacted, reposted, reposted_at
-from banyan_reading.timelines import CURSOR
+from banyan_reading.answers import CURSOR, PostView, RepostView
+from banyan_reading.responses import NUMBER_BYTES
 from banyan_reading.visibility import FilterContext, ViewPlace
 from banyan_schema.address import short
 from banyan_schema.media import Media
@@ -277,7 +276,7 @@ def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
     """Who reacted to a post, and with what."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     page, last, more = list[ReactorRow](), None, None
-    found = reacted(q, target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
+    found = q.reacted(target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
     for n, (cursor, account, emoji) in enumerate(found):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
             more = last
@@ -294,7 +293,7 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     page, last, more = list[AccountName](), None, None
     target = target_of(ask.uri)
-    for n, (cursor, account) in enumerate(reposted(q, target, _place(ask.after))):
+    for n, (cursor, account) in enumerate(q.reposted(target, _place(ask.after))):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
             more = last
             break
@@ -309,7 +308,7 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
 def find_repost(at: CommitView, ask: FindRepost) -> FoundRepost:
     """Which post an account reposted at a time, for programs that keep a repost under a short name."""
     wanted = bytes.fromhex(ask.short)
-    found = reposted_at(at.queries(), hosted.account_of(at, ask.account), ask.time_ms)
+    found = at.queries().reposted_at(hosted.account_of(at, ask.account), ask.time_ms)
     return FoundRepost(next((uri(target) for target in found if short(target) == wanted), None))
 
 

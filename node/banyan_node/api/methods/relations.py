@@ -18,7 +18,6 @@ from banyan_node.hosting.entry_writer import append, append_each
 from banyan_node.media.prefetch import look_again_at
 from banyan_node.operator_errors import CallError
 from banyan_reading import relations
-from banyan_reading.relations import relates
 from banyan_schema.collection import OpDraft, undo
 from banyan_schema.private_kinds import Mute
 from banyan_schema.social import Relation, relate, set_profile
@@ -83,9 +82,9 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> RelationResult:
 def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
     """Why the account cannot follow the other: one of them blocks the other. None: it can."""
     q = ctx.queries()
-    if relates(q, account, "block", other):
+    if q.relates(account, "block", other):
         return f"This account blocks {account_to_text(other)}: unblock them first."
-    if relates(q, other, "block", account):
+    if q.relates(other, "block", account):
         return f"{account_to_text(other)} blocks this account; until that ends neither can begin to follow the other."
     return None
 
@@ -187,8 +186,8 @@ def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = Fa
             more = last
             break
         last = did(one)
-        accepted = not locked or relations.answered(q, account, "accept", one)
-        wanted = (waits if waiting else accepted) and (not mutual or relates(q, account, "follow", one))
+        accepted = not locked or q.follow_answered(account, "accept", one)
+        wanted = (waits if waiting else accepted) and (not mutual or q.relates(account, "follow", one))
         if visibility.sees(one) and wanted:
             page.append(AccountName(last, name_of(q, one)))
     return Followers(page, more)
@@ -210,7 +209,7 @@ def following(at: CommitView, ask: FollowersRequest) -> Followers:
     page = [
         AccountName(did(one), name_of(q, one))
         for one in found[: ask.limit]
-        if visibility.sees(one) and (not ask.mutual or relates(q, one, "follow", account))
+        if visibility.sees(one) and (not ask.mutual or q.relates(one, "follow", account))
     ]
     return Followers(page, did(found[ask.limit - 1]) if len(found) > ask.limit else None)
 
@@ -233,7 +232,7 @@ def lock(ctx: Context, ask: UndoRequest, now: float) -> LockResult:
             raise CallError("refused", says, 409)
         blocked = {*q.blocks(account)}
         for one in relations.followers(q, account):
-            if one not in blocked and not relations.answered(q, account, "accept", one):
+            if one not in blocked and not q.follow_answered(account, "accept", one):
                 accepting.append(answer_follow(salt, FollowAnswer(one, "accept")))
     value = "" if ask.undo else LOCKED_VALUE
     op = set_profile(salt, LOCKED, value).op
@@ -267,13 +266,13 @@ def _answer(ctx: Context, ask: FollowerRequest, now: float, answer: Answer) -> W
     assert isinstance(draft.op, Add)
     live = q.live(account, draft.op)
     if ask.undo:
-        if not live or not relations.answered(q, account, answer, follower):
+        if not live or not q.follow_answered(account, answer, follower):
             raise CallError("not_found", f"There is nothing to undo by follow.{answer}.", 404)
         return WrittenEntry(entry_hex(append(ctx, account, [undo(FOLLOW_ANSWER, live)], now)))
     if not relations.is_locked(q, account):
         who = account_to_text(account)
         raise CallError("refused", f"{who} is not locked: whoever follows it does. `lock` changes that.", 409)
-    if live and relations.answered(q, account, answer, follower):
+    if live and q.follow_answered(account, answer, follower):
         return WrittenEntry(entry_hex(live[-1].entry))
     before = [undo(FOLLOW_ANSWER, live)] if live else []
     return WrittenEntry(entry_hex(append(ctx, account, [*before, draft], now)))

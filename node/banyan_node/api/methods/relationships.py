@@ -16,7 +16,7 @@ from banyan_node.api.methods.post_rows import AccountName, name_of, now_ms, read
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
-from banyan_reading.relations import among, answered, relates, waits
+from banyan_reading.relations import waits
 from banyan_schema.private_kinds import FollowWish, Mute, Note
 from banyan_schema.social.post import tag_fold
 from banyan_storage.local_tables import LIMITED
@@ -145,15 +145,15 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
     """How an account and another stand to one another."""
     q = at.queries()
     me, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
-    blocking, note = relates(q, me, "block", other), at.private(me).get(Note(other, ""))
-    familiar = among(q, other, q.follows(me))
+    blocking, note = q.relates(me, "block", other), at.private(me).get(Note(other, ""))
+    familiar = q.among(other, q.follows(me))
     return Relationship(
         account=did(other),
         name=name_of(q, other),
-        following=relates(q, me, "follow", other),
-        followed_by=relates(q, other, "follow", me),
+        following=q.relates(me, "follow", other),
+        followed_by=q.relates(other, "follow", me),
         blocking=blocking,
-        blocked_by=relates(q, other, "block", me),
+        blocked_by=q.relates(other, "block", me),
         muting=not blocking and visibility_of(at, me).hides(other),
         note="" if note is None else note.text,
         familiar=_named(q, familiar, ask.named),
@@ -169,9 +169,9 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Relationships:
     until = {AccountId(one.account): one.until_ms for one in held.all(Mute)}
 
     def standing(other: AccountId) -> RelationshipRow:
-        follows, followed = relates(q, me, "follow", other), relates(q, other, "follow", me)
+        follows, followed = q.relates(me, "follow", other), q.relates(other, "follow", me)
         asks, asked = follows and waits(q, me, other), followed and waits(q, other, me)
-        blocking, note = relates(q, me, "block", other), held.get(Note(other, ""))
+        blocking, note = q.relates(me, "block", other), held.get(Note(other, ""))
         muting = not blocking and visibility.hides(other)
         wish = held.get(FollowWish(other)) or FollowWish(other)
         return RelationshipRow(
@@ -179,9 +179,9 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Relationships:
             following=follows and not asks,
             requested=asks,
             followed_by=followed and not asked,
-            requested_by=asked and not answered(q, me, "refuse", other),
+            requested_by=asked and not q.follow_answered(me, "refuse", other),
             blocking=blocking,
-            blocked_by=relates(q, other, "block", me),
+            blocked_by=q.relates(other, "block", me),
             muting=muting,
             muting_until=until.get(other) if muting else None,
             note="" if note is None else note.text,
