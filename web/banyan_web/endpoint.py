@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -170,7 +171,7 @@ class DoorRequest:
         return None if self.token is None else self.token.account
 
 
-PartT = TypeVar("PartT")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,25 +214,23 @@ class DoorContext:
     caches: EntityCaches = field(default_factory=EntityCaches)
     parts: tuple[object, ...] = ()
 
-    def part(self, kind: type[PartT]) -> PartT:
+    def part(self, kind: type[T]) -> T:
         """What the endpoints of one room share, by its class: so the context imports no room that imports it."""
         return next(one for one in self.parts if isinstance(one, kind))
 
     async def act(self, actor: Actor, method: str, once: RecordKey | None = None, /, **params: Any) -> Any:
         """A method that changes something for all, by an admin or a moderator. Raises HttpRefusal."""
         named = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
-        try:
-            return await self.backend.call(method, named, actor, once)
-        except CallError as error:
-            raise of_call(error) from error
+        return await _answered(self.backend.call(method, named, actor, once))
 
     async def call(self, method: str, once: RecordKey | None = None, /, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
         left out. Raises HttpRefusal."""
-        try:
-            return await self.backend.call(method, _named(params), once=once)
-        except CallError as error:
-            raise of_call(error) from error
+        return await _answered(self.backend.call(method, _named(params), once=once))
+
+    async def answer(self, method: str, **params: Any) -> Any:
+        """As `call`, in the declared type."""
+        return await _answered(self.backend.answer(method, _named(params)))
 
     async def mark(self, method: str, undo: bool, /, **params: Any) -> None:
         """As `call`, of what can be taken back; what is not there need not be. Raises HttpRefusal."""
@@ -245,12 +244,13 @@ class DoorContext:
         """Whether nobody acts or logs in as the account any more. Raises HttpRefusal."""
         return bool((await self.call("account.show", account=account))["closed"])
 
-    async def answer(self, method: str, **params: Any) -> Any:
-        """As `call`, in the declared type."""
-        try:
-            return await self.backend.answer(method, _named(params))
-        except CallError as error:
-            raise of_call(error) from error
+
+async def _answered(asked: Awaitable[T]) -> T:
+    """Raises HttpRefusal."""
+    try:
+        return await asked
+    except CallError as error:
+        raise of_call(error) from error
 
 
 def _named(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,40 +315,20 @@ class Endpoints:
 
     def __init__(self) -> None:
         self.all: list[Endpoint] = []
+        self.get, self.post, self.put = partial(self.add, "GET"), partial(self.add, "POST"), partial(self.add, "PUT")
+        self.patch, self.delete = partial(self.add, "PATCH"), partial(self.add, "DELETE")
 
     def add(
         self,
         verb: str,
         path: str,
         scope: str | None = None,
+        shape: EndpointShape | None = None,
         files: bool = False,
         raw: bool = False,
-        shape: EndpointShape | None = None,
     ) -> Callable[[Do], Do]:
         def add(do: Do) -> Do:
             self.all.append(Endpoint(verb, path, scope, do, files, raw, shape))
             return do
 
         return add
-
-    def get(self, path: str, scope: str | None = None, shape: EndpointShape | None = None) -> Callable[[Do], Do]:
-        return self.add("GET", path, scope, shape=shape)
-
-    def post(
-        self,
-        path: str,
-        scope: str | None = None,
-        files: bool = False,
-        raw: bool = False,
-        shape: EndpointShape | None = None,
-    ) -> Callable[[Do], Do]:
-        return self.add("POST", path, scope, files, raw, shape)
-
-    def put(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
-        return self.add("PUT", path, scope, files)
-
-    def patch(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
-        return self.add("PATCH", path, scope, files)
-
-    def delete(self, path: str, scope: str | None = None, shape: EndpointShape | None = None) -> Callable[[Do], Do]:
-        return self.add("DELETE", path, scope, shape=shape)

@@ -11,7 +11,8 @@ JSON keeps its types; all else is text, or a file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -166,30 +167,44 @@ def asked_of(request: Request) -> dict[str, Any]:
 
 async def params_of(request: Request, files: bool) -> dict[str, Any]:
     """Raises HttpRefusal."""
-    found = asked_of(request)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    found, kind = asked_of(request), media_type(request)
     if request.method in ("GET", "HEAD") and kind != "application/json":
         return found  # some clients send lists of ids as JSON with GET
     most, seconds = (FILE_BYTES, FILE_S) if files and kind == "multipart/form-data" else (BODY_BYTES, BODY_S)
+    with bounded(request, most, seconds):
+        return found | await _body(request, kind, files)
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@contextmanager
+def bounded(request: Request, most: int, seconds: float) -> Iterator[None]:
+    """While its body is read: at most so many bytes, within so many seconds. Raises HttpRefusal."""
     _bound(request, most)
     try:
         with anyio.fail_after(seconds):
-            body = await _body(request, kind, files)
+            yield
     except TimeoutError:
         raise HttpRefusal(408, f"The body did not come within {seconds:.0f} s.", {"connection": "close"}) from None
-    return found | body
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """Raises HttpRefusal."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise HttpRefusal(400, "The body is no JSON.") from None
+    if not isinstance(value, dict):
+        raise HttpRefusal(400, "The body is a JSON object.")
+    return value
 
 
 async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
     if kind == "application/json":
         raw = await request.body()
-        try:
-            value = msgspec.json.decode(raw) if raw.strip() else {}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise HttpRefusal(400, "The body is no JSON.") from None
-        if not isinstance(value, dict):
-            raise HttpRefusal(400, "The body is a JSON object.")
-        return value
+        return json_object(raw) if raw.strip() else {}
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         if kind == "multipart/form-data":
             _check_parts(request)

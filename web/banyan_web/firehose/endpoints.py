@@ -4,7 +4,6 @@ confirmed."""
 from __future__ import annotations
 
 import re
-from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 import anyio
@@ -37,7 +36,7 @@ from banyan_web.firehose.requests import (
     refused,
 )
 from banyan_web.open_streams import REVOKED, LiveAnswer
-from banyan_web.params import boolean, nested, text, texts
+from banyan_web.params import boolean, bounded, json_object, media_type, nested, text, texts
 from banyan_web.platform.requests import only
 from banyan_web.rate_limits import BODY_S
 from banyan_web.refusals import HttpRefusal
@@ -133,27 +132,11 @@ async def _stream(web: DoorContext, ask: DoorRequest, params: dict[str, Any]) ->
 
 async def _asked(ask: DoorRequest) -> dict[str, Any]:
     """The parameters of a body. Raises HttpRefusal."""
-    raw = bytearray()
-    try:
-        with anyio.fail_after(BODY_S):
-            async with aclosing(ask.request.stream()) as pieces:
-                async for piece in pieces:
-                    raw += piece
-                    if len(raw) > FRONTIER_BYTES:
-                        raise HttpRefusal(
-                            413, f"At most {FRONTIER_BYTES:,} bytes are taken here.", {"connection": "close"}
-                        )
-    except TimeoutError:
-        raise HttpRefusal(408, f"The body did not come within {BODY_S:.0f} s.", {"connection": "close"}) from None
-    if ask.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    with bounded(ask.request, FRONTIER_BYTES, BODY_S):
+        raw = await ask.request.body()
+    if media_type(ask.request) != "application/json":
         raise HttpRefusal(415, "Send JSON, and say so in Content-Type.")
-    try:
-        value = msgspec.json.decode(bytes(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise HttpRefusal(400, "The body is no JSON.") from None
-    if not isinstance(value, dict):
-        raise HttpRefusal(400, "The body is a JSON object.")
-    return ask.params | {name: one for name, one in value.items() if one is not None}
+    return ask.params | {name: one for name, one in json_object(raw).items() if one is not None}
 
 
 @ENDPOINTS.get(

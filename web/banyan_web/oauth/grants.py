@@ -29,16 +29,8 @@ from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-_KEPT = (
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "lang",
-)
+_PKCE = ("code_challenge", "code_challenge_method")
+_KEPT = ("response_type", "client_id", "redirect_uri", "scope", "state", *_PKCE, "lang")
 
 
 class AuthorizationRequest(NamedTuple):

@@ -153,21 +153,18 @@ class Storage(Said, frozen=True):
     media_most: int
 
 
+_MOST = (("storage", "max_bytes"), ("storage", "reserve"), ("media", "max_bytes"))
+
+
 @ENDPOINTS.get("/v1/admin/storage", ADMIN, EndpointShape(None, Storage))
 async def storage(web: DoorContext, ask: DoorRequest) -> Any:
     """What is held, and how much may be. Bytes."""
     only(ask.params)
     status, policy = await web.call("status"), (await web.call("policy"))["settings"]
     disk = await to_thread.run_sync(shutil.disk_usage, web.door.path.parent)
-    return {
-        "store": await web.call("store.stats"),
-        "strangers": status["strangers"],
-        "full": status["full"],
-        "free": disk.free,
-        "most": policy["storage"]["max_bytes"],
-        "reserve": policy["storage"]["reserve"],
-        "media_most": policy["media"]["max_bytes"],
-    }
+    most, reserve, media_most = (policy[room][name] for room, name in _MOST)
+    store, strangers = await web.call("store.stats"), status["strangers"]
+    return Storage(store, strangers, status["full"], disk.free, most, reserve, media_most)
 
 
 class PeerRows(Said, frozen=True):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from anyio import to_thread
 from msgspec import Meta
 
 from banyan_node.api.declare import NoResult, Request
 from banyan_node.api.declare import Response as Said
-from banyan_node.api.json_types import Did, EntryHex
+from banyan_node.api.json_types import Did, DidText, EntryHex
 from banyan_node.api.methods.account_removal import ErasureReceipt
 from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus
 from banyan_node.hosting.erasure import MOST_DAYS
@@ -89,19 +90,12 @@ async def tokens(web: DoorContext, ask: DoorRequest) -> Any:
     """The tokens that are valid, of all or of one account (a DID). Never a secret: this server has only its hash."""
     only(ask.params, "account")
     of = text(ask.params, "account") if "account" in ask.params else None
-    return {"tokens": [_token(one) for one in await to_thread.run_sync(web.door.tokens, of)]}
+    return TokenRows([_token(one) for one in await to_thread.run_sync(web.door.tokens, of)])
 
 
-def _token(one: Token) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "account": one.account,
-        "app": one.app,
-        "scopes": list(one.scopes),
-        "created": one.created,
-        "expires": one.expires,
-        "by_app": one.client is not None,
-    }
+def _token(one: Token) -> TokenRow:
+    account = None if one.account is None else DidText(one.account)
+    return TokenRow(one.id, account, one.app, list(one.scopes), one.created, one.expires, one.client is not None)
 
 
 @ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, EndpointShape(None, NoResult, query=_WHY, refuses=BODY, keyed=True))
@@ -114,7 +108,7 @@ async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
         found = next((one for one in await to_thread.run_sync(web.door.tokens) if one.id == id_), None)
         if found is None:
             raise HttpRefusal(404, "There is no such token, or none any more.", code="not_found")
-        await written_down(web, by, "token.revoke", _token(found))
+        await written_down(web, by, "token.revoke", msgspec.to_builtins(_token(found)))
         return await keep(web, key, {})
 
     done = await once(web, ask, do)
@@ -128,26 +122,18 @@ async def hosted(web: DoorContext, ask: DoorRequest) -> Any:
     only(ask.params, "after", "limit")
     after = text(ask.params, "after") if "after" in ask.params else None
     found = await web.call("account.list", after=after, limit=whole(ask.params, "limit", 50, PAGE))
-    rows = [await _row(web, one) for one in found["accounts"]]
-    return {"accounts": rows, "count": found["count"], "after": found["after"]}
+    return HostedAccounts([await _row(web, one) for one in found["accounts"]], found["count"], found["after"])
 
 
-async def _row(web: DoorContext, one: dict[str, Any]) -> dict[str, Any]:
+async def _row(web: DoorContext, one: dict[str, Any]) -> HostedAccount:
     did = one["account"]
 
     def at_the_door() -> tuple[bool, int, int]:
         return login_of(web.door, did) is not None, sessions(web.door, did), len(web.door.tokens(did))
 
     password, browsers, held = await to_thread.run_sync(at_the_door)
-    return {
-        "account": did,
-        "name": one["name"],
-        "own": one["own"],
-        "standing": await web.call("account.standing", account=did),
-        "password": password,
-        "sessions": browsers,
-        "tokens": held,
-    }
+    standing = await web.call("account.standing", account=did)
+    return HostedAccount(did, one["name"], one["own"], standing, password, browsers, held)
 
 
 async def hosted_standing(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
@@ -258,5 +244,5 @@ async def end(web: DoorContext, ask: DoorRequest) -> Any:
 
     done = await once(web, ask, do, outlives=True)  # or it would end the next account of that name
     await to_thread.run_sync(sign_out, web.door, done["account"])
-    erasure = done if asked["erase"] else None
-    return {"account": done["account"], "entry": done["entry"] if erasure is None else None, "erasure": erasure}
+    entry, erasure = (None, done) if asked["erase"] else (done["entry"], None)
+    return EndedAccount(done["account"], entry, erasure)
