@@ -245,6 +245,17 @@ class DoorStore:
         with self._lock:
             yield self._db
 
+    def row(self, what: str, *values: Any) -> Sequence[Any] | None:
+        """The first row that a query finds."""
+        with self.reading() as db:
+            return next(iter(db.execute(what, values)), None)
+
+    def write(self, what: str, *values: Any) -> int:
+        """One statement. Returns how many rows it changed."""
+        with self.writing() as db:
+            db.execute(what, values)
+            return db.changes()
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
@@ -277,8 +288,7 @@ class DoorStore:
 
     def token(self, raw: str) -> Token | None:
         """What a token allows; None if there is none, or none any more."""
-        with self.reading() as db:
-            row = next(iter(db.execute(f"select {_TOKEN} from tokens where hash = ?", (hashed(raw),))), None)
+        row = self.row(f"select {_TOKEN} from tokens where hash = ?", hashed(raw))
         if row is None or (row[5] is not None and row[5] <= time.time()):
             return None
         return _token(row)
@@ -311,8 +321,7 @@ class DoorStore:
 
     def revoke(self, raw: str) -> None:
         """The token allows nothing any more. One that there is not is no mistake."""
-        with self.writing() as db:
-            db.execute("delete from tokens where hash = ?", (hashed(raw),))
+        self.write("delete from tokens where hash = ?", hashed(raw))
 
     def revoke_all(self, account: str) -> None:
         """Tokens of the account allow nothing any more, and codes become none."""
@@ -322,8 +331,7 @@ class DoorStore:
 
     def revoke_id(self, id_: str, account: str | None = None) -> None:
         """The same by the id of the token, if it is of this account; None: whosever it is."""
-        with self.writing() as db:
-            db.execute("delete from tokens where id = ?1 and (?2 is null or account = ?2)", (id_, account))
+        self.write("delete from tokens where id = ?1 and (?2 is null or account = ?2)", id_, account)
 
 
 _TOKEN = "id, account, app, scopes, created, expires, client"

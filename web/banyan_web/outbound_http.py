@@ -95,11 +95,7 @@ class OutboundHttp(NamedTuple):
                 async with (
                     httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=seconds) as client,
                     client.stream(
-                        verb,
-                        there,
-                        content=body,
-                        headers=named,
-                        extensions={"sni_hostname": host} if secure else {},
+                        verb, there, content=body, headers=named, extensions={"sni_hostname": host} if secure else {}
                     ) as answer,
                 ):
                     said = b""

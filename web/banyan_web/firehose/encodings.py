@@ -135,10 +135,7 @@ LEVEL = 3
 WINDOW_LOG = 17
 """Of a piece, 128 KiB: a compressor needs little memory."""
 FOLDER = "dictionaries"
-_OPTIONS: dict[int, int] = {
-    CompressionParameter.compression_level: LEVEL,
-    CompressionParameter.window_log: WINDOW_LOG,
-}
+_OPTIONS: dict[int, int] = {CompressionParameter.compression_level: LEVEL, CompressionParameter.window_log: WINDOW_LOG}
 
 
 class Dictionary(NamedTuple):

@@ -143,10 +143,7 @@ async def _asked(ask: DoorRequest) -> dict[str, Any]:
     "/v1/firehose/frontier",
     SCOPE,
     shape=EndpointShape(
-        None,
-        FirehoseFrontier,
-        query={name: _QUERY[name] for name in ("since", "account", "shard")},
-        refuses=(409, 410),
+        None, FirehoseFrontier, query={name: _QUERY[name] for name in ("since", "account", "shard")}, refuses=(409, 410)
     ),
 )
 async def frontier(web: DoorContext, ask: DoorRequest) -> Any:

@@ -88,9 +88,7 @@ def confirm(door: DoorStore, owner: str, name: str, cursor: str, back: bool) -> 
 
 def drop_consumer(door: DoorStore, owner: str, name: str) -> bool:
     """Whether there was one."""
-    with door.writing() as db:
-        db.execute("delete from consumers where owner = ? and name = ?", (owner, name))
-        return bool(db.changes())
+    return bool(door.write("delete from consumers where owner = ? and name = ?", owner, name))
 
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")

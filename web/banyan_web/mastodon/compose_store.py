@@ -70,15 +70,13 @@ _UNLESS_READ = (
 async def say_reading(door: DoorStore, id_: str) -> None:
     """Says that the file is being read, as long as this runs. Whoever asks another process learns so that it died."""
     while True:
-        with door.writing() as db:
-            db.execute("update uploads set read_until = ? where id = ?", (int(time.time()) + READING_S, id_))
+        door.write("update uploads set read_until = ? where id = ?", int(time.time()) + READING_S, id_)
         await anyio.sleep(SAID_S)
 
 
 def end_upload(door: DoorStore, id_: str, made: dict[str, Any] | None, failed: str | None) -> None:
     text = None if made is None else msgspec.json.encode(made).decode()
-    with door.writing() as db:
-        db.execute("update uploads set made = ?, failed = ?, read_until = null where id = ?", (text, failed, id_))
+    door.write("update uploads set made = ?, failed = ?, read_until = null where id = ?", text, failed, id_)
 
 
 def upload(door: DoorStore, id_: str) -> PendingUpload | None:
@@ -87,8 +85,7 @@ def upload(door: DoorStore, id_: str) -> PendingUpload | None:
         "where id = ? and created > ?"
     )
     now = int(time.time())
-    with door.reading() as db:
-        row = next(iter(db.execute(what, (id_, now - DAY_S))), None)
+    row = door.row(what, id_, now - DAY_S)
     if row is None:
         return None
     made = None if row[5] is None else msgspec.json.decode(row[5])
@@ -130,15 +127,11 @@ def upload_of(web: DoorContext, id_: str, account: str) -> PendingUpload:
 
 
 def describe_upload(door: DoorStore, id_: str, description: str | None, focus: tuple[float, float]) -> None:
-    with door.writing() as db:
-        db.execute(
-            "update uploads set description = ?, focus_x = ?, focus_y = ? where id = ?", (description, *focus, id_)
-        )
+    door.write("update uploads set description = ?, focus_x = ?, focus_y = ? where id = ?", description, *focus, id_)
 
 
 def drop_upload(door: DoorStore, id_: str) -> None:
-    with door.writing() as db:
-        db.execute("delete from uploads where id = ?", (id_,))
+    door.write("delete from uploads where id = ?", id_)
 
 
 # -- what somebody's apps are to choose: kept by this door, because a node keeps no such thing
@@ -155,16 +148,13 @@ class Defaults(NamedTuple):
 
 def defaults_of(door: DoorStore, account: str) -> Defaults:
     """account: a DID."""
-    with door.reading() as db:
-        what = "select privacy, sensitive, language from defaults where account = ?"
-        row = next(iter(db.execute(what, (account,))), None)
+    row = door.row("select privacy, sensitive, language from defaults where account = ?", account)
     return Defaults() if row is None else Defaults(row[0], bool(row[1]), row[2])
 
 
 def keep_defaults(door: DoorStore, account: str, chosen: Defaults) -> None:
     row = (account, chosen.privacy, int(chosen.sensitive), chosen.language)
-    with door.writing() as db:
-        db.execute("insert or replace into defaults values (?, ?, ?, ?)", row)
+    door.write("insert or replace into defaults values (?, ?, ?, ?)", *row)
 
 
 async def blob_of(web: DoorContext, raw: bytes) -> str:

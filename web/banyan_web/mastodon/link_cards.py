@@ -55,9 +55,7 @@ class KeptCard(NamedTuple):
 
 
 def card(door: DoorStore, url: str) -> KeptCard | None:
-    with door.reading() as db:
-        what = "select said, picture, kind, kept from cards where url = ?"
-        row = next(iter(db.execute(what, (url,))), None)
+    row = door.row("select said, picture, kind, kept from cards where url = ?", url)
     if row is None:
         return None
     return KeptCard(None if row[0] is None else msgspec.json.decode(row[0]), *row[1:])
@@ -83,8 +81,7 @@ def keep(door: DoorStore, url: str, said: dict[str, Any] | None, raw: bytes | No
 
 def picture(door: DoorStore, name: str) -> tuple[str, bytes] | None:
     """Type and bytes."""
-    with door.reading() as db:
-        row = next(iter(db.execute("select kind, raw from cards where picture = ? limit 1", (name,))), None)
+    row = door.row("select kind, raw from cards where picture = ? limit 1", name)
     return None if row is None else (row[0], bytes(row[1]))
 
 

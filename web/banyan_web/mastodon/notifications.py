@@ -175,8 +175,7 @@ async def entities(web: DoorContext, reader: str, found: Sequence[AppNotificatio
     shown = await statuses(web, [*rows.values()], reader)
     reported = [one.told["report"]["account"]["account"] for one in found if one.told and one.told["report"]]
     return NotificationEntities(
-        await accounts(web, [*(one.by for one in found), *reported]),
-        dict(zip(rows, shown, strict=True)),
+        await accounts(web, [*(one.by for one in found), *reported]), dict(zip(rows, shown, strict=True))
     )
 
 

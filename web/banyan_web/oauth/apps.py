@@ -108,15 +108,13 @@ def register(
 
 
 def app_of(door: DoorStore, client: str) -> App | None:
-    with door.reading() as db:
-        row = next(iter(db.execute(f"select {_APP} from apps where client = ?", (client,))), None)
+    row = door.row(f"select {_APP} from apps where client = ?", client)
     return None if row is None else _app(row)
 
 
 def app_with(door: DoorStore, client: str, secret: str) -> App | None:
     """The app, if the secret is its own."""
-    with door.reading() as db:
-        row = next(iter(db.execute(f"select {_APP}, secret from apps where client = ?", (client,))), None)
+    row = door.row(f"select {_APP}, secret from apps where client = ?", client)
     if row is None or not hmac.compare_digest(row[7], hashed(secret)):
         return None
     return _app(row)

@@ -68,9 +68,7 @@ def logins(door: DoorStore) -> list[Login]:
 
 def login_of(door: DoorStore, account: str) -> Login | None:
     """None if the account has no password."""
-    with door.reading() as db:
-        what = "select account, name, created from logins where account = ?"
-        row = next(iter(db.execute(what, (account,))), None)
+    row = door.row("select account, name, created from logins where account = ?", account)
     return None if row is None else Login(*row)
 
 
@@ -86,9 +84,7 @@ def drop_login(door: DoorStore, account: str) -> bool:
 
 def who(door: DoorStore, name: str, password: str) -> Person | None:
     """Who has this name (or DID) and password. Takes some 0.1 s, also if nobody has the name."""
-    with door.reading() as db:
-        what = "select account, name, password from logins where name = ?1 or account = ?1"
-        row = next(iter(db.execute(what, (typed(name),))), None)
+    row = door.row("select account, name, password from logins where name = ?1 or account = ?1", typed(name))
     raw = _bytes(password)
     if len(raw) > MOST:
         return None
@@ -114,24 +110,31 @@ def _bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode("utf-8", "replace")
 
 
-# -- links
+# -- links and sessions: secrets, each of a person and for a time
+
+
+def _new_secret(door: DoorStore, table: str, person: Person, seconds: int) -> str:
+    raw, now = secrets.token_urlsafe(32), int(time.time())
+    with door.writing() as db:
+        door.end_terms(table)
+        db.execute(f"insert into {table} values (?, ?, ?, ?)", (hashed(raw), *person, now + seconds))
+    return raw
+
+
+def _whose(door: DoorStore, table: str, raw: str) -> Person | None:
+    what = f"select account, name from {table} where hash = ? and expires > ?"
+    row = door.row(what, hashed(raw), time.time())
+    return None if row is None else Person(*row)
 
 
 def make_link(door: DoorStore, person: Person) -> str:
     """The secret of a link that logs a browser in, once, within LINK_S."""
-    raw, now = secrets.token_urlsafe(32), int(time.time())
-    with door.writing() as db:
-        door.end_terms("links")
-        db.execute("insert into links values (?, ?, ?, ?)", (hashed(raw), *person, now + LINK_S))
-    return raw
+    return _new_secret(door, "links", person, LINK_S)
 
 
 def linked(door: DoorStore, raw: str) -> Person | None:
     """Whom a link logs in; it stays good."""
-    with door.reading() as db:
-        what = "select account, name from links where hash = ? and expires > ?"
-        row = next(iter(db.execute(what, (hashed(raw), time.time()))), None)
-    return None if row is None else Person(*row)
+    return _whose(door, "links", raw)
 
 
 def use_link(door: DoorStore, raw: str) -> str | None:
@@ -142,31 +145,20 @@ def use_link(door: DoorStore, raw: str) -> str | None:
         return None if person is None else open_session(door, person)
 
 
-# -- sessions
-
-
 def open_session(door: DoorStore, person: Person) -> str:
     """The secret of a new session, for a cookie."""
-    raw, now = secrets.token_urlsafe(32), int(time.time())
-    with door.writing() as db:
-        door.end_terms("sessions")
-        db.execute("insert into sessions values (?, ?, ?, ?)", (hashed(raw), *person, now + SESSION_S))
-    return raw
+    return _new_secret(door, "sessions", person, SESSION_S)
 
 
 def session(door: DoorStore, raw: str) -> Person | None:
     """Who is logged in."""
-    with door.reading() as db:
-        what = "select account, name from sessions where hash = ? and expires > ?"
-        row = next(iter(db.execute(what, (hashed(raw), time.time()))), None)
-    return None if row is None else Person(*row)
+    return _whose(door, "sessions", raw)
 
 
 def sessions(door: DoorStore, account: str) -> int:
     """How many browsers are logged in as the account."""
-    with door.reading() as db:
-        what = "select count(*) from sessions where account = ? and expires > ?"
-        return int(next(iter(db.execute(what, (account, time.time()))))[0])
+    found = door.row("select count(*) from sessions where account = ? and expires > ?", account, time.time())
+    return 0 if found is None else int(found[0])
 
 
 def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
@@ -181,8 +173,7 @@ def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
 
 
 def end_session(door: DoorStore, raw: str) -> None:
-    with door.writing() as db:
-        db.execute("delete from sessions where hash = ?", (hashed(raw),))
+    door.write("delete from sessions where hash = ?", hashed(raw))
 
 
 def at_door(path: Path) -> DoorData:

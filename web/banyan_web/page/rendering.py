@@ -144,6 +144,13 @@ _PERSON = (
 Do: TypeAlias = Callable[[DoorContext, DoorRequest], Awaitable[Response]]
 
 
+_FILTERS = """
+linked readable day account_path post_path colour_of safe_site media_kind initial hue loved size clock month in_zone
+day_of_month for_input
+"""
+"""Functions of formats.py."""
+
+
 @lru_cache(1)
 def _templates() -> Environment:
     made = Environment(
@@ -154,26 +161,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {
-        "linked": formats.linked,
-        "readable": formats.readable,
-        "day": formats.day,
-        "machine_time": iso,
-        "account_path": formats.account_path,
-        "post_path": formats.post_path,
-        "colour": formats.colour_of,
-        "site": formats.safe_site,
-        "kind": formats.media_kind,
-        "initial": formats.initial,
-        "hue": formats.hue,
-        "loved": formats.loved,
-        "size": formats.size,
-        "clock": formats.clock,
-        "month": formats.month,
-        "day_of_month": formats.day_of_month,
-        "in_zone": formats.in_zone,
-        "for_input": formats.for_input,
-    }
+    made.filters |= {name: getattr(formats, name) for name in _FILTERS.split()}
+    made.filters["machine_time"] = iso
     made.globals |= {
         "static": tree().path,
         "languages": LANGUAGES,

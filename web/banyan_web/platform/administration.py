@@ -21,7 +21,7 @@ from banyan_node.api.methods.node_state import PeerRow, StrangersRoom
 from banyan_node.api.methods.store import StoreStats
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.params import numbered, text
-from banyan_web.platform.requests import ADMIN, BODY, actor, once, only, queried, shaped
+from banyan_web.platform.requests import ADMIN, BODY, actor, acts, once, only, queried, shaped
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
@@ -187,7 +187,7 @@ class NewBan(Request, frozen=True, forbid_unknown_fields=True):
     days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
 
-@ENDPOINTS.post(_BANS, ADMIN, shape=EndpointShape(NewBan, Bans, refuses=BODY, keyed=True))
+@ENDPOINTS.post(_BANS, ADMIN, acts(NewBan, Bans))
 async def ban(web: DoorContext, ask: DoorRequest) -> Any:
     """Refuses a peer or a network, and hangs up. Answers all bans."""
     wanted = shaped(ask.params, NewBan)
@@ -202,7 +202,7 @@ class NewDecision(DecideRequest, frozen=True, forbid_unknown_fields=True):
     """As `decision.add` of the node takes it, without `as`: the audit log has the token."""
 
 
-@ENDPOINTS.post("/v1/admin/decisions", ADMIN, shape=EndpointShape(NewDecision, DecisionRow, refuses=BODY, keyed=True))
+@ENDPOINTS.post("/v1/admin/decisions", ADMIN, acts(NewDecision, DecisionRow))
 async def decide(web: DoorContext, ask: DoorRequest) -> Any:
     """Decides a report, or without one. The author, and who reported, are told."""
     given = msgspec.structs.asdict(shaped(ask.params, NewDecision))
@@ -211,12 +211,10 @@ async def decide(web: DoorContext, ask: DoorRequest) -> Any:
     return await once(web, ask, lambda key: web.act(actor(ask), "decision.add", key, **given))
 
 
-_UNDO = EndpointShape(
-    None, DecisionRow, query={"why": Annotated[str, Meta(max_length=1_000)]}, refuses=BODY, keyed=True
-)
+_UNDO = {"why": Annotated[str, Meta(max_length=1_000)]}
 
 
-@ENDPOINTS.delete("/v1/admin/decisions/{id}", ADMIN, _UNDO)
+@ENDPOINTS.delete("/v1/admin/decisions/{id}", ADMIN, acts(None, DecisionRow, query=_UNDO))
 async def undo(web: DoorContext, ask: DoorRequest) -> Any:
     """Takes a decision back."""
     only(ask.params, "why")

@@ -19,7 +19,7 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.oauth.logins import login_of, sessions, sign_out
 from banyan_web.params import text, whole
-from banyan_web.platform.requests import ADMIN, BODY, actor, keep, once, only, queried, shaped, written_down
+from banyan_web.platform.requests import ADMIN, actor, acts, keep, once, only, queried, shaped, written_down
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
@@ -98,7 +98,7 @@ def _token(one: Token) -> TokenRow:
     return TokenRow(one.id, account, one.app, list(one.scopes), one.created, one.expires, one.client is not None)
 
 
-@ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, EndpointShape(None, NoResult, query=_WHY, refuses=BODY, keyed=True))
+@ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, acts(None, NoResult, query=_WHY))
 async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a token at once."""
     only(ask.params, "why")
@@ -144,11 +144,7 @@ async def hosted_standing(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
     return found
 
 
-_SUSPEND = EndpointShape(Suspension, DecisionRow, refuses=BODY, keyed=True)
-_RESTORE = EndpointShape(OnlyWhy, DecisionRow, refuses=BODY, keyed=True)
-
-
-@ENDPOINTS.post("/v1/admin/accounts/{account}/suspend", ADMIN, shape=_SUSPEND)
+@ENDPOINTS.post("/v1/admin/accounts/{account}/suspend", ADMIN, acts(Suspension, DecisionRow))
 async def suspend(web: DoorContext, ask: DoorRequest) -> Any:
     """This node writes nothing for a hosted account any more. It can read, export itself, and leave with its recovery
     key."""
@@ -162,7 +158,7 @@ async def suspend(web: DoorContext, ask: DoorRequest) -> Any:
     return await once(web, ask, do)
 
 
-@ENDPOINTS.post("/v1/admin/accounts/{account}/restore", ADMIN, shape=_RESTORE)
+@ENDPOINTS.post("/v1/admin/accounts/{account}/restore", ADMIN, acts(OnlyWhy, DecisionRow))
 async def restore(web: DoorContext, ask: DoorRequest) -> Any:
     """Takes the suspension of a hosted account back."""
     wanted, by = shaped(ask.params, OnlyWhy), actor(ask)
@@ -176,9 +172,7 @@ async def restore(web: DoorContext, ask: DoorRequest) -> Any:
     return await once(web, ask, do)
 
 
-@ENDPOINTS.post(
-    "/v1/admin/accounts/{account}/sign-out", ADMIN, shape=EndpointShape(OnlyWhy, SignedOut, refuses=BODY, keyed=True)
-)
+@ENDPOINTS.post("/v1/admin/accounts/{account}/sign-out", ADMIN, acts(OnlyWhy, SignedOut))
 async def sign_everything_out(web: DoorContext, ask: DoorRequest) -> Any:
     """Logs an account out everywhere: browsers, links, and tokens of its apps. Its password stays."""
     wanted = shaped(ask.params, OnlyWhy)
@@ -222,9 +216,7 @@ class EndedAccount(Said, frozen=True):
 _QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": _Why}
 
 
-@ENDPOINTS.delete(
-    "/v1/accounts/{account}", ADMIN, EndpointShape(None, EndedAccount, query=_QUERY, refuses=BODY, keyed=True)
-)
+@ENDPOINTS.delete("/v1/accounts/{account}", ADMIN, acts(None, EndedAccount, query=_QUERY))
 async def end(web: DoorContext, ask: DoorRequest) -> Any:
     """Closes a hosted account: nobody can write in it, and nodes show nothing of it; its recovery key undoes that. With
     `erase` all that this node holds of it goes from its files, but for its control log."""

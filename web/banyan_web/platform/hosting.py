@@ -37,6 +37,7 @@ from banyan_web.platform.requests import (
     Seal,
     acting,
     actor,
+    acts,
     given_key,
     is_platform,
     keep,
@@ -63,15 +64,14 @@ class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
     the user made (`banyan keys words`), 128 hexadecimal digits; default: a key is made, and shown once."""
 
     name: Annotated[
-        str,
-        Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)", title="a text that does not begin with did:"),
+        str, Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)", title="a text that does not begin with did:")
     ]
     profile: dict[str, str] = msgspec.field(default_factory=dict)
     recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$", title="128 hexadecimal digits")] | None = None
 
 
-_ONE = EndpointShape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), keyed=True)
-_MANY = EndpointShape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), lines=True)
+_ONE = acts(NewAccount, OpenedAccount)
+_MANY = EndpointShape(NewAccount, OpenedAccount, refuses=BODY, lines=True)
 _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
 
 
@@ -184,13 +184,7 @@ def _used(key: str | None) -> HttpRefusal:
 def _opening(name: str, one: NewAccount, words: str) -> dict[str, Any]:
     """The operation that opens it."""
     recovery = one.recovery or commitment(words)
-    return {
-        "id": f"account {name}",
-        "do": "account.create",
-        "name": one.name,
-        "hosted": True,
-        "recovery": recovery,
-    }
+    return {"id": f"account {name}", "do": "account.create", "name": one.name, "hosted": True, "recovery": recovery}
 
 
 def _read(line: NdjsonLine) -> NewAccount | HttpRefusal:
@@ -229,9 +223,7 @@ class MintedToken(Said, frozen=True):
     expires: int | None
 
 
-@ENDPOINTS.post(
-    "/v1/accounts/{account}/tokens", HOST, shape=EndpointShape(NewToken, MintedToken, refuses=BODY, keyed=True)
-)
+@ENDPOINTS.post("/v1/accounts/{account}/tokens", HOST, acts(NewToken, MintedToken))
 async def mint(web: DoorContext, ask: DoorRequest) -> Any:
     """A token of an account that is hosted here, for the apps of its user."""
     given, account = shaped(ask.params, NewToken), await _hosted(web, ask)

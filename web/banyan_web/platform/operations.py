@@ -24,7 +24,7 @@ from banyan_node.client.v1 import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.platform.json_lines import Conversation, NdjsonLine, answer_array, is_json, objects_of, refused_line
-from banyan_web.platform.requests import acting, given_key, own_name, whose
+from banyan_web.platform.requests import BODY, acting, given_key, own_name, whose
 from banyan_web.refusals import HttpRefusal, answer
 
 ENDPOINTS = Endpoints()
@@ -80,7 +80,7 @@ def _row_type() -> type[msgspec.Struct]:
     return msgspec.defstruct("OperationRow", fields, frozen=True, namespace={"__doc__": OperationRow.__doc__})
 
 
-_SHAPE = EndpointShape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True, lines=True)
+_SHAPE = EndpointShape(OPERATIONS, _row_type(), refuses=BODY, keyed=True, lines=True)
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from banyan_node.idempotency import MAX_KEY, RecordKey, key_of
 from banyan_node.operator_errors import CallError
 from banyan_storage.errors import StorageError
 from banyan_web.door_store import Token
-from banyan_web.endpoint import DoorContext, DoorRequest
+from banyan_web.endpoint import DoorContext, DoorRequest, EndpointShape
 from banyan_web.refusals import HttpRefusal, of_call
 
 HOST = "host"
@@ -110,6 +111,8 @@ ADMIN = "admin"
 R = TypeVar("R", bound=Request)
 BODY = (400, 408, 413, 415)
 """Statuses of refusals of what has a body."""
+acts = partial(EndpointShape, refuses=BODY, keyed=True)
+"""The shape of an endpoint that does something, once under an Idempotency-Key."""
 
 
 def actor(ask: DoorRequest, why: str | None = None) -> Actor:

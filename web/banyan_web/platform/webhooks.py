@@ -26,7 +26,7 @@ from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.firehose.subscription import SEALED, without_reason
 from banyan_web.outbound_http import Unreachable
-from banyan_web.platform.requests import HOST, Seal, is_platform, keep, key_for, only, shaped, whose
+from banyan_web.platform.requests import BODY, HOST, Seal, is_platform, keep, key_for, only, shaped, whose
 from banyan_web.refusals import HttpRefusal, of_call
 
 ENDPOINTS = Endpoints()
@@ -117,9 +117,8 @@ def note(door: DoorStore, id: str, filters: str | None = None, **changed: Any) -
     """Changes columns of a webhook. why: `error` after a try, behind a gap that was said there. Nothing if it is gone,
     or told to replay since it had these filters."""
     sets = ", ".join(_AFTER_A_TRY if name == "why" else f"{name} = ?" for name in changed)
-    with door.writing() as db:
-        what = f"update webhooks set {sets} where id = ? and (? is null or filters = ?)"
-        db.execute(what, (*changed.values(), id, filters, filters))
+    what = f"update webhooks set {sets} where id = ? and (? is null or filters = ?)"
+    door.write(what, *changed.values(), id, filters, filters)
 
 
 class NewWebhook(Request, frozen=True, forbid_unknown_fields=True):
@@ -142,10 +141,7 @@ class ReplayRequest(Request, frozen=True, forbid_unknown_fields=True):
     since: str
 
 
-_BODY = (400, 408, 413, 415)
-
-
-@ENDPOINTS.post("/v1/webhooks", HOST, shape=EndpointShape(NewWebhook, Webhook, refuses=(*_BODY, 410), keyed=True))
+@ENDPOINTS.post("/v1/webhooks", HOST, shape=EndpointShape(NewWebhook, Webhook, refuses=(*BODY, 410), keyed=True))
 async def create(web: DoorContext, ask: DoorRequest) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
@@ -228,7 +224,7 @@ async def listing(web: DoorContext, ask: DoorRequest) -> Any:
     return {"webhooks": [_shown(hook) for hook in every(web.door, owner)]}
 
 
-@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=EndpointShape(None, Webhook, refuses=_BODY))
+@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=EndpointShape(None, Webhook, refuses=BODY))
 async def enable(web: DoorContext, ask: DoorRequest) -> Any:
     """Starts a webhook again that failed for a day. It goes on where it stopped."""
     only(ask.params)
@@ -237,25 +233,23 @@ async def enable(web: DoorContext, ask: DoorRequest) -> Any:
     return _shown(_one(web, ask))
 
 
-@ENDPOINTS.post("/v1/webhooks/{id}/replay", HOST, shape=EndpointShape(ReplayRequest, Webhook, refuses=(*_BODY, 410)))
+@ENDPOINTS.post("/v1/webhooks/{id}/replay", HOST, shape=EndpointShape(ReplayRequest, Webhook, refuses=(*BODY, 410)))
 async def replay(web: DoorContext, ask: DoorRequest) -> Any:
     """Sends everything again that came after a cursor, in order, and then goes on. It is active then."""
     wanted, hook = shaped(ask.params, ReplayRequest), _one(web, ask)
     cursor, said = await _cursor(web, wanted.since, hook.has_content), hook.said
     filters = json.dumps({**said, "turn": said["turn"] + 1})
-    with web.door.writing() as db:
-        what = "update webhooks set cursor = ?, filters = ?, state = ?, failing = null, error = null where id = ?"
-        db.execute(what, (cursor, filters, ACTIVE, hook.id))
+    what = "update webhooks set cursor = ?, filters = ?, state = ?, failing = null, error = null where id = ?"
+    web.door.write(what, cursor, filters, ACTIVE, hook.id)
     return _shown(_one(web, ask))
 
 
-@ENDPOINTS.delete("/v1/webhooks/{id}", HOST, EndpointShape(None, NoResult, refuses=_BODY))
+@ENDPOINTS.delete("/v1/webhooks/{id}", HOST, EndpointShape(None, NoResult, refuses=BODY))
 async def delete(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a webhook."""
     only(ask.params)
     hook = _one(web, ask)
-    with web.door.writing() as db:
-        db.execute("delete from webhooks where id = ?", (hook.id,))
+    web.door.write("delete from webhooks where id = ?", hook.id)
     return {}
 
 

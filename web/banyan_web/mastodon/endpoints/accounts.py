@@ -156,12 +156,7 @@ MEMBERS_MOST = 1_000
 def _entity(row: dict[str, Any]) -> dict[str, Any]:
     """A list of which nobody said which replies it shows has all of them; the nearest word for that is `followed`."""
     replies = "followed" if row["replies"] == "all" else row["replies"]
-    return {
-        "id": thing_id(row["id"]),
-        "title": row["title"],
-        "replies_policy": replies,
-        "exclusive": row["exclusive"],
-    }
+    return {"id": thing_id(row["id"]), "title": row["title"], "replies_policy": replies, "exclusive": row["exclusive"]}
 
 
 async def _one(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:

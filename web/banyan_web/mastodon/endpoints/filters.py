@@ -193,10 +193,7 @@ async def show_keyword(web: DoorContext, ask: DoorRequest) -> Any:
 @ENDPOINTS.put("/api/v2/filters/keywords/{id}", "write:filters")
 async def change_keyword(web: DoorContext, ask: DoorRequest) -> Any:
     row, rows = await _keyword(web, ask)
-    said = {
-        "words": text(ask.params, "keyword", row["words"]),
-        "whole": truthy(ask.params, "whole_word", row["whole"]),
-    }
+    said = {"words": text(ask.params, "keyword", row["words"]), "whole": truthy(ask.params, "whole_word", row["whole"])}
     await _write(web, ask, rows, rows[0], [{**one, **said} if one["id"] == row["id"] else one for one in _said(rows)])
     return _keyword_entity({**row, **said})
 

@@ -132,11 +132,7 @@ def _waiting(stored: PendingUpload) -> dict[str, Any]:
     return {
         "id": stored.id,
         "type": kind if kind in ("video", "audio", "image") else "unknown",
-        "url": None,
-        "preview_url": None,
-        "remote_url": None,
-        "preview_remote_url": None,
-        "text_url": None,
+        **dict.fromkeys(("url", "preview_url", "remote_url", "preview_remote_url", "text_url")),
         "meta": {},
         "description": stored.description,
         "blurhash": None,

@@ -53,12 +53,7 @@ GONE = "Record not found"
 MOST = 300
 """Addresses of one question to the node."""
 Row = Mapping[str, Any]
-_APPROVED = {
-    "everybody": ["public"],
-    "followers": ["followers"],
-    "mentioned": ["unsupported_policy"],
-    "nobody": [],
-}
+_APPROVED = {"everybody": ["public"], "followers": ["followers"], "mentioned": ["unsupported_policy"], "nobody": []}
 
 
 async def status(web: DoorContext, uri: str, reader: str | None) -> dict[str, Any]:

@@ -90,8 +90,7 @@ def with_id(door: DoorStore, id_: int) -> PushSubscription | None:
 
 
 def _one(door: DoorStore, name: str, value: str | int) -> PushSubscription | None:
-    with door.reading() as db:
-        row = next(iter(db.execute(f"select {_ROW} from push_subscriptions where {name} = ?", (value,))), None)
+    row = door.row(f"select {_ROW} from push_subscriptions where {name} = ?", value)
     return None if row is None else _subscription(row)
 
 
@@ -116,18 +115,15 @@ def keep_wish(door: DoorStore, id_: int, wish: PushWish) -> None:
 def note(door: DoorStore, id_: int, **changed: Any) -> None:
     """Changes columns. Nothing if it is gone."""
     sets = ", ".join(f"{name} = ?" for name in changed)
-    with door.writing() as db:
-        db.execute(f"update push_subscriptions set {sets} where id = ?", (*changed.values(), id_))
+    door.write(f"update push_subscriptions set {sets} where id = ?", *changed.values(), id_)
 
 
 def drop_subscription(door: DoorStore, id_: int) -> None:
-    with door.writing() as db:
-        db.execute("delete from push_subscriptions where id = ?", (id_,))
+    door.write("delete from push_subscriptions where id = ?", id_)
 
 
 def end_of_token(door: DoorStore, token: str) -> None:
-    with door.writing() as db:
-        db.execute("delete from push_subscriptions where token = ?", (token,))
+    door.write("delete from push_subscriptions where token = ?", token)
 
 
 class PushSubscribers:

@@ -181,12 +181,7 @@ def facts_of(author: AccountId, content: Mapping[str, Any]) -> PostFacts:
 
 
 def eyes_of(
-    person: Listener | None,
-    place: ViewPlace,
-    author: AccountId,
-    new: bool,
-    quoted: str,
-    limited: Collection[AccountId],
+    person: Listener | None, place: ViewPlace, author: AccountId, new: bool, quoted: str, limited: Collection[AccountId]
 ) -> Eyes:
     """With which a reader sees a post there. new, quoted: see `Hub._give`. limited: by moderators: not all readers see
     what is quoted of them."""
