@@ -99,6 +99,11 @@ A_PUT = b"".join(map(b"%b(.{%d})".__mod__, zip(map(re.escape, _PUT), (8, 16, 32)
 """The same as a pattern of three groups: collection, key, hash."""
 
 
+def begins_put(coll: Coll) -> bytes:
+    """How a body begins that is one put in this collection: what stands before its key."""
+    return _PUT_COLL + coll + _PUT_KEY
+
+
 Single: TypeAlias = tuple[int, Coll, CellKey, CellKey, PartHash, int]
 """Code, collection, key, element (empty in a put), hash and size of the part. A plain tuple, because there are many."""
 

@@ -2,10 +2,12 @@
 account: its grants.
 
     flags u8 | lid u32 | seq u48 | time u64 | total u64 | id 32 | [prev 32] | [skip 32] | [writer 32] | [sig 64] | ops
+    flags u8 | lid u32 | seq u16 | time u64 | total u32 | id 32 | ...                 SHORT: as usual; since schema 9
 
 Account and writer come from the log's name (in a control log the writer may change, so its records have it), the hash
 of the ops from the ops. If an entry arrived right after its parent, prev is the id in the record before. The id is
-stored although it could be computed, so that a corrupt record is detected.
+stored although it could be computed, so that a corrupt record is detected. The ops of a post begin with its key
+(A_POST): before it all have the same bytes.
 """
 
 from __future__ import annotations
@@ -19,17 +21,22 @@ from banyan_crdt.entry import Entry, Header, skip_seq
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Time, WriterKey
 from banyan_crdt.logs import Grants, LogName, PathGrant
 from banyan_crdt.ops import Grant, KeptTip
+from banyan_crdt.shapes import begins_put
+from banyan_schema.social import POST
 from banyan_storage.errors import CorruptStore
 from banyan_storage.tables import RowLayout
 
-_FIXED = struct.Struct(">BIHIQQ32s")
-_START = _FIXED.size
-_RECORD = RowLayout("flags 1 | lid 4 | seq 6 | time 8 | total 8 | id 32")
-SIGNED, PREV, SKIP, WRITER, AFTER = 1, 2, 4, 8, 16
+_LONG, _SHORT = struct.Struct(">BIHIQQ32s"), struct.Struct(">BIHQI32s")
+_LONG_ROW = RowLayout("flags 1 | lid 4 | seq 6 | time 8 | total 8 | id 32")
+_SHORT_ROW = RowLayout("flags 1 | lid 4 | seq 2 | time 8 | total 4 | id 32")
+_MOST_SEQ, _MOST_TOTAL = 0xFFFF, 0xFFFFFFFF
+"""Of a short record."""
+SIGNED, PREV, SKIP, WRITER, AFTER, SHORT, A_POST = 1, 2, 4, 8, 16, 32, 64
 _WIDTH = {flags: 32 * flags.bit_count() for flags in range(0, 16, 2)}
 """Bytes of the optional hashes and keys before the signature."""
-_FLAGS = frozenset(flags for flags in range(32) if not (flags & PREV and flags & AFTER))
+_FLAGS = frozenset(flags for flags in range(128) if not (flags & PREV and flags & AFTER))
 """Those of records."""
+_POST = begins_put(POST)
 _OPS = hashlib.sha256(b"banyan/1/ops\0")
 
 
@@ -58,40 +65,58 @@ def encode_record(lid: int, entry: Entry, after_parent: bool = False) -> bytes:
     if sig:
         flags |= SIGNED
         tail += sig
-    return _FIXED.pack(flags, lid, seq >> 32, seq & 0xFFFFFFFF, time, total, id_) + tail + ops
+    if ops.startswith(_POST):
+        flags, ops = flags | A_POST, ops[len(_POST) :]
+    if seq <= _MOST_SEQ and total <= _MOST_TOTAL:
+        return _SHORT.pack(flags | SHORT, lid, seq, time, total, id_) + tail + ops
+    return _LONG.pack(flags, lid, seq >> 32, seq & 0xFFFFFFFF, time, total, id_) + tail + ops
 
 
 def encode_records(lid: int, entries: Entries, after_parent: bool) -> list[bytes]:
     """The records of consecutive entries of a granted log, at least two. after_parent: of the first of them."""
     ids, skips, times, totals, _, ops = entries.columns
-    pack, first = _FIXED.pack, entries[0]
-    seqs = range(first.header.seq, first.header.seq + len(ids))
+    pack, first, last, cut = _SHORT.pack, entries[0], entries[-1], len(_POST)
+    if last.header.seq > _MOST_SEQ or totals[-1] > _MOST_TOTAL or not all(raw.startswith(_POST) for raw in ops):
+        return [encode_record(lid, entry, k > 0 or after_parent) for k, entry in enumerate(entries)]
+    plain, skipping = AFTER | SHORT | A_POST, AFTER | SHORT | A_POST | SKIP
     records = [
-        pack(AFTER if skip is None else AFTER | SKIP, lid, seq >> 32, seq & 0xFFFFFFFF, time, total, id_)
-        + (raw if skip is None else skip + raw)
-        for seq, skip, time, total, id_, raw in zip(seqs, skips, times, totals, ids, ops, strict=True)
+        pack(plain, lid, seq, time, total, id_) + raw[cut:]
+        if skip is None
+        else pack(skipping, lid, seq, time, total, id_) + skip + raw[cut:]
+        for seq, skip, time, total, id_, raw in zip(
+            range(first.header.seq, last.header.seq + 1), skips, times, totals, ids, ops, strict=True
+        )
     ]
-    records[0], records[-1] = encode_record(lid, first, after_parent), encode_record(lid, entries[-1], True)
+    records[0], records[-1] = encode_record(lid, first, after_parent), encode_record(lid, last, True)
     return records
 
 
+def _start(raw: bytes) -> tuple[int, int, int, Time, int, EntryId, int]:
+    """What every record begins with: flags, lid, seq, time, total, id; and how many bytes that are."""
+    if raw[0] & SHORT:
+        flags, lid, seq, time, total, entry = _SHORT.unpack_from(raw)
+        return flags, lid, seq, time, total, entry, _SHORT.size
+    flags, lid, high, low, time, total, entry = _LONG.unpack_from(raw)
+    return flags, lid, high << 32 | low, time, total, entry, _LONG.size
+
+
 def record_name(raw: bytes) -> Name:
-    _, lid, high, low, _, _, entry = _FIXED.unpack_from(raw)
-    return Name(lid, high << 32 | low, EntryId(entry))
+    _, lid, seq, _, _, entry, _ = _start(raw)
+    return Name(lid, seq, entry)
 
 
 def is_record(raw: bytes | None) -> bool:
     """Whether these bytes are long enough to name an entry."""
-    return raw is not None and len(raw) >= _START
+    return raw is not None and len(raw) >= (_SHORT if raw[:1] and raw[0] & SHORT else _LONG).size
 
 
 def record_time(raw: bytes) -> bytes:
     """The entry's time, 8 bytes."""
-    return raw[_RECORD.time]
+    return raw[(_SHORT_ROW if raw[0] & SHORT else _LONG_ROW).time]
 
 
 def record_id(raw: bytes) -> EntryId:
-    return EntryId(raw[_RECORD.id])
+    return EntryId(raw[(_SHORT_ROW if raw[0] & SHORT else _LONG_ROW).id])
 
 
 def record_signed(raw: bytes) -> bool:
@@ -108,10 +133,9 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
 
     Raises CorruptStore if the record is inconsistent.
     """
-    if len(raw) < _START:
-        raise CorruptStore(f"a record has {len(raw)} bytes, less than the {_START} with which every record begins")
-    flags, _, high, low, time, total, entry = _FIXED.unpack_from(raw)
-    at, seq = _START, high << 32 | low
+    if not is_record(raw):
+        raise CorruptStore(f"a record has {len(raw)} bytes, less than the {_SHORT.size} with which every record begins")
+    flags, _, seq, time, total, entry, at = _start(raw)
     prev = skip = sig = None
     writer, account = log.writer, log.account
     if flags & AFTER:
@@ -130,14 +154,14 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
     if not linked or bool(flags & WRITER) == bool(log.log):
         raise CorruptStore(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
     if not log.log and not seq:
-        if entry != account:
+        if bytes(entry) != account:
             raise CorruptStore(f"the record is the first entry of account {entry.hex()[:16]}, not of this one")
         account = AccountId(b"")
-    ops = raw[at:]
+    ops = _POST + raw[at:] if flags & A_POST else raw[at:]
     digest = _OPS.copy()
     digest.update(ops)
     header = Header(account, writer, log.log, seq, prev, skip, time, total, digest.digest())
-    return Entry(EntryId(entry), header, ops, sig)
+    return Entry(entry, header, ops, sig)
 
 
 class RunLine(NamedTuple):
@@ -153,11 +177,12 @@ class RunLine(NamedTuple):
 
 def decode_line(n: int, raw: bytes) -> RunLine:
     """The line of arrival `n`. It takes a third of the time of the whole entry, because nothing is hashed."""
-    flags, _, _, _, time, total, entry = _FIXED.unpack_from(raw)
-    at = _START + _WIDTH[flags & 14]
+    flags, _, _, time, total, entry, at = _start(raw)
+    at += _WIDTH[flags & 14]
+    begins = _POST if flags & A_POST else b""
     if flags & SIGNED:
-        return RunLine(n, EntryId(entry), time, total, raw[at : at + 64], raw[at + 64 :])
-    return RunLine(n, EntryId(entry), time, total, None, raw[at:])
+        return RunLine(n, entry, time, total, raw[at : at + 64], begins + raw[at + 64 :])
+    return RunLine(n, entry, time, total, None, begins + raw[at:])
 
 
 # An account's grants as a row: `banyan_crdt.logs.Grants` in a few dozen bytes.

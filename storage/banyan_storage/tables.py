@@ -113,7 +113,7 @@ STORE_TABLES = (
     META,
 )
 
-SCHEMA = 8
+SCHEMA = 9
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
 LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
 NAMING_KEY = b"content that names blobs"

@@ -137,4 +137,14 @@ def _begin_acts(txn: WriteTxn, now_s: int, say: Say) -> None:
     """7 to 8: acts of the node have a journal, which begins empty. An older program would act without a word in it."""
 
 
-STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views, 6: _guard_rows, 7: _begin_acts}
+def _short_records(txn: WriteTxn, now_s: int, say: Say) -> None:
+    """8 to 9: new records are shorter (entry_records.py), and an older program cannot read them. Others stay."""
+
+
+STEPS: Mapping[int, Step] = {
+    4: _loose_by_place,
+    5: _version_views,
+    6: _guard_rows,
+    7: _begin_acts,
+    8: _short_records,
+}

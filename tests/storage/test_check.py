@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from banyan_storage import id_index, salvage
 from banyan_storage import tables as t
 from banyan_storage.check import compact, stats, verify
 from banyan_storage.engine import Engine, Table
-from banyan_storage.entry_records import encode_record
+from banyan_storage.entry_records import decode_line, encode_record, record_name
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store, snapshot
@@ -91,8 +92,25 @@ def test_a_record_with_a_flag_that_no_record_has_is_found(engine: Engine) -> Non
     _, account = filled(engine)
     n = n_of(engine, account.chain[3].id)
     raw = engine.write().get(t.ENTRIES, n) or b""
-    engine.write().put(t.ENTRIES, n, bytes((raw[0] | 32,)) + raw[1:])
+    engine.write().put(t.ENTRIES, n, bytes((raw[0] | 128,)) + raw[1:])
     assert any("is not there, or not entry 3" in p for p in problems(engine))
+
+
+def test_records_of_an_earlier_schema_are_read_as_they_were_written(engine: Engine) -> None:
+    """Each with a long number of its place and its total, and the whole of its operations."""
+    store, account = filled(engine)
+    chain, lines, txn = list(store.walk(account.log)), store.lines(account.log, 0, 10), engine.write()
+    bodies = {entry.id: entry.ops for log in store.heads(account.id) for entry in store.walk(log)}
+    for n, raw in list(txn.scan(t.ENTRIES)):
+        lid, seq, entry = record_name(raw)
+        line = decode_line(t.number(n), raw)
+        start = struct.pack(">BIHIQQ32s", raw[0] & 31, lid, 0, seq, line.time, line.total, entry)
+        hashes = raw[51 : 51 + 32 * (raw[0] & 14).bit_count() + 64 * (raw[0] & 1)]
+        txn.put(t.ENTRIES, n, start + hashes + bodies[entry])
+        assert len(txn.get(t.ENTRIES, n) or b"") > len(raw)
+    engine.commit()
+    assert problems(engine) == []
+    assert (list(store.walk(account.log)), store.lines(account.log, 0, 10)) == (chain, lines)
 
 
 def test_an_account_under_a_name_that_its_first_entry_does_not_give_is_found(engine: Engine) -> None:
