@@ -10,20 +10,23 @@ import getpass
 import shutil
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from banyan_cli import paper
-from banyan_cli.checks.ports import why_taken
+import typer
+
+from banyan_cli import errors, paper
+from banyan_cli.checks import why_taken
 from banyan_cli.command_session import Session
 from banyan_cli.errors import BadInput
 from banyan_cli.out import Out
-from banyan_cli.prompts import ask, wait_for_enter
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import Settings, ValueRefused, in_environment, parse
-from banyan_node.operator_errors import ConfigError, KeysExist
+from banyan_node.operator_errors import ConfigError, KeysExist, OperatorError
+from banyan_node.terminal_escape import plain
 
 
 def refuse_a_second_node(home: Home) -> None:
@@ -261,3 +264,57 @@ def _say_unreached(out: Out, chosen: Mapping[str, Any]) -> None:
     for address in chosen.get("node.bootstrap", ()):
         if (why := why_unreachable(address)) is not None:
             out.note(f"It is noted, and dialled again and again; at the moment it is not reached: {why}.")
+
+
+# Questions on a terminal: each has a default, and an answer that cannot be used is refused in one sentence, at once.
+# What is asked and what is refused goes to standard error, so that standard output has the result alone.
+
+
+T = TypeVar("T")
+
+
+def on_terminal() -> bool:
+    """Whether somebody is there who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str, default: str, check: Callable[[str], T]) -> T:
+    """The answer, as `check` returns it. check: raises OperatorError, whose sentence is shown before the question comes
+    again. Raises typer.Abort at the end of the input, and KeyboardInterrupt."""
+    while True:
+        _say(f"{question} [{default}]: ")
+        try:
+            line = sys.stdin.readline()
+            if not line:
+                _say("\n")
+                raise typer.Abort
+            line.encode()  # bytes that are no text came through as they were
+            return check(line.strip() or default)
+        except UnicodeError:
+            _say("That is not UTF-8; type it again, in the encoding of your terminal.\n")
+        except OperatorError as why:
+            _say(f"{errors.sentence(why)}\n")
+
+
+def confirmed(question: str) -> bool:
+    """Yes, unless the answer is no."""
+    return ask(question, "yes", _yes_or_no)
+
+
+def wait_for_enter(question: str) -> None:
+    _say(f"{question}: ")
+    if not sys.stdin.readline():
+        _say("\n")
+        raise typer.Abort
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.lower()
+    if word not in ("y", "yes", "n", "no"):
+        raise errors.BadInput("Answer yes or no.")
+    return word.startswith("y")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(plain(text, lines=True))
+    sys.stderr.flush()

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from banyan_cli.checks import http_door, ports, system_limits, versions
+from banyan_cli import checks
 from banyan_node.home.config import Config
 from banyan_web.door_store import DoorStore
 
@@ -87,19 +87,19 @@ def test_a_certificate_that_ends_soon_or_that_clients_do_not_believe_is_found(
     file = certificate_file(tmp_path, days, host)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with served(file) as url:
-        found = http_door.certificate(url)
+        found = checks.certificate(url)
     assert (found[0], said in found[1]) == (ok, True), found
 
 
 def test_a_certificate_of_nobody_known_and_a_server_without_tls_are_found(tmp_path: Path) -> None:
     with served(certificate_file(tmp_path, 60)) as url:
-        assert "self-signed certificate" in http_door.certificate(url)[1]
+        assert "self-signed certificate" in checks.certificate(url)[1]
     with socket.create_server(("127.0.0.1", 0)) as plain:
         port = plain.getsockname()[1]
-    assert http_door.certificate(f"https://127.0.0.1:{port}")[1].startswith(
+    assert checks.certificate(f"https://127.0.0.1:{port}")[1].startswith(
         f"https://127.0.0.1:{port} is not reached from"
     )
-    assert http_door.certificate("http://127.0.0.1:8080") == (
+    assert checks.certificate("http://127.0.0.1:8080") == (
         None,
         "http.url names no https address, so there is none.",
     )
@@ -107,14 +107,14 @@ def test_a_certificate_of_nobody_known_and_a_server_without_tls_are_found(tmp_pa
 
 def test_a_damaged_door_db_and_one_that_others_can_read_are_found(tmp_path: Path) -> None:
     path = tmp_path / "door.db"
-    assert http_door.remembers(path)[0] is None
+    assert checks.door_remembers(path)[0] is None
     store = DoorStore(path)
     for _ in range(50):
         store.mint(None, "x" * 500, ("read",))
     store.close()
-    assert http_door.remembers(path)[0] is True
+    assert checks.door_remembers(path)[0] is True
     path.chmod(0o644)
-    assert http_door.remembers(path) == (
+    assert checks.door_remembers(path) == (
         False,
         f"{path} has mode 0644, so others on this machine can read it; run `chmod 600 {path}`.",
     )
@@ -123,7 +123,7 @@ def test_a_damaged_door_db_and_one_that_others_can_read_are_found(tmp_path: Path
         with damaged.open("r+b") as file:
             file.seek(4096)
             file.write(b"\xff" * 20_000)
-    ok, said = http_door.remembers(path)
+    ok, said = checks.door_remembers(path)
     assert ok is False
     assert f"{path} is damaged (" in said
     assert "put a copy back, or remove it" in said
@@ -133,13 +133,13 @@ def test_a_port_of_another_program_is_found_though_something_answers_there() -> 
     with socket.create_server(("127.0.0.1", 0)) as mine, socket.create_server(("127.0.0.1", 0)) as gone:
         port, other = mine.getsockname()[1], gone.getsockname()[1]
         gone.close()
-        assert ports.of_process(os.getpid(), {port: "peers"}) == (
+        assert checks.of_process(os.getpid(), {port: "peers"}) == (
             True,
             f"1 port is the node's own: {port} for peers.",
         )
-        ok, said = ports.of_process(os.getpid(), {other: "the door"})
+        ok, said = checks.of_process(os.getpid(), {other: "the door"})
         assert (ok, said) == (False, f"Nobody listens on port {other}, which is for the door; start the node again.")
-        why = ports.why_taken("127.0.0.1", port)
+        why = checks.why_taken("127.0.0.1", port)
         assert why == f"127.0.0.1 port {port} is taken by another program; stop that, or choose another port"
 
 
@@ -150,7 +150,7 @@ def test_a_process_that_does_not_own_the_port_is_told_from_the_one_that_does() -
     try:
         with socket.create_server(("127.0.0.1", 0)) as mine:
             port = mine.getsockname()[1]
-            ok, said = ports.of_process(sleeper.pid, {port: "peers"})
+            ok, said = checks.of_process(sleeper.pid, {port: "peers"})
         assert (ok, said) == (
             False,
             f"Port {port}, which is for peers, is of another program; stop that, and start the node.",
@@ -163,20 +163,18 @@ def test_a_process_that_does_not_own_the_port_is_told_from_the_one_that_does() -
 def test_a_door_that_does_not_answer_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    ok, said = http_door.answers(f"127.0.0.1:{port}")
+    ok, said = checks.door_answers(f"127.0.0.1:{port}")
     assert (ok, said.startswith(f"The door at 127.0.0.1:{port} does not answer (Connection refused);")) == (False, True)
 
 
 def test_versions_that_do_not_fit_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert versions.versions(None, ())[0]
-    ok, said = versions.versions("0.0.9", ())
+    assert checks.versions(None, ())[0]
+    ok, said = checks.versions("0.0.9", ())
     assert (ok, "The node that runs is banyan 0.0.9, and this command" in said) == (False, True)
-    ok, said = versions.versions(None, ["protocol version 4 meets 3: update the older node"])
+    ok, said = checks.versions(None, ["protocol version 4 meets 3: update the older node"])
     assert (ok, said) == (False, "A peer is of another version: protocol version 4 meets 3: update the older node.")
-    monkeypatch.setattr(
-        versions, "requires", lambda name: ["lmdb>=99.1", "no-such-library", "av>=15 ; extra == 'video'"]
-    )
-    ok, said = versions.versions(None, ())
+    monkeypatch.setattr(checks, "requires", lambda name: ["lmdb>=99.1", "no-such-library", "av>=15 ; extra == 'video'"])
+    ok, said = checks.versions(None, ())
     assert ok is False
     assert "is installed, and lmdb>=99.1 is asked for; no-such-library is missing: install banyan again." in said
 
@@ -192,22 +190,22 @@ def test_versions_that_do_not_fit_are_found(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_versions_are_compared_by_their_numbers(found: str, how: str, bound: str, fits: bool) -> None:
-    assert versions._fits(found, how, bound) is fits
+    assert checks._fits(found, how, bound) is fits
 
 
 def test_limits_of_the_system_that_are_too_small_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_limits, "_most_files", lambda pid: 1_024)
-    assert system_limits.open_files(Config(), False, None)[0] is True
-    ok, said = system_limits.open_files(Config(), True, None)
+    monkeypatch.setattr(checks, "_most_files", lambda pid: 1_024)
+    assert checks.open_files(Config(), False, None)[0] is True
+    ok, said = checks.open_files(Config(), True, None)
     assert (ok, said.startswith("1,024 files may be open, and the settings allow connections that need 5,120;")) == (
         False,
         True,
     )
-    assert system_limits.store_map(tmp_path)[0] is True
+    assert checks.store_map(tmp_path)[0] is True
     monkeypatch.setattr(resource, "getrlimit", lambda what: (1 << 32, 1 << 32))
-    assert "`ulimit -v unlimited` allows it" in system_limits.store_map(tmp_path)[1]
-    monkeypatch.setattr(system_limits, "_file_system", lambda folder: "nfs4")
-    assert system_limits.store_map(tmp_path) == (
+    assert "`ulimit -v unlimited` allows it" in checks.store_map(tmp_path)[1]
+    monkeypatch.setattr(checks, "_file_system", lambda folder: "nfs4")
+    assert checks.store_map(tmp_path) == (
         False,
         f"{tmp_path} is on nfs4, whose locks a store cannot rely on; move the home to a disk of this machine.",
     )
@@ -228,8 +226,8 @@ def test_a_door_on_a_unix_socket_is_asked_and_what_it_answers_counts(tmp_path: P
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert http_door.answers(f"unix:{where}")[0] is True
-        assert http_door.answers(f"unix:{where}") == (
+        assert checks.door_answers(f"unix:{where}")[0] is True
+        assert checks.door_answers(f"unix:{where}") == (
             False,
             f"The door at unix:{where} answers 503 to /health; look at the node's log.",
         )

@@ -9,7 +9,7 @@ import pytest
 
 from banyan_cli import errors
 from banyan_cli.commands.feeds import KINDS
-from banyan_cli.show.notices import DID
+from banyan_cli.show.feed import DID
 from banyan_schema.notices import NOTICES
 from banyan_storage.tables import SCHEMA
 from tests.cli.shell import Ran, banyan, process

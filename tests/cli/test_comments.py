@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.comments import Comment, CommentColumns, posts_plan, read_comments, survey
+from banyan_cli.importing.csv_posts import Comment, CommentColumns, posts_plan, read_comments, survey
 from banyan_cli.importing.plan import weight
 
 

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from banyan_cli.domain_proof import MOST, on_the_web
+from banyan_cli.commands.profiles import MOST_BYTES, on_the_web
 from tests.cli.shell import Ran, banyan
 
 
@@ -140,7 +140,7 @@ def test_a_web_server_that_says_too_much_or_nothing_proves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for body, status, why in (
-        (b"account=did:banyan:z1\n" + b"x" * MOST, 200, "more than 65,536 bytes"),
+        (b"account=did:banyan:z1\n" + b"x" * MOST_BYTES, 200, "more than 65,536 bytes"),
         (b"hello", 200, "it names no account"),
         (b"account=did:banyan:z1", 302, "status 302"),
     ):

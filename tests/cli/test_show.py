@@ -13,8 +13,7 @@ from rich.console import Console
 
 from banyan_cli.commands import network
 from banyan_cli.show import status
-from banyan_cli.show.feed import feed, fit, footer, thread
-from banyan_cli.show.notices import notices
+from banyan_cli.show.feed import feed, fit, footer, notices, thread
 from banyan_cli.show.phrases import ago, count, name_of, size
 from banyan_node.terminal_escape import plain
 

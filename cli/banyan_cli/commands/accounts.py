@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, paper, refs
+from banyan_cli import paper, refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import argument, some_account, some_writer
 from banyan_cli.show.phrases import count
 from banyan_cli.show.tables import columns, named
 
@@ -24,16 +25,12 @@ account_commands = root.group("account", "Accounts: grant, pin, cut, drop, rotat
 
 Account = Annotated[
     str | None,
-    typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=completion.accounts),
+    typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=some_account),
 ]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
 Granted = Annotated[
     str,
-    typer.Argument(
-        metavar="WRITER",
-        help="A writer's key or its beginning, as in `account show`.",
-        autocompletion=completion.writers,
-    ),
+    argument("A writer's key or its beginning, as in `account show`.", some_writer, "WRITER"),
 ]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Incomplete = Annotated[
@@ -92,7 +89,7 @@ def show(
     s: Session,
     account: Annotated[
         str | None,
-        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completion.accounts),
+        argument("An account's id or name; yours when left out.", some_account),
     ] = None,
 ) -> None:
     """Its keys, who may write in it, and where its logs stand."""
@@ -125,9 +122,7 @@ def pin(
     s: Session,
     writer: Annotated[
         str | None,
-        typer.Argument(
-            help="A writer's key or its beginning; every writer if left out.", autocompletion=completion.writers
-        ),
+        argument("A writer's key or its beginning; every writer if left out.", some_writer),
     ] = None,
     log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
     account: Account = None,

@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session, put
 from banyan_cli.declare import Cursor, Fields, Read, Ref, root, unchanged
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import ACCOUNT, POST, By, Channel, Episode, Playlist, Reader, Undo, Uri
+from banyan_cli.parameters import (
+    ACCOUNT,
+    POST,
+    By,
+    Channel,
+    Episode,
+    Playlist,
+    Reader,
+    Undo,
+    Uri,
+    argument,
+    some_account,
+)
 from banyan_cli.show.phrases import count
 from banyan_cli.show.tables import Row, columns, named
 from banyan_node.terminal_escape import plain
@@ -42,9 +54,7 @@ def _chapter(text: str) -> dict[str, Any]:
     return {"at_ms": (int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)) * 1000, "title": title}
 
 
-Of = Annotated[
-    str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completion.accounts), ACCOUNT
-]
+Of = Annotated[str | None, argument("Whose; yours when left out.", some_account), ACCOUNT]
 Name = Annotated[str, typer.Argument(metavar="TITLE")]
 Title = Annotated[str | None, typer.Option("--title", help="Another title.")]
 Text = Annotated[str | None, typer.Option("--text", help="What it is about.")]

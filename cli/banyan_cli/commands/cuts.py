@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import completion, paper, refs
+from banyan_cli import paper, refs
 from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import (
     KEY,
@@ -27,6 +27,7 @@ from banyan_cli.commands.accounts import (
 )
 from banyan_cli.commands.keys import are_renewed, renew_master
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import argument, some_writer
 from banyan_cli.show.phrases import count
 
 After = Annotated[
@@ -47,7 +48,7 @@ def activity(
     s: Session,
     writer: Annotated[
         str | None,
-        typer.Argument(help="A writer's key or its beginning; all if left out.", autocompletion=completion.writers),
+        argument("A writer's key or its beginning; all if left out.", some_writer),
     ] = None,
     account: Account = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=LOOKED_AT, help="How many.")] = 20,
@@ -66,9 +67,7 @@ def cut(
     s: Session,
     writer: Annotated[
         str | None,
-        typer.Argument(
-            help="The writer's key or its beginning; when left out it is asked for.", autocompletion=completion.writers
-        ),
+        argument("The writer's key or its beginning; when left out it is asked for.", some_writer),
     ] = None,
     account: Account = None,
     after: After = None,

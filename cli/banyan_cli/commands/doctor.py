@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from banyan_cli import errors
-from banyan_cli.checks import http_door, ports, system_limits
-from banyan_cli.checks.versions import versions
+from banyan_cli import checks, errors
 from banyan_cli.command_session import CallTarget, Session
 from banyan_cli.declare import root
 from banyan_cli.show.phrases import count, size, span
@@ -236,19 +234,19 @@ def _erasures(s: Session) -> tuple[bool | None, str]:
 def _versions(s: Session) -> tuple[bool | None, str]:
     node = s.node()
     if node is None:
-        return versions(None, ())
-    return versions(
+        return checks.versions(None, ())
+    return checks.versions(
         node.call("id").get("version", "of before 0.1.0"), (node.call("status").get("unreached") or {}).values()
     )
 
 
 def _map(s: Session) -> tuple[bool | None, str]:
-    return system_limits.store_map(next(p for p in (s.home.path, *s.home.path.parents) if p.exists()))
+    return checks.store_map(next(p for p in (s.home.path, *s.home.path.parents) if p.exists()))
 
 
 def _limits(s: Session) -> tuple[bool | None, str]:
     pid = None if s.node() is None else _pid(s)
-    return system_limits.open_files(s.settings.config, bool(_doors(s)), pid)
+    return checks.open_files(s.settings.config, bool(_doors(s)), pid)
 
 
 def _pid(s: Session) -> int:
@@ -276,7 +274,7 @@ def _door(s: Session) -> tuple[bool | None, str]:
     if said["trouble"]:
         why = f"{said['trouble'][0].upper()}{said['trouble'][1:]}"
         return False, f"{why}, and is started anew; the node's log says why."
-    answered = [http_door.answers(address) for address in doors]
+    answered = [checks.door_answers(address) for address in doors]
     if wrong := [found for found in answered if not found[0]]:
         return wrong[0]
     if not said["workers"]:
@@ -287,11 +285,11 @@ def _door(s: Session) -> tuple[bool | None, str]:
 
 
 def _door_db(s: Session) -> tuple[bool | None, str]:
-    return http_door.remembers(s.home.door)
+    return checks.door_remembers(s.home.door)
 
 
 def _certificate(s: Session) -> tuple[bool | None, str]:
-    return http_door.certificate(s.settings.config.http.url)
+    return checks.certificate(s.settings.config.http.url)
 
 
 def _own_ports(s: Session, node: CallTarget) -> tuple[bool | None, str]:
@@ -310,7 +308,7 @@ def _own_ports(s: Session, node: CallTarget) -> tuple[bool | None, str]:
             named[int(address.rpartition(":")[2])] = "the door"
     if running.endpoint.port:
         named[running.endpoint.port] = "the control API"
-    return ports.of_process(running.pid, named)
+    return checks.of_process(running.pid, named)
 
 
 def _ports(s: Session) -> tuple[bool | None, str]:
@@ -331,7 +329,7 @@ def _ports(s: Session) -> tuple[bool | None, str]:
         wanted.append((host.strip("[]"), int(number) if number.isdigit() else 0))
     fixed = [(host, port) for host, port in wanted if port]
     for host, port in fixed:
-        if (why := ports.why_taken(host, port)) is not None:
+        if (why := checks.why_taken(host, port)) is not None:
             return False, f"{why}."
     if not fixed:
         return True, "Free ports are taken at the start."

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import Fields, Read, Ref, Wrong, root
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import ACCOUNT, By, Event, Reader, Undo, Who
+from banyan_cli.parameters import ACCOUNT, By, Event, Reader, Undo, Who, argument, some_account
 from banyan_cli.show.phrases import span
 from banyan_cli.show.tables import Row, columns, named, people
 from banyan_node.terminal_escape import plain
@@ -201,9 +201,7 @@ def _several(typed: Fields) -> str:
 def event_ls(
     account: Annotated[
         str | None,
-        typer.Argument(
-            help="One account's events; else yours and whom you follow.", autocompletion=completion.accounts
-        ),
+        argument("One account's events; else yours and whom you follow.", some_account),
         ACCOUNT,
     ] = None,
     group: Annotated[

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import Cursor, root
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import Reader, Uri
+from banyan_cli.parameters import Reader, Uri, argument, some_account, some_post
 from banyan_cli.show.phrases import count
 from banyan_cli.show.tables import Row, columns, facts, named, people, posts
 from banyan_node.terminal_escape import plain
@@ -35,7 +35,7 @@ def feed(
     s: Session,
     account: Annotated[
         str | None,
-        typer.Argument(help="One account's posts; else yours and whom you follow.", autocompletion=completion.accounts),
+        argument("One account's posts; else yours and whom you follow.", some_account),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,
@@ -93,7 +93,7 @@ def feed(
 @root.command()
 def thread(
     s: Session,
-    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completion.posts)],
+    post: Annotated[str, argument("A post: its digits, or address.", some_post)],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many answers.")] = 200,
     after: Cursor = None,
     by: Reader = None,
@@ -218,7 +218,7 @@ def notifications(
 
     Those that you have not read have a dot.
     """
-    from banyan_cli.show.notices import notices as show
+    from banyan_cli.show.feed import notices as show
 
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.declare import Fields, Sentence, root, unchanged
-from banyan_cli.parameters import ACCOUNT, By, Group, Reader, Undo, Uri, Who, checked
+from banyan_cli.parameters import ACCOUNT, By, Group, Reader, Undo, Uri, Who, argument, checked, some_account
 from banyan_cli.show.tables import Row, columns, named, posts
 from banyan_node.terminal_escape import plain
 
@@ -86,7 +86,7 @@ def _show_group(console: Console, value: dict[str, Any]) -> None:
 def group_ls(
     account: Annotated[
         str | None,
-        typer.Argument(help="Whose groups; yours when left out.", autocompletion=completion.accounts),
+        argument("Whose groups; yours when left out.", some_account),
         ACCOUNT,
     ] = None,
     by: Reader = None,

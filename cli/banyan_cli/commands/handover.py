@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, paper, refs
+from banyan_cli import paper, refs
 from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import Incomplete, Sure, account_commands, confirm
 from banyan_cli.errors import BadInput, Failed
+from banyan_cli.parameters import argument, some_account
 from banyan_cli.show.phrases import count
 from banyan_node.operator_errors import CallError
 
@@ -36,7 +37,7 @@ def handover(
     s: Session,
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="An account hosted here: name or id.", autocompletion=completion.accounts),
+        argument("An account hosted here: name or id.", some_account, "NAME"),
     ],
     out: Annotated[
         Path | None, typer.Option(help="A new file for the words, sealed by a passphrase; else they are shown.")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.commands.move_in import import_commands
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import some_account
 from banyan_cli.show.tables import facts
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def posts(
     press: Annotated[str, typer.Option(help="The account that posts the articles.")] = "press",
 ) -> None:
     """A CSV file of posts; with --thread each row answers an article, which the press account posts."""
-    from banyan_cli.importing.comments import CommentColumns, posts_plan, survey
+    from banyan_cli.importing.csv_posts import CommentColumns, posts_plan, survey
     from banyan_cli.progress import waiting
 
     columns = CommentColumns(text, author, thread, time, authors, press)
@@ -148,7 +149,7 @@ def export(
     file: Annotated[Path, typer.Argument(help="The archive to write; with --format a folder, or a name with .zip.")],
     account: Annotated[
         str | None,
-        typer.Option("--account", help="Only this account: name or id.", autocompletion=completion.accounts),
+        typer.Option("--account", help="Only this account: name or id.", autocompletion=some_account),
     ] = None,
     form: Annotated[
         Format,

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import argument, some_account
 from banyan_cli.show.phrases import ago, count
 from banyan_cli.show.tables import columns
 from banyan_schema import dates
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 
 _login = root.group("login", "Who can log in at the HTTP door (`banyan up --http`).")
 _token = root.group("token", "Tokens with which programs use the HTTP door.")
-Name = Annotated[
-    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completion.accounts)
-]
+Name = Annotated[str, argument("An account hosted here: its name or id.", some_account)]
 DAY_S = 86_400
 MOST_DAYS = 36_500
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
@@ -117,7 +116,7 @@ def add_token(
     s: Session,
     name: Annotated[
         str | None,
-        typer.Argument(help="The account that it acts for; none: for the node.", autocompletion=completion.accounts),
+        argument("The account that it acts for; none: for the node.", some_account),
     ] = None,
     scopes: Annotated[
         str, typer.Option(help="What it allows: read write follow push host admin firehose, read:statuses ...")
@@ -148,9 +147,7 @@ def add_token(
 @_token.command("list")
 def list_tokens(
     s: Session,
-    name: Annotated[
-        str | None, typer.Argument(help="Only those of this account.", autocompletion=completion.accounts)
-    ] = None,
+    name: Annotated[str | None, argument("Only those of this account.", some_account)] = None,
 ) -> None:
     """The tokens that are valid, those of apps too, the newest first."""
     account = None if name is None else refs.account(s, name)

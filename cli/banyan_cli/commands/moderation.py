@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
-from banyan_cli.parameters import Hosted
+from banyan_cli.parameters import Hosted, some_account
 from banyan_cli.show.phrases import ago, count, now_ms
 from banyan_cli.show.tables import Row, columns, facts
 from banyan_schema import dates
@@ -160,9 +160,7 @@ def reports_decide(
 @_decisions.alone
 def decisions(
     s: Session,
-    account: Annotated[
-        str | None, typer.Option(help="Only about this account.", autocompletion=completion.accounts)
-    ] = None,
+    account: Annotated[str | None, typer.Option(help="Only about this account.", autocompletion=some_account)] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     after: Annotated[int | None, typer.Option(help="The last number of the page before.")] = None,
 ) -> None:

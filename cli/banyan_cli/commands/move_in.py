@@ -179,8 +179,8 @@ def _move(
 ) -> None:
     """Reads an archive twice: to know it, and to send it. uris: told id and address of what is here."""
     from banyan_cli.importing.archives import no_such_files, open_archive, service_of
-    from banyan_cli.importing.attachments import AttachmentFiles, copies
     from banyan_cli.importing.identities import IdentityMap, Report, read_people
+    from banyan_cli.importing.pictures import AttachmentFiles, copies
     from banyan_cli.importing.transfer import Move, survey
     from banyan_cli.progress import bar, waiting
 

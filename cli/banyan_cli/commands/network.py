@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import Ref, root
-from banyan_cli.parameters import ACCOUNT
+from banyan_cli.parameters import ACCOUNT, argument, some_account, some_peer
 from banyan_cli.show.phrases import ago, count, now_ms, sentence, span
 from banyan_cli.show.tables import Row, columns, facts, named
 from banyan_node.operator_errors import CallError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _peers = root.group("peers", "The nodes that this one talks to.", alone="list")
 Peer = Annotated[
     str,
-    typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completion.peers),
+    argument("A peer's id, or how it begins or ends, as in `peers`.", some_peer),
     Ref(lambda s, text, by: _peer(s, text)),
 ]
 NO_PEERS = "No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where."
@@ -128,9 +128,7 @@ def bans(s: Session) -> None:
 
 Refused = Annotated[
     str,
-    typer.Argument(
-        metavar="PEER", help="As above; or a network such as 192.0.2.0/24.", autocompletion=completion.peers
-    ),
+    argument("As above; or a network such as 192.0.2.0/24.", some_peer, "PEER"),
 ]
 
 
@@ -203,7 +201,7 @@ def diff(s: Session, peer: Peer) -> None:
 def digest(
     account: Annotated[
         str | None,
-        typer.Argument(help="Only of this account: name or id.", autocompletion=completion.accounts),
+        argument("Only of this account: name or id.", some_account),
         ACCOUNT,
     ] = None,
 ) -> None:

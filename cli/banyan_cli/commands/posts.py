@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session, put_all
-from banyan_cli.declare import Fields, Read, root
+from banyan_cli.declare import Fields, Read, Ref, root
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import By, Undo, Uri, Who
+from banyan_cli.parameters import By, Undo, Uri, some_account
+from banyan_node.terminal_escape import plain
+from banyan_schema import dates
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")]
 Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
@@ -22,7 +29,7 @@ Mention = Annotated[
         "--mention",
         metavar="ACCOUNT",
         help="Who is to notice it; may be given again.",
-        autocompletion=completion.accounts,
+        autocompletion=some_account,
     ),
 ]
 Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
@@ -84,48 +91,32 @@ def post(
     _posted(s, s.call("post", **said), "Posted")
 
 
-@root.command()
-def reply(
-    s: Session,
-    uri: Uri,
-    text: Words,
-    lang: Lang = None,
-    mention: Mention = None,
-    warning: Warn = None,
-    unlisted: Unlisted = False,
-    answers: Answers = None,
-    quotes: Quotes = None,
-    reposts: Reposts = None,
-    media: File = None,
-    alt: Alt = None,
-    by: By = None,
-) -> None:
-    """Answer a post."""
-    said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
-    policy = _policy(answers, quotes, reposts)
-    _posted(s, s.call("reply", uri=refs.post(s, uri), policy=policy, **said), "Answered")
+def _answer(method: str, about: str, done: str) -> None:
+    def command(
+        s: Session,
+        uri: Uri,
+        text: Words,
+        lang: Lang = None,
+        mention: Mention = None,
+        warning: Warn = None,
+        unlisted: Unlisted = False,
+        answers: Answers = None,
+        quotes: Quotes = None,
+        reposts: Reposts = None,
+        media: File = None,
+        alt: Alt = None,
+        by: By = None,
+    ) -> None:
+        said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
+        policy = _policy(answers, quotes, reposts)
+        _posted(s, s.call(method, uri=refs.post(s, uri), policy=policy, **said), done)
+
+    command.__doc__ = about
+    root.command(method)(command)
 
 
-@root.command()
-def quote(
-    s: Session,
-    uri: Uri,
-    text: Words,
-    lang: Lang = None,
-    mention: Mention = None,
-    warning: Warn = None,
-    unlisted: Unlisted = False,
-    answers: Answers = None,
-    quotes: Quotes = None,
-    reposts: Reposts = None,
-    media: File = None,
-    alt: Alt = None,
-    by: By = None,
-) -> None:
-    """Show a post to your followers, with words of your own."""
-    said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
-    policy = _policy(answers, quotes, reposts)
-    _posted(s, s.call("quote", uri=refs.post(s, uri), policy=policy, **said), "Quoted")
+_answer("reply", "Answer a post.", "Answered")
+_answer("quote", "Show a post to your followers, with words of your own.", "Quoted")
 
 
 @root.command()
@@ -208,37 +199,6 @@ def repost(uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pass a post on as it is."""
 
 
-@root.act("follow")
-def follow(answer: Fields, account: Who, by: By = None) -> str:
-    """Show an account's posts in your feed, and hold them here."""
-    whom = answer["account"]
-    asked = f"Asked to follow {whom}: it is locked, and has to accept that."
-    gone = f" It was dropped here: `banyan store undrop {whom}` lets it in again." if answer.get("dropped") else ""
-    return (asked if answer["waits"] else f"Following {whom}.") + gone
-
-
-@root.act("unfollow", "No longer following {account}.")
-def unfollow(account: Who, by: By = None) -> None:
-    """Stop following."""
-
-
-@root.act("block", "Blocking {account}.", undone="No longer blocking {account}.")
-def block(account: Who, undo: Undo = False, by: By = None) -> None:
-    """Block an account, and stop following it; everybody can see that you do."""
-
-
-Hours = Annotated[
-    float | None,
-    typer.Option("--hours", min=0, max=876_000, help="For so long; for good when left out."),
-    Read(lambda hours: int(time.time() * 1000 + hours * 3_600_000)),
-]
-
-
-@root.act("mute", "Muting {account}.", undone="No longer muting {account}.")
-def mute(account: Who, undo: Undo = False, until: Hours = None, by: By = None) -> None:
-    """Hide all that an account says from you. Only you can see that you do."""
-
-
 def _posted(s: Session, answer: dict[str, Any], done: str) -> None:
     refs.note(s.home, posts=[answer])
     s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
@@ -290,3 +250,114 @@ def text_given(text: str, empty: bool = False) -> str:
     if not text.strip() and not empty:
         raise BadInput("The text is empty; say something.")
     return text
+
+
+# Posts that are not published yet, and those that are published later.
+
+
+_draft = root.group("draft", "Posts that you have not published yet; only you can see them.")
+At = Annotated[
+    str | None, typer.Option("--at", metavar="WHEN", help="Publish it then, such as 2026-12-24T18:00 (local time).")
+]
+
+
+def _one(s: Session, which: str, by: str | None) -> dict[str, Any]:
+    known: list[dict[str, Any]] = s.call("drafts", by=by)["drafts"]
+    found = [row for row in known if row["id"].startswith(which.lower())]
+    if len(found) != 1:
+        many = f"{len(found)} drafts begin with '{which}'" if found else f"No draft begins with '{which}'"
+        raise BadInput(f"{many}; `banyan draft ls` shows them.")
+    return found[0]
+
+
+def _when(text: str) -> int:
+    try:
+        at_ms = int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f"'{text}' is no time; write it as 2026-12-24T18:00.") from error
+    if at_ms <= time.time() * 1000:
+        raise BadInput(f"{text} is over; give a time to come.")
+    return at_ms
+
+
+Which = Annotated[
+    str,
+    typer.Argument(metavar="DRAFT", help="The beginning of its id."),
+    Ref(lambda s, which, by: _one(s, which, by)["id"]),
+]
+
+
+def _show(console: Console, rows: list[Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show import feed
+    from banyan_cli.show.feed import text_of
+
+    for row in rows:
+        due = "" if row["due"] is None else f"  {dates.moment(row['due'], None):%Y-%m-%d %H:%M}"
+        console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
+        for item in row["media"]:
+            console.print(Text.assemble("  ", feed.media_line(item)))
+        if row["refused"]:
+            console.print(Text(f"  It is not published as it is: {plain(row['refused'])}", "yellow"))
+        if row["lacking"]:
+            console.print(Text("  Not all of it is on this device: publish it on the one that wrote it.", "yellow"))
+
+
+@_draft.command()
+def draft_add(
+    s: Session,
+    text: Words,
+    at: At = None,
+    reply: Annotated[str | None, typer.Option("--reply", metavar="POST", help="The post that it answers.")] = None,
+    quote: Annotated[str | None, typer.Option("--quote", metavar="POST", help="The post that it quotes.")] = None,
+    replace: Annotated[
+        str | None,
+        typer.Option(
+            "--replace",
+            metavar="DRAFT",
+            help="The draft that this replaces; without --media its pictures stay.",
+        ),
+    ] = None,
+    media: File = None,
+    alt: Alt = None,
+    lang: Lang = None,
+    warning: Warn = None,
+    unlisted: Unlisted = False,
+    by: By = None,
+) -> None:
+    """Keep a post, to publish it later."""
+    before = None if replace is None else _one(s, replace, by)
+    items = put_all(s, media, alt)
+    if before is not None and not items:
+        items = [{"blob": one["blob"], "description": one["description"]} for one in before["media"]]
+    answer = s.call(
+        "draft.set",
+        text=text_given(text, empty=bool(items)),
+        media=items or None,
+        id=None if before is None else before["id"],
+        reply=None if reply is None else refs.post(s, reply),
+        quote=None if quote is None else refs.post(s, quote),
+        lang=lang,
+        warning=warning,
+        audience="unlisted" if unlisted else None,
+        due=None if at is None else _when(at),
+        by=by,
+    )
+    later = "it is published then" if at else "`banyan draft publish` publishes it"
+    s.out.done(answer, f"Kept: {answer['id'][: refs.SHORT]}; {later}.")
+
+
+@_draft.rows("drafts", _show, "You have no drafts: `banyan draft add TEXT`.", field="drafts")
+def draft_ls(by: By = None) -> None:
+    """Your drafts, those with a time first."""
+
+
+@_draft.act("draft.publish", "Posted: {short}", seen="posts")
+def draft_publish(id: Which, by: By = None) -> None:
+    """Publish a draft now."""
+
+
+@_draft.act("draft.drop", "Dropped.")
+def draft_drop(id: Which, by: By = None) -> None:
+    """Throw a draft away."""

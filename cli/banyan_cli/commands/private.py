@@ -1,4 +1,4 @@
-"""What a person keeps to themselves: mutes, bookmarks, lists, filters, notes. Only their devices can read it."""
+"""What a person keeps to themselves: bookmarks, lists, filters, notes. Only their devices can read it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, refs
+from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import Fields, Ref, root
-from banyan_cli.parameters import ACCOUNT, By, Undo, Uri, Who
+from banyan_cli.parameters import ACCOUNT, By, Undo, Uri, Who, argument, some_account
 from banyan_cli.show.tables import columns, people
 
 if TYPE_CHECKING:
@@ -25,19 +25,9 @@ OwnList = Annotated[
 ]
 People = Annotated[
     list[str],
-    typer.Argument(metavar="ACCOUNT...", help="Accounts, by id or name.", autocompletion=completion.accounts),
+    argument("Accounts, by id or name.", some_account, "ACCOUNT..."),
     ACCOUNT,
 ]
-
-
-@root.rows("mutes", people, "You mute nobody.", field="mutes")
-def mutes(by: By = None) -> None:
-    """The accounts that you mute. Only you can see that."""
-
-
-@root.rows("blocks", people, "You block nobody.", field="blocks")
-def blocks(by: By = None) -> None:
-    """The accounts that you block. Everybody can see that."""
 
 
 @root.act("bookmark", "Kept: `banyan bookmarks` lists it.")

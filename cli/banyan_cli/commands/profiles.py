@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,6 +18,7 @@ from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
+
 
 _profile = root.group("profile", "Who an account says it is.", alone="show")
 _handle = root.group("handle", "Handles: names under the domain of a platform, such as lan@vn.example.")
@@ -184,6 +186,85 @@ def handle_find(handle: Handle, by: By = None) -> None:
     """Whose a handle is."""
 
 
+# Asks the world outside whose a domain is: its DNS, and its web server. Both say `account=did:banyan:z...`, the account
+# of the domain's platform. Who controls the answers of the resolver, or a certificate that this machine trusts, can say
+# something else; DNSSEC is not checked.
+
+PROOF_SECONDS = 5.0
+MOST_BYTES = 64 << 10
+"""Bytes of an answer of the web server that are read."""
+_SAID = re.compile(r"^\s*account=(did:banyan:\S+)\s*$", re.MULTILINE)
+
+
+class DomainAnswer(NamedTuple):
+    """where: what was asked. accounts: the DIDs that it names. why: it names none, or could not be asked."""
+
+    where: str
+    accounts: frozenset[str]
+    why: str = ""
+
+
+def _in_dns(domain: str, server: str | None = None) -> DomainAnswer:
+    """server: `ADDRESS` or `ADDRESS:PORT` of a DNS server; None: that of the system. Raises BadInput."""
+    import dns.exception
+    import dns.resolver
+
+    name = f"_banyan.{domain}"
+    where = f"the DNS ({name} TXT)"
+    try:
+        resolver = dns.resolver.Resolver(configure=server is None)
+    except dns.exception.DNSException as error:
+        return DomainAnswer(where, frozenset(), f"this machine has no resolver: {error}")
+    if server is not None:
+        host, port = _server(server)
+        resolver.nameservers, resolver.port = [host], port
+    try:
+        answer = resolver.resolve(name, "TXT", lifetime=PROOF_SECONDS, search=False)
+        texts = [b"".join(row.strings).decode("utf-8", "replace") for row in answer]
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return DomainAnswer(where, frozenset(), "it says nothing")
+    except (dns.exception.DNSException, OSError) as error:
+        return DomainAnswer(where, frozenset(), f"it does not answer: {error}")
+    return _of(where, "\n".join(texts))
+
+
+def on_the_web(url: str) -> DomainAnswer:
+    """url: such as https://vn.example/.well-known/banyan. Redirects are not followed."""
+    import httpx
+
+    try:
+        with httpx.stream("GET", url, timeout=PROOF_SECONDS) as answer:
+            if answer.status_code != 200:
+                return DomainAnswer(url, frozenset(), f"it answers with status {answer.status_code}")
+            raw = b""
+            for piece in answer.iter_bytes():
+                raw += piece
+                if len(raw) > MOST_BYTES:
+                    return DomainAnswer(url, frozenset(), f"it answers with more than {MOST_BYTES:,} bytes")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return DomainAnswer(url, frozenset(), f"it does not answer: {error}")
+    return _of(url, raw.decode("utf-8", "replace"))
+
+
+def _of(where: str, text: str) -> DomainAnswer:
+    found = frozenset(_SAID.findall(text))
+    return DomainAnswer(where, found, "" if found else "it names no account")
+
+
+def _server(text: str) -> tuple[str, int]:
+    import ipaddress
+
+    host, _, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "53")
+    try:
+        ipaddress.ip_address(host)
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not 0 < number < 65_536:
+        raise BadInput(f"'{text[:60]}' is no DNS server; give its address, such as 9.9.9.9 or 127.0.0.1:5353.")
+    return host, number
+
+
 @_handle.command()
 def handle_prove(
     s: Session,
@@ -193,14 +274,12 @@ def handle_prove(
     by: By = None,
 ) -> None:
     """Ask the domain itself, over DNS and the web, whether who confirms a handle is its platform."""
-    from banyan_cli.domain_proof import in_dns, on_the_web
-
     rows = s.call("handle.find", handle=handle, by=by)["accounts"]
     confirmed = {one["account"]: row["account"] for row in rows for one in row["platforms"]}
     if not confirmed:
         raise Failed(f"Nobody confirms {handle}: {'it is claimed only' if rows else 'nobody held here claims it'}.")
     name, domain = rows[0]["handle"], rows[0]["handle"].partition("@")[2]
-    said = [in_dns(domain, dns), on_the_web(web or f"https://{domain}/.well-known/banyan")]
+    said = [_in_dns(domain, dns), on_the_web(web or f"https://{domain}/.well-known/banyan")]
     accounts = {confirmed[platform] for one in said for platform in one.accounts if platform in confirmed}
     if len(accounts) != 1:
         found = "; ".join(f"{one.where}: {one.why or 'it names ' + ', '.join(sorted(one.accounts))}" for one in said)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, paper
+from banyan_cli import paper
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput, Failed
-from banyan_cli.prompts import confirmed, on_terminal
+from banyan_cli.parameters import argument, some_setting
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def init(
     ] = None,
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
-    from banyan_cli.node_setup import make_node, refuse_a_second_node, refuse_to_contradict
+    from banyan_cli.node_setup import make_node, on_terminal, refuse_a_second_node, refuse_to_contradict
     from banyan_node.home.keystore import passphrase_from
     from banyan_node.home.recovery import commitment, new_words
     from banyan_node.home.settings import parse
@@ -142,10 +142,13 @@ def up(
         "log.level": log_level,
         "log.format": log_format,
     }
-    if not s.home.keys.exists() and not s.out.json and on_terminal():
-        s.out.note(f"There is no node in {s.home.path} yet.")
-        if confirmed("Make one now"):
-            _make_by_asking(s)
+    if not s.home.keys.exists() and not s.out.json:
+        from banyan_cli.node_setup import confirmed, on_terminal
+
+        if on_terminal():
+            s.out.note(f"There is no node in {s.home.path} yet.")
+            if confirmed("Make one now"):
+                _make_by_asking(s)
     settings = s.settings_with(flags)
     set_up_logging(settings.config.log, folder=s.home.path)
     person = sys.stderr.isatty() and not s.out.json and settings.config.log.format == "auto"
@@ -205,7 +208,7 @@ def config_show(
     s: Session,
     name: Annotated[
         str | None,
-        typer.Argument(help="One setting or section; all when left out.", autocompletion=completion.settings),
+        argument("One setting or section; all when left out.", some_setting),
     ] = None,
 ) -> None:
     """Every setting, its value, and where the value comes from."""
@@ -258,7 +261,7 @@ def _show_config(console: Console, rows: list[Row]) -> None:
 @_config.command("set")
 def config_set(
     s: Session,
-    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.", autocompletion=completion.settings)],
+    name: Annotated[str, argument("Such as node.name or limits.peers.", some_setting)],
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import completion, errors, refs
+from banyan_cli import errors, refs
 from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import Sure, account_commands
 from banyan_cli.declare import Fields, root
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import POST, Who
+from banyan_cli.parameters import POST, Who, argument, some_account, some_post
 from banyan_cli.show.phrases import ago, count, name_of, size
 from banyan_cli.show.tables import Row, columns, facts
 from banyan_node.terminal_escape import plain
@@ -184,9 +184,7 @@ def store_withhold(
     answer: Fields,
     uri: Annotated[
         str,
-        typer.Argument(
-            metavar="POST", help="The post; the short form that a feed shows will do.", autocompletion=completion.posts
-        ),
+        argument("The post; the short form that a feed shows will do.", some_post, "POST"),
         POST,
     ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
@@ -223,9 +221,7 @@ def store_withheld() -> None:
 @_store.act("content.release")
 def store_release(
     answer: Fields,
-    uri: Annotated[
-        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completion.posts), POST
-    ],
+    uri: Annotated[str, argument("The post that was withheld.", some_post, "POST"), POST],
 ) -> str:
     """Lift a withholding: the content is shown again, from the sealed copy that was kept, or else from peers."""
     asked = answer["released"] - answer["kept"]
@@ -287,9 +283,7 @@ def store_compact(
 
 # Erasing an account from this node's files, and how far that is.
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="An account hosted here: name or id.", autocompletion=completion.accounts)
-]
+Name = Annotated[str, argument("An account hosted here: name or id.", some_account, "NAME")]
 
 
 _PEERS = {

@@ -3,8 +3,7 @@
 Its texts are UTF-8 whose bytes were written as Latin-1 escapes, and are repaired. Posts have no ids there: the id of
 one is its second, and its number in that second. The archive does not say who could see a post, so the person must
 say who may see it here. What was said in groups does not come, because a group is not everybody; only the title of a
-post tells it (facebook_texts.py). Albums are read last, because they have the photos of posts too
-(facebook_albums.py).
+post tells it (facebook_texts.py). Albums are read last, because they have the photos of posts too.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from banyan_cli.importing import facebook_albums as albums
 from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.facebook_texts import Where, where_of, words_of
 from banyan_cli.importing.model import (
     BROKEN,
+    MOST_ID,
     ArchiveContents,
     Attachment,
     Audience,
@@ -38,6 +37,13 @@ from banyan_cli.importing.model import (
 from banyan_cli.importing.streams import MOST_ITEM, Broken, items
 
 SERVICE = "facebook"
+_ALBUM_FILES = re.compile(r"(?:^|/)(?:album/\d+|(?:your_)?uncategorized_photos|your_photos|(?:your_)?videos)\.json$")
+_ALBUM_LISTS = ("photos", "photos_v2", "other_photos_v2", "videos_v2", "videos")
+TOGETHER_S = 3_600
+"""Of one album, a photo that was uploaded so soon after the one before belongs to the same post."""
+MOST_PHOTOS = 64
+"""Photos of one post."""
+_PHOTO_NUMBER = re.compile(r"(\d{6,})(?:_[a-z])?\.\w+$")
 COMMENTS = "comments on posts (add --comments to bring them as posts)"
 REACTIONS = "reactions: the archive does not say to which posts"
 GROUPS, EVENTS, ALBUMS = "posts and comments in groups", "events", "photos and films of albums (--no-albums)"
@@ -64,7 +70,7 @@ _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("members", re.compile(r"(?:^|/)groups/your_group(?:s|_membership_activity)\.json$")),
     ("groups", re.compile(r"(?:^|/)groups/(?:group_posts_and_comments|your_(?:posts|comments)_in_groups)\.json$")),
     ("events", re.compile(r"(?:^|/)events/[^/]+\.json$")),
-    ("albums", albums.FILES),
+    ("albums", _ALBUM_FILES),
 )
 _OUT: dict[Where, str] = {"timeline": TIMELINES, "group": GROUPS, "elsewhere": ELSEWHERE, "saved": SAVED}
 _GROUP_POSTS = ("group_posts_v2", "group_comments_v2", "group_posts")
@@ -103,16 +109,16 @@ def reading(
     faces = dict(_faces(archive))
 
     def read() -> Iterator[Found]:
-        seconds, taken = Counter[str](), {albums.photo_id(face.item.path) for face in faces.values()}
+        seconds, taken = Counter[str](), {_photo_id(face.item.path) for face in faces.values()}
         yield from faces.values()
         for name in sorted(archive.files, key=lambda name: (_kind(name) == "albums", name)):
             kind = _kind(name)
             if kind == "posts":
                 for where, one in _items(archive, name):
-                    taken.update(albums.photos_of(one))
+                    taken.update(_photos_of(one))
                     yield _post(one, where, seconds, audience, unknown_titles)
             elif kind == "albums" and with_albums:
-                yield from albums.posts(_album(archive, name), taken, audience)
+                yield from _album_posts(_album(archive, name), taken, audience)
             elif kind == "comments":
                 for where, one in _items(archive, name, "comments_v2", "comments"):
                     yield _comment(one, where, seconds, audience, comments)
@@ -128,21 +134,21 @@ def reading(
             else:
                 if kind == "groups":
                     for _, one in _items(archive, name, *_GROUP_POSTS):
-                        taken.update(albums.photos_of(one))
+                        taken.update(_photos_of(one))
                 yield from _counted(archive, name, kind or "", {face.item.path for face in faces.values()})
 
     some = with_albums and any(_kind(name) == "albums" for name in archive.files)
     return ArchiveContents(SERVICE, read, (ALBUM_POSTS,) if some else ())
 
 
-def _album(archive: Archive, name: str) -> albums.Album:
+def _album(archive: Archive, name: str) -> _Album:
     def one(key: str) -> Any:
         return next((value for _, value in _items(archive, name, key) if not isinstance(value, Broken)), None)
 
-    photos, cover = list(_items(archive, name, *albums.LISTS)), one("cover_photo")
+    photos, cover = list(_items(archive, name, *_ALBUM_LISTS)), one("cover_photo")
     if cover is not None:  # which is one of the photos, but not always
         photos.append((f"{name}, the cover", cover))
-    return albums.Album(
+    return _Album(
         line(one("name")), plain(one("description")).strip(), seconds_ms(one("last_modified_timestamp")), photos
     )
 
@@ -277,7 +283,7 @@ def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator
         "members": ("groups_joined_v2", "groups_joined"),
         "groups": _GROUP_POSTS,
         "events": ("your_events_v2", "event_responses_v2", "event_responses", "your_events"),
-        "albums": albums.LISTS,
+        "albums": _ALBUM_LISTS,
     }
     why = {"reactions": REACTIONS, "members": MEMBERS, "groups": GROUPS, "events": EVENTS, "albums": ALBUMS}[kind]
     for where, one in _items(archive, name, *keys[kind]):
@@ -287,3 +293,88 @@ def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator
             yield from (Omission(why, where, line(e.get("name"))) for answers in one.values() for e in dicts(answers))
         elif isinstance(one, dict) and plain(one.get("uri")) not in come:
             yield Omission(why, where, line(one.get("title") or one.get("name") or one.get("uri")))
+
+
+# Photos and films that no post shows: of albums, and of the lists of photos and films in no album. Those that were
+# uploaded to an album one after another become one post, as Facebook showed them. What any post has is not brought
+# again. This also keeps back what was said in groups or on other people's timelines: such a post does not come, and its
+# photos are in an album too.
+#
+# A photo is known by the number at the end of its file's name: Facebook's own, the same in all forms of the archive. A
+# post has as its id that of its first photo.
+
+
+class _Album(NamedTuple):
+    """name: empty where there is none. time_ms: when it was last changed. photos: as the archive has them, each with
+    its place there."""
+
+    name: str
+    about: str
+    time_ms: int | None
+    photos: list[tuple[str, Any]]
+
+
+class _Photo(NamedTuple):
+    id: str
+    time_ms: int | None
+    uri: str
+    told: str
+    where: str
+
+
+def _photo_id(uri: str) -> str:
+    """Tells photos apart, whatever folders they are in."""
+    name = plain(uri).rpartition("/")[2]
+    found = _PHOTO_NUMBER.search(name)
+    return found[1] if found else name
+
+
+def _album_posts(album: _Album, taken: set[str], audience: Audience) -> Iterator[Item | Omission]:
+    """The posts that its photos become. taken: ids of those that are in a post; these are added."""
+    photos = list[_Photo]()
+    for where, one in album.photos:
+        uri = plain(one.get("uri")) if isinstance(one, dict) else ""
+        if not uri:
+            yield Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
+            continue
+        this = _photo_id(uri)
+        if this not in taken:
+            taken.add(this)
+            time_ms = seconds_ms(one.get("creation_timestamp"))
+            told = words_of(one.get("description")).strip()
+            photos.append(_Photo(this, album.time_ms if time_ms is None else time_ms, uri, told, where))
+    photos.sort(key=lambda photo: photo.time_ms or 0)
+    some = list[_Photo]()
+    for photo in photos:
+        if some and not _together(album, some, photo):
+            yield _album_post(album, some, audience)
+            some = []
+        some.append(photo)
+    if some:
+        yield _album_post(album, some, audience)
+
+
+def _together(album: _Album, some: list[_Photo], photo: _Photo) -> bool:
+    last = some[-1].time_ms
+    if not album.name or len(some) == MOST_PHOTOS or last is None or photo.time_ms is None:
+        return False
+    return photo.time_ms - last <= TOGETHER_S * 1000
+
+
+def _album_post(album: _Album, some: list[_Photo], audience: Audience) -> Item:
+    """Its words are those of its only photo, or else of the album."""
+    first = some[0]
+    words = "\n\n".join(part for part in (album.name, album.about) if part)
+    alone = first.told if len(some) == 1 else ""
+    media = tuple(Attachment(photo.uri, "" if alone else photo.told) for photo in some)
+    this = f"photo:{first.id}"[:MOST_ID]
+    return Item(this, alone, first.time_ms, first.where, audience=audience, media=media, caption=words)
+
+
+def _photos_of(post: Any) -> Iterator[str]:
+    """The ids of the photos and films that a post has."""
+    groups = dicts(post.get("attachments")) if isinstance(post, dict) else []
+    for part in (part for group in groups for part in dicts(group.get("data"))):
+        medium = part.get("media")
+        if isinstance(medium, dict) and (uri := plain(medium.get("uri"))):
+            yield _photo_id(uri)

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from banyan_cli.importing import pictures
-from banyan_cli.importing.attachments import AttachmentFiles
 from banyan_cli.importing.identities import IdentityMap, Report
 from banyan_cli.importing.model import ArchiveContents, Item, Omission, ProfileLine, ProfilePicture, Tie
-from banyan_cli.importing.pictures import Pictures
+from banyan_cli.importing.pictures import AttachmentFiles, Pictures
 from banyan_cli.importing.plan import chunks
 
 if TYPE_CHECKING:

@@ -7,13 +7,15 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import trio
 
 from banyan_node.home.folder import Home, write_private
 from banyan_node.operator_errors import CopiedHome, NoNode
+
+if TYPE_CHECKING:
+    import trio
 
 # How programs with access to the home find its running node: control.json has the address, control.token the token.
 #
@@ -161,6 +163,8 @@ class Servers:
         self, nursery: trio.Nursery, server: Callable[..., Awaitable[None]], door: bool = False
     ) -> ServerAddress:
         """Returns where it listens."""
+        import trio  # commands read the files above beside a running node, and load no network for it
+
         ended = trio.Event()
 
         async def run(task_status: Any) -> None:

@@ -20,8 +20,17 @@ from PIL import Image
 
 from banyan_cli.errors import Failed
 from banyan_cli.importing.archives import Archive, open_archive
-from banyan_cli.importing.attachments import PREFIX, AttachmentFiles, copies
-from banyan_cli.importing.pictures import AHEAD, MANY, MISSING, MOST_OF_A_POST, REFUSED, UploadQueue
+from banyan_cli.importing.pictures import (
+    AHEAD,
+    MANY,
+    MISSING,
+    MOST_OF_A_POST,
+    PREFIX,
+    REFUSED,
+    AttachmentFiles,
+    UploadQueue,
+    copies,
+)
 from banyan_node.operator_errors import CallError
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan, node_up

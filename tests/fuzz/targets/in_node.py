@@ -17,7 +17,7 @@ from anycorn.typing import ConnectionState
 from prometheus_client import CollectorRegistry
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.comments import CommentColumns, survey
+from banyan_cli.importing.csv_posts import CommentColumns, survey
 from banyan_cli.importing.edges import read_edges
 from banyan_node.api import decode
 from banyan_node.api.dispatch import EVERY
@@ -266,7 +266,7 @@ TARGETS = (
         _comments,
         (BadInput,),
         lambda: [b'text,author,thread,time\n"a, b",x,t,1700000000\nc,,,2024-01-02T03:04:05\n'],
-        ("banyan_cli.importing.comments",),
+        ("banyan_cli.importing.csv_posts",),
         text,
         share=6,
     ),
