@@ -6,7 +6,8 @@ Each type has a function that makes it from the internal type, and a pattern for
 
 from __future__ import annotations
 
-from typing import Annotated, NewType, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, NewType, TypeAlias, TypeVar
 
 from msgspec import Meta
 
@@ -16,6 +17,8 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.social import Target, post_from_text, post_to_text
 
+T = TypeVar("T")
+B = TypeVar("B", bound=bytes)
 _DID = "did:banyan:z[1-9A-HJ-NP-Za-km-z]+"
 
 DidText = NewType("DidText", str)
@@ -36,161 +39,109 @@ ResponsePlaceText = NewType("ResponsePlaceText", str)
 EventPlaceText = NewType("EventPlaceText", str)
 SeriesPlaceText = NewType("SeriesPlaceText", str)
 
-Did: TypeAlias = Annotated[DidText, Meta(title="an account", description="An account.", pattern=f"^{_DID}$")]
-EntryHex: TypeAlias = Annotated[
-    EntryText, Meta(title="an entry", description="The id of an entry, in hexadecimal.", pattern="^[0-9a-f]{64}$")
-]
-WriterHex: TypeAlias = Annotated[
-    WriterText,
-    Meta(title="a writer", description="The public key of a writer, in hexadecimal.", pattern="^[0-9a-f]{64}$"),
-]
-KeyDigestHex: TypeAlias = Annotated[
-    KeyDigestText,
-    Meta(title="a key's digest", description="The digest of a key, in hexadecimal.", pattern="^[0-9a-f]{64}$"),
-]
+
+def _text(title: str, about: str, pattern: str | None = None) -> Meta:
+    """title: for refusals. about: for the reference."""
+    return Meta(title=title, description=about, pattern=pattern and f"^{pattern}$")
+
+
+def _hex(title: str, about: str, digits: int) -> Meta:
+    return _text(title, about, f"[0-9a-f]{{{digits}}}")
+
+
+Did: TypeAlias = Annotated[DidText, _text("an account", "An account.", _DID)]
+EntryHex: TypeAlias = Annotated[EntryText, _hex("an entry", "The id of an entry, in hexadecimal.", 64)]
+WriterHex: TypeAlias = Annotated[WriterText, _hex("a writer", "The public key of a writer, in hexadecimal.", 64)]
+KeyDigestHex: TypeAlias = Annotated[KeyDigestText, _hex("a key's digest", "The digest of a key, in hexadecimal.", 64)]
 DigestHex: TypeAlias = Annotated[
-    DigestText,
-    Meta(title="a digest", description="Digest of a state: equal digests mean equal states.", pattern="^[0-9a-f]{64}$"),
+    DigestText, _hex("a digest", "Digest of a state: equal digests mean equal states.", 64)
 ]
-PostUri: TypeAlias = Annotated[UriText, Meta(title="a post", description="A post.", pattern=f"^{_DID}/[0-9a-f]{{32}}$")]
+PostUri: TypeAlias = Annotated[UriText, _text("a post", "A post.", f"{_DID}/[0-9a-f]{{32}}")]
 FeedCursor: TypeAlias = Annotated[
-    FeedCursorText,
-    Meta(
-        title="a place in a feed",
-        description="A place in a feed: `before` of the page before.",
-        pattern="^[0-9a-f]{112}$",
-    ),
+    FeedCursorText, _hex("a place in a feed", "A place in a feed: `before` of the page before.", 112)
 ]
 EventCursor: TypeAlias = Annotated[
     EventCursorText,
-    Meta(
-        title="a place among the events",
-        description="A place among the events of one store. It stays valid when the node restarts.",
-        pattern="^[0-9a-f]{16}-[0-9]{1,15}$",
+    _text(
+        "a place among the events",
+        "A place among the events of one store. It stays valid when the node restarts.",
+        "[0-9a-f]{16}-[0-9]{1,15}",
     ),
 ]
 FirehoseCursor: TypeAlias = Annotated[
     FirehoseCursorText,
-    Meta(
-        title="a place in the firehose",
-        description="A place in the firehose of one store; those of `events` are such places too. It stays valid when "
-        "the node restarts.",
-        pattern="^[0-9a-f]{16}-[0-9]{1,15}([.][0-9]{1,6})?(-[0-9]{1,15})?$",
+    _text(
+        "a place in the firehose",
+        "A place in the firehose of one store; those of `events` are such places too. It stays valid when the node "
+        "restarts.",
+        "[0-9a-f]{16}-[0-9]{1,15}([.][0-9]{1,6})?(-[0-9]{1,15})?",
     ),
 ]
-BlobHex: TypeAlias = Annotated[
-    BlobText,
-    Meta(title="a blob", description="A picture, film or sound: its root, in hexadecimal.", pattern="^[0-9a-f]{64}$"),
-]
-KeyHex: TypeAlias = Annotated[
-    KeyText,
-    Meta(title="a key", description="The key of an item or of an element, in hexadecimal.", pattern="^[0-9a-f]{32}$"),
-]
+BlobHex: TypeAlias = Annotated[BlobText, _hex("a blob", "A picture, film or sound: its root, in hexadecimal.", 64)]
+KeyHex: TypeAlias = Annotated[KeyText, _hex("a key", "The key of an item or of an element, in hexadecimal.", 32)]
 ItemCursor: TypeAlias = Annotated[
     ItemCursorText,
-    Meta(
-        title="a place among items",
-        description="A place among the items of an account: key and element of the last one.",
-        pattern="^([0-9a-f]{32}){1,2}$",
+    _text(
+        "a place among items",
+        "A place among the items of an account: key and element of the last one.",
+        "([0-9a-f]{32}){1,2}",
     ),
 ]
 ThreadCursor: TypeAlias = Annotated[
     ThreadCursorText,
-    Meta(
-        title="a place in a conversation",
-        description="A place among the answers to a post: `after` of the page before.",
-        pattern="^[0-9a-f]{346}$",
-    ),
+    _hex("a place in a conversation", "A place among the answers to a post: `after` of the page before.", 346),
 ]
 ResponsePlace: TypeAlias = Annotated[
     ResponsePlaceText,
-    Meta(
-        title="a place among responses",
-        description="A place among those who reacted to a post or reposted it: `after` of the page before.",
-        pattern="^([0-9a-f]{2}){4,260}$",
+    _text(
+        "a place among responses",
+        "A place among those who reacted to a post or reposted it: `after` of the page before.",
+        "([0-9a-f]{2}){4,260}",
     ),
 ]
 NoticeCursor: TypeAlias = Annotated[
     NoticeCursorText,
-    Meta(
-        title="a place among notifications",
-        description="A place among the notifications of an account at this node.",
-        pattern="^[0-9a-f]{16}$",
-    ),
+    _hex("a place among notifications", "A place among the notifications of an account at this node.", 16),
 ]
 EventPlace: TypeAlias = Annotated[
-    EventPlaceText,
-    Meta(
-        title="a place among events",
-        description="A place among events: `after` of the page before.",
-        pattern="^[0-9a-f]{112}$",
-    ),
+    EventPlaceText, _hex("a place among events", "A place among events: `after` of the page before.", 112)
 ]
 SeriesPlace: TypeAlias = Annotated[
     SeriesPlaceText,
-    Meta(
-        title="a place among channels or episodes",
-        description="A place in a list of channels, episodes or playlists: `after` of the page before.",
-        pattern="^([0-9a-f]{2}){16,56}$",
+    _text(
+        "a place among channels or episodes",
+        "A place in a list of channels, episodes or playlists: `after` of the page before.",
+        "([0-9a-f]{2}){16,56}",
     ),
 ]
 Moment: TypeAlias = Annotated[
-    int,
-    Meta(title="a time", description="Milliseconds since 1970; negative before.", ge=FIRST_MS, le=LAST_MS),
+    int, Meta(title="a time", description="Milliseconds since 1970; negative before.", ge=FIRST_MS, le=LAST_MS)
 ]
 Milliseconds: TypeAlias = Annotated[int, Meta(title="a time", description="Milliseconds since 1970.", ge=0)]
+Undo: TypeAlias = Annotated[bool, Meta(description="Takes it back.")]
 
-AccountRef: TypeAlias = Annotated[
-    str,
-    Meta(title="an account", description="A DID, or the name under which an account is hosted here.", min_length=1),
-]
+_HOSTED_NAME = "A DID, or the name under which an account is hosted here"
+AccountRef: TypeAlias = Annotated[str, Meta(title="an account", description=f"{_HOSTED_NAME}.", min_length=1)]
+Own: TypeAlias = Annotated[str | None, _text("an account", f"{_HOSTED_NAME}; default: this node's own account.")]
 NOBODY = ""
 """Who reads as no account sees what everybody sees: nothing is muted, filtered or marked as read."""
-Own: TypeAlias = Annotated[
-    str | None,
-    Meta(
-        title="an account",
-        description="A DID, or the name under which an account is hosted here; default: this node's own account.",
-    ),
-]
-Undo: TypeAlias = Annotated[bool, Meta(description="Takes it back.")]
 Reader: TypeAlias = Annotated[
     str | None,
-    Meta(
-        title="an account",
-        description="A DID, or the name under which an account is hosted here; default: this node's own account. An "
-        "empty text: nobody, for reading what everybody sees.",
+    _text(
+        "an account",
+        f"{_HOSTED_NAME}; default: this node's own account. An empty text: nobody, for reading what everybody sees.",
     ),
 ]
-PostRef: TypeAlias = Annotated[
-    str, Meta(title="a post", description="A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
-]
-GroupRef: TypeAlias = Annotated[
-    str, Meta(title="a group", description="A group: its owner and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
-]
-EventRef: TypeAlias = Annotated[
-    str, Meta(title="an event", description="An event: its account and 32 hexadecimal digits.")
-]
-ChannelRef: TypeAlias = Annotated[
-    str, Meta(title="a channel", description="A channel: its account and 32 hexadecimal digits.")
-]
-EpisodeRef: TypeAlias = Annotated[
-    str, Meta(title="an episode", description="An episode: its account and 32 hexadecimal digits.")
-]
-PlaylistRef: TypeAlias = Annotated[
-    str, Meta(title="a playlist", description="A playlist: its account and 32 hexadecimal digits.")
-]
-ThingRef: TypeAlias = Annotated[
-    str, Meta(title="32 hexadecimal digits", description="An id, as it was answered.", pattern="^[0-9a-f]{32}$")
-]
-BlobRef: TypeAlias = Annotated[
-    str,
-    Meta(title="64 hexadecimal digits", description="A blob, as `media.put` answers it.", pattern="^[0-9a-f]{64}$"),
-]
-KeyRef: TypeAlias = Annotated[
-    str,
-    Meta(title="64 hexadecimal digits", description="A key, 64 hexadecimal digits.", pattern="^[0-9A-Fa-f]{64}$"),
-]
+_TWO_PARTS = "and 32 hexadecimal digits"
+PostRef: TypeAlias = Annotated[str, _text("a post", f"A post: the account {_TWO_PARTS}, `did:banyan:z.../0123...`.")]
+GroupRef: TypeAlias = Annotated[str, _text("a group", f"A group: its owner {_TWO_PARTS}, `did:banyan:z.../0123...`.")]
+EventRef: TypeAlias = Annotated[str, _text("an event", f"An event: its account {_TWO_PARTS}.")]
+ChannelRef: TypeAlias = Annotated[str, _text("a channel", f"A channel: its account {_TWO_PARTS}.")]
+EpisodeRef: TypeAlias = Annotated[str, _text("an episode", f"An episode: its account {_TWO_PARTS}.")]
+PlaylistRef: TypeAlias = Annotated[str, _text("a playlist", f"A playlist: its account {_TWO_PARTS}.")]
+ThingRef: TypeAlias = Annotated[str, _hex("32 hexadecimal digits", "An id, as it was answered.", 32)]
+BlobRef: TypeAlias = Annotated[str, _hex("64 hexadecimal digits", "A blob, as `media.put` answers it.", 64)]
+KeyRef: TypeAlias = Annotated[str, _text("64 hexadecimal digits", "A key, 64 hexadecimal digits.", "[0-9A-Fa-f]{64}")]
 SecretRef: TypeAlias = Annotated[
     str,
     Meta(
@@ -202,76 +153,50 @@ SecretRef: TypeAlias = Annotated[
 ]
 
 
+def _digits(text: Callable[[str], T], raw: Callable[[bytes], B]) -> Callable[[B], T]:
+    """Writes ids of one kind as hexadecimal digits."""
+    return lambda of: text(of.hex())
+
+
+entry_hex = _digits(EntryText, EntryId)
+writer_hex = _digits(WriterText, WriterKey)
+key_digest_hex = _digits(KeyDigestText, bytes)
+digest_hex = _digits(DigestText, bytes)
+blob_hex = _digits(BlobText, bytes)
+key_hex = _digits(KeyText, CellKey)
+event_place = _digits(EventPlaceText, bytes)
+series_place = _digits(SeriesPlaceText, bytes)
+feed_cursor = _digits(FeedCursorText, bytes)
+thread_cursor = _digits(ThreadCursorText, bytes)
+response_place = _digits(ResponsePlaceText, bytes)
+notice_cursor = _digits(NoticeCursorText, bytes)
+
+
 def did(account: AccountId) -> DidText:
     return DidText(account_to_text(account))
-
-
-def entry_hex(entry: EntryId) -> EntryText:
-    return EntryText(entry.hex())
-
-
-def writer_hex(writer: WriterKey) -> WriterText:
-    return WriterText(writer.hex())
-
-
-def key_digest_hex(digest: bytes) -> KeyDigestText:
-    return KeyDigestText(digest.hex())
-
-
-def digest_hex(digest: bytes) -> DigestText:
-    return DigestText(digest.hex())
 
 
 def uri(target: Target) -> UriText:
     return UriText(post_to_text(target))
 
 
-def target_of(text: str) -> Target:
-    """The post of a text. Raises CallError if it is none."""
-    try:
-        return post_from_text(text)
-    except ValueError as error:
-        raise CallError("bad_request", f"{error}.") from None
-
-
-def group_target(text: str) -> Target:
-    """The group of a text. Raises CallError if it is none."""
-    return _target(text, "a group")
-
-
-def event_target(text: str) -> Target:
-    """The event of a text. Raises CallError if it is none."""
-    return _target(text, "an event")
-
-
-def channel_target(text: str) -> Target:
-    """The channel of a text. Raises CallError if it is none."""
-    return _target(text, "a channel")
-
-
-def episode_target(text: str) -> Target:
-    """The episode of a text. Raises CallError if it is none."""
-    return _target(text, "an episode")
-
-
-def playlist_target(text: str) -> Target:
-    """The playlist of a text. Raises CallError if it is none."""
-    return _target(text, "a playlist")
-
-
-def _target(text: str, what: str) -> Target:
+def target_of(text: str, what: str = "a post") -> Target:
+    """The post, group, event, channel, episode or playlist of a text. what: which of them, for the sentence. Raises
+    CallError if it is none."""
     try:
         return post_from_text(text)
     except ValueError as error:
         raise CallError("bad_request", f"{str(error).replace('a post', what)}.") from None
 
 
-def event_place(cursor: bytes) -> EventPlaceText:
-    return EventPlaceText(cursor.hex())
+def root_of(text: str) -> BlobRoot:
+    """The root of 64 hexadecimal digits."""
+    return BlobRoot(bytes.fromhex(text))
 
 
-def series_place(cursor: bytes) -> SeriesPlaceText:
-    return SeriesPlaceText(cursor.hex())
+def key_of(text: str) -> CellKey:
+    """The key of 32 hexadecimal digits."""
+    return CellKey(bytes.fromhex(text))
 
 
 def place_of(given: str | None, size: int, what: str, field: str = "before") -> bytes | None:
@@ -286,40 +211,6 @@ def place_of(given: str | None, size: int, what: str, field: str = "before") -> 
     if len(place) != size:
         raise CallError("bad_request", f"'{given[:60]}' is no place {what}: give `{field}` of the page before.")
     return place
-
-
-def feed_cursor(cursor: bytes) -> FeedCursorText:
-    return FeedCursorText(cursor.hex())
-
-
-def thread_cursor(cursor: bytes) -> ThreadCursorText:
-    return ThreadCursorText(cursor.hex())
-
-
-def response_place(cursor: bytes) -> ResponsePlaceText:
-    return ResponsePlaceText(cursor.hex())
-
-
-def notice_cursor(cursor: bytes) -> NoticeCursorText:
-    return NoticeCursorText(cursor.hex())
-
-
-def blob_hex(root: bytes) -> BlobText:
-    return BlobText(root.hex())
-
-
-def root_of(text: str) -> BlobRoot:
-    """The root of 64 hexadecimal digits."""
-    return BlobRoot(bytes.fromhex(text))
-
-
-def key_hex(key: CellKey) -> KeyText:
-    return KeyText(key.hex())
-
-
-def key_of(text: str) -> CellKey:
-    """The key of 32 hexadecimal digits."""
-    return CellKey(bytes.fromhex(text))
 
 
 def item_cursor(key: KeyText, element: KeyText | None) -> ItemCursorText:

@@ -18,12 +18,12 @@ from banyan_node.api.json_types import (
     PostUri,
     SeriesPlace,
     blob_hex,
-    channel_target,
     did,
     entry_hex,
     place_of,
     root_of,
     series_place,
+    target_of,
     uri,
 )
 from banyan_node.api.methods.post_rows import AccountName, name_of, reader_of, visibility_of
@@ -140,7 +140,7 @@ def held(q: Queries, target: Target) -> Channel:
 
 def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Channel]:
     """A channel of the account. does: for the sentence, `changes it` say. Raises CallError."""
-    target = channel_target(text)
+    target = target_of(text, "a channel")
     found = held(q, target)
     if target.account != account:
         raise CallError("refused", f"Only the account of the channel '{found.title}' {does}.", 403)
@@ -191,7 +191,7 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
 @METHODS.read("channel.show", "not_found", "refused")
 def show(at: CommitView, ask: ChannelRequest) -> ChannelRow:
     """A channel, and how many subscribe to it."""
-    q, target = at.queries(), channel_target(ask.channel)
+    q, target = at.queries(), target_of(ask.channel, "a channel")
     return channel_row(q, at.blobs, reader_of(at, ask.by), target, held(q, target))
 
 
@@ -249,7 +249,7 @@ def drop(ctx: Context, ask: ChannelRequest, now: float) -> ChannelWritten:
 @METHODS.write("channel.subscribe", "not_found", "refused")
 def subscribing(ctx: Context, ask: SubscribeRequest, now: float) -> ChannelWritten:
     """Subscribes to a channel. Everybody can see it, as whom one follows."""
-    account, target = hosted.account_of(ctx, ask.by), channel_target(ask.channel)
+    account, target = hosted.account_of(ctx, ask.by), target_of(ask.channel, "a channel")
     said = channel_of(ctx.queries(), target) if ask.undo else held(ctx.queries(), target)
     draft = subscribe(hosted.salt_of(ctx, account), Subscription(target))
     entry = add_or_undo(ctx, "channel.subscribe", account, draft, now, ask.undo)

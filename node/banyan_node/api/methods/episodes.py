@@ -19,9 +19,7 @@ from banyan_node.api.json_types import (
     PostRef,
     PostUri,
     SeriesPlace,
-    channel_target,
     entry_hex,
-    episode_target,
     place_of,
     series_place,
     target_of,
@@ -203,7 +201,7 @@ def _page(
 @METHODS.read("episode.list", "not_found", "refused")
 def listing(at: CommitView, ask: EpisodesRequest) -> Episodes:
     """The episodes of a channel. What is gone of them is marked."""
-    q, target = at.queries(), channel_target(ask.channel)
+    q, target = at.queries(), target_of(ask.channel, "a channel")
     held(q, target)
     size = ORDER_BYTES if ask.order == "number" else NEWEST_BYTES
     place = place_of(ask.after, size, "among these episodes", "after") or b""
@@ -271,7 +269,7 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
 
 
 def _own(q: Queries, account: AccountId, text: str, does: str) -> EpisodeView:
-    target = episode_target(text)
+    target = target_of(text, "an episode")
     found = episode_of(q, target)
     if found is None:
         raise not_shown(q, EPISODE, target, "episode", "dropped by its account")

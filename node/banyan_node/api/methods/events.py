@@ -24,9 +24,8 @@ from banyan_node.api.json_types import (
     did,
     entry_hex,
     event_place,
-    event_target,
-    group_target,
     place_of,
+    target_of,
     uri,
 )
 from banyan_node.api.methods.post_rows import (
@@ -196,7 +195,7 @@ class EventWritten(Response):
 
 
 def _held(q: Queries, text: str) -> EventView:
-    target = event_target(text)
+    target = target_of(text, "an event")
     found = event_of(q, target)
     if found is None:
         raise not_shown(q, EVENT, target, "event", "deleted by its account")
@@ -251,7 +250,7 @@ def _of(
         raise CallError("bad_request", "'account', 'group' and 'answered' exclude one another: give one.")
     q = at.queries()
     if ask.group is not None:
-        return of_group(q, groups.held(q, group_target(ask.group)), after)
+        return of_group(q, groups.held(q, target_of(ask.group, "a group")), after)
     if ask.answered:
         held = [event_of(q, target) for target, answer in mine.items() if answer != "no"]
         found = sorted(
@@ -312,7 +311,7 @@ def _checked(event: SocialEvent) -> SocialEvent:
 def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
     """Announces an event."""
     account = hosted.account_of(ctx, ask.by)
-    group = None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target
+    group = None if ask.group is None else groups.open_to(ctx, account, target_of(ask.group, "a group")).target
     where = ((ask.place or "").strip() or None, ask.latitude, ask.longitude)
     event = _checked(SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
@@ -362,7 +361,7 @@ def delete(ctx: Context, ask: EventRequest, now: float) -> EventWritten:
 @METHODS.write("event.reply", "not_found", "refused")
 def answering(ctx: Context, ask: AnswerRequest, now: float) -> EventWritten:
     """Answers to an event: yes, no or maybe."""
-    account, q, target = hosted.account_of(ctx, ask.by), ctx.queries(), event_target(ask.event)
+    account, q, target = hosted.account_of(ctx, ask.by), ctx.queries(), target_of(ask.event, "an event")
     draft = answer_event(hosted.salt_of(ctx, account), EventReply(target, ask.answer))
     if ask.undo:  # also one that was called off
         entry = add_or_undo(ctx, "event.reply", account, draft, now, True)

@@ -18,7 +18,6 @@ from banyan_node.api.json_types import (
     PostRef,
     PostUri,
     entry_hex,
-    group_target,
     target_of,
     uri,
 )
@@ -142,7 +141,7 @@ def create(ctx: Context, ask: GroupCreate, now: float) -> GroupWritten:
 def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
     """Changes what a group says of itself. If it is open no more, its members stay: the owner accepts them."""
     account = hosted.account_of(ctx, ask.by)
-    found = groups.owned_by(ctx, account, group_target(ask.group), "changes it")
+    found = groups.owned_by(ctx, account, target_of(ask.group, "a group"), "changes it")
     was = found.group
     new = Group(
         was.name if ask.name is None else _named(ask.name),
@@ -177,14 +176,14 @@ def _chunks(drafts: list[OpDraft]) -> Iterator[list[OpDraft]]:
 def delete(ctx: Context, ask: GroupDelete, now: float) -> GroupWritten:
     """Ends a group for good. What was said in it stays with those who said it."""
     account = hosted.account_of(ctx, ask.by)
-    found = groups.owned_by(ctx, account, group_target(ask.group), "deletes it")
+    found = groups.owned_by(ctx, account, target_of(ask.group, "a group"), "deletes it")
     return _written(found, append(ctx, account, [delete_group(found.target.key)], now))
 
 
 @METHODS.write("group.join", "not_found", "refused")
 def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     """Joins a group, or asks to; `undo` leaves it. Whom nobody invited cannot join a closed one."""
-    account, target = hosted.account_of(ctx, ask.by), group_target(ask.group)
+    account, target = hosted.account_of(ctx, ask.by), target_of(ask.group, "a group")
     salt = hosted.salt_of(ctx, account)
     if ask.undo:  # also one that was deleted, or is held no more
         entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target)), now, True)
@@ -223,7 +222,7 @@ def _say(
 
 def _judge(ctx: Context, ask: ActRequest, does: str) -> tuple[AccountId, AccountId, GroupView]:
     by, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    return by, whom, groups.ruled_by(ctx, by, group_target(ask.group), does)
+    return by, whom, groups.ruled_by(ctx, by, target_of(ask.group, "a group"), does)
 
 
 @METHODS.write("group.accept", "not_found", "refused")
@@ -270,7 +269,7 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
     """Names a moderator; `undo` dismisses it. What it said then counts no more, so the owner says the same, unless
     `drop` is given."""
     owner, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    found = groups.owned_by(ctx, owner, group_target(ask.group), "names moderators")
+    found = groups.owned_by(ctx, owner, target_of(ask.group, "a group"), "names moderators")
     if whom == owner:
         raise CallError("bad_request", "The owner need not be named: it rules the group anyway.")
     named = GroupAct(found.target, "moderator", whom)

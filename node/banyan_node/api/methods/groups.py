@@ -16,8 +16,8 @@ from banyan_node.api.json_types import (
     PostUri,
     did,
     feed_cursor,
-    group_target,
     place_of,
+    target_of,
     uri,
 )
 from banyan_node.api.methods.post_rows import (
@@ -157,7 +157,7 @@ def _targets(q: Queries, account: AccountId) -> Iterator[Target]:
 def show(at: CommitView, ask: GroupRequest) -> GroupShown:
     """A group: what it is, who rules it, and what is pinned."""
     q, reader = at.queries(), reader_of(at, ask.by)
-    found, visibility = groups.held(q, group_target(ask.group)), visibility_of(at, reader)
+    found, visibility = groups.held(q, target_of(ask.group, "a group")), visibility_of(at, reader)
     rows, pinned = PostRows(q, at.blobs, visibility), list[PostRow]()
     for view in found.pinned():
         if len(pinned) < PINNED and visibility.shows(view):
@@ -176,7 +176,7 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
     """The posts of a group, newest first: of members, without removed ones, and without those of accounts that the
     owner or the reading account blocks."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    found = groups.held(q, group_target(ask.group))
+    found = groups.held(q, target_of(ask.group, "a group"))
     views, last, before = list[PostView](), None, None
     place = place_of(ask.before, CURSOR_BYTES, "in a feed")
     for n, (cursor, view) in enumerate(found.posts(place) if ask.limit else ()):
@@ -196,7 +196,7 @@ def members(at: CommitView, ask: MembersRequest) -> Members:
     """The members of a group, without those whom the owner or the reading account blocks. The owner stands before the
     first page, beside those that `limit` counts."""
     q = at.queries()
-    found = groups.held(q, group_target(ask.group))
+    found = groups.held(q, target_of(ask.group, "a group"))
     owner = found.target.account
 
     def wanted(account: AccountId) -> bool:
@@ -208,7 +208,7 @@ def members(at: CommitView, ask: MembersRequest) -> Members:
 @METHODS.read("group.requests", "not_found", "refused")
 def requests(at: CommitView, ask: MembersRequest) -> Members:
     """Those who ask to join a group by request and wait for an answer."""
-    found = groups.held(at.queries(), group_target(ask.group))
+    found = groups.held(at.queries(), target_of(ask.group, "a group"))
     return _page(at, ask, found, found.asks, ())
 
 

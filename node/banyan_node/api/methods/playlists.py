@@ -19,7 +19,6 @@ from banyan_node.api.json_types import (
     did,
     entry_hex,
     place_of,
-    playlist_target,
     series_place,
     target_of,
     uri,
@@ -123,7 +122,7 @@ def _held(q: Queries, target: Target) -> Playlist:
 
 
 def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Playlist]:
-    target = playlist_target(text)
+    target = target_of(text, "a playlist")
     found = _held(q, target)
     if target.account != account:
         raise CallError("refused", f"Only the account of the playlist '{found.title}' {does}.", 403)
@@ -149,7 +148,7 @@ def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
 @METHODS.read("playlist.show", "not_found", "refused")
 def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
     """A playlist and its posts, in their order. What is gone of them is marked."""
-    q, target = at.queries(), playlist_target(ask.playlist)
+    q, target = at.queries(), target_of(ask.playlist, "a playlist")
     said, visibility = _held(q, target), visibility_of(at, reader_of(at, ask.by))
     rows, who = PostRows(q, at.blobs, visibility), AccountName(did(target.account), name_of(q, target.account))
     posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]

@@ -24,7 +24,6 @@ from banyan_node.api.json_types import (
     PostUri,
     WriterHex,
     entry_hex,
-    group_target,
     target_of,
     uri,
     writer_hex,
@@ -214,7 +213,7 @@ def answered(parent: PostView) -> ReplyTo:
 def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo | None) -> Target | None:
     """The group in which a post is said: an answer is said where the post is that it answers, if the account may."""
     if asked is not None:
-        return groups.open_to(ctx, account, group_target(asked)).target
+        return groups.open_to(ctx, account, target_of(asked, "a group")).target
     parent = None if reply is None else ctx.queries().post(reply.parent)
     if parent is None or parent.post.group is None:
         return None
