@@ -246,7 +246,7 @@ def test_a_group_that_was_deleted_or_whose_owner_closed_is_gone_and_can_be_left(
 def test_pages_of_a_group_neither_repeat_nor_skip_though_most_is_not_shown(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.api.methods.groups.LOOKED", 2)
+    monkeypatch.setattr("banyan_node.api.json_types.LOOKED", 2)
     group = app.group()
     for name in ("bình", "chi", "dung"):
         app("group.join", group=group, by=name)

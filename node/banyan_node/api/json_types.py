@@ -6,7 +6,7 @@ Each type has a function that makes it from the internal type, and a pattern for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, NewType, TypeAlias, TypeVar
 
 from msgspec import Meta
@@ -17,6 +17,8 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.social import Target, post_from_text, post_to_text
 
+C = TypeVar("C")
+R = TypeVar("R")
 T = TypeVar("T")
 B = TypeVar("B", bound=bytes)
 _DID = "did:banyan:z[1-9A-HJ-NP-Za-km-z]+"
@@ -197,6 +199,23 @@ def root_of(text: str) -> BlobRoot:
 def key_of(text: str) -> CellKey:
     """The key of 32 hexadecimal digits."""
     return CellKey(bytes.fromhex(text))
+
+
+LOOKED = 20
+"""For each row of a page at most so many things are looked at: a page of which most is hidden may be short."""
+
+
+def page_of(found: Iterable[tuple[C, R | None]], limit: int) -> tuple[list[R], C | None]:
+    """The rows of a page, and the place of the last thing that was looked at, if more follow. found: of each thing its
+    place and its row; None: it is not shown."""
+    rows, last = list[R](), None
+    for n, (place, row) in enumerate(found):
+        if len(rows) == limit or n == LOOKED * limit:
+            return rows, last
+        last = place
+        if row is not None:
+            rows.append(row)
+    return rows, None
 
 
 def place_of(given: str | None, size: int, what: str, field: str = "before") -> bytes | None:

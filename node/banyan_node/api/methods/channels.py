@@ -18,15 +18,15 @@ from banyan_node.api.json_types import (
     PostUri,
     SeriesPlace,
     blob_hex,
-    did,
     entry_hex,
+    page_of,
     place_of,
     root_of,
     series_place,
     target_of,
     uri,
 )
-from banyan_node.api.methods.post_rows import AccountName, name_of, reader_of, visibility_of
+from banyan_node.api.methods.post_rows import AccountName, account_name, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -151,7 +151,7 @@ def channel_row(q: Queries, blobs: BlobStore, reader: AccountId | None, target: 
     picture = None if said.picture is None else blobs.find(BlobRoot(said.picture))
     return ChannelRow(
         uri=uri(target),
-        account=AccountName(did(target.account), name_of(q, target.account)),
+        account=account_name(q, target.account),
         title=said.title,
         description=said.description,
         kind=said.kind,
@@ -170,7 +170,13 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
     """The channels of an account, or those to which it subscribed and that are held here."""
     q, reader = at.queries(), reader_of(at, ask.by)
     account = hosted.account_of(at, ask.account or ask.by)
-    visibility, rows, last, more = visibility_of(at, reader), list[ChannelRow](), b"", None
+    visibility = visibility_of(at, reader)
+
+    def row(target: Target, said: Channel | None) -> ChannelRow | None:
+        if said is None or not visibility.sees(target.account):
+            return None
+        return channel_row(q, at.blobs, reader, target, said)
+
     if ask.subscribed:
         place = place_of(ask.after, 48, "among channels", "after")
         start = None if place is None else Target.of(place)
@@ -178,14 +184,7 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
     else:
         place = place_of(ask.after, 16, "among channels", "after")
         found = ((bytes(one.key), one, said) for one, said in channels_of(q, account, place or b""))
-    for cursor, target, said in found:
-        if len(rows) == ask.limit:
-            more = series_place(last)
-            break
-        last = cursor
-        if said is not None and visibility.sees(target.account):
-            rows.append(channel_row(q, at.blobs, reader, target, said))
-    return Channels(rows, more)
+    return Channels(*page_of(((series_place(cursor), row(one, said)) for cursor, one, said in found), ask.limit))
 
 
 @METHODS.read("channel.show", "not_found", "refused")

@@ -6,15 +6,14 @@ signed statement to whoever asks for it. The rest holds at this node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.declare import AccountRequest, ActorRequest, CommitView, MethodTable, PostOf, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostRef, PostUri, did, page_of, target_of, uri
 from banyan_node.api.methods.content import (
     WithholdRequest,
     given_to_peers,
@@ -23,7 +22,7 @@ from banyan_node.api.methods.content import (
     tell_judged,
     withhold,
 )
-from banyan_node.api.methods.post_rows import AccountName, name_of
+from banyan_node.api.methods.post_rows import AccountName, account_name
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.moderation import decisions, reports
@@ -159,7 +158,7 @@ def decision_row(q: Queries, one: local.DecisionNote) -> DecisionRow:
         one.at_ms,
         _named(q, one.by),
         one.verdict,
-        AccountName(did(account_from_text(one.account)), name_of(q, account_from_text(one.account))),
+        account_name(q, account_from_text(one.account)),
         [uri(target_of(post)) for post in one.posts],
         one.report,
         one.why,
@@ -181,7 +180,7 @@ def about_me(one: local.DecisionNote) -> DecisionAboutMe:
 
 
 def _named(q: Queries, by: str | None) -> AccountName | None:
-    return None if by is None else AccountName(did(account_from_text(by)), name_of(q, account_from_text(by)))
+    return None if by is None else account_name(q, account_from_text(by))
 
 
 @METHODS.write("decision.add", "not_found", "refused", audited=True)
@@ -365,14 +364,8 @@ def listing(at: CommitView, ask: DecisionsRequest) -> DecisionRows:
     of = None if ask.account is None else hosted.account_of(at, ask.account)
     damaged = list[int]()
     rows = decisions.every(store, ask.after, damaged) if of is None else decisions.about(store, of, ask.after, damaged)
-    page, after = _page(rows, ask.limit)
+    page, after = page_of(((one.id, one) for one in rows), ask.limit)
     return DecisionRows([decision_row(q, one) for one in page], after, [n for n in damaged if n > (after or 0)])
-
-
-def _page(rows: Iterator[local.DecisionNote], limit: int) -> tuple[list[local.DecisionNote], int | None]:
-    """The first of them, and the number of the last one if more follow."""
-    found = [*islice(rows, limit + 1)]
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 @METHODS.read("decision.mine", "refused")
@@ -381,7 +374,7 @@ def mine(at: CommitView, ask: AboutMeRequest) -> DecisionsAboutMe:
     account = hosted.account_of(at, ask.by)
     damaged = list[int]()
     every = decisions.about(at.store, account, ask.after, damaged)
-    page, after = _page((one for one in every if one.verdict not in ("nothing", "pass_on")), ask.limit)
+    page, after = page_of(((one.id, one) for one in every if one.verdict not in ("nothing", "pass_on")), ask.limit)
     return DecisionsAboutMe([*map(about_me, page)], after, [n for n in damaged if n > (after or 0)])
 
 

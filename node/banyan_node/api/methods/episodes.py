@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -20,13 +21,14 @@ from banyan_node.api.json_types import (
     PostUri,
     SeriesPlace,
     entry_hex,
+    page_of,
     place_of,
     series_place,
     target_of,
     uri,
 )
 from banyan_node.api.methods.channels import After, Limit, held, own, titled
-from banyan_node.api.methods.post_rows import LOOKED, PostRow, PostRows, reader_of, visibility_of
+from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -182,20 +184,9 @@ def _page(
     at: CommitView, reader: AccountId | None, limit: int, found: Iterator[tuple[bytes, EpisodeView | None]]
 ) -> Episodes:
     q, visibility = at.queries(), visibility_of(at, reader)
-    rows, channels, page = PostRows(q, at.blobs, visibility), dict[Target, OfChannel](), list[EpisodeRow]()
-    last, more = b"", None
-    for n, (cursor, view) in enumerate(found):
-        if len(page) == limit or n == LOOKED * limit:
-            more = series_place(last)
-            break
-        last = cursor
-        if view is None:
-            continue
-        channel = view.episode.channel
-        if channel not in channels:
-            channels[channel] = of_channel(q, channel)
-        page.append(_row(q, rows, visibility, view, channels[channel]))
-    return Episodes(page, more)
+    rows, channel = PostRows(q, at.blobs, visibility), cache(partial(of_channel, q))
+    page, more = page_of(((series_place(cursor), view) for cursor, view in found), limit)
+    return Episodes([_row(q, rows, visibility, view, channel(view.episode.channel)) for view in page], more)
 
 
 @METHODS.read("episode.list", "not_found", "refused")

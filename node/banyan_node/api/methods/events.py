@@ -24,16 +24,16 @@ from banyan_node.api.json_types import (
     did,
     entry_hex,
     event_place,
+    page_of,
     place_of,
     target_of,
     uri,
 )
 from banyan_node.api.methods.post_rows import (
-    LOOKED,
     AccountName,
     InGroup,
     PostRows,
-    name_of,
+    account_name,
     now_ms,
     reader_of,
     visibility_of,
@@ -229,16 +229,15 @@ def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
     visibility, now, mine = visibility_of(at, reader), now_ms(), answered(q, reader) if reader else {}
     start = start_of(now - BACK_MS if ask.since is None else ask.since)
     after = place_of(ask.after, CURSOR_BYTES, "among events") or start
-    found, page, last, more = _of(at, ask, reader, after, mine), list[EventView](), None, None
-    for n, (cursor, view) in enumerate(found):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
-            more = last
-            break
-        last = event_place(cursor)
-        if view is None or not visibility.sees(view.target.account):
-            continue
-        if ask.since is not None or view.event.over_ms >= now:
-            page.append(view)
+
+    def wanted(view: EventView) -> bool:
+        return visibility.sees(view.target.account) and (ask.since is not None or view.event.over_ms >= now)
+
+    found = (
+        (event_place(cursor), view if view is not None and wanted(view) else None)
+        for cursor, view in _of(at, ask, reader, after, mine)
+    )
+    page, more = page_of(found, ask.limit)
     rows = PostRows(q, at.blobs, visibility)
     return EventsPage([_row(q, rows, view, mine.get(view.target)) for view in page], more)
 
@@ -279,15 +278,9 @@ def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
     """Who gave an answer, without those whom the event's account or the reader blocks."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     view, after = _held(q, ask.event), hosted.account_of(at, ask.after) if ask.after else None
-    blocked, page, last, more = {*q.blocks(view.target.account)}, list[AccountName](), None, None
-    for n, account in enumerate(who_answered(q, view.target, ask.answer, after)):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
-            more = last
-            break
-        last = did(account)
-        if visibility.sees(account) and account not in blocked:
-            page.append(AccountName(last, name_of(q, account)))
-    return Repliers(page, more)
+    blocked, found = {*q.blocks(view.target.account)}, who_answered(q, view.target, ask.answer, after)
+    rows = ((did(one), account_name(q, one) if visibility.sees(one) and one not in blocked else None) for one in found)
+    return Repliers(*page_of(rows, ask.limit))
 
 
 def _checked(event: SocialEvent) -> SocialEvent:

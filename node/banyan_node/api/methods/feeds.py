@@ -14,6 +14,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.event_stream import cursor_of
 from banyan_node.api.json_types import (
+    LOOKED,
     EventCursor,
     FeedCursor,
     Milliseconds,
@@ -28,7 +29,6 @@ from banyan_node.api.json_types import (
 from banyan_node.api.methods.notices import home_read
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
-    LOOKED,
     AccountName,
     PostRow,
     now_ms,

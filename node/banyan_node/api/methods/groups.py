@@ -16,23 +16,24 @@ from banyan_node.api.json_types import (
     PostUri,
     did,
     feed_cursor,
+    page_of,
     place_of,
     target_of,
     uri,
 )
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
-    LOOKED,
     AccountName,
     PostRow,
     PostRows,
+    account_name,
     name_of,
     reader_of,
     visibility_of,
 )
 from banyan_node.hosting import groups, hosted
 from banyan_reading.groups import GroupView, Standing, group_of, joined, owned
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social.group import Kind
 
@@ -123,7 +124,7 @@ def _row(q: Queries, found: GroupView, account: AccountId | None) -> GroupRow:
         uri(found.target),
         found.group.name,
         found.group.kind,
-        AccountName(did(owner), name_of(q, owner)),
+        account_name(q, owner),
         count.members,
         count.exact,
         "none" if account is None else found.standing(account),
@@ -177,15 +178,12 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
     owner or the reading account blocks."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     found = groups.held(q, target_of(ask.group, "a group"))
-    views, last, before = list[PostView](), None, None
     place = place_of(ask.before, CURSOR_BYTES, "in a feed")
-    for n, (cursor, view) in enumerate(found.posts(place) if ask.limit else ()):
-        if len(views) == ask.limit or n == LOOKED * ask.limit:
-            before = last
-            break
-        last = feed_cursor(cursor)
-        if view is not None and visibility.shows(view):
-            views.append(view)
+    shown = (
+        (feed_cursor(cursor), view if view is not None and visibility.shows(view) else None)
+        for cursor, view in (found.posts(place) if ask.limit else ())
+    )
+    views, before = page_of(shown, ask.limit)
     rows = PostRows(q, at.blobs, visibility)
     rows.prepare(views)
     return GroupPosts([rows.row(view) for view in views], before)
@@ -221,13 +219,7 @@ def _page(
 ) -> Members:
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     after = hosted.account_of(at, ask.after) if ask.after else None
-    page, last, more = [one for one in first if visibility.sees(one)], None, None
-    most = len(page) + ask.limit
-    for n, account in enumerate(found.joining(after)):
-        if len(page) == most or n == LOOKED * ask.limit:
-            more = last
-            break
-        last = did(account)
-        if visibility.sees(account) and wanted(account):
-            page.append(account)
-    return Members([MemberRow(did(one), name_of(q, one), found.standing(one)) for one in page], more)
+    some = ((did(one), one if visibility.sees(one) and wanted(one) else None) for one in found.joining(after))
+    page, more = page_of(some, ask.limit)
+    shown = [*(one for one in first if visibility.sees(one)), *page]
+    return Members([MemberRow(did(one), name_of(q, one), found.standing(one)) for one in shown], more)

@@ -16,8 +16,8 @@ from banyan_node.api.json_types import (
     PostRef,
     PostUri,
     SeriesPlace,
-    did,
     entry_hex,
+    page_of,
     place_of,
     series_place,
     target_of,
@@ -25,7 +25,14 @@ from banyan_node.api.json_types import (
 )
 from banyan_node.api.methods.channels import After, Limit, titled
 from banyan_node.api.methods.episodes import GoneWord, post_or_gone
-from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, name_of, reader_of, visibility_of
+from banyan_node.api.methods.post_rows import (
+    AccountName,
+    PostRow,
+    PostRows,
+    account_name,
+    reader_of,
+    visibility_of,
+)
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -133,16 +140,12 @@ def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, 
 def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
     """The playlists of an account."""
     q, account = at.queries(), hosted.account_of(at, ask.account or ask.by)
-    who, rows, more = AccountName(did(account), name_of(q, account)), list[PlaylistRow](), None
-    place = place_of(ask.after, 16, "among playlists", "after")
-    last = b""
-    for target, said in playlists_of(q, account, place or b""):
-        if len(rows) == ask.limit:
-            more = series_place(last)
-            break
-        last = target.key
-        rows.append(PlaylistRow(uri(target), who, said.title, said.description, len(said.posts)))
-    return PlaylistPages(rows, more)
+    who, place = account_name(q, account), place_of(ask.after, 16, "among playlists", "after")
+    rows = (
+        (series_place(target.key), PlaylistRow(uri(target), who, said.title, said.description, len(said.posts)))
+        for target, said in playlists_of(q, account, place or b"")
+    )
+    return PlaylistPages(*page_of(rows, ask.limit))
 
 
 @METHODS.read("playlist.show", "not_found", "refused")
@@ -150,7 +153,7 @@ def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
     """A playlist and its posts, in their order. What is gone of them is marked."""
     q, target = at.queries(), target_of(ask.playlist, "a playlist")
     said, visibility = _held(q, target), visibility_of(at, reader_of(at, ask.by))
-    rows, who = PostRows(q, at.blobs, visibility), AccountName(did(target.account), name_of(q, target.account))
+    rows, who = PostRows(q, at.blobs, visibility), account_name(q, target.account)
     posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]
     return PlaylistShown(uri(target), who, said.title, said.description, posts)
 

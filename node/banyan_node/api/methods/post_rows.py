@@ -30,8 +30,6 @@ from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LIMITED
 
 METHODS = MethodTable()
-LOOKED = 20
-"""For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
 VIEWER_BYTES = 2_000
 CURSOR_BYTES = 56
@@ -196,6 +194,10 @@ def name_of(q: Queries, account: AccountId) -> str:
     return face_of(q, account).name
 
 
+def account_name(q: Queries, account: AccountId) -> AccountName:
+    return AccountName(did(account), name_of(q, account))
+
+
 def shown_media(blobs: BlobStore, item: Media) -> MediaShownRow:
     """The row of an item of media."""
 
@@ -223,7 +225,7 @@ def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
     found = identity.handle_of(q, account)
     if found is None:
         return None
-    return HandleOf(found.handle, [AccountName(did(a), name_of(q, a)) for a in found.platforms])
+    return HandleOf(found.handle, [account_name(q, a) for a in found.platforms])
 
 
 @METHODS.read("profile.get", "refused")
@@ -240,14 +242,11 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         follows=q.follow_count(account),
         followers=relations.count(q, account),
         posts=q.post_count(account),
-        following=[AccountName(did(a), name_of(q, a)) for a in following],
+        following=[account_name(q, a) for a in following],
         handle=handle_of(q, account),
-        moved_to=None if to is None else AccountName(did(to), name_of(q, to)),
-        also_was=[AccountName(did(a), name_of(q, a)) for a in identity.also_was(q, account)],
-        official=[
-            OfficialAs(AccountName(did(one.platform), name_of(q, one.platform)), one.title)
-            for one in verified(q, account, trusted_by(at))
-        ],
+        moved_to=None if to is None else account_name(q, to),
+        also_was=[account_name(q, a) for a in identity.also_was(q, account)],
+        official=[OfficialAs(account_name(q, one.platform), one.title) for one in verified(q, account, trusted_by(at))],
         pinned=[*map(PostRows(q, at.blobs).row, profiles.pinned(q, account))],
     )
 

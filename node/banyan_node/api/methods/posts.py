@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
+from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, PostOf, ReaderRequest, Request, Response
 from banyan_node.api.json_types import (
     AccountRef,
@@ -23,6 +24,7 @@ from banyan_node.api.json_types import (
     did,
     entry_hex,
     feed_cursor,
+    page_of,
     place_of,
     response_place,
     root_of,
@@ -31,10 +33,10 @@ from banyan_node.api.json_types import (
 )
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
-    LOOKED,
     AccountName,
     PostRow,
     PostRows,
+    account_name,
     name_of,
     reader_of,
     visibility_of,
@@ -174,17 +176,13 @@ def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
         latest[target] = max(latest.get(target, 0), item.time_ms)
     places = sorted(((ms << 16).to_bytes(8, "big") + target.raw for target, ms in latest.items()), reverse=True)
     before = place_of(ask.before, CURSOR_BYTES, "among favourites")
-    rows, page, last = PostRows(q, at.blobs, visibility_of(at, reader)), list[PostRow](), None
-    for place in places:
-        if before is not None and place >= before:
-            continue
-        if len(page) == ask.limit:
-            return Favourites(page, last)
-        last = feed_cursor(place)
-        row = rows.of(Target.of(place[CURSOR.target]))
-        if row is not None:
-            page.append(row)
-    return Favourites(page, None)
+    rows = PostRows(q, at.blobs, visibility_of(at, reader))
+    found = (
+        (feed_cursor(place), rows.of(Target.of(place[CURSOR.target])))
+        for place in places
+        if before is None or place < before
+    )
+    return Favourites(*page_of(found, ask.limit))
 
 
 @METHODS.read("media.shown", "not_found")
@@ -275,33 +273,26 @@ class FoundRepost(Response):
 def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
     """Who reacted to a post, and with what."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    page, last, more = list[ReactorRow](), None, None
-    found = q.reacted(target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
-    for n, (cursor, account, emoji) in enumerate(found):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
-            more = last
-            break
-        last = response_place(cursor)
-        if visibility.sees(account):
-            page.append(ReactorRow(did(account), name_of(q, account), emoji))
-    return Reactions(page, more)
+    rows = (
+        (response_place(cursor), ReactorRow(did(one), name_of(q, one), emoji) if visibility.sees(one) else None)
+        for cursor, one, emoji in q.reacted(target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
+    )
+    return Reactions(*page_of(rows, ask.limit))
 
 
 @METHODS.read("reposts", "refused")
 def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
     """Who reposted a post."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    page, last, more = list[AccountName](), None, None
     target = target_of(ask.uri)
-    for n, (cursor, account) in enumerate(q.reposted(target, _place(ask.after))):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
-            more = last
-            break
-        last = response_place(cursor)
+
+    def wanted(account: AccountId) -> bool:
         refused = visibility.rules.refuses("reposts", account, [target])
-        if not refused and (ask.every or visibility.sees(account)):
-            page.append(AccountName(did(account), name_of(q, account)))
-    return Reposters(page, more)
+        return not refused and (ask.every or visibility.sees(account))
+
+    found = q.reposted(target, _place(ask.after))
+    rows = ((response_place(cursor), account_name(q, one) if wanted(one) else None) for cursor, one in found)
+    return Reposters(*page_of(rows, ask.limit))
 
 
 @METHODS.read("repost.find", "refused")

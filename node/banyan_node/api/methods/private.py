@@ -33,7 +33,7 @@ from banyan_node.api.json_types import (
     target_of,
     uri,
 )
-from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, name_of, now_ms
+from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, account_name, name_of, now_ms
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
@@ -164,7 +164,7 @@ def mutes(at: CommitView, ask: ActorRequest) -> Mutes:
 def blocks(at: CommitView, ask: ActorRequest) -> Blocks:
     """The accounts that one blocks, by id. Everybody can see them."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    return Blocks([AccountName(did(a), name_of(q, a)) for a in q.blocks(account)])
+    return Blocks([account_name(q, a) for a in q.blocks(account)])
 
 
 @METHODS.write("bookmark", "not_found", "refused")
@@ -272,7 +272,7 @@ def list_show(at: CommitView, ask: OneThing) -> ListShown:
     held, q = opened(at, hosted.account_of(at, ask.by)), at.queries()
     found = _list(held, ask.id)
     members = sorted(AccountId(member.account) for member in _members(held, found))
-    named, row = [AccountName(did(a), name_of(q, a)) for a in members], _row(found, len(members))
+    named, row = [account_name(q, a) for a in members], _row(found, len(members))
     return ListShown(row.id, row.title, named, row.exclusive, row.replies)
 
 

@@ -13,9 +13,9 @@ from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
 from banyan_node.api.json_types import AccountRef, Did, EntryHex, did, entry_hex
 from banyan_node.api.methods.post_rows import (
-    AccountName,
     HandleOf,
     MediaShownRow,
+    account_name,
     handle_of,
     name_of,
     reader_of,
@@ -238,7 +238,7 @@ def find(at: CommitView, ask: HandleRequest) -> HandlesFound:
     rows = [
         HandleRow(
             handle=found.handle,
-            platforms=[AccountName(did(one), name_of(q, one)) for one in found.platforms],
+            platforms=[account_name(q, one) for one in found.platforms],
             account=did(account),
             name=name_of(q, account),
         )

@@ -9,8 +9,8 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response, UndoRequest
-from banyan_node.api.json_types import AccountRef, Did, EntryHex, Milliseconds, did, entry_hex
-from banyan_node.api.methods.post_rows import LOOKED, AccountName, name_of, reader_of, visibility_of
+from banyan_node.api.json_types import AccountRef, Did, EntryHex, Milliseconds, did, entry_hex, page_of
+from banyan_node.api.methods.post_rows import AccountName, account_name, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import WrittenEntry, add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
@@ -180,17 +180,14 @@ def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = Fa
     account = hosted.account_of(at, ask.account or ask.by)
     after = hosted.account_of(at, ask.after) if ask.after else None
     locked = relations.is_locked(q, account)
-    page, last, more = list[AccountName](), None, None
-    for n, (one, waits) in enumerate(relations.requests(q, account, after)):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
-            more = last
-            break
-        last = did(one)
-        accepted = not locked or q.follow_answered(account, "accept", one)
-        wanted = (waits if waiting else accepted) and (not mutual or q.relates(account, "follow", one))
-        if visibility.sees(one) and wanted:
-            page.append(AccountName(last, name_of(q, one)))
-    return Followers(page, more)
+
+    def wanted(one: AccountId, waits: bool) -> bool:
+        fits = waits if waiting else not locked or q.follow_answered(account, "accept", one)
+        return fits and (not mutual or q.relates(account, "follow", one)) and visibility.sees(one)
+
+    found = relations.requests(q, account, after)
+    rows = ((did(one), account_name(q, one) if wanted(one, waits) else None) for one, waits in found)
+    return Followers(*page_of(rows, ask.limit))
 
 
 @METHODS.read("followers", "refused")
@@ -207,7 +204,7 @@ def following(at: CommitView, ask: FollowersRequest) -> Followers:
     after = hosted.account_of(at, ask.after) if ask.after else None
     found = q.follows(account, after, ask.limit + 1)
     page = [
-        AccountName(did(one), name_of(q, one))
+        account_name(q, one)
         for one in found[: ask.limit]
         if visibility.sees(one) and (not ask.mutual or q.relates(one, "follow", account))
     ]

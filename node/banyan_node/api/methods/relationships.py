@@ -12,7 +12,7 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Request, Response
 from banyan_node.api.json_types import AccountRef, Did, Milliseconds, did
-from banyan_node.api.methods.post_rows import AccountName, name_of, now_ms, reader_of, visibility_of
+from banyan_node.api.methods.post_rows import AccountName, account_name, name_of, now_ms, reader_of, visibility_of
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
@@ -218,7 +218,7 @@ def suggestions(at: CommitView, ask: SuggestionsRequest) -> Suggestions:
 
 
 def _named(q: Queries, accounts: Sequence[AccountId], most: int = NAMED) -> list[AccountName]:
-    return [AccountName(did(a), name_of(q, a)) for a in accounts[:most]]
+    return [account_name(q, a) for a in accounts[:most]]
 
 
 @METHODS.read("trends", "refused", slow=True, apart=False)

@@ -10,9 +10,9 @@ from msgspec import Meta, field, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Milliseconds, PostRef, PostUri, did, target_of, uri
+from banyan_node.api.json_types import AccountRef, Milliseconds, PostRef, PostUri, did, page_of, target_of, uri
 from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus, Number, decision_row, standing_of
-from banyan_node.api.methods.post_rows import AccountName, HandleOf, PostRow, PostRows, handle_of, name_of
+from banyan_node.api.methods.post_rows import AccountName, HandleOf, PostRow, PostRows, account_name, handle_of, name_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.visibility import why_gone
@@ -211,7 +211,7 @@ def _mine(q: Queries, one: ReportNote, reader: AccountId) -> MyReport:
     return MyReport(
         one.id,
         said.at_ms,
-        AccountName(did(account), name_of(q, account)),
+        account_name(q, account),
         [uri(target_of(post.uri)) for post in one.posts],
         said.comment,
         one.category,
@@ -233,9 +233,9 @@ def my_report(q: Queries, number: int, reader: AccountId) -> MyReport | None:
 def mine(at: CommitView, ask: MyReportsRequest) -> MyReports:
     """What the account reported, and what came of it."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    found = [*islice(reports.of_reporter(at.store, account, ask.after), ask.limit + 1)]
-    page = found[: ask.limit]
-    return MyReports([_mine(q, one, account) for one in page], page[-1].id if len(found) > ask.limit else None)
+    found = reports.of_reporter(at.store, account, ask.after)
+    page, after = page_of(((one.id, one) for one in found), ask.limit)
+    return MyReports([_mine(q, one, account) for one in page], after)
 
 
 @METHODS.read("report.list", "refused", slow=True)
@@ -246,10 +246,8 @@ def listing(at: CommitView, ask: ReportsRequest) -> ReportRows:
     if ask.account is not None:
         against = account_to_text(hosted.account_of(at, ask.account))
         rows = (one for one in rows if one.account == against)
-    found = [*islice(rows, ask.limit + 1)]
-    held, page = reports.counts(store), found[: ask.limit]
-    last = page[-1].id if len(found) > ask.limit else None
-    return ReportRows([report_row(at, one) for one in page], held.open, held.closed, last)
+    held, (page, after) = reports.counts(store), page_of(((one.id, one) for one in rows), ask.limit)
+    return ReportRows([report_row(at, one) for one in page], held.open, held.closed, after)
 
 
 @METHODS.read("report.show", "not_found", slow=True)
@@ -269,7 +267,7 @@ def report_row(at: CommitView, one: ReportNote) -> ReportRow:
         id=one.id,
         state="open" if one.closed_ms is None else "closed",
         at_ms=one.at_ms,
-        account=AccountName(did(account), name_of(q, account)),
+        account=account_name(q, account),
         handle=handle_of(q, account),
         standing=standing_of(at, account),
         before=sum(1 for _ in islice(others, PAGE)),

@@ -11,16 +11,15 @@ from msgspec import Meta, field
 
 from banyan_crdt.ids import MOST_LETTERS, AccountId, EntryId, base58
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostUri, did, place_of, uri
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostUri, did, page_of, place_of, uri
 from banyan_node.api.methods.post_rows import (
-    LOOKED,
     AccountName,
     HandleOf,
     MediaShownRow,
     PostRow,
     PostRows,
+    account_name,
     handle_of,
-    name_of,
     reader_of,
     shown_media,
     trusted_by,
@@ -29,7 +28,7 @@ from banyan_node.api.methods.post_rows import (
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_reading import identity, relations
-from banyan_reading.queries import Queries
+from banyan_reading.queries import PostView, Queries
 from banyan_reading.search.indexer import SearchIndex
 from banyan_reading.search.query import (
     BadQuestion,
@@ -42,6 +41,7 @@ from banyan_reading.search.query import (
     words_of,
 )
 from banyan_reading.visibility import ViewPlace
+from banyan_schema.address import Target
 from banyan_schema.social.identity import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.errors import IndexDamaged
@@ -142,18 +142,17 @@ def _page(
     visibility = visibility_of(at, reader_of(at, ask.by), ViewPlace("public"))
     marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]
     index, behind = search.current(q)
-    rows, posts, before, last = PostRows(q, at.blobs, visibility), list[PostRow](), None, None
-    for n, (row, target) in enumerate(index.find(question, marks, below)):
-        if len(posts) == ask.limit or n == LOOKED * ask.limit:
-            before = last
-            break
-        last = _found_post(row)
+    rows = PostRows(q, at.blobs, visibility)
+
+    def shown(target: Target) -> PostView | None:
         if ask.local and not hosted.is_hosted(at.store, target.account):
-            continue
+            return None
         view = q.post(target)
-        if view is not None and visibility.shows(view):
-            posts.append(rows.row(view))
-    return SearchPage(posts, before, behind)
+        return view if view is not None and visibility.shows(view) else None
+
+    found = index.find(question, marks, below)
+    views, before = page_of(((_found_post(row), shown(target)) for row, target in found), ask.limit)
+    return SearchPage([rows.row(view) for view in views], before, behind)
 
 
 def _account(at: CommitView, text: str) -> AccountId:
@@ -189,7 +188,7 @@ def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
         raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")
     named = hosted.named(at, text)
     found = [named] if named is not None else list(islice(beginning(q, text), FOUND_MOST))
-    return FoundAccounts([AccountName(did(a), name_of(q, a)) for a in found])
+    return FoundAccounts([account_name(q, a) for a in found])
 
 
 def beginning(q: Queries, text: str) -> Iterator[AccountId]:
@@ -312,7 +311,7 @@ def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set
         posts=q.post_count(account),
         handle=handle,
         confirmed=handle is not None and any(one.account in trusted for one in handle.platforms),
-        moved_to=None if to is None else AccountName(did(to), name_of(q, to)),
+        moved_to=None if to is None else account_name(q, to),
         born_ms=None if born is None else born.header.time >> 16,
         last_post_ms=None if last is None else last.ms,
     )
@@ -335,7 +334,7 @@ def search_accounts(at: CommitView, ask: AccountSearchRequest) -> AccountsFound:
             found[account] = None
     seen = [one for one in found if visibility.sees(one) and (not ask.following or one in mine)]
     seen.sort(key=lambda one: (one not in mine, -q.follower_count(one)))
-    return AccountsFound([AccountName(did(one), name_of(q, one)) for one in seen[ask.skip : ask.skip + ask.limit]])
+    return AccountsFound([account_name(q, one) for one in seen[ask.skip : ask.skip + ask.limit]])
 
 
 def _named_so(at: CommitView, q: Queries, text: str) -> Iterator[AccountId]:
