@@ -20,6 +20,7 @@ OperatorError
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 
@@ -97,3 +98,10 @@ class CallError(ControlError):
         self.code = code
         self.message = message
         self.status = status
+
+
+bad_request = partial(CallError, "bad_request", status=400)
+not_found = partial(CallError, "not_found", status=404)
+conflict = partial(CallError, "refused", status=409)
+forbidden = partial(CallError, "refused", status=403)
+"""Refusals by a sentence. conflict: the state of an account or of this node forbids it. forbidden: who asks does."""

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from banyan_node.api.declare import Method, Request
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _REGEX = re.compile(r" matching regex .*$", re.DOTALL)
@@ -28,15 +28,15 @@ def request(method: Method, params: Mapping[str, Any]) -> Request:
     names = method.asks.__struct_encode_fields__
     for name in params:
         if name not in names:
-            raise CallError("bad_request", _unknown(method.name, name, names))
+            raise bad_request(_unknown(method.name, name, names))
     try:
         return msgspec.convert(params, method.asks)
     except msgspec.ValidationError as error:
-        raise CallError("bad_request", wrong(method.name, method.asks, params, str(error))) from None
+        raise bad_request(wrong(method.name, method.asks, params, str(error))) from None
     except UnicodeEncodeError:  # of a command line, whose bytes may be any
-        raise CallError("bad_request", f"{method.name}: a text of the request is not UTF-8.") from None
+        raise bad_request(f"{method.name}: a text of the request is not UTF-8.") from None
     except RecursionError:
-        raise CallError("bad_request", f"{method.name}: the request is nested too deeply.") from None
+        raise bad_request(f"{method.name}: the request is nested too deeply.") from None
 
 
 def written_down(method: Method, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from banyan_crdt.errors import BanyanError, Refused
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict
 from banyan_storage.errors import StorageError, ViewBuilding
 
 
@@ -88,9 +88,9 @@ def refusal(error: Exception) -> CallError:
     if isinstance(error, ViewBuilding):
         return CallError("building", f"{error}.", 503)
     if isinstance(error, Refused):
-        return CallError("refused", f"{error}.", 409)
+        return conflict(f"{error}.")
     if isinstance(error, BanyanError | ValueError):
-        return CallError("bad_request", f"{error}.", 400)
+        return bad_request(f"{error}.")
     if isinstance(error, StorageError):
         return CallError("storage", str(error), 507)
     raise error

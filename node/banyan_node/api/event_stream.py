@@ -36,7 +36,7 @@ from banyan_node.api.json_types import (
     entry_hex,
     writer_hex,
 )
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request
 from banyan_node.workers.inbox import Arrivals
 from banyan_storage.reader import ArrivedEntry, StoreReader
 
@@ -190,7 +190,7 @@ class Events:
         """Events from now or from `since`; `most` may wait for a slow reader. Raises CallError."""
         for name in params:
             if name != "since":
-                raise CallError("bad_request", f"events has no parameter '{name[:60]}'; it takes since.")
+                raise bad_request(f"events has no parameter '{name[:60]}'; it takes since.")
         store = self._store
         since = self._since(params["since"]) if "since" in params else None
         if since is not None and since > (reached := await self._in_thread(self._last)):
@@ -205,7 +205,7 @@ class Events:
     def _since(self, text: str) -> int:
         found = _CURSOR.fullmatch(text)
         if found is None:
-            raise CallError("bad_request", f"'{text[:60]}' is no cursor: give `cursor` of the last event seen.")
+            raise bad_request(f"'{text[:60]}' is no cursor: give `cursor` of the last event seen.")
         if found[1] != self._store:
             raise _gone(text, "it is of another store")
         return int(found[2])

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, CellKey, EntryId, WriterKey, account_to_text
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request
 from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.social import Target, post_from_text, post_to_text
 
@@ -188,7 +188,7 @@ def target_of(text: str, what: str = "a post") -> Target:
     try:
         return post_from_text(text)
     except ValueError as error:
-        raise CallError("bad_request", f"{str(error).replace('a post', what)}.") from None
+        raise bad_request(f"{str(error).replace('a post', what)}.") from None
 
 
 def root_of(text: str) -> BlobRoot:
@@ -228,7 +228,7 @@ def place_of(given: str | None, size: int, what: str, field: str = "before") -> 
     except ValueError:
         place = b""
     if len(place) != size:
-        raise CallError("bad_request", f"'{given[:60]}' is no place {what}: give `{field}` of the page before.")
+        raise bad_request(f"'{given[:60]}' is no place {what}: give `{field}` of the page before.")
     return place
 
 

@@ -17,7 +17,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Time, WriterKey, account_to_text, control_log
 from banyan_crdt.ops import Cut, KeptTip, Put, decode_body
 from banyan_node.context import Context
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, not_found
 from banyan_reading.answers import PostView
 from banyan_replica.intake.own_tips import own_tips
 from banyan_schema.social import POST, Target, post_from_text
@@ -51,7 +51,7 @@ def points_of(store: StoreReader, account: AccountId, after: Sequence[str], afte
         entry = _entry_of(store, account, text)
         header = entry.header
         if not header.log:
-            raise CallError("bad_request", f"'{text}' is an entry of the control log: name a post, or another entry.")
+            raise bad_request(f"'{text}' is an entry of the control log: name a post, or another entry.")
         named[entry.log_id] = KeptTip(header.log, header.seq, entry.id)
         newest = max(newest, header.time)
     if after_ms is not None:
@@ -66,10 +66,10 @@ def _entry_of(store: StoreReader, account: AccountId, text: str) -> Entry:
         try:
             target = post_from_text(text)
         except ValueError as error:
-            raise CallError("bad_request", f"{error}.") from None
+            raise bad_request(f"{error}.") from None
         entry = first_write(store, target) if target.account == account else None
     if entry is None or entry.account != account:
-        raise CallError("not_found", f"'{text}' is no entry of {account_to_text(account)} that is held here.", 404)
+        raise not_found(f"'{text}' is no entry of {account_to_text(account)} that is held here.")
     return entry
 
 
@@ -110,11 +110,9 @@ def _kept(store: StoreReader, log: LogId, points: Points) -> KeptTip | None:
 
     stays = bisect_right(range(head.length), points.until, key=time_at)
     if stays == head.length and head.flag:
-        raise CallError(
-            "refused",
+        raise conflict(
             f"Log {log.log} of {log.writer.hex()[:16]} has branches above its entry {head.length}, and a time does not "
-            "tell which of them is the owner's: name its last entry too (`banyan account activity` lists them).",
-            409,
+            "tell which of them is the owner's: name its last entry too (`banyan account activity` lists them)."
         )
     return KeptTip(log.log, stays - 1, store.chain(log, stays - 1, stays)[0].id) if stays else None
 
@@ -128,11 +126,9 @@ def refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterK
             if log.account == account and log.writer in writers and log.log and not own_tips(ctx.store, log):
                 more[log] = max(more.get(log, 0), theirs.length - ctx.store.head(log).length)
     if missing := sum(more.values()):
-        raise CallError(
-            "refused",
+        raise conflict(
             f"A peer claims {missing:,} entries more of the account than are here, and a cut keeps only what is here: "
-            "wait until `banyan status` has it complete, or say so (--incomplete).",
-            409,
+            "wait until `banyan status` has it complete, or say so (--incomplete)."
         )
 
 

@@ -20,7 +20,7 @@ from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import why_gone
 from banyan_node.media.local_blobs import DraftBlob, drafted_of
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, conflict
 from banyan_reading.answers import PostView
 from banyan_reading.groups import group_of
 from banyan_reading.interaction_rules import InteractionRules
@@ -121,26 +121,22 @@ def publish(
     Refused."""
     said = post_in(draft)
     if said is None:
-        raise CallError("refused", "The draft was written by a newer version of this program; update it.", 409)
+        raise conflict("The draft was written by a newer version of this program; update it.")
     key: CellKey = post_key(hosted.salt_of(ctx, account), draft.id)
     gone = sealed_writer.taking_back(ctx, account, [draft])
     q, now_ms = ctx.queries(), ctx.replica.wall_ms(now)
     there = q.live(account, Put(POST, key, (), None))
     if there and not _says(q.post(Target(account, key)), said):
-        raise CallError(
-            "refused",
+        raise conflict(
             "Another device published this draft with other words. Edit that post, or keep this one under a new id "
-            "(`draft.set` without `id`).",
-            409,
+            "(`draft.set` without `id`)."
         )
     if not there and (why := why_not(q, account, said, now_ms)):
-        raise CallError("refused", why, 409)
+        raise conflict(why)
     if not there and (missing := lacking(ctx.blobs, draft)):
-        raise CallError(
-            "refused",
+        raise conflict(
             f"The draft has pictures or films, and {missing} of their files are not on this device yet. They come once "
-            "the device that wrote it is linked; or publish it there.",
-            409,
+            "the device that wrote it is linked; or publish it there."
         )
     post = write_post(key, replace(said, created_ms=now_ms if at_ms is None else at_ms))
     entry = append(ctx, account, gone if there else [post, *gone], now)

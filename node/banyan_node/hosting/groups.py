@@ -5,7 +5,7 @@ from __future__ import annotations
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
 from banyan_node.hosting.visibility import not_shown
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, forbidden
 from banyan_reading.groups import GroupView, group_of
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
@@ -38,7 +38,7 @@ def open_to(ctx: Context, account: AccountId, target: Target) -> GroupView:
     found = held(ctx.queries(), target)
     if not found.is_member(account):
         why = _WHY_NOT.get(found.standing(account), "it is no member")
-        raise CallError("refused", f"{account_to_text(account)} cannot post in '{found.group.name}': {why}.", 403)
+        raise forbidden(f"{account_to_text(account)} cannot post in '{found.group.name}': {why}.")
     return found
 
 
@@ -46,7 +46,7 @@ def ruled_by(ctx: Context, account: AccountId, target: Target, does: str) -> Gro
     """A group that the account owns or moderates. does: for the sentence, `bans` say. Raises CallError."""
     found = held(ctx.queries(), target)
     if account not in found.rulers:
-        raise CallError("refused", f"Only the owner or a moderator of '{found.group.name}' {does}.", 403)
+        raise forbidden(f"Only the owner or a moderator of '{found.group.name}' {does}.")
     return found
 
 
@@ -54,5 +54,5 @@ def owned_by(ctx: Context, account: AccountId, target: Target, does: str) -> Gro
     """A group of the account. Raises CallError."""
     found = held(ctx.queries(), target)
     if account != found.target.account:
-        raise CallError("refused", f"Only the owner of '{found.group.name}' {does}.", 403)
+        raise forbidden(f"Only the owner of '{found.group.name}' {does}.")
     return found

@@ -21,7 +21,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_replica.intake.author import grant_to
 from banyan_storage import local_tables as local
@@ -211,7 +211,7 @@ def page(ctx: Reads, after: AccountId | None, limit: int) -> list[LocalAccount]:
     """The accounts hosted here, ordered by key index. Raises CallError if `after` is not one of them."""
     last = None if after is None else hosted(ctx, after)
     if after is not None and last is None:
-        raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
+        raise bad_request(f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
     if local.HOSTED_COUNT.get(ctx.store) is None:  # an older program's store, in which no account was made since
         every = all_hosted(ctx)
         return [h for h in every if last is None or _at(h) > _at(last)][:limit]
@@ -282,19 +282,19 @@ def account_of(ctx: Reads, text: str | None) -> AccountId:
         return my_account(ctx)
     if not text:
         says = "An empty text names nobody, and this needs an account: give a DID, or the name of one hosted here."
-        raise CallError("bad_request", says)
+        raise bad_request(says)
     try:
         return account_from_text(text)
     except ValueError as error:
         found = named(ctx, text)
         if found is None:
-            raise CallError("bad_request", f"{error}; and no account hosted here has that name.") from None
+            raise bad_request(f"{error}; and no account hosted here has that name.") from None
         return found
 
 
 def _not_held(account: AccountId) -> CallError:
     sentence = f"{account_to_text(account)} is not held here; a node that follows it fetches it from its peers."
-    return CallError("not_found", sentence, 404)
+    return not_found(sentence)
 
 
 def control_of(ctx: Context, account: AccountId) -> Control:
@@ -321,7 +321,7 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
         if found is not None:
             return found
     name = ("root", "recovery")[slot] if slot < 2 else f"slot {slot}"
-    raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
+    raise conflict(f"The {name} key of {account_to_text(account)} is not on this node.")
 
 
 def key_here(slots: KeySlots, home: LocalAccount, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
@@ -395,14 +395,14 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
     if (suspended := local.SUSPENDED.get(ctx.store, account)) is not None:
         why = f": {suspended.text}" if suspended.text else ""
         says = f"The moderators of this node suspended {account_to_text(account)}; nothing is written for it here{why}"
-        raise CallError("refused", f"{says.rstrip('.')}.", 403)
+        raise forbidden(f"{says.rstrip('.')}.")
     who = account_to_text(account)
     if control.closed:
         undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
-        raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
+        raise conflict(f"The account {who} is closed; {undo}.")
     if ctx.device.key in control.cuts:
-        raise CallError("refused", f"This node may not write for {who} any more: its owner cut it off.", 409)
+        raise conflict(f"This node may not write for {who} any more: its owner cut it off.")
     log = ctx.own_log(account)  # last: it may note that a new log begins
     if control.grant_of(log.writer, log.log) is None:
-        raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
+        raise conflict(f"This node may not write for {who}: its owner must grant it.")
     return log

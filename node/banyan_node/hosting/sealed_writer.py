@@ -17,7 +17,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append_each
 from banyan_node.hosting.sealed_reader import PrivateData, PrivateItem, SealedReader
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import conflict
 from banyan_schema.collection import OpDraft, undo
 from banyan_schema.private_kinds import Mute, said
 from banyan_schema.social import MUTE
@@ -131,9 +131,7 @@ def _secret(ctx: Context, account: AccountId, held: PrivateData, now: float) -> 
     """The name and the secret under which to seal, and what hands all secrets to writers that lack them."""
     readers = _readers(ctx, account, now)
     if ctx.device.key not in readers:
-        raise CallError(
-            "refused", "What is private is sealed for writers that may write everything; this node may not.", 409
-        )
+        raise conflict("What is private is sealed for writers that may write everything; this node may not.")
     out = _handing_over(ctx, account, held, readers)
     known = {name: s for name, s in held.secrets.items() if s.secret is not None and s.known_to <= {*readers}}
     if known:

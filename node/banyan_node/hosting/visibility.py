@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Coll
 from banyan_node.hosting.sealed_reader import PrivateData
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, not_found
 from banyan_reading import identity, relations
 from banyan_reading.channels import channel_of, subscriptions
 from banyan_reading.events import event_of
@@ -175,7 +175,7 @@ def not_shown(q: Queries, coll: Coll, target: Target, what: str, ended: str) -> 
     """For a group, an event, a channel ... that is not shown. what: what it is. ended: what its account did, if it
     did."""
     why = ended if q.is_dead(target.account, coll, target.key) else UNKNOWN
-    return CallError("not_found", f"The {what} {post_to_text(target)} is {why}.", 404)
+    return not_found(f"The {what} {post_to_text(target)} is {why}.")
 
 
 # An account is told what somebody said who may, and whom it sees.

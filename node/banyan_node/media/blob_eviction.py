@@ -23,7 +23,7 @@ from banyan_crdt.ops import Add, Put, decode_body
 from banyan_node.context import Context
 from banyan_node.hosting import interest
 from banyan_node.media.local_blobs import is_in_draft
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import conflict
 from banyan_node.upkeep.storage_quota import said
 from banyan_reading.queries import Queries
 from banyan_storage import tables as t
@@ -102,11 +102,9 @@ def make_room(size: int, c: Context, now: float) -> None:
             if used + size <= most:
                 break
     if used + size > most:
-        raise CallError(
-            "refused",
+        raise conflict(
             f"Pictures and films take {said(used)} and this takes {said(size)}; media.max_bytes allows {said(most)}. "
-            "Raise it, or drop some (`banyan media list`).",
-            409,
+            "Raise it, or drop some (`banyan media list`)."
         )
 
 

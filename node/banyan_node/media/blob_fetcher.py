@@ -22,7 +22,7 @@ from banyan_node.context import Context
 from banyan_node.media import blob_eviction
 from banyan_node.media.blob_peers import BlobPeers, NoPeerAnswer
 from banyan_node.media.local_blobs import drafted, naming, unknown
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, conflict
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
 from banyan_replica.wire.blob_messages import (
@@ -202,7 +202,7 @@ class BlobFetcher:
             held = c.blobs.find(of.root)
             more = of.size - (held.size if held is not None else 0)
             if why := blob_eviction.why_full(c, more):
-                raise CallError("refused", why, 409)
+                raise conflict(why)
             blob_eviction.make_room(more, c, now)
 
         await self._worker.call(room)

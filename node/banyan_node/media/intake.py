@@ -22,7 +22,7 @@ from banyan_node.context import Context
 from banyan_node.home.folder import Home
 from banyan_node.media.decoders import Decoders, Program
 from banyan_node.media.local_blobs import BlobNote, about_bytes, about_of, whole
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict
 from banyan_schema.media import Media
 from banyan_storage.blobs import BlobStore
 
@@ -89,7 +89,7 @@ class _FilmAnswer(Struct):
 
 def refuse(name: str, what: str) -> CallError:
     """The refusal of a file. what: a sentence about "it", without its subject and full stop."""
-    return CallError("bad_request", f"{name} {what}.")
+    return bad_request(f"{name} {what}.")
 
 
 @contextmanager
@@ -247,7 +247,7 @@ def _opened(path: str, home: Path | None) -> Iterator[tuple[IO[bytes], str]]:
     """The file, and its name for sentences. A pipe or a device is not waited for."""
     where = Path(path)
     if not where.is_absolute():
-        raise CallError("bad_request", f"'{path[:200]}' is not an absolute path: the node may run in another folder.")
+        raise bad_request(f"'{path[:200]}' is not an absolute path: the node may run in another folder.")
     name = "The upload" if home is None else f"The file '{where.name[:100]}'"
     try:
         handle = os.open(where, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -285,7 +285,7 @@ def item_of(ctx: Context, blob: str, description: str | None, now: float) -> Med
     root = BlobRoot(bytes.fromhex(blob))
     held, about = whole(ctx, root), about_of(ctx.blobs, root)
     if about is None:
-        raise CallError("refused", f"The blob {blob[:16]}... came from a peer; put the file itself first.", 409)
+        raise conflict(f"The blob {blob[:16]}... came from a peer; put the file itself first.")
     preview = None if about.preview is None else BlobRoot(bytes.fromhex(about.preview))
     for one in (root, preview):
         if one is not None:
@@ -309,5 +309,5 @@ def picture_of(ctx: Context, blob: str, description: str | None, now: float) -> 
     CallError."""
     item = item_of(ctx, blob, description, now)
     if not item.is_picture:
-        raise CallError("bad_request", f"The blob {blob[:16]}... is no picture but {item.type}; put a picture instead.")
+        raise bad_request(f"The blob {blob[:16]}... is no picture but {item.type}; put a picture instead.")
     return item.description or "", item._replace(description=None)

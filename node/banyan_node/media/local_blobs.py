@@ -15,7 +15,7 @@ from banyan_crdt.blob import HASH_BYTES, BlobRoot
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.parts import content_of
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, conflict, not_found
 from banyan_replica.wire.blob_messages import draft_token
 from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
@@ -39,17 +39,17 @@ class HasBlobs(Protocol):
 
 
 def unknown(root: BlobRoot) -> CallError:
-    return CallError("not_found", f"The blob {root.hex()[:16]}... is not here, and nothing that is held names it.", 404)
+    return not_found(f"The blob {root.hex()[:16]}... is not here, and nothing that is held names it.")
 
 
 def whole(at: HasBlobs, root: BlobRoot) -> HeldBlob:
     """A blob that is here whole. Raises CallError."""
     held = at.blobs.find(root)
     if held is None:
-        raise CallError("not_found", f"The blob {root.hex()[:16]}... is not here; fetch it first (`media.fetch`).", 404)
+        raise not_found(f"The blob {root.hex()[:16]}... is not here; fetch it first (`media.fetch`).")
     if not held.whole:
         have = f"{at.blobs.bytes_of(held):,} of {held.size:,} bytes"
-        raise CallError("not_found", f"Of the blob {root.hex()[:16]}... {have} are here; fetch the rest first.", 404)
+        raise not_found(f"Of the blob {root.hex()[:16]}... {have} are here; fetch the rest first.")
     return held
 
 
@@ -134,7 +134,7 @@ class UploadLocks:
 
 def _busy(root: BlobRoot) -> CallError:
     says = f"Something else is being done with the upload {root.hex()[:16]}...: wait for its answer."
-    return CallError("refused", says, 409)
+    return conflict(says)
 
 
 # What names a blob, read from held content: posts, pictures of profiles, and drafts.

@@ -37,7 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.reference import document
 from banyan_node.idempotency import MAX_KEY, RecordKey, key_of
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request
 from banyan_node.server.blob_files import BlobFiles, until_gone
 from banyan_node.server.http_connections import let_in
 from banyan_node.server.http_protocol import nested
@@ -288,7 +288,7 @@ class _Calls:
         given, once = _values(scope, b"idempotency-key"), None
         if given:
             if not 0 < len(given[0]) <= MAX_KEY:
-                raise CallError("bad_request", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
+                raise bad_request(f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
             once = key_of("control", given[0].decode("latin-1"), [method, params])
         return msgspec.json.encode(await self._backend.answer(method, params, once=once))
 
@@ -326,7 +326,7 @@ def _params(body: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(body or b"{}", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CallError("bad_request", f"The body must be a JSON object of parameters ({error}).") from error
+        raise bad_request(f"The body must be a JSON object of parameters ({error}).") from error
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

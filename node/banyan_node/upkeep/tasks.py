@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import structlog
 import trio
 
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, conflict
 from banyan_storage.errors import StorageError
 
 log = structlog.get_logger("banyan")
@@ -200,7 +200,7 @@ def _step(one: LongWork) -> Step:
     def step(done: int) -> None:
         one.done = done
         if one.to_stop:
-            raise CallError("refused", "It was cancelled.", 409)
+            raise conflict("It was cancelled.")
 
     return step
 

@@ -16,7 +16,7 @@ from banyan_node.exporting.activitystreams import write_streams
 from banyan_node.exporting.sinks import new_file, new_folder, new_zip
 from banyan_node.exporting.site import write_site
 from banyan_node.hosting import hosted
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, conflict, not_found
 from banyan_storage.archive import export_account
 
 METHODS = MethodTable()
@@ -59,14 +59,14 @@ def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExportRe
     account, path = hosted.account_of(at, ask.account), whole_path("account.export", ask.path)
     who = account_to_text(account)
     if at.store.grants(account) is None:
-        raise CallError("not_found", f"{who} is not held here, so there is nothing to export.", 404)
+        raise not_found(f"{who} is not held here, so there is nothing to export.")
     if ask.most is not None and (size := _written_bytes(at, account)) > ask.most:
         said = f"{who} wrote {size:,} bytes, more than {ask.most:,}: export it with `banyan export`."
         raise CallError("too_large", said, 413)
     try:
         posts = _written(at, account, path, ask)
     except FileExistsError as error:
-        raise CallError("refused", f"{path} is there already: choose another name.", 409) from error
+        raise conflict(f"{path} is there already: choose another name.") from error
     except OSError as error:
         full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
         said = f"{path} cannot be written ({full}); nothing is left of it: make room or choose another place."

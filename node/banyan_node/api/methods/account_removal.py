@@ -16,7 +16,7 @@ from banyan_node.api.methods import keys
 from banyan_node.context import Context
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import erasure, hosted, interest
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, conflict, not_found
 from banyan_storage.due import Work
 from banyan_storage.local_tables import DROPPED, ERASURES, Erasure, Word
 from banyan_storage.reader import StoreReader
@@ -76,13 +76,13 @@ def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
         hosted.end(ctx, account)
         return _receipt(ctx.store, account, known)
     if home is None:
-        raise CallError("refused", f"{account_to_text(account)} is not hosted here; `banyan store drop` drops it.", 409)
+        raise conflict(f"{account_to_text(account)} is not hosted here; `banyan store drop` drops it.")
     if account == hosted.me(ctx):
-        raise CallError("refused", "This is the node's own account: close it, and delete the home.", 409)
+        raise conflict("This is the node's own account: close it, and delete the home.")
     keys.demand_name(home, ask.confirm)
     control, now_ms = hosted.control_of(ctx, account), ctx.replica.wall_ms(now)
     if control.frozen:
-        raise CallError("refused", "The account is frozen: a key of a higher slot has to decide first.", 409)
+        raise conflict("The account is frozen: a key of a higher slot has to decide first.")
     wish = wish_of(control)
     entry = None if wish is None else wish.entry
     try:
@@ -108,9 +108,9 @@ def take_back(ctx: Context, ask: AccountRequest, now: float) -> ErasureReceipt:
     until its recovery key undoes that."""
     account, known = _known(ctx, ask)
     if not known.here:
-        raise CallError("refused", "It was not asked for here: its root key takes it back.", 409)
+        raise conflict("It was not asked for here: its root key takes it back.")
     if ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None:
-        raise CallError("refused", "It is erased here already.", 409)
+        raise conflict("It is erased here already.")
     if known.entry:
         _close(ctx, account, None, now)
     erasure.take_back(ctx, account)
@@ -123,7 +123,7 @@ def obey(ctx: Context, ask: AccountRequest, now: float) -> ErasureReceipt:
     in which whoever was robbed can undo it."""
     account, known = _known(ctx, ask)
     if hosted.is_hosted(ctx.store, account):
-        raise CallError("refused", "This account is hosted here: `banyan account erase` erases it.", 409)
+        raise conflict("This account is hosted here: `banyan account erase` erases it.")
     if known.word == "shown":
         now_ms = ctx.replica.wall_ms(now)
         ctx.store.set_due(Work.ERASE_ACCOUNT, account, now_ms)  # it is looked again, and waits
@@ -147,7 +147,7 @@ def _known(at: Context | CommitView, ask: AccountRequest) -> tuple[AccountId, Er
     account = hosted.account_of(at, ask.account)
     found = ERASURES.get(at.store, account)
     if found is None:
-        raise CallError("not_found", f"No erasing of {account_to_text(account)} was asked for here.", 404)
+        raise not_found(f"No erasing of {account_to_text(account)} was asked for here.")
     return account, found
 
 
@@ -183,16 +183,12 @@ def drop(ctx: Context, ask: AccountRequest, now: float) -> DroppedAnswer:
     large one is erased in steps after the answer. Other nodes decide for themselves."""
     account = hosted.account_of(ctx, ask.account)
     if ctx.settings.config.interest.mode == "all":
-        raise CallError(
-            "refused",
+        raise conflict(
             "This node holds all accounts (interest.mode) and cannot tell its neighbours that it lacks one, so they "
-            "would offer it for ever. Drop it on a node of chosen accounts, or withhold its posts (`store withhold`).",
-            409,
+            "would offer it for ever. Drop it on a node of chosen accounts, or withhold its posts (`store withhold`)."
         )
     if hosted.is_hosted(ctx.store, account):
-        raise CallError(
-            "refused", "This node signs for that account; `banyan account close` ends it for everybody.", 409
-        )
+        raise conflict("This node signs for that account; `banyan account close` ends it for everybody.")
     DROPPED.put(ctx.store, account, True)
     ctx.replica.commit()
     interest.hold(ctx, now)
@@ -206,9 +202,7 @@ def undrop(ctx: Context, ask: AccountRequest, now: float) -> UndroppedAnswer:
     """Lets a dropped account in again. It is fetched if somebody here follows it closely enough."""
     account = hosted.account_of(ctx, ask.account)
     if not DROPPED.has(ctx.store, account):
-        raise CallError(
-            "not_found", "That account is not dropped here; `banyan store dropped` lists those that are.", 404
-        )
+        raise not_found("That account is not dropped here; `banyan store dropped` lists those that are.")
     DROPPED.put(ctx.store, account, None)
     ctx.replica.commit()
     interest.hold(ctx, now)

@@ -31,7 +31,7 @@ from banyan_node.home.keystore import RECOVERY_SLOT
 from banyan_node.home.recovery import slot_of
 from banyan_node.hosting import cuts, hosted
 from banyan_node.hosting.entry_writer import append
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict
 from banyan_node.terminal_escape import plain
 from banyan_replica.intake.own_tips import own_tips
 from banyan_schema.social import set_profile
@@ -188,30 +188,26 @@ class AccountShown(Response):
 def create(ctx: Context, ask: CreateRequest, now: float) -> CreateResult:
     """Opens an account: with `hosted` a user's, and then the call may be repeated; without it this node's own, once."""
     if ask.hosted and not ask.name.strip():
-        raise CallError("bad_request", "The name is empty; give the account a name.")
+        raise bad_request("The name is empty; give the account a name.")
     recovery = None if ask.recovery is None else slot_of(ask.recovery)
     existing = hosted.named(ctx, ask.name) if ask.hosted else hosted.me(ctx)
     if existing is None and ask.hosted and (plain(ask.name) != ask.name or "/" in ask.name or ask.name in (".", "..")):
         says = "A name stands in addresses: it has no slash, no control character and no mark that turns a line around"
-        raise CallError("bad_request", f"{says}, and is not . or ..; give another.")
+        raise bad_request(f"{says}, and is not . or ..; give another.")
     if existing is not None and not ask.hosted:
-        raise CallError(
-            "refused",
-            f"This node has its own account, {account_to_text(existing)}; for a user's account give 'hosted': true.",
-            409,
+        raise conflict(
+            f"This node has its own account, {account_to_text(existing)}; for a user's account give 'hosted': true."
         )
     if existing is not None:
         found = hosted.hosted(ctx, existing)
         if found is None:
-            raise CallError(
-                "refused", f"'{ask.name}' was the name of {account_to_text(existing)}, which left; give another.", 409
-            )
+            raise conflict(f"'{ask.name}' was the name of {account_to_text(existing)}, which left; give another.")
         if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
-            raise CallError("refused", f"'{ask.name}' exists with another recovery key; nothing was changed.", 409)
+            raise conflict(f"'{ask.name}' exists with another recovery key; nothing was changed.")
         return CreateResult(did(existing), found.name, False)
     if recovery is not None and hosted.was_of_erased(ctx.store, recovery):
         says = "An account that was erased here had this recovery key, and somebody may have its words: give a new one."
-        raise CallError("refused", says, 409)
+        raise conflict(says)
     made = hosted.create(ctx, ask.name, ctx.replica.wall_ms(now), not ask.hosted, recovery)
     ctx.replica.writes.publish_control(made.account, now)
     if ask.name:

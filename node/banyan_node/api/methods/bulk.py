@@ -27,7 +27,7 @@ from banyan_node.api.methods.post_rows import now_ms
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.idempotency import RecordKey
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, forbidden
 from banyan_storage.local_tables import IdempotencyRecord
 
 METHODS = MethodTable()
@@ -141,7 +141,7 @@ class _Call:
         if "uri" in operation:
             about = target_of(operation["uri"]).account
             if "as" not in method.asks.__struct_encode_fields__ and about != by:
-                raise CallError("refused", f"{method.name} is for posts of the account that acts, `as`.", 403)
+                raise forbidden(f"{method.name} is for posts of the account that acts, `as`.")
         elif "account" in operation:
             about = hosted.account_of(self.ctx, operation["account"])
         later = method.name in LATER and operation.get("group") is None and by is not None
@@ -157,15 +157,15 @@ class _Call:
 def _parts(operation: Any) -> tuple[str, Method, dict[str, Any]]:
     """(its id, its method, the parameters). Raises CallError."""
     if not isinstance(operation, dict):
-        raise CallError("bad_request", "An operation is an object with 'id', 'do' and 'as'.")
+        raise bad_request("An operation is an object with 'id', 'do' and 'as'.")
     id, do = operation.get("id"), operation.get("do")
     if not isinstance(id, str) or not 0 < len(id.encode("utf-8", "replace")) <= MAX_ID:
-        raise CallError("bad_request", f"An operation needs an 'id' of its own, a text of at most {MAX_ID} bytes.")
+        raise bad_request(f"An operation needs an 'id' of its own, a text of at most {MAX_ID} bytes.")
     if not isinstance(operation.get("as"), str | None):
-        raise CallError("bad_request", "'as' is an account: a DID, or a name hosted here.")
+        raise bad_request("'as' is an account: a DID, or a name hosted here.")
     method = DOES.get(do) if isinstance(do, str) else None
     if method is None:
-        raise CallError("bad_request", f"'do' is one of {', '.join(sorted(DOES))}; it is {do!r:.60}.")
+        raise bad_request(f"'do' is one of {', '.join(sorted(DOES))}; it is {do!r:.60}.")
     params = {name: value for name, value in operation.items() if name not in ("id", "do")}
     if "as" not in method.asks.__struct_encode_fields__:
         params.pop("as", None)

@@ -33,7 +33,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import not_shown
 from banyan_node.media.local_blobs import whole
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading.channels import channel_of, channels_of, episode_count, subscribed, subscriber_count, subscriptions
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
@@ -143,7 +143,7 @@ def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, C
     target = target_of(text, "a channel")
     found = held(q, target)
     if target.account != account:
-        raise CallError("refused", f"Only the account of the channel '{found.title}' {does}.", 403)
+        raise forbidden(f"Only the account of the channel '{found.title}' {does}.")
     return target, found
 
 
@@ -197,14 +197,14 @@ def show(at: CommitView, ask: ChannelRequest) -> ChannelRow:
 def titled(what: str, title: str) -> str:
     """A title that is not empty. Raises CallError. what: for the sentence."""
     if not title.strip():
-        raise CallError("bad_request", f"The title of the {what} is empty.")
+        raise bad_request(f"The title of the {what} is empty.")
     return title.strip()
 
 
 def _site(site: str | None) -> str | None:
     found = (site or "").strip()
     if found and not found.startswith(("https://", "http://")):
-        raise CallError("bad_request", f"'{found[:60]}' is no page in the web: it begins with https://.")
+        raise bad_request(f"'{found[:60]}' is no page in the web: it begins with https://.")
     return found or None
 
 

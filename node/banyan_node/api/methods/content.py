@@ -23,7 +23,7 @@ from banyan_node.api.json_types import Milliseconds, PostRef, PostUri, target_of
 from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.moderation import withheld
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, not_found
 from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
@@ -92,7 +92,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
     expires = now_ms + ask.days * DAY_MS if ask.days else None
     if not ask.order.strip():
-        raise CallError("bad_request", "The order is empty; name the order or decision by which you withhold.")
+        raise bad_request("The order is empty; name the order or decision by which you withhold.")
     writes = [(ref, ctx.store.withheld(ref.entry, ref.op)) for ref in _writes(ctx, target)]
     stands = WITHHELD.get(ctx.store, target)
     refs = [ref for ref, reason in writes if reason is None or (reason and stands is not None)]
@@ -100,7 +100,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
         withheld.drop(ctx.store, target.account, target.key)
         return WithheldAnswer(uri(target), 0, 0, stands.expires_ms or None)
     if not refs:  # or its author deleted it
-        raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
+        raise not_found(f"No content of {post_to_text(target)} is here to withhold.")
     tell_judged(ctx, [target])  # before the content is gone, which has the time of the post
     order = Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0)
     _keep_back(ctx, target, refs, order, ask.erase)
@@ -205,7 +205,7 @@ def release(ctx: Context, ask: PostOf, now: float) -> ReleaseResult:
     withheld.drop(ctx.store, target.account, target.key)
     _note(ctx, target, None)
     if not wanted:
-        raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
+        raise not_found(f"No content of {post_to_text(target)} is withheld here.")
     back = ctx.replica.ingest.parts(kept)
     ctx.store.put_loose_parts([item for item in kept if not ctx.store.is_counted(item.entry)])
     lacking = [ref for ref in wanted if ctx.store.lacks_part(ref.entry, ref.op)]
@@ -248,7 +248,7 @@ def _writes(ctx: Context, target: Target) -> list[Ref]:
     """The operations that wrote the post, in every log of its account."""
     control = ctx.replica.ingest.control_of(target.account)
     if control is None:
-        raise CallError("not_found", f"{account_to_text(target.account)} is not held here.", 404)
+        raise not_found(f"{account_to_text(target.account)} is not held here.")
     found = []
     for log in ctx.store.heads(target.account):
         for entry, body in counted_entries(control, log, ctx.store.walk(log)) if log.log else ():

@@ -27,7 +27,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.moderation import decisions, reports
 from banyan_node.moderation.decisions import HOLDS, OF_POSTS, Kind
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_storage import local_tables as local
@@ -189,10 +189,10 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
     at_ms = ctx.replica.wall_ms(now)
     report = None if ask.report is None else _report(ctx, ask.report)
     if report is None and ask.account is None:
-        raise CallError("bad_request", "Name the 'report' that is decided, or the 'account' that it is about.")
+        raise bad_request("Name the 'report' that is decided, or the 'account' that it is about.")
     account = hosted.account_of(ctx, ask.account if report is None else report.account)
     if report is not None and ask.account is not None and hosted.account_of(ctx, ask.account) != account:
-        raise CallError("bad_request", f"Report {report.id} is about {report.account}, and not about that account.")
+        raise bad_request(f"Report {report.id} is about {report.account}, and not about that account.")
     by = _moderator(ctx, ask.by, account)
     asked = ask.posts if ask.posts is not None else [one.uri for one in report.posts] if report is not None else []
     posts = _judged(ctx, ask, account, list(dict.fromkeys(map(target_of, asked))))
@@ -225,7 +225,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
 def _report(ctx: Context, number: int) -> local.ReportNote:
     found = reports.find(ctx.store, number)
     if found is None:
-        raise CallError("not_found", f"There is no report {number}, or it is no longer kept.", 404)
+        raise not_found(f"There is no report {number}, or it is no longer kept.")
     return found
 
 
@@ -235,9 +235,9 @@ def _moderator(ctx: Context, named: str | None, about: AccountId) -> str | None:
         return None
     by = hosted.account_of(ctx, named)
     if not local.MODERATORS.has(ctx.store, by):
-        raise CallError("refused", f"{account_to_text(by)} is no moderator of this node.", 403)
+        raise forbidden(f"{account_to_text(by)} is no moderator of this node.")
     if by == about:
-        raise CallError("refused", "This is about you: another moderator has to decide it.", 403)
+        raise forbidden("This is about you: another moderator has to decide it.")
     return account_to_text(by)
 
 
@@ -246,22 +246,21 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
     anything is written."""
     verdict = ask.verdict
     if any(post.account != account for post in posts):
-        raise CallError("bad_request", f"All posts of a decision are of one account, {account_to_text(account)}.")
+        raise bad_request(f"All posts of a decision are of one account, {account_to_text(account)}.")
     wants = {"label": ("text", ask.text), "withhold": ("order", ask.order), "pass_on": ("to", ask.to)}
     name, said = wants.get(verdict, ("", "x"))
     if not said.strip():
-        raise CallError("bad_request", f"The verdict {verdict} needs '{name}'.")
+        raise bad_request(f"The verdict {verdict} needs '{name}'.")
     if verdict == "suspend" and not hosted.is_hosted(ctx.store, account):
-        says = "Only an account that is hosted here can be suspended: this node writes for no other. Limit it."
-        raise CallError("refused", says, 409)
+        raise conflict("Only an account that is hosted here can be suspended: this node writes for no other. Limit it.")
     if verdict == "limit" or verdict == "suspend":
         if (stands := HOLDS[verdict].get(ctx.store, account)) is not None:
-            raise CallError("refused", f"Decision {stands.decision} says that already; take it back first.", 409)
+            raise conflict(f"Decision {stands.decision} says that already; take it back first.")
         return posts
     if verdict not in OF_POSTS:
         return posts
     if not posts:
-        raise CallError("bad_request", f"The verdict {verdict} is about posts: name them in 'posts'.")
+        raise bad_request(f"The verdict {verdict} is about posts: name them in 'posts'.")
     if verdict == "withhold":
         new = [post for post in posts if given_to_peers(ctx, post) or local.WITHHELD.has(ctx.store, post)]
         none = "No content of these posts is given out here: it was deleted, or is not held."
@@ -270,7 +269,7 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
         new = [post for post in posts if not HOLDS[kind].has(ctx.store, post)]
         none = "A decision that stands says that of all these posts already; take it back first."
     if not new:
-        raise CallError("refused", none, 409)
+        raise conflict(none)
     return new
 
 
@@ -309,9 +308,9 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     about it stands."""
     made, at_ms = decisions.find(ctx.store, ask.id), ctx.replica.wall_ms(now)
     if made is None:
-        raise CallError("not_found", f"There is no decision {ask.id}.", 404)
+        raise not_found(f"There is no decision {ask.id}.")
     if made.undone is not None:
-        raise CallError("refused", f"Decision {ask.id} was taken back already.", 409)
+        raise conflict(f"Decision {ask.id} was taken back already.")
     account = account_from_text(made.account)
     by = _moderator(ctx, ask.by, account)
     _take_back(ctx, made, account, now)

@@ -28,7 +28,7 @@ from banyan_node.hosting import drafts as kept
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append_each
 from banyan_node.links.peer_independence import wrong_by_platforms
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, not_found
 from banyan_schema.media import Media
 from banyan_schema.private_kinds import MAX_DRAFT, PrivateDraft
 from banyan_schema.social import Audience, encode_post
@@ -99,16 +99,16 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     """Keeps a post that is not published yet, or changes one."""
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
     if ask.due is not None and not now_ms < ask.due <= now_ms + LONGEST_MS:
-        raise CallError("bad_request", "A post is published later than now, and within a year.")
+        raise bad_request("A post is published later than now, and within a year.")
     name = CellKey(ctx.replica.author.random(16)) if ask.id is None else key_of(ask.id)
     before = kept.draft_of(ctx, account, name)
     if ask.id is not None and before is None:
-        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+        raise not_found(f"There is no draft {ask.id}.")
     reply = None if ask.reply is None else answered(held(ctx, ask.reply))
     quote = None if ask.quote is None else held(ctx, ask.quote).target
     content = encode_post(post_of(ctx, ask, now, reply, quote, _media_in(before)))
     if len(content) > MAX_DRAFT:
-        raise CallError("bad_request", f"The draft has {len(content):,} bytes; {MAX_DRAFT:,} is the most: shorten it.")
+        raise bad_request(f"The draft has {len(content):,} bytes; {MAX_DRAFT:,} is the most: shorten it.")
     draft = PrivateDraft(name, content, ask.due)
     append_each(ctx, account, sealed_writer.entries(sealed_writer.drafts(ctx, account, [draft], now)), now)
     if before is not None:
@@ -122,10 +122,10 @@ def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
     """Changes when a draft is published, and nothing else of it."""
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
     if not now_ms < ask.due <= now_ms + LONGEST_MS:
-        raise CallError("bad_request", "A post is published later than now, and within a year.")
+        raise bad_request("A post is published later than now, and within a year.")
     before = kept.draft_of(ctx, account, key_of(ask.id))
     if before is None:
-        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+        raise not_found(f"There is no draft {ask.id}.")
     draft = before._replace(due_ms=ask.due)
     append_each(ctx, account, sealed_writer.entries(sealed_writer.drafts(ctx, account, [draft], now)), now)
     kept.plan(ctx, account, draft, now_ms)
@@ -188,5 +188,5 @@ def _media_in(draft: PrivateDraft | None) -> dict[str, Media]:
 def _draft(ctx: Context, ask: OneThing) -> PrivateDraft:
     found = kept.draft_of(ctx, hosted.account_of(ctx, ask.by), key_of(ask.id))
     if found is None:
-        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+        raise not_found(f"There is no draft {ask.id}.")
     return found

@@ -34,7 +34,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import Visibility, not_shown, why_gone
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading.channels import (
     FEED_BYTES,
     NEWEST_BYTES,
@@ -215,7 +215,7 @@ def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
 def _chapters(given: list[ChapterInput]) -> tuple[Chapter, ...]:
     found = [Chapter(one.at_ms, titled("chapter", one.title)) for one in given]
     if any(a.at_ms >= b.at_ms for a, b in pairwise(found)):
-        raise CallError("bad_request", "Each chapter begins later than the one before it.")
+        raise bad_request("Each chapter begins later than the one before it.")
     return tuple(found)
 
 
@@ -230,7 +230,7 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
     view = None if ask.episode is None else _own(q, account, ask.episode, "changes it")
     was = None if view is None else view.episode
     if was is None and (ask.channel is None or ask.post is None):
-        raise CallError("bad_request", "A new episode needs 'channel' and 'post'.")
+        raise bad_request("A new episode needs 'channel' and 'post'.")
     channel = was.channel if was and ask.channel is None else own(q, account, ask.channel or "", "adds to it")[0]
     post, title = was.post if was and ask.post is None else target_of(ask.post or ""), ask.title
     published = ask.published if ask.published is not None else was.published_ms if was else None
@@ -239,7 +239,7 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
         if held_post is None:
             raise missing(q, post)
         if not held_post.post.media:
-            raise CallError("bad_request", f"The post {uri(post)} has no media: an episode is a film or sound.")
+            raise bad_request(f"The post {uri(post)} has no media: an episode is a film or sound.")
         if was is None:
             title = title or next(iter(held_post.post.text.strip().splitlines()), "")
             published = held_post.time_ms if published is None else published
@@ -265,7 +265,7 @@ def _own(q: Queries, account: AccountId, text: str, does: str) -> EpisodeView:
     if found is None:
         raise not_shown(q, EPISODE, target, "episode", "dropped by its account")
     if target.account != account:
-        raise CallError("refused", f"Only the account of the episode '{found.episode.title}' {does}.", 403)
+        raise forbidden(f"Only the account of the episode '{found.episode.title}' {does}.")
     return found
 
 

@@ -43,7 +43,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import not_shown
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading import relations
 from banyan_reading.events import (
     CURSOR_BYTES,
@@ -246,7 +246,7 @@ def _of(
     at: CommitView, ask: EventsRequest, reader: AccountId | None, after: bytes, mine: dict[Target, Answer]
 ) -> Iterator[tuple[bytes, EventView | None]]:
     if sum((ask.account is not None, ask.group is not None, ask.answered)) > 1:
-        raise CallError("bad_request", "'account', 'group' and 'answered' exclude one another: give one.")
+        raise bad_request("'account', 'group' and 'answered' exclude one another: give one.")
     q = at.queries()
     if ask.group is not None:
         return of_group(q, groups.held(q, target_of(ask.group, "a group")), after)
@@ -285,18 +285,19 @@ def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
 
 def _checked(event: SocialEvent) -> SocialEvent:
     if not event.title.strip():
-        raise CallError("bad_request", "The title of the event is empty.")
+        raise bad_request("The title of the event is empty.")
     if event.ends_ms is not None and event.ends_ms < event.begins_ms:
-        raise CallError("bad_request", "The event ends before it begins.")
+        raise bad_request("The event ends before it begins.")
     if (event.latitude is None) != (event.longitude is None):
-        raise CallError("bad_request", "A latitude needs a longitude, and the other way: give both or none.")
+        raise bad_request("A latitude needs a longitude, and the other way: give both or none.")
     try:
         if event.zone in OF_THE_MACHINE:
             raise KeyError
         dates.moment(0, ZoneInfo(event.zone))
     except (KeyError, ValueError, OSError):
-        says = f"'{event.zone[:60]}' is no time zone; give a name of IANA's list, such as Asia/Ho_Chi_Minh."
-        raise CallError("bad_request", says) from None
+        raise bad_request(
+            f"'{event.zone[:60]}' is no time zone; give a name of IANA's list, such as Asia/Ho_Chi_Minh."
+        ) from None
     return event
 
 
@@ -315,7 +316,7 @@ def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
 def _own(ctx: Context, account: AccountId, text: str, does: str) -> EventView:
     view = _held(ctx.queries(), text)
     if view.target.account != account:
-        raise CallError("refused", f"Only the account that announced '{view.event.title}' {does}.", 403)
+        raise forbidden(f"Only the account that announced '{view.event.title}' {does}.")
     return view
 
 
@@ -374,7 +375,7 @@ def inviting(ctx: Context, ask: EventInviteRequest, now: float) -> EventWritten:
     account, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     view = _own(ctx, account, ask.event, "invites to it")
     if whom == account:
-        raise CallError("bad_request", f"{account_to_text(whom)} announced the event: it need not be invited.")
+        raise bad_request(f"{account_to_text(whom)} announced the event: it need not be invited.")
     draft = invite_to_event(hosted.salt_of(ctx, account), EventInvite(view.target, whom))
     entry = add_or_undo(ctx, "event.invite", account, draft, now, ask.undo)
     return EventWritten(uri(view.target), view.event.title, entry_hex(entry))

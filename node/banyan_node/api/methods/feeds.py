@@ -39,7 +39,7 @@ from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import home_timeline, hosted
 from banyan_node.hosting.home_timeline import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, not_found
 from banyan_reading.answers import RepostView, TimelineLine
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.timelines import cursor_ms
@@ -135,13 +135,13 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     Of a page, a post that several reposted is one row, where the latest of them stands."""
     reader = reader_of(at, ask.by)
     if sum((ask.account is not None, ask.all, ask.in_list is not None, ask.quotes is not None)) > 1:
-        raise CallError("bad_request", "'account', 'all', 'in_list' and 'quotes' exclude one another; choose one.")
+        raise bad_request("'account', 'all', 'in_list' and 'quotes' exclude one another; choose one.")
     if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
-        raise CallError("bad_request", "'local' or 'remote', one of them, goes with 'all'.")
+        raise bad_request("'local' or 'remote', one of them, goes with 'all'.")
     visibility = _visibility(at, ask, reader)
     after = place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
-        raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
+        raise bad_request("'after' goes with the order newest, and without 'before'.")
     further, rows = None, RowCache(at, visibility)
     with _lines(at, ask, visibility) as lines:
         if ask.rank == "newest":
@@ -216,7 +216,7 @@ def _visibility(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> V
     own = hosted.account_of(at, ask.by)
     held, name = at.private(own), key_of(ask.in_list)
     if held.get(AccountList(name, "")) is None:
-        raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
+        raise not_found(f"There is no list {ask.in_list}.")
     return visibility_of(at, own, ViewPlace("list", ask.in_list)).with_list(name, ask.in_list)
 
 
@@ -260,9 +260,9 @@ def _wanted(ask: FeedRequest, view: PostView) -> bool:
 def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lines, rows: RowCache) -> list[_Shown]:
     reader = visibility.reader
     if ask.account or ask.all or ask.quotes or reader is None:
-        raise CallError("bad_request", f"The order {ask.rank} is of the home timeline, or of a list.")
+        raise bad_request(f"The order {ask.rank} is of the home timeline, or of a list.")
     if ask.before:
-        raise CallError("bad_request", f"The order {ask.rank} has one page; leave `before` out.")
+        raise bad_request(f"The order {ask.rank} has one page; leave `before` out.")
     q = at.queries()
     noted = home_read(at.private(reader))
     since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1

@@ -33,7 +33,7 @@ from banyan_node.api.declare import CommitView, MethodTable, Request, Response
 from banyan_node.api.firehose import ArrivalPlace, EventMaker, FirehoseEvent, cursor_text, store_name
 from banyan_node.api.json_types import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict
 from banyan_reading import identity
 from banyan_reading.identity import verified
 from banyan_schema.registry import SOCIAL
@@ -295,7 +295,7 @@ def frontier(at: CommitView, ask: FrontierRequest) -> FirehoseFrontier:
     place = place_of(reader, cursor_text(store, reader.last_arrival) if ask.since is None else ask.since)
     if reader.last_arrival - place.n > FAR:
         why = f"{ask.since} is more than {FAR:,} entries behind the end: read on, and ask later."
-        raise CallError("refused", why, 409)
+        raise conflict(why)
     wanted = FirehoseFilters(at, None, ask.accounts, ask.shards)
     rows = list(told_until(reader, place.n, wanted.log))
     return FirehoseFrontier(cursor_text(store, *place), encode_frontier_cursor(rows), len(rows))
@@ -316,7 +316,7 @@ class FirehoseFilters:
         self._at = at
         for name in collections or ():
             if name != "account" and name not in SOCIAL.by_name:
-                raise CallError("bad_request", f"There is no collection '{name[:60]}' here; `collections` lists them.")
+                raise bad_request(f"There is no collection '{name[:60]}' here; `collections` lists them.")
         self._names = None if collections is None else frozenset(collections)
         self._accounts = None if accounts is None else _ids(at, accounts)
         self._shards = None if shards is None else frozenset(int(digit, 16) for digit in shards)
@@ -360,7 +360,7 @@ def where(at: CommitView, since: str, seen: str | None, uncounted: bool) -> tupl
     try:
         told = None if seen is None else SeenFrontier(at.store, remembered(seen))
     except Malformed as why:
-        raise CallError("bad_request", f"`{(seen or '')[:20]}...`: {why}.") from None
+        raise bad_request(f"`{(seen or '')[:20]}...`: {why}.") from None
     place = place_of(at.store, since)
     if told is not None and not place.n and not uncounted:
         return ArrivalPlace(told.begin()), told
@@ -379,7 +379,7 @@ def place_of(reader: StoreReader, text: str) -> ArrivalPlace:
     found = _CURSOR.fullmatch(text)
     if found is None:
         why = f"'{text[:60]}' is no cursor: give `cursor` of the last event seen, or `{BEGINNING}`."
-        raise CallError("bad_request", why)
+        raise bad_request(why)
     if found[1] != store:
         raise _gone(text, "it is of another store")
     place = ArrivalPlace(int(found[2]), int(found[3] or 0), int(found[4] or 0))

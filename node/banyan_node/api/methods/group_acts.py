@@ -25,7 +25,7 @@ from banyan_node.api.methods.post_writes import add_or_undo, held
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.entry_writer import append, append_each
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, forbidden, not_found
 from banyan_reading.events import event_of
 from banyan_reading.groups import COUNTED, MODERATORS, GroupView
 from banyan_schema.address import Target
@@ -119,7 +119,7 @@ class DismissResult(GroupWritten):
 
 def _named(name: str) -> str:
     if not name.strip():
-        raise CallError("bad_request", "The name of the group is empty.")
+        raise bad_request("The name of the group is empty.")
     return name.strip()
 
 
@@ -154,7 +154,7 @@ def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
         count = found.count()
         if not count.exact or count.members > COUNTED:
             says = f"The group has {count.members:,} members; of at most {COUNTED:,} the owner can accept each one."
-            raise CallError("refused", says, 409)
+            raise conflict(says)
         salt = hosted.salt_of(ctx, account)
         for one in found.joining(None):
             if found.is_member(one) and one not in found.rulers and not _admitted(found, one):
@@ -191,11 +191,11 @@ def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     found = groups.held(ctx.queries(), target)
     who, name = account_to_text(account), found.group.name
     if account == target.account:
-        raise CallError("refused", f"'{name}' is a group of this account: it is in it.", 409)
+        raise conflict(f"'{name}' is a group of this account: it is in it.")
     if found.banned(account):
-        raise CallError("refused", f"{who} is banned from '{name}'.", 403)
+        raise forbidden(f"{who} is banned from '{name}'.")
     if found.group.kind == "closed" and not found.admitted(account):
-        raise CallError("refused", f"'{name}' is closed: somebody who moderates it must invite {who} first.", 403)
+        raise forbidden(f"'{name}' is closed: somebody who moderates it must invite {who} first.")
     asks = found.group.kind == "request" and not found.admitted(account)
     tell = found.moderators[:MAX_TELL] if asks else ()
     entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target, tell)), now, False)
@@ -230,9 +230,7 @@ def accept(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     """Accepts somebody who asked to join. `undo` ends that: it is a member no more unless another accepted it too."""
     by, whom, found = _judge(ctx, ask, "accepts members")
     if not ask.undo and not found.joined(whom):
-        raise CallError(
-            "refused", f"{account_to_text(whom)} has not asked to join '{found.group.name}': invite it.", 409
-        )
+        raise conflict(f"{account_to_text(whom)} has not asked to join '{found.group.name}': invite it.")
     return _say(ctx, by, found, GroupAct(found.target, "accept", whom), now, ask.undo, "refuse")
 
 
@@ -241,7 +239,7 @@ def refuse(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     """Takes a wish to join off the list. Who accepts it all the same makes it a member."""
     by, whom, found = _judge(ctx, ask, "refuses members")
     if not ask.undo and not found.joined(whom):
-        raise CallError("refused", f"{account_to_text(whom)} has not asked to join '{found.group.name}'.", 409)
+        raise conflict(f"{account_to_text(whom)} has not asked to join '{found.group.name}'.")
     return _say(ctx, by, found, GroupAct(found.target, "refuse", whom), now, ask.undo, "accept")
 
 
@@ -250,7 +248,7 @@ def invite(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     """Invites somebody: it need not be accepted any more."""
     by, whom, found = _judge(ctx, ask, "invites")
     if not ask.undo and found.is_member(whom):
-        raise CallError("refused", f"{account_to_text(whom)} is in '{found.group.name}' already.", 409)
+        raise conflict(f"{account_to_text(whom)} is in '{found.group.name}' already.")
     return _say(ctx, by, found, GroupAct(found.target, "invite", whom), now, ask.undo, "refuse")
 
 
@@ -260,7 +258,7 @@ def ban(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     by, whom, found = _judge(ctx, ask, "bans")
     if not ask.undo and whom in found.rulers:
         who, name = account_to_text(whom), found.group.name
-        raise CallError("refused", f"{who} owns or moderates '{name}', and cannot be banned from it.", 409)
+        raise conflict(f"{who} owns or moderates '{name}', and cannot be banned from it.")
     return _say(ctx, by, found, GroupAct(found.target, "ban", whom), now, ask.undo)
 
 
@@ -271,11 +269,11 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
     owner, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     found = groups.owned_by(ctx, owner, target_of(ask.group, "a group"), "names moderators")
     if whom == owner:
-        raise CallError("bad_request", "The owner need not be named: it rules the group anyway.")
+        raise bad_request("The owner need not be named: it rules the group anyway.")
     named = GroupAct(found.target, "moderator", whom)
     if not ask.undo:
         if len(found.moderators) >= MODERATORS and whom not in found.moderators:
-            raise CallError("refused", f"'{found.group.name}' has {MODERATORS} moderators, the most that count.", 409)
+            raise conflict(f"'{found.group.name}' has {MODERATORS} moderators, the most that count.")
         said = _say(ctx, owner, found, named, now, False)
         return DismissResult(said.uri, said.name, said.entry, 0)
     salt, q = hosted.salt_of(ctx, owner), ctx.queries()
@@ -283,7 +281,7 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
     assert isinstance(draft.op, Add)
     live = q.live(owner, draft.op)
     if not live:
-        raise CallError("not_found", f"{account_to_text(whom)} is no moderator of '{found.group.name}'.", 404)
+        raise not_found(f"{account_to_text(whom)} is no moderator of '{found.group.name}'.")
     taken = [] if ask.drop else [act(salt, one) for one in _said(found, whom) if not _says(found, owner, one)]
     entry = append_each(ctx, owner, [*_chunks(taken), [undo(ACT, live)]], now)
     return DismissResult(uri(found.target), found.group.name, entry_hex(entry), len(taken))
@@ -307,10 +305,10 @@ def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: floa
     event = event_of(ctx.queries(), said) if what == "remove" else None
     group = held(ctx, ask.uri).post.group if event is None else event.event.group
     if group is None:
-        raise CallError("bad_request", f"{uri(said)} was said in no group.")
+        raise bad_request(f"{uri(said)} was said in no group.")
     found = groups.ruled_by(ctx, by, group, does)
     if what == "remove" and not ask.undo and said.account == found.target.account != by:
-        raise CallError("refused", "What the owner of a group says there only the owner removes.", 409)
+        raise conflict("What the owner of a group says there only the owner removes.")
     return _say(ctx, by, found, GroupAct(found.target, what, *said), now, ask.undo)
 
 

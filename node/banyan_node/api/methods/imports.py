@@ -22,7 +22,7 @@ from banyan_node.api.methods.relations import why_apart
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import packed
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, not_found
 from banyan_schema.social import (
     MAX_TEXT,
     MAX_VALUE,
@@ -123,7 +123,7 @@ def batch(ctx: Context, ask: BatchRequest, now: float) -> BatchResult:
     if number > state.next or state.done:
         raise CallError("out_of_order", f"Batch {number} came, but batch {state.next} is next; send that one.", 409)
     if number >= state.batches:
-        raise CallError("bad_request", f"Batch {number} came; the import was begun with {state.batches} batches.")
+        raise bad_request(f"Batch {number} came; the import was begun with {state.batches} batches.")
     done = _ImportBatch(ctx, name, now).apply(ask.rows)
     state = ImportState(state.batches, number + 1, 0, *(a + b for a, b in zip(state[3:], done, strict=True)))
     IMPORTS.put(ctx.store, name, state)
@@ -156,7 +156,7 @@ def _known(ctx: Context, text: str) -> tuple[bytes, ImportState]:
         name = b""
     state = IMPORTS.get(ctx.store, name)
     if state is None:
-        raise CallError("not_found", f"No import '{text[:60]}' was begun here; call import.begin.", 404)
+        raise not_found(f"No import '{text[:60]}' was begun here; call import.begin.")
     return name, state
 
 
@@ -260,7 +260,7 @@ class _ImportBatch:
         if found is None:
             found = IMPORTED_ARTICLES.get(self.ctx.store, self._article(title))
             if found is None:
-                raise CallError("bad_request", f"A row answers '{title[:60]}', which no row before it opens.")
+                raise bad_request(f"A row answers '{title[:60]}', which no row before it opens.")
             self._articles[title] = found
         return found
 
@@ -273,7 +273,7 @@ class _ImportBatch:
         name = unicodedata.normalize("NFC", name)
         found = self._named.get(name) or hosted.named(self.ctx, name)
         if found is None:
-            raise CallError("bad_request", f"A row names '{name[:60]}', an account that no row before it has.")
+            raise bad_request(f"A row names '{name[:60]}', an account that no row before it has.")
         self._named[name] = found
         return found
 
@@ -285,7 +285,7 @@ class _ImportBatch:
 
 
 def _bad(row: Any) -> CallError:
-    return CallError("bad_request", f"{repr(row)[:80]} is no row of an import.")
+    return bad_request(f"{repr(row)[:80]} is no row of an import.")
 
 
 def _names(row: Any, value: Any) -> list[str]:
@@ -294,7 +294,7 @@ def _names(row: Any, value: Any) -> list[str]:
     names = [unicodedata.normalize("NFC", n) for n in value]
     for name in names:
         if len(name.encode()) > MAX_VALUE:
-            raise CallError("bad_request", f"The name '{name[:60]}...' is longer than {MAX_VALUE} bytes.")
+            raise bad_request(f"The name '{name[:60]}...' is longer than {MAX_VALUE} bytes.")
     return names
 
 
@@ -305,7 +305,7 @@ def _text(row: dict[str, Any], field: str) -> str:
     text = unicodedata.normalize("NFC", value)
     size = len(text.encode())
     if size > MAX_TEXT:
-        raise CallError("bad_request", f"The {field} '{text[:40]}...' has {size} bytes; {MAX_TEXT} is the most.")
+        raise bad_request(f"The {field} '{text[:40]}...' has {size} bytes; {MAX_TEXT} is the most.")
     return text
 
 

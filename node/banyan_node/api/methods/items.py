@@ -32,7 +32,7 @@ from banyan_node.api.json_types import (
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append, append_each
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_reading.answers import ShownItem
 from banyan_schema import registry
 from banyan_schema.collection import Collection, OpDraft, cell_key, counters, texts, undo
@@ -222,7 +222,7 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
         key = cell_key(salt, name)
     fresh = ask.key is None and of.merge == "register"
     if not fresh and q.is_dead(account, of.id, key):
-        raise CallError("refused", f"Item {key_hex(key)} of {of.name} was deleted for good: use another key.", 409)
+        raise conflict(f"Item {key_hex(key)} of {of.name} was deleted for good: use another key.")
     if of.merge == "counter":
         return _written(ctx, account, of, key, None, [OpDraft(Count(of.id, key, _added(of, ask.fields)), None)], now)
     content = _content(of, ask.fields)
@@ -267,7 +267,7 @@ def _known(name: str) -> Collection[Any]:
     found = registry.SOCIAL.by_name.get(name)
     if found is None:
         names = ", ".join(of.name for of in registry.SOCIAL)
-        raise CallError("bad_request", f"There is no collection '{name[:60]}' here; there are {names}.")
+        raise bad_request(f"There is no collection '{name[:60]}' here; there are {names}.")
     return found
 
 
@@ -275,9 +275,9 @@ def _writable(name: str) -> Collection[Any]:
     of = _known(name)
     methods = WRITTEN_BY.get(name)
     if methods is not None:
-        raise CallError("bad_request", f"The collection '{name}' is written by methods of its own: {methods}.")
+        raise bad_request(f"The collection '{name}' is written by methods of its own: {methods}.")
     if of.merge == "text":
-        raise CallError("bad_request", f"The collection '{name}' is of texts, which items.put cannot write.")
+        raise bad_request(f"The collection '{name}' is of texts, which items.put cannot write.")
     return of
 
 
@@ -295,23 +295,21 @@ def _layout(of: Collection[Any]) -> Layout[Any]:
 
 def _element(of: Collection[Any], element: str | None, needed: bool = False) -> None:
     if element is not None and of.merge != "set":
-        raise CallError("bad_request", f"The collection '{of.name}' has no elements: leave 'element' out.")
+        raise bad_request(f"The collection '{of.name}' has no elements: leave 'element' out.")
     if element is None and needed and of.merge == "set":
-        raise CallError("bad_request", f"The collection '{of.name}' is of sets: name the 'element' too.")
+        raise bad_request(f"The collection '{of.name}' is of sets: name the 'element' too.")
 
 
 def _hex(field: str, text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise CallError(
-            "bad_request", f"'{field}' is an even number of hexadecimal digits; it got '{text[:60]}'."
-        ) from None
+        raise bad_request(f"'{field}' is an even number of hexadecimal digits; it got '{text[:60]}'.") from None
 
 
 def _nothing(of: Collection[Any], key: str, element: str | None, account: AccountId) -> CallError:
     named = key if element is None else f"{key} with element {element}"
-    return CallError("not_found", f"{did(account)} shows no item {named} of {of.name} here.", 404)
+    return not_found(f"{did(account)} shows no item {named} of {of.name} here.")
 
 
 def _items(at: CommitView, account: AccountId, of: Collection[Any], prefix: bytes, after: bytes) -> Iterator[ItemRow]:
@@ -339,7 +337,7 @@ def _item(account: AccountId, of: Collection[Any], found: ShownItem, content: di
 
 def _added(of: Collection[Any], fields: dict[str, Any]) -> int:
     if set(fields) != {"add"} or type(fields["add"]) is not int or not -(1 << 63) <= fields["add"] < 1 << 63:
-        raise CallError("bad_request", f"'{of.name}' is a counter: its only field is 'add', a whole number of 64 bits.")
+        raise bad_request(f"'{of.name}' is a counter: its only field is 'add', a whole number of 64 bits.")
     return int(fields["add"])
 
 
@@ -350,13 +348,12 @@ def _content(of: Collection[Any], fields: dict[str, Any]) -> bytes:
         if name not in layout.names:
             near = get_close_matches(name, layout.names, 1)
             meant = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(layout.names)}."
-            raise CallError("bad_request", f"The collection '{of.name}' has no field '{name[:60]}'; {meant}")
+            raise bad_request(f"The collection '{of.name}' has no field '{name[:60]}'; {meant}")
     values = []
     for name, field in zip(layout.names, layout.fields, strict=True):
         given = fields.get(name)
         if given is None and not field.null:
-            needs = f"The collection '{of.name}' needs '{name}', {field.json.kind}; it got nothing."
-            raise CallError("bad_request", needs)
+            raise bad_request(f"The collection '{of.name}' needs '{name}', {field.json.kind}; it got nothing.")
         values.append(None if given is None else _judged(of, f"'{name}'", given, field.json.take))
     return bytes(_judged(of, "this content", values, lambda values: of.encode(layout.make(*values))))
 
@@ -365,9 +362,9 @@ def _judged(of: Collection[Any], what: str, given: Any, do: Callable[[Any], Any]
     try:
         return do(given)
     except ValueError as error:
-        raise CallError("bad_request", f"The collection '{of.name}' refuses {what}: {error}.") from None
+        raise bad_request(f"The collection '{of.name}' refuses {what}: {error}.") from None
     except (TypeError, AttributeError, OverflowError):
-        raise CallError("bad_request", f"The collection '{of.name}' refuses {what}: it has another type.") from None
+        raise bad_request(f"The collection '{of.name}' refuses {what}: it has another type.") from None
 
 
 def _written(

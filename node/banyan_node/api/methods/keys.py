@@ -32,7 +32,7 @@ from banyan_node.api.methods.provenance import PostChanges, changes_of
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.hosting import claims, cuts, hosted, sealed_writer
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_reading.answers import PostView
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_replica.intake.own_tips import own_tips
@@ -171,15 +171,11 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     control = hosted.control_of(ctx, account)
     if writer in control.cuts:
-        raise CallError("refused", "That writer was cut off for ever: grant a new key.", 409)
+        raise conflict("That writer was cut off for ever: grant a new key.")
     if any(g.covers(1) and g.covers(OWN_LOGS) for g in control.grants.get(writer, ())):
-        raise CallError(
-            "refused",
-            "That writer has a grant already, and its first one counts: for other terms grant a new key.",
-            409,
-        )
+        raise conflict("That writer has a grant already, and its first one counts: for other terms grant a new key.")
     if ask.until and ask.until <= ctx.replica.wall_ms(now):
-        raise CallError("bad_request", "'until' is over already: give a later time, or none.")
+        raise bad_request("'until' is over already: give a later time, or none.")
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
     entry = change(ctx, account, root, granted, now)
     with suppress(CallError, Refused, ViewBuilding):  # the daily work does it, or another device
@@ -200,7 +196,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> PinResult:
     }
     chosen = [Pin(log.writer, log.log, h.length - 1, h.id) for log, h in of.items() if h.id is not None]
     if not chosen:
-        raise CallError("not_found", f"The account {account_to_text(account)} has no such log with entries.", 404)
+        raise not_found(f"The account {account_to_text(account)} has no such log with entries.")
     for op in chosen:
         change(ctx, account, root, op, now)
     return PinResult([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
@@ -213,9 +209,9 @@ def cut(ctx: Context, ask: CutRequest, now: float) -> CutResult:
     account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
     c = hosted.control_of(ctx, account)
     if writer not in c.grants:
-        raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
+        raise not_found(f"{writer.hex()} was never granted in {account_to_text(account)}.")
     if writer in c.cuts:
-        raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
+        raise conflict(f"{writer.hex()} was cut off already.")
     points = cuts.points_of(ctx.store, account, ask.after, ask.after_ms)
     if not ask.incomplete:
         cuts.refuse_to_lose(ctx, account, {writer}, now)
@@ -242,7 +238,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     the account's recovery key can undo that."""
     account, writer, log = hosted.account_of(ctx, ask.account), writer_of(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
-        raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
+        raise not_found(f"{account_to_text(account)} has no log {log} of that writer.")
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return WrittenEntry(entry_hex(change(ctx, account, root, Drop(writer, log), now)))
 
@@ -258,9 +254,9 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> RotateResult:
         control = hosted.control_of(ctx, account)
         signer, generation = Signer(ctx.realm, seed), 1 + rotations(control, slot)
         if key_digest(signer.key) not in [s.next for s in control.keys[slot : slot + 1]]:
-            raise CallError("refused", "The account does not commit to this next key; nothing was changed.", 409)
+            raise conflict("The account does not commit to this next key; nothing was changed.")
     if seed is not None and ask.following is None:
-        raise CallError("bad_request", "account.rotate with 'seed' needs 'following', 64 hexadecimal digits.")
+        raise bad_request("account.rotate with 'seed' needs 'following', 64 hexadecimal digits.")
     if ask.following is not None:
         following = bytes.fromhex(ask.following)
     else:
@@ -279,7 +275,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> RecoverResult:
     control = hosted.control_of(ctx, account)
     if (undo := ask.undo) >= len(control.path):
         last = len(control.path) - 1
-        raise CallError("bad_request", f"There is no entry {undo} to undo: the account's path ends with entry {last}.")
+        raise bad_request(f"There is no entry {undo} to undo: the account's path ends with entry {last}.")
     path = cuts.path_below(ctx.store, account, control, undo)
     undone, control = control.path[undo:] if undo else (), resolve_control(path)
     if seed is None:
@@ -287,24 +283,22 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> RecoverResult:
     else:
         signer = Signer(ctx.realm, seed)
     if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
-        raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
+        raise conflict("The account does not commit to this recovery key; nothing was changed.")
     used = [entry.header.seq for entry in undone if entry.header.writer == signer.key]
     later = _later_key(ctx, ask, control) if used else None
     if used and later is None:
-        raise CallError(
-            "refused",
+        raise conflict(
             f"Entry {used[-1]} was made by this recovery key, which cannot undo its own work: undo entry "
-            f"{used[-1] + 1} and later ones only. Nothing was changed.",
-            409,
+            f"{used[-1] + 1} and later ones only. Nothing was changed."
         )
     points = cuts.points_of(ctx.store, account, ask.after, ask.after_ms)
     own, at_home = ask.own or account == hosted.me(ctx), bool(own_tips(ctx.store, control_log(account)))
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
         by = _closing(control).header.seq
-        raise CallError("refused", f"Entry {by} closed the account: undo {by}, and with it all after it.", 409)
+        raise conflict(f"Entry {by} closed the account: undo {by}, and with it all after it.")
     if ctx.device.key in control.cuts:
-        raise CallError("refused", f"The writer of this node was cut off for ever; {_RENEW}", 409)
+        raise conflict(f"The writer of this node was cut off for ever; {_RENEW}")
     keep = {ctx.device.key, *(writer_of(w) for w in ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
@@ -369,16 +363,14 @@ def _next_root(
     if kept:
         return home, home.number, 2 * sum(isinstance(o, Rotate | Recover) for o in ops_of(control)) + 2
     if not hosted.is_renewed(ctx, control, home):
-        raise CallError(
-            "refused", f"A copy of this home can make the next root key too, so nothing was changed; {_RENEW}", 409
-        )
+        raise conflict(f"A copy of this home can make the next root key too, so nothing was changed; {_RENEW}")
     return home, number, 0
 
 
 def _hosted(ctx: Context, account: AccountId) -> hosted.LocalAccount:
     found = hosted.hosted(ctx, account)
     if found is None:
-        raise CallError("refused", f"{account_to_text(account)} is not hosted on this node.", 409)
+        raise conflict(f"{account_to_text(account)} is not hosted on this node.")
     return found
 
 
@@ -397,7 +389,7 @@ class CloseRequest(Request):
 def demand_name(home: hosted.LocalAccount, typed: str) -> None:
     """Raises CallError unless this names the account."""
     if not typed or typed not in (home.name, account_to_text(home.account)):
-        raise CallError("bad_request", f"'{typed[:60]}' is not the name of this account; type it again.")
+        raise bad_request(f"'{typed[:60]}' is not the name of this account; type it again.")
 
 
 @METHODS.write("account.close", "not_found", "refused", audited=True, final=True)

@@ -15,7 +15,7 @@ from banyan_node.home.folder import Home
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.intake import PICTURES, looked, refuse
 from banyan_node.media.local_blobs import BlobNote
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request
 
 # Both are read by processes of their own (decoders.py), and nothing is kept.
 
@@ -136,5 +136,5 @@ def picture(at: WorkContext, ask: LinkedPictureRequest) -> LinkedPicture:
 def _file(at: WorkContext, path: str) -> Path:
     found = Path(path)
     if not found.is_absolute() or not found.is_file() or Home(at.home).is_own(found):
-        raise CallError("bad_request", f"'{path[:200]}' is no absolute path of a file outside of the node's folder.")
+        raise bad_request(f"'{path[:200]}' is no absolute path of a file outside of the node's folder.")
     return found

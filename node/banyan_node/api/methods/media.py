@@ -17,7 +17,7 @@ from banyan_node.hosting import hosted
 from banyan_node.media.blob_eviction import accounts
 from banyan_node.media.intake import put_file
 from banyan_node.media.local_blobs import BlobNote, about_of, drafted, is_in_draft, naming, read_part, unknown, whole
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, not_found
 from banyan_storage.blob_names import is_named, roots_from
 from banyan_storage.blobs import HeldBlob
 
@@ -165,7 +165,7 @@ def put(at: WorkContext, ask: MediaPutRequest) -> MediaPut:
     camera noted in it, and made smaller (`media.picture_side`); everything else is stored as it is."""
     side = at.settings.config.media.picture_side
     if (ask.path is None) == (ask.upload is None):
-        raise CallError("bad_request", "Give the path of a file, or an upload.")
+        raise bad_request("Give the path of a file, or an upload.")
     if ask.upload is None:
         of, about = put_file(at.blobs, at.decoders, at.home, ask.path or "", side, at.make_room)
     else:
@@ -225,9 +225,9 @@ def _beginning(at: CommitView, digits: str) -> BlobRoot:
     found |= {one.root for one in drafted(at.store.txn, beginning)}
     some = sorted(root for root in found if root.hex().startswith(digits))
     if not some:
-        raise CallError("not_found", f"No blob that is here, or that held content names, begins with {digits}.", 404)
+        raise not_found(f"No blob that is here, or that held content names, begins with {digits}.")
     if len(some) > 1:
-        raise CallError("bad_request", f"{len(some)} blobs begin with {digits}; give more of its digits.")
+        raise bad_request(f"{len(some)} blobs begin with {digits}; give more of its digits.")
     return some[0]
 
 
@@ -274,14 +274,12 @@ def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropResult:
     if held is None:
         raise unknown(root)
     if any(hosted.is_hosted(ctx.store, account) for account in accounts(ctx, root)):
-        raise CallError(
-            "refused",
+        raise conflict(
             "A post or the profile of an account hosted here names this blob; delete the post instead, or take the "
-            "picture out of the profile.",
-            409,
+            "picture out of the profile."
         )
     if is_in_draft(ctx.engine.write(), root):
-        raise CallError("refused", "A draft names this blob; drop the draft instead.", 409)
+        raise conflict("A draft names this blob; drop the draft instead.")
     ctx.blobs.drop(root)
     return MediaDropResult(blob_hex(root), held.size)
 

@@ -39,7 +39,7 @@ from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.hosting import claims, cuts, hosted, interest, sealed_writer
 from banyan_node.hosting.entry_writer import append
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_reading import identity
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_schema.collection import undo
@@ -140,38 +140,32 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandoverResult:
     account = hosted.account_of(ctx, ask.account)
     home, who = hosted.hosted(ctx, account), account_to_text(account)
     if home is None:
-        raise CallError("not_found", f"{who} is not hosted on this node, so it has nothing to hand over.", 404)
+        raise not_found(f"{who} is not hosted on this node, so it has nothing to hand over.")
     if account == hosted.me(ctx):
-        raise CallError(
-            "refused",
-            f"{who} is this node's own account: `banyan keys backup` moves the whole node to another machine.",
-            409,
+        raise conflict(
+            f"{who} is this node's own account: `banyan keys backup` moves the whole node to another machine."
         )
     control = hosted.control_of(ctx, account)
     _refuse_closed(account, control)
     current = hosted.key_here(ctx, home, ROOT_SLOT, control.keys[ROOT_SLOT].current)
     following = hosted.key_here(ctx, home, ROOT_SLOT, control.keys[ROOT_SLOT].next)
     if current is None or following is None:
-        raise CallError(
-            "refused",
-            f"The root key of {who} is not on this node: it was handed over or moved before. Nothing was changed.",
-            409,
+        raise conflict(
+            f"The root key of {who} is not on this node: it was handed over or moved before. Nothing was changed."
         )
     seeds = [Signer(ctx.realm, bytes.fromhex(seed)) for seed in (ask.root, ask.recovery)]
     steps = _moves(ROOT_SLOT, following[0], seeds[0], ask.root_following)
     held = _recovery_signer(ctx, home, control, ask.platform)
     whose: Whose = "words" if held is not None else _whose(ctx, control)
     if whose == "platform" and not ask.root_only:
-        raise CallError(
-            "refused",
+        raise conflict(
             f"The recovery key of {who} is on the paper of this platform, whose old keys could take the account back: "
-            "give its words too (--recovery-words-file), or hand over the root key alone (--root-only).",
-            409,
+            "give its words too (--recovery-words-file), or hand over the root key alone (--root-only)."
         )
     if held is not None:
         steps += _moves(RECOVERY_SLOT, held, seeds[1], ask.recovery_following)
     if len(control.path) + 1 + len(steps) > MAX_CONTROL:
-        raise CallError("refused", f"The control log of {who} is full; only its recovery key can move it.", 409)
+        raise conflict(f"The control log of {who} is full; only its recovery key can move it.")
     if ask.check:
         return HandoverResult(did(account), home.name, None, writer_hex(ctx.device.key), whose)
     carrier = keys.writer_of(ask.carrier)
@@ -203,7 +197,7 @@ def _recovery_signer(ctx: Context, home: hosted.LocalAccount, control: Control, 
     if seed is not None:
         given = Signer(ctx.realm, bytes.fromhex(seed))
         if key_digest(given.key) != wanted:
-            raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
+            raise conflict("The account does not commit to this recovery key; nothing was changed.")
         return given
     here = hosted.key_here(ctx, home, RECOVERY_SLOT, wanted)
     return None if here is None else here[0]
@@ -226,10 +220,8 @@ def _whose(ctx: Context, control: Control) -> Whose:
 def _refuse_closed(account: AccountId, control: Control) -> None:
     if control.closed or control.frozen:
         state = "closed" if control.closed else "frozen"
-        raise CallError(
-            "refused",
-            f"{account_to_text(account)} is {state}; `banyan account recover` comes first. Nothing was changed.",
-            409,
+        raise conflict(
+            f"{account_to_text(account)} is {state}; `banyan account recover` comes first. Nothing was changed."
         )
 
 
@@ -271,9 +263,9 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> TakeResult:
     _refuse_closed(account, control)
     root = control.keys[ROOT_SLOT]
     if home is not None and hosted.key_here(ctx, home, ROOT_SLOT, root.current) is not None:
-        raise CallError("refused", f"{account_to_text(account)} is on this node already, with its root key.", 409)
+        raise conflict(f"{account_to_text(account)} is on this node already, with its root key.")
     if (ask.root is None) == (ask.recovery is None):
-        raise CallError("bad_request", "account.take needs 'root' or 'recovery', one of the two.")
+        raise bad_request("account.take needs 'root' or 'recovery', one of the two.")
     carrier = None if ask.carrier is None else Signer(ctx.realm, bytes.fromhex(ask.carrier)).key
     keep = (*ask.keep, *([] if carrier is None else [writer_hex(carrier)]))  # the words open what is private later too
     if ask.recovery is not None:
@@ -293,13 +285,11 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> TakeResult:
 def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: Control, now: float) -> TakeResult:
     signer = Signer(ctx.realm, bytes.fromhex(ask.root or ""))
     if key_digest(signer.key) != control.keys[ROOT_SLOT].next:
-        raise CallError("refused", "The account does not commit to this root key; nothing was changed.", 409)
+        raise conflict("The account does not commit to this root key; nothing was changed.")
     if ctx.device.key in control.cuts:
-        raise CallError(
-            "refused",
+        raise conflict(
             "The writer of this node was cut off for ever; take the account on another node, or stop this one and give "
-            "it another master with `banyan keys renew`.",
-            409,
+            "it another master with `banyan keys renew`."
         )
     keep = {ctx.device.key, *map(keys.writer_of, ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
@@ -314,7 +304,7 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     if len(control.path) + len(steps) + len(rights) > MAX_CONTROL:
-        raise CallError("refused", "The control log is full; only the recovery key can move the account.", 409)
+        raise conflict("The control log is full; only the recovery key can move the account.")
     before, at = hosted.root_checkpoint(ctx, account), ctx.replica.wall_ms(now)
     steps += [(first, op) for op in rights]
     entries = [ctx.replica.author.control(account, key, op, at) for key, op in steps]
@@ -347,7 +337,7 @@ class MoveSaid(Response):
 def _both(ctx: Context, ask: MoveRequest) -> tuple[AccountId, AccountId]:
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if account == other:
-        raise CallError("bad_request", "An account cannot move to itself.")
+        raise bad_request("An account cannot move to itself.")
     return account, other
 
 
@@ -371,13 +361,13 @@ def goes(ctx: Context, ask: MoveRequest, now: float) -> MoveSaid:
     live = q.live(account, op)
     if ask.undo:
         if other not in identity.says_to(q, account):
-            raise CallError("not_found", "There is nothing to undo by move.to.", 404)
+            raise not_found("There is nothing to undo by move.to.")
         entry = append(ctx, account, [undo(MOVED_TO, live)], now)
         return MoveSaid(did(other), entry_hex(entry), False)
     if account not in identity.says_from(q, other):
         who = account_to_text(other)
         says = f"{who} does not say that it was {account_to_text(account)}: let it say so first, by `move.from`."
-        raise CallError("refused", says, 409)
+        raise conflict(says)
     if identity.says_to(q, account) == [other]:
         return MoveSaid(did(other), entry_hex(live[-1].entry), identity.moved_to(q, account) == other)
     entry = append(ctx, account, [move_to(salt, other, live)], now)

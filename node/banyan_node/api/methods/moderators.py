@@ -18,7 +18,7 @@ from banyan_node.home.audit import AuditLine, AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.hosting import hosted
 from banyan_node.moderation import decisions, reports
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import conflict, not_found
 from banyan_storage.account_references import PLACE_BYTES
 from banyan_storage.local_tables import MODERATORS
 
@@ -79,7 +79,7 @@ def add(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorResult:
     """Lets a hosted account moderate at this node: it reads reports and decides them."""
     account = hosted.account_of(ctx, ask.account)
     if not hosted.is_hosted(ctx.store, account):
-        raise CallError("refused", "Only an account that is hosted here can moderate: it has to log in.", 409)
+        raise conflict("Only an account that is hosted here can moderate: it has to log in.")
     if not MODERATORS.has(ctx.store, account):
         MODERATORS.put(ctx.store, account, ctx.replica.wall_ms(now))
     return ModeratorResult(did(account))
@@ -90,7 +90,7 @@ def drop(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorResult:
     """Ends that. What the account decided stands."""
     account = hosted.account_of(ctx, ask.account)
     if not MODERATORS.has(ctx.store, account):
-        raise CallError("not_found", "That account is no moderator of this node; `moderator.list` has them.", 404)
+        raise not_found("That account is no moderator of this node; `moderator.list` has them.")
     MODERATORS.put(ctx.store, account, None)
     return ModeratorResult(did(account))
 

@@ -39,7 +39,7 @@ from banyan_node.hosting.move_in import (
 )
 from banyan_node.media.intake import item_of
 from banyan_node.media.prefetch import look_again_at
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading.queries import PostView, Queries
 from banyan_schema.private_kinds import MAX_TITLE, AccountList, Bookmark, ListMember, Mute, said
 from banyan_schema.social import (
@@ -284,12 +284,12 @@ class _Ties:
         who = self.account if tie.account is None else hosted.account_of(self.ctx, tie.account)
         if tie.kind in ("follow", "block", "mute", "member"):
             if tie.account is None:
-                raise CallError("bad_request", f"A {tie.kind} needs 'account'.")
+                raise bad_request(f"A {tie.kind} needs 'account'.")
             if who == self.account and tie.kind != "member":
                 return "self"
             return self._account_tie(tie, who)
         if tie.item is None:
-            raise CallError("bad_request", f"A {tie.kind} needs 'item'.")
+            raise bad_request(f"A {tie.kind} needs 'item'.")
         post = self._post(who, tie.item)
         if post is None:
             return "missing"
@@ -297,7 +297,7 @@ class _Ties:
             return self._seal(Bookmark(post))
         emoji = (tie.emoji or "").strip()
         if tie.kind == "react" and not (emoji and purely_emoji(emoji)):
-            raise CallError("bad_request", f"A reaction needs 'emoji', such as 👍; it got '{emoji[:60]}'.")
+            raise bad_request(f"A reaction needs 'emoji', such as 👍; it got '{emoji[:60]}'.")
         return self._say(react(self._salt, post, emoji) if tie.kind == "react" else repost(self._salt, post))
 
     def _account_tie(self, tie: MovedTie, who: AccountId) -> TieState:
@@ -316,7 +316,7 @@ class _Ties:
             return self._seal(Mute(who))
         title = shorten((tie.title or "").strip(), MAX_TITLE)
         if not title:
-            raise CallError("bad_request", "A member needs the 'title' of its list.")
+            raise bad_request("A member needs the 'title' of its list.")
         on = list_id(self.service, title)
         if self._seal(AccountList(on, title)) == "undone":
             return "undone"

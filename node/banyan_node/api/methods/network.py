@@ -16,7 +16,7 @@ from banyan_node.context import Context
 from banyan_node.home.values import is_peer_id, why_no_address
 from banyan_node.links import peerstore
 from banyan_node.links.peerstore import NetworkBan
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, not_found
 
 METHODS = MethodTable()
 DAY_MS = 86_400_000
@@ -68,10 +68,10 @@ async def add(shell: Shell, ask: AddrRequest) -> Peer:
     """Dials a peer now, and returns once it is linked."""
     wrong = why_no_address(ask.addr)
     if wrong is not None:
-        raise CallError("bad_request", f"'{ask.addr[:160]}' is not the address of a peer: {wrong}.")
+        raise bad_request(f"'{ask.addr[:160]}' is not the address of a peer: {wrong}.")
     peer = ask.addr.rsplit("/p2p/", 1)[-1]
     if peer == await _own(shell):
-        raise CallError("bad_request", "That is this node itself: name another peer.")
+        raise bad_request("That is this node itself: name another peer.")
     why = await shell.links.dial_now(ask.addr)
     if why is not None:
         raise CallError("no_peer", f"{ask.addr[:200]} cannot be reached: {why}", 502)
@@ -87,9 +87,7 @@ async def _own(shell: Shell) -> str:
 def whole_peer(peer: str) -> str:
     """Checks that it is a complete peer id; a ban of anything else would have no effect."""
     if not is_peer_id(peer):
-        raise CallError(
-            "bad_request", f"'{peer[:60]}' is not a peer's id: give it whole, as `banyan peers list --json` does."
-        )
+        raise bad_request(f"'{peer[:60]}' is not a peer's id: give it whole, as `banyan peers list --json` does.")
     return peer
 
 
@@ -98,7 +96,7 @@ async def ban(shell: Shell, ask: PeerBanRequest) -> Peer:
     """Bans a peer, for some days or until it is pardoned."""
     peer = whole_peer(ask.peer)
     if peer == await _own(shell):
-        raise CallError("bad_request", "That is this node itself, which cannot be banned.")
+        raise bad_request("That is this node itself, which cannot be banned.")
 
     def do(c: Context, now: float) -> None:
         since = c.replica.wall_ms(now)
@@ -252,7 +250,7 @@ async def pardon_network(shell: Shell, ask: UnbanNetwork) -> NetworkBanInfo:
 
     made = await shell.worker.call(do)
     if made is None:
-        raise CallError("not_found", f"{network} is not banned; `bans` lists the networks that are.", 404)
+        raise not_found(f"{network} is not banned; `bans` lists the networks that are.")
     await shell.keep_bans()
     return NetworkBanInfo(str(network), *made[1:])
 
@@ -261,7 +259,7 @@ def _network(text: str) -> peerstore.Network:
     try:
         return ip_network(text, strict=False)
     except ValueError:
-        raise CallError("bad_request", f"'{text[:60]}' is no network: one is 192.0.2.0/24, or 2001:db8::/32.") from None
+        raise bad_request(f"'{text[:60]}' is no network: one is 192.0.2.0/24, or 2001:db8::/32.") from None
 
 
 @METHODS.node("peers.drop", "write", audited=True)

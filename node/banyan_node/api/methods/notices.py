@@ -40,7 +40,7 @@ from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append_each
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import PutAway, heard, tellers
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, not_found
 from banyan_reading import identity
 from banyan_reading.events import event_of
 from banyan_reading.notifications import Notification
@@ -120,7 +120,7 @@ def place_said(q: Queries, place: bytes) -> str:
     n, op = part_place(place)
     name = q.reader.name_at(n)
     if name is None:
-        raise CallError("not_found", "There is no such place among the notifications of this node.", 404)
+        raise not_found("There is no such place among the notifications of this node.")
     return f"{name[0].hex()}.{op}"
 
 
@@ -170,7 +170,7 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
         if place is None or (before is not None and before >= place):
             return NoResult()
         if cursor_ms(place) > ctx.replica.wall_ms(now) + AHEAD_MS:
-            raise CallError("bad_request", "That place in the feed is in the future: give one of a page that was read.")
+            raise bad_request("That place in the feed is in the future: give one of a page that was read.")
         said = place.hex()
     else:
         place = place_of(ask.place, PLACE_BYTES, "among notifications") or newest_heard(q, account)

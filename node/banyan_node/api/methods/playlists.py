@@ -38,7 +38,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import not_shown
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.channels import playlist_of, playlists_of
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
@@ -132,7 +132,7 @@ def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, 
     target = target_of(text, "a playlist")
     found = _held(q, target)
     if target.account != account:
-        raise CallError("refused", f"Only the account of the playlist '{found.title}' {does}.", 403)
+        raise forbidden(f"Only the account of the playlist '{found.title}' {does}.")
     return target, found
 
 
@@ -163,14 +163,14 @@ def _posts(q: Queries, ask: PlaylistSet, was: tuple[Target, ...]) -> tuple[Targe
     taken = {target_of(text) for text in ask.take or ()}
     for target in taken:
         if target not in was:
-            raise CallError("not_found", f"The post {uri(target)} is not in the playlist.", 404)
+            raise not_found(f"The post {uri(target)} is not in the playlist.")
     start = was if ask.posts is None else tuple(target_of(text) for text in ask.posts)
     found = (*(one for one in start if one not in taken), *(target_of(text) for text in ask.add or ()))
     for target in {*found} - {*was}:
         if q.post(target) is None:
             raise missing(q, target)
     if len(found) > MAX_POSTS:
-        raise CallError("bad_request", f"A playlist has at most {MAX_POSTS} posts, not {len(found)}.")
+        raise bad_request(f"A playlist has at most {MAX_POSTS} posts, not {len(found)}.")
     return found
 
 

@@ -15,7 +15,7 @@ from banyan_node.api.methods.post_rows import name_of
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import parse, set_in_file
 from banyan_node.hosting import hosted
-from banyan_node.operator_errors import CallError, ConfigError
+from banyan_node.operator_errors import ConfigError, bad_request
 from banyan_storage.local_tables import DROPPED, HOSTED
 
 METHODS = MethodTable()
@@ -135,7 +135,7 @@ def set_policy(at: WorkContext, ask: SetPolicyRequest) -> PolicySet:
         for name, value in parsed:
             set_in_file(Home(at.home).config, name, value, "the request")
     except ConfigError as error:
-        raise CallError("bad_request", str(error)) from error
+        raise bad_request(str(error)) from error
     return PolicySet(ask.settings, True)
 
 
@@ -143,5 +143,5 @@ def _allowed(settings: dict[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in settings.items():
         if name.partition(".")[0] not in SECTIONS and name not in ("network.allow", "network.deny"):
             known = ", ".join(f"{section}.*" for section in SECTIONS)
-            raise CallError("bad_request", f"{name[:60]} is no policy: {known}, network.allow, network.deny.")
+            raise bad_request(f"{name[:60]} is no policy: {known}, network.allow, network.deny.")
         yield name, value

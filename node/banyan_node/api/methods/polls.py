@@ -14,7 +14,7 @@ from banyan_node.api.methods.post_writes import held
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import VOTE, Poll, Target, undo, write_vote
 from banyan_schema.social.post import MAX_OPTIONS
@@ -71,16 +71,16 @@ def vote(ctx: Context, ask: VoteRequest, now: float) -> VoteResult:
     account, view, now_ms = hosted.account_of(ctx, ask.by), held(ctx, ask.uri), ctx.replica.wall_ms(now)
     poll, target = view.post.poll, view.target
     if poll is None:
-        raise CallError("bad_request", "The post asks nothing: it has no poll.")
+        raise bad_request("The post asks nothing: it has no poll.")
     if now_ms > poll.closes_ms:
-        raise CallError("refused", "The poll is closed.", 409)
+        raise conflict("The poll is closed.")
     live = ctx.queries().live(account, Put(VOTE, vote_key(target), (), None))
     if ask.undo:
         if not live:
-            raise CallError("not_found", "There is nothing to undo by vote.", 404)
+            raise not_found("There is nothing to undo by vote.")
         draft = undo(VOTE, live)
     elif account == target.account:
-        raise CallError("refused", "This is your own poll: others vote in it.", 409)
+        raise conflict("This is your own poll: others vote in it.")
     else:
         draft = write_vote(target, poll, _options(poll, ask.options or []), live)
     entry = append(ctx, account, [draft], now)
@@ -90,9 +90,9 @@ def vote(ctx: Context, ask: VoteRequest, now: float) -> VoteResult:
 def _options(poll: Poll, asked: list[int]) -> set[int]:
     options = {*asked}
     if not options:
-        raise CallError("bad_request", "No option is given; name one by its number, from 0.")
+        raise bad_request("No option is given; name one by its number, from 0.")
     if max(options) >= len(poll.options):
-        raise CallError("bad_request", f"The poll has {len(poll.options)} options, and no such one.")
+        raise bad_request(f"The poll has {len(poll.options)} options, and no such one.")
     if poll.choices == "one" and len(options) > 1:
-        raise CallError("bad_request", f"The poll wants one option, not {len(options)}.")
+        raise bad_request(f"The poll wants one option, not {len(options)}.")
     return options

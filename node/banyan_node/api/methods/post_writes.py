@@ -36,7 +36,7 @@ from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import PostAbsence, why_gone
 from banyan_node.links.peer_independence import wrong_by_platforms
 from banyan_node.media.intake import item_of
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, forbidden, not_found
 from banyan_reading.groups import group_of
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.profiles import MOST_PINS, pinned
@@ -163,7 +163,7 @@ def _write(
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     post = post_of(ctx, ask, now, reply, quote)
     if why := why_refused(ctx.queries(), account, post):
-        raise CallError("refused", why, 403)
+        raise forbidden(why)
     entry = append(ctx, account, [write_post(key, post)], now)
     return PostResult(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
@@ -224,26 +224,24 @@ def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo |
 def _tags(given: list[str]) -> tuple[str, ...]:
     tags = tuple(dict.fromkeys(tag.strip().removeprefix("#") for tag in given))
     if bad := [tag for tag in tags if tags_in(f"#{tag}") != (unicodedata.normalize("NFC", tag),)]:
-        raise CallError(
-            "bad_request", f"'{bad[0][:60]}' is no tag: it has letters, digits and _, and at most 128 bytes."
-        )
+        raise bad_request(f"'{bad[0][:60]}' is no tag: it has letters, digits and _, and at most 128 bytes.")
     return tags
 
 
 def _poll(asked: PollInput, now_ms: int) -> Poll:
     options = tuple(unicodedata.normalize("NFC", option).strip() for option in asked.options)
     if not 2 <= len(options) <= MAX_OPTIONS:
-        raise CallError("bad_request", f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
+        raise bad_request(f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
     if "" in options or len({*options}) < len(options):
-        raise CallError("bad_request", "The options of a poll differ from one another, and none is empty.")
+        raise bad_request("The options of a poll differ from one another, and none is empty.")
     if not now_ms < asked.closes_ms <= now_ms + LONGEST_POLL_MS:
-        raise CallError("bad_request", "A poll closes later than now, and within a year.")
+        raise bad_request("A poll closes later than now, and within a year.")
     return Poll(options, asked.choices, asked.closes_ms)
 
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise CallError("bad_request", "The text of the post is empty.")
+        raise bad_request("The text of the post is empty.")
     return text
 
 
@@ -262,7 +260,7 @@ def missing(q: Queries, target: Target) -> CallError:
         return CallError("building", f"{post_to_text(target)} may be in what is being read: ask again later.", 503)
     says = f"The post {post_to_text(target)} is {gone.sentence}."
     if (order := withheld_row(gone)) is None:
-        return CallError("not_found", says, 404)
+        return not_found(says)
     return CallError("not_found", says, 451, {"withheld": to_builtins(order)})
 
 
@@ -358,7 +356,7 @@ def add_or_undo(ctx: Context, method: str, account: AccountId, draft: OpDraft, n
     live = ctx.queries().live(account, op)
     if take_back:
         if not live:
-            raise CallError("not_found", f"There is nothing to undo by {method}.", 404)
+            raise not_found(f"There is nothing to undo by {method}.")
         return append(ctx, account, [undo(op.coll, live)], now)
     return live[-1].entry if live else append(ctx, account, [draft], now)
 
@@ -370,7 +368,7 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
     if not ask.undo and not _is_emoji(emoji):
-        raise CallError("bad_request", f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
+        raise bad_request(f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
@@ -381,7 +379,7 @@ def reposting(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     if not ask.undo and (why := InteractionRules(ctx.queries()).why_not(account, "reposts", [target])):
-        raise CallError("refused", why, 403)
+        raise forbidden(why)
     draft = repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
@@ -392,8 +390,8 @@ def pinning(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     if target.account != account:
-        raise CallError("refused", "Only posts of one's own are pinned to a profile.", 403)
+        raise forbidden("Only posts of one's own are pinned to a profile.")
     draft, there = pin(hosted.salt_of(ctx, account), target.key), pinned(ctx.queries(), account)
     if not ask.undo and len(there) >= MOST_PINS and all(view.target != target for view in there):
-        raise CallError("refused", f"{MOST_PINS} posts are pinned, and no more are shown: take one off first.", 409)
+        raise conflict(f"{MOST_PINS} posts are pinned, and no more are shown: take one off first.")
     return WrittenEntry(entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))

@@ -45,7 +45,7 @@ from banyan_node.api.methods.post_writes import missing
 from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import hosted
 from banyan_node.media.local_blobs import about_of, naming
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, not_found
 from banyan_reading.answers import CURSOR, PostView, RepostView
 from banyan_reading.responses import NUMBER_BYTES
 from banyan_reading.visibility import FilterContext, ViewPlace
@@ -81,7 +81,7 @@ def get(at: CommitView, ask: PostGetRequest) -> PostRow:
     if view is None:
         raise missing(q, target)
     if visibility.hides(target.account):
-        raise CallError("not_found", f"{ask.uri} is by somebody whom the reader blocks or mutes.", 404)
+        raise not_found(f"{ask.uri} is by somebody whom the reader blocks or mutes.")
     return PostRows(q, at.blobs, visibility).row(view)
 
 
@@ -97,7 +97,7 @@ def proof(at: CommitView, ask: PostOf) -> PostProof:
         raise missing(q, target)
     out = BytesIO()
     if not export_proof(at.store, *place, shown.op, out):
-        raise CallError("not_found", f"The signature of {ask.uri} is not held here yet.", 404)
+        raise not_found(f"The signature of {ask.uri} is not held here yet.")
     return PostProof(uri(target), entry_hex(shown.entry), b64encode(out.getvalue()).decode())
 
 
@@ -191,7 +191,7 @@ def media_shown(at: CommitView, ask: ShownBlobRequest) -> ShownBlob:
     root = root_of(ask.blob)
     item = next(_shown_items(at, root), None)
     if item is None:
-        raise CallError("not_found", "No post and no profile that is shown here names this blob.", 404)
+        raise not_found("No post and no profile that is shown here names this blob.")
     held, about = at.blobs.find(root), about_of(at.blobs, root)
     kind = item.type if item.blob == root else about.type if about else None
     size = held.size if held is not None else item.size if item.blob == root else None
@@ -310,5 +310,5 @@ def _place(given: str | None) -> bytes:
     except ValueError:
         place = b"?"
     if given and len(place) < NUMBER_BYTES:
-        raise CallError("bad_request", f"'{given[:60]}' is no place among responses: give `after` of the page before.")
+        raise bad_request(f"'{given[:60]}' is no place among responses: give `after` of the page before.")
     return place

@@ -44,7 +44,7 @@ from banyan_node.api.methods.private import opened, say
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.visibility import read_viewer
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, not_found
 from banyan_reading import relations
 from banyan_reading.visibility import FilterContext, lasts
 from banyan_schema.private_kinds import Dismissal, Filter, FollowedTag, FollowWish, Marker, QuietThread
@@ -121,7 +121,7 @@ def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
     if ask.id is not None:
         before = sealed_writer.of(ctx, account).get(Filter(key_of(ask.id), "", "hide"))
         if before is None:
-            raise CallError("not_found", f"There is no filter {ask.id}.", 404)
+            raise not_found(f"There is no filter {ask.id}.")
     if before is None:
         wanted = Filter(ctx.replica.author.random(16), words, ask.action, ask.until)
     else:
@@ -137,14 +137,14 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
     of = ctx.replica.author.random(16) if ask.of is None else bytes(key_of(ask.of))
     held = {one.id: one for one in sealed_writer.of(ctx, account).all(Filter) if (one.of or one.id) == of}
     if ask.of is not None and not held:
-        raise CallError("not_found", f"There is no filter {ask.of}.", 404)
+        raise not_found(f"There is no filter {ask.of}.")
     if not ask.title.strip():
-        raise CallError("bad_request", "The title of the filters is empty.")
+        raise bad_request("The title of the filters is empty.")
     wanted: dict[bytes, Filter] = {}
     for one in ask.words:
         name = ctx.replica.author.random(16) if one.id is None else bytes(key_of(one.id))
         if one.id is not None and name not in held:
-            raise CallError("not_found", f"There is no filter {one.id} among these.", 404)
+            raise not_found(f"There is no filter {one.id} among these.")
         where = None if ask.contexts is None else " ".join(dict.fromkeys(ask.contexts))
         matches = None if one.whole else "part"
         wanted[name] = Filter(name, _said(one.words), ask.action, ask.until, ask.title.strip(), of, where, matches)
@@ -161,7 +161,7 @@ def filter_delete(ctx: Context, ask: OneThing, now: float) -> NoResult:
     account = hosted.account_of(ctx, ask.by)
     drafts = sealed_writer.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
     if not drafts:
-        raise CallError("not_found", f"There is no filter {ask.id}.", 404)
+        raise not_found(f"There is no filter {ask.id}.")
     return say(ctx, account, drafts, now)
 
 
@@ -175,7 +175,7 @@ def filters(at: CommitView, ask: ActorRequest) -> Filters:
 
 def _said(words: str) -> str:
     if not words.strip():
-        raise CallError("bad_request", "The words of the filter are empty.")
+        raise bad_request("The words of the filter are empty.")
     return words
 
 
@@ -263,12 +263,12 @@ def tag_follow(ctx: Context, ask: TagFollowRequest, now: float) -> NoResult:
     """Follows a tag: its public posts are found as followed. Only the devices of the account know."""
     account, tag = hosted.account_of(ctx, ask.by), ask.tag.strip().removeprefix("#")
     if (found := tags_in(f"#{tag}")) != (tag,) and len(found) != 1:
-        raise CallError("bad_request", f"'{ask.tag[:60]}' is no tag: letters, digits and _.")
+        raise bad_request(f"'{ask.tag[:60]}' is no tag: letters, digits and _.")
     wanted, held = FollowedTag(tag_fold(found[0]), found[0]), sealed_writer.of(ctx, account)
     if ask.undo:
         return say(ctx, account, sealed_writer.taking_back(ctx, account, [wanted]), now)
     if held.get(wanted) is None and sum(1 for _ in held.all(FollowedTag)) >= MOST_TAGS:
-        raise CallError("refused", f"An account follows at most {MOST_TAGS:,} tags.", 409)
+        raise conflict(f"An account follows at most {MOST_TAGS:,} tags.")
     return say(ctx, account, sealed_writer.drafts(ctx, account, [wanted], now), now)
 
 
@@ -342,7 +342,7 @@ def dismiss(ctx: Context, ask: DismissRequest, now: float) -> NoResult:
         return NoResult()
     if sum(1 for _ in held.all(Dismissal)) >= MOST_DISMISSED:
         says = f"{MOST_DISMISSED:,} single notifications are put away; put all of them away (notifications.clear)."
-        raise CallError("refused", says, 409)
+        raise conflict(says)
     return say(ctx, account, sealed_writer.drafts(ctx, account, [wanted], now), now)
 
 

@@ -39,7 +39,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append_each
 from banyan_node.hosting.sealed_reader import PrivateData
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, not_found
 from banyan_reading.visibility import lasts
 from banyan_schema.private_kinds import AccountList, Bookmark, ListMember, Mute, Note
 from banyan_schema.social import OpDraft
@@ -144,10 +144,10 @@ def say(ctx: Context, account: AccountId, drafts: list[OpDraft], now: float) -> 
 def opened(at: CommitView, account: AccountId) -> PrivateData:
     """Raises CallError where nothing of it can be read here, so that nobody takes that for nothing."""
     if at.store.grants(account) is None:
-        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+        raise not_found(f"{account_to_text(account)} is not held here.")
     found = at.private(account)
     if found.closed:
-        raise CallError("refused", "That is sealed for the devices of the account, and this node is none of them.", 409)
+        raise conflict("That is sealed for the devices of the account, and this node is none of them.")
     return found
 
 
@@ -176,7 +176,7 @@ def bookmark(ctx: Context, ask: UndoPostRequest, now: float) -> NoResult:
         raise missing(ctx.queries(), wanted.post)
     if ask.undo:
         if not held:
-            raise CallError("not_found", "There is nothing to undo by bookmark.", 404)
+            raise not_found("There is nothing to undo by bookmark.")
         return say(ctx, account, sealed_writer.taking_back(ctx, account, [wanted]), now)
     return say(ctx, account, [] if held else sealed_writer.drafts(ctx, account, [wanted], now), now)
 
@@ -196,7 +196,7 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     wanted = Note(other, ask.text.strip())
     gone = not wanted.text
     if gone and sealed_writer.of(ctx, account).get(wanted) is None:
-        raise CallError("not_found", "There is nothing to take back: no note on that account.", 404)
+        raise not_found("There is nothing to take back: no note on that account.")
     drafts = (
         sealed_writer.taking_back(ctx, account, [wanted]) if gone else sealed_writer.drafts(ctx, account, [wanted], now)
     )
@@ -217,7 +217,7 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
     """Makes a list of accounts, or gives one another title."""
     account = hosted.account_of(ctx, ask.by)
     if not ask.title.strip():
-        raise CallError("bad_request", "The title of the list is empty.")
+        raise bad_request("The title of the list is empty.")
     if ask.id is None:
         wanted, members = AccountList(ctx.replica.author.random(16), ask.title), 0
     else:
@@ -283,7 +283,7 @@ def _row(one: AccountList, members: int) -> ListRow:
 def _list(held: PrivateData, text: str) -> AccountList:
     found = held.get(AccountList(key_of(text), ""))
     if found is None:
-        raise CallError("not_found", f"There is no list {text}.", 404)
+        raise not_found(f"There is no list {text}.")
     return found
 
 

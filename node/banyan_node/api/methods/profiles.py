@@ -27,7 +27,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.media.intake import picture_of
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading import identity
 from banyan_reading.identity import field_of, verified
 from banyan_schema.collection import undo
@@ -75,10 +75,10 @@ def profile_set(ctx: Context, ask: ProfileRequest, now: float) -> ProfileFields:
     here and at the nodes that hear of it."""
     account = hosted.account_of(ctx, ask.by)
     if not ask.fields and not ask.pictures:
-        raise CallError("bad_request", "No field is given; name at least one field or picture of the profile.")
+        raise bad_request("No field is given; name at least one field or picture of the profile.")
     for name in ask.fields:
         if name in PICTURES:
-            raise CallError("bad_request", f"'{name}' is a picture; give it in 'pictures', as `media.put` answered it.")
+            raise bad_request(f"'{name}' is a picture; give it in 'pictures', as `media.put` answered it.")
     set_fields(ctx, account, ask.fields, now, ask.pictures)
     found = ctx.queries().profile(account)
     return ProfileFields(
@@ -108,7 +108,7 @@ def set_fields(
 def picture_draft(ctx: Context, salt: bytes, name: str, item: MediaItem | None, now: float) -> OpDraft:
     """A write of a picture, which replaces nothing yet; None: of none. Raises CallError."""
     if name not in PICTURES:
-        raise CallError("bad_request", f"'{name[:60]}' is no picture of a profile; those are {' and '.join(PICTURES)}.")
+        raise bad_request(f"'{name[:60]}' is no picture of a profile; those are {' and '.join(PICTURES)}.")
     if item is None:
         return set_profile(salt, name, "")
     description, picture = picture_of(ctx, item.blob, item.description, now)
@@ -181,7 +181,7 @@ def _handle(text: str) -> str:
     handle = text.strip().removeprefix("@").lower()
     if not is_handle(handle):
         says = f"'{text[:60]}' is no handle; it is a name of a-z, 0-9, '.', '_' and '-', and a domain: lan@vn.example."
-        raise CallError("bad_request", says)
+        raise bad_request(says)
     return handle
 
 
@@ -202,7 +202,7 @@ def domain(ctx: Context, ask: DomainRequest, now: float) -> DomainResult:
     account = hosted.account_of(ctx, ask.by)
     name = "" if ask.undo else ask.domain.strip().lower()
     if not ask.undo and not is_domain(name):
-        raise CallError("bad_request", f"'{ask.domain[:60]}' is no domain; write, for example, vn.example.")
+        raise bad_request(f"'{ask.domain[:60]}' is no domain; write, for example, vn.example.")
     return DomainResult(did(account), entry_hex(set_fields(ctx, account, {DOMAIN_FIELD: name}, now)), name)
 
 
@@ -216,13 +216,13 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> ConfirmResult:
     if not ask.undo and claims != domain_of(handle):
         who = account_to_text(platform)
         says = f"{who} is the platform of {claims or 'no domain'}, not of {domain_of(handle)}: `handle.domain` first."
-        raise CallError("refused", says, 403)
+        raise forbidden(says)
     draft = confirm_handle(hosted.salt_of(ctx, platform), HandleConfirmation(handle, account))
     op = draft.op
     assert isinstance(op, Add)
     live, names = q.live(platform, op), identity.names(q, platform, handle)
     if ask.undo and account not in names:
-        raise CallError("not_found", f"{account_to_text(account)} was not confirmed as {handle}.", 404)
+        raise not_found(f"{account_to_text(account)} was not confirmed as {handle}.")
     if ask.undo or names == {account}:
         entry = add_or_undo(ctx, "handle.confirm", platform, draft, now, ask.undo)
     else:
@@ -275,12 +275,11 @@ def verify(ctx: Context, ask: VerifyRequest, now: float) -> VerifiedAs:
     if ask.undo:
         return VerifiedAs(did(account), entry_hex(add_or_undo(ctx, "official.verify", platform, draft, now, True)))
     if platform == account:
-        raise CallError("bad_request", "A platform cannot verify itself.")
+        raise bad_request("A platform cannot verify itself.")
     if not title:
-        raise CallError("bad_request", "The title is empty; say what the account speaks for.")
+        raise bad_request("The title is empty; say what the account speaks for.")
     if not is_domain(field_of(q, platform, DOMAIN_FIELD)):
-        says = f"{account_to_text(platform)} is the platform of no domain: `handle.domain` first."
-        raise CallError("refused", says, 403)
+        raise forbidden(f"{account_to_text(platform)} is the platform of no domain: `handle.domain` first.")
     live = q.live(platform, op)
     if live and [one.title for one in verified(q, account, [platform])] == [title]:
         return VerifiedAs(did(account), entry_hex(live[-1].entry))

@@ -16,7 +16,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append, append_each
 from banyan_node.media.prefetch import look_again_at
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, forbidden, not_found
 from banyan_reading import relations
 from banyan_schema.collection import OpDraft, undo
 from banyan_schema.private_kinds import Mute
@@ -54,7 +54,7 @@ def _drafts(ctx: Context, ask: RelationRequest, relation: Relation) -> tuple[Acc
     """(who says it, of whom, what). Raises CallError."""
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if account == other:
-        raise CallError("bad_request", f"An account cannot {relation} itself.")
+        raise bad_request(f"An account cannot {relation} itself.")
     return account, other, relate(hosted.salt_of(ctx, account), relation, other)
 
 
@@ -72,7 +72,7 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> RelationResult:
         return _relate(ctx, ask, now, "follow", "follow", True)
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if (why := why_apart(ctx, account, other)) is not None:
-        raise CallError("refused", why, 403)
+        raise forbidden(why)
     said = _relate(ctx, ask, now, "follow", "follow", False)
     look_again_at(ctx, other)
     waits = relations.waits(ctx.queries(), account, other)
@@ -120,13 +120,13 @@ def mute(ctx: Context, ask: MuteRequest, now: float) -> RelationResult:
     """Mutes an account: nothing of it is shown to the one who mutes. Only the devices of the account can read that."""
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if account == other:
-        raise CallError("bad_request", "An account cannot mute itself.")
+        raise bad_request("An account cannot mute itself.")
     sealed_writer.seal_old_mutes(ctx, account, now)
     wanted = Mute(other, ask.until)
     if ask.undo:
         drafts = sealed_writer.taking_back(ctx, account, [wanted])
         if not drafts:
-            raise CallError("not_found", "There is nothing to undo by mute.", 404)
+            raise not_found("There is nothing to undo by mute.")
     else:
         drafts = sealed_writer.drafts(ctx, account, [wanted], now)
     return RelationResult(entry_hex(append(ctx, account, drafts, now)), did(other))
@@ -225,8 +225,7 @@ def lock(ctx: Context, ask: UndoRequest, now: float) -> LockResult:
     salt, accepting = hosted.salt_of(ctx, account), list[OpDraft]()
     if not ask.undo and not relations.is_locked(q, account):
         if (many := q.follower_count(account)) > ACCEPTED:
-            says = f"The account has {many:,} followers; of at most {ACCEPTED:,} it can accept each one."
-            raise CallError("refused", says, 409)
+            raise conflict(f"The account has {many:,} followers; of at most {ACCEPTED:,} it can accept each one.")
         blocked = {*q.blocks(account)}
         for one in relations.followers(q, account):
             if one not in blocked and not q.follow_answered(account, "accept", one):
@@ -246,7 +245,7 @@ def accept(ctx: Context, ask: FollowerRequest, now: float) -> WrittenEntry:
     other."""
     account = hosted.account_of(ctx, ask.by)
     if not ask.undo and (why := why_apart(ctx, account, hosted.account_of(ctx, ask.account))) is not None:
-        raise CallError("refused", why, 403)
+        raise forbidden(why)
     return _answer(ctx, ask, now, "accept")
 
 
@@ -264,11 +263,11 @@ def _answer(ctx: Context, ask: FollowerRequest, now: float, answer: Answer) -> W
     live = q.live(account, draft.op)
     if ask.undo:
         if not live or not q.follow_answered(account, answer, follower):
-            raise CallError("not_found", f"There is nothing to undo by follow.{answer}.", 404)
+            raise not_found(f"There is nothing to undo by follow.{answer}.")
         return WrittenEntry(entry_hex(append(ctx, account, [undo(FOLLOW_ANSWER, live)], now)))
     if not relations.is_locked(q, account):
         who = account_to_text(account)
-        raise CallError("refused", f"{who} is not locked: whoever follows it does. `lock` changes that.", 409)
+        raise conflict(f"{who} is not locked: whoever follows it does. `lock` changes that.")
     if live and q.follow_answered(account, answer, follower):
         return WrittenEntry(entry_hex(live[-1].entry))
     before = [undo(FOLLOW_ANSWER, live)] if live else []

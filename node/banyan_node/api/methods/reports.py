@@ -17,7 +17,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.visibility import why_gone
 from banyan_node.moderation import decisions, reports
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target
 from banyan_storage.local_tables import (
@@ -157,12 +157,12 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     q, at_ms = ctx.queries(), ctx.replica.wall_ms(now)
     by, account = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if by == account:
-        raise CallError("refused", "One cannot report oneself.", 409)
+        raise conflict("One cannot report oneself.")
     if not ctx.holds(account):
-        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+        raise not_found(f"{account_to_text(account)} is not held here.")
     targets = list(dict.fromkeys(map(target_of, ask.posts)))
     if any(target.account != account for target in targets):
-        raise CallError("bad_request", "The posts of a report are of the account that is reported.")
+        raise bad_request("The posts of a report are of the account that is reported.")
     said = Reporter(account_to_text(by), at_ms, ask.comment.strip())
     open_ones = [*islice(reports.against(ctx.store, account), ENOUGH)]
     named = {uri(target) for target in targets}
@@ -255,7 +255,7 @@ def show(at: CommitView, ask: ReportShowRequest) -> ReportRow:
     """One report, with the posts as they were and as they are."""
     found = reports.find(at.store, ask.id)
     if found is None:
-        raise CallError("not_found", f"There is no report {ask.id}, or it is no longer kept.", 404)
+        raise not_found(f"There is no report {ask.id}, or it is no longer kept.")
     return report_row(at, found)
 
 

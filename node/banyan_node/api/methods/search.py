@@ -26,7 +26,7 @@ from banyan_node.api.methods.post_rows import (
     visibility_of,
 )
 from banyan_node.hosting import hosted
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading import identity, relations
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.search.indexer import SearchIndex
@@ -118,7 +118,7 @@ def _asked(at: CommitView) -> Iterator[SearchIndex]:
         yield at.search
     except BadQuestion as why:
         text = str(why)
-        raise CallError("bad_request", f"{text[:1].upper()}{text[1:]}.") from None
+        raise bad_request(f"{text[:1].upper()}{text[1:]}.") from None
     except IndexDamaged:
         at.search.make_again(at.search.open())
         raise CallError(
@@ -185,7 +185,7 @@ def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
     """The account hosted under exactly this name. If there is none, up to 10 accounts whose id starts so, in order."""
     q, text = at.queries(), ask.text.strip().rstrip("…")
     if not text:
-        raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")
+        raise bad_request("find needs 'text', the beginning of an account's id; it got nothing.")
     named = hosted.named(at, text)
     found = [named] if named is not None else list(islice(beginning(q, text), FOUND_MOST))
     return FoundAccounts([account_name(q, a) for a in found])
@@ -324,7 +324,7 @@ def search_accounts(at: CommitView, ask: AccountSearchRequest) -> AccountsFound:
     q, reader, text = at.queries(), reader_of(at, ask.by), ask.text.strip().removeprefix("@")
     visibility, wanted = visibility_of(at, reader), words_of(exact(text))
     if not wanted:
-        raise CallError("bad_request", "accounts.search needs 'text', a word of a name; it got none.")
+        raise bad_request("accounts.search needs 'text', a word of a name; it got none.")
     mine = dict.fromkeys(() if reader is None else q.follows(reader))
     found = dict.fromkeys(_named_so(at, q, text))
     for account in islice(mine if ask.following else _candidates(at, mine), SCANNED):

@@ -23,7 +23,7 @@ from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api.declare import CommitView, MethodTable, Request, Response
 from banyan_node.api.json_types import Did, did
 from banyan_node.context import Context
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict
 from banyan_replica.host import PartItem
 from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE, SIGNATURE_PRICE, cost_of_content
 from banyan_storage.archive import (
@@ -107,15 +107,15 @@ def take(ctx: Context, ask: EntriesRequest, now: float) -> EntriesResult:
     replica, known = ctx.replica, ctx.holds(account)
     room = replica.room
     if not room.interesting(account):
-        raise CallError("refused", f"This node does not hold {account_to_text(account)}: nobody here follows it.", 409)
+        raise conflict(f"This node does not hold {account_to_text(account)}: nobody here follows it.")
     if why := room.why_not("", account):
-        raise CallError("refused", f"There is no room for this account here: {why}.", 409)
+        raise conflict(f"There is no room for this account here: {why}.")
     came, before = list[tuple[LogId, Sequence[Entry]]](), replica.ingest.arrived
     try:
         for frame in frames:
             _judge(ctx, frame, came, replica.wall_ms(now))
     except (Reject, NotYet) as why:
-        raise CallError("refused", f"These entries cannot be taken: {why}.", 409) from None
+        raise conflict(f"These entries cannot be taken: {why}.") from None
     finally:
         if room.counted("", account):
             arrived = replica.ingest.arrived - before
@@ -138,22 +138,22 @@ def _read(realm: Realm, text: str, whose: str | None) -> tuple[list[Frame], Acco
             frame for frame in read_archive(BytesIO(raw)) if not isinstance(frame, StartFrame) or _own(realm, frame)
         ]
     except (binascii.Error, ValueError):
-        raise CallError("bad_request", "archive is a text in base64.") from None
+        raise bad_request("archive is a text in base64.") from None
     except (ArchiveDamaged, NotAnArchive):
-        raise CallError("bad_request", "archive is no whole archive, as docs/protocol.md describes one.") from None
+        raise bad_request("archive is no whole archive, as docs/protocol.md describes one.") from None
     accounts = {frame.account for frame in frames if isinstance(frame, ControlFrame | RunFrame | PartsFrame)}
     if len(accounts) != 1:
-        raise CallError("bad_request", f"archive is of one account; it has {len(accounts)}.")
+        raise bad_request(f"archive is of one account; it has {len(accounts)}.")
     account = accounts.pop()
     if whose is not None and did(account) != whose:
-        raise CallError("bad_request", f"archive is of {did(account)}, not of {whose}.")
+        raise bad_request(f"archive is of {did(account)}, not of {whose}.")
     return frames, account
 
 
 def _own(realm: Realm, frame: StartFrame) -> bool:
     """Raises CallError for an archive of another realm."""
     if frame.realm != realm.id:
-        raise CallError("refused", f"The archive is of another realm than this node, which is of {realm.name}.", 409)
+        raise conflict(f"The archive is of another realm than this node, which is of {realm.name}.")
     return True
 
 

@@ -22,7 +22,7 @@ from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Reque
 from banyan_node.api.json_types import Did, DigestHex, did, digest_hex
 from banyan_node.context import Context
 from banyan_node.exporting.sinks import draft_of, new_folder, remove_draft, resumed_file
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_node.upkeep.tasks import Step
 from banyan_replica.host import PartItem
 from banyan_storage import check, tables
@@ -169,10 +169,10 @@ def _exported(store: StoreReader, path: Path, progress: Progress, resume: bool) 
         raise
     except FileExistsError as error:
         said = f"{path} is there already, or is being written: choose another name."
-        raise CallError("refused", said, 409) from error
+        raise conflict(said) from error
     except NotResumable as why:
         said = f"{path} cannot be gone on with: {why}. It was left as it is; choose another name."
-        raise CallError("refused", said, 409) from why
+        raise conflict(said) from why
     except OSError as error:
         then = "; go on with --resume" if draft.exists() else ""
         raise CallError("storage", f"{path} cannot be written ({error.strerror}){then}.", 507) from error
@@ -206,17 +206,16 @@ def take(ctx: Context, ask: PathRequest, now: float) -> ArchiveImport:
                 taking.frame(frame)
                 step(file.tell())
     except NotAnArchive as error:
-        raise CallError(
-            "bad_request",
+        raise bad_request(
             f"{path} is no archive of banyan's: it does not begin as one. `banyan export FILE` writes an archive; for "
-            "text there are `banyan import graph` and `banyan import posts`.",
+            "text there are `banyan import graph` and `banyan import posts`."
         ) from error
     except ArchiveDamaged as error:
         if not path.stat().st_size:
-            raise CallError("bad_request", f"{path} is empty; `banyan export FILE` writes an archive.") from error
+            raise bad_request(f"{path} is empty; `banyan export FILE` writes an archive.") from error
         raise CallError("storage", f"{path}: {error}; import the whole archive again.", 507) from error
     except OSError as error:
-        raise CallError("not_found", f"{path} cannot be read ({error.strerror}).", 404) from error
+        raise not_found(f"{path} cannot be read ({error.strerror}).") from error
     finally:
         ctx.replica.commit()
     if taking.last is not None and ctx.holds(taking.last):
@@ -264,10 +263,8 @@ class _Taking:
         ingest, realm = self.ctx.replica.ingest, self.ctx.realm
         match frame:
             case StartFrame(theirs) if theirs != realm.id:
-                raise CallError(
-                    "refused",
-                    f"The archive is of realm {theirs.hex()[:16]}, this node of {realm.id.hex()[:16]} ({realm.name}).",
-                    409,
+                raise conflict(
+                    f"The archive is of realm {theirs.hex()[:16]}, this node of {realm.id.hex()[:16]} ({realm.name})."
                 )
             case ControlFrame(account, entries):
                 self._pending += sum(len(x) for e in entries for x in e)
@@ -345,7 +342,7 @@ def compact(ctx: Context, ask: PathRequest, now: float) -> CompactResult:
             with new_folder(path) as folder:
                 done = check.compact(ctx.engine, folder.path)
         except FileExistsError as error:
-            raise CallError("bad_request", f"{path} is not empty; give a new folder for the copy.") from error
+            raise bad_request(f"{path} is not empty; give a new folder for the copy.") from error
         except OSError as error:
             raise CallError("storage", f"{path} cannot be written ({error.strerror}).", 507) from error
     return CompactResult(done.before, done.after, str(path))
@@ -354,12 +351,12 @@ def compact(ctx: Context, ask: PathRequest, now: float) -> CompactResult:
 def _refuse_odd(path: Path) -> None:
     """Raises CallError for a pipe, a device or a folder: to open one may wait for ever, and all writes with it."""
     if path.exists() and not path.is_file():
-        raise CallError("bad_request", f"{path} is no ordinary file; name one.")
+        raise bad_request(f"{path} is no ordinary file; name one.")
 
 
 def whole_path(method: str, text: str) -> Path:
     """A path that does not depend on where the node was started. Raises CallError."""
     path = Path(text)
     if not path.is_absolute() or "\0" in text:
-        raise CallError("bad_request", f"{method} needs a whole path, from /; it got {text[:60]!r}.")
+        raise bad_request(f"{method} needs a whole path, from /; it got {text[:60]!r}.")
     return path

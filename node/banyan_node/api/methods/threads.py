@@ -29,7 +29,7 @@ from banyan_node.api.methods.post_writes import (
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.visibility import PostAbsence, Visibility, why_gone
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.threads import CURSOR_BYTES, ThreadReply, above, below
 from banyan_reading.visibility import Reason, ViewPlace
@@ -163,7 +163,7 @@ def hiding(ctx: Context, ask: HideRequest, now: float) -> WrittenEntry:
     named = [*(said.reply or ()), said.quote] if asked is None else [asked]
     below = next((one for one in named if one is not None and one.account == account), None)
     if below is None or post.target.account == account:
-        raise CallError("refused", "Only what others answer to one's own posts, or quote of them, can be hidden.", 403)
+        raise forbidden("Only what others answer to one's own posts, or quote of them, can be hidden.")
     draft = hide(hosted.salt_of(ctx, account), Hidden(below.key, post.target))
     return WrittenEntry(entry_hex(add_or_undo(ctx, "thread.hide", account, draft, now, ask.undo)))
 
@@ -175,7 +175,7 @@ def _place(after: str | None, asked: Target) -> bytes | None:
         return None
     named, place = place[:-CURSOR_BYTES], place[-CURSOR_BYTES:]
     if named != conversation(asked):
-        raise CallError("bad_request", "That place is in another conversation: give `after` of a page of this one.")
+        raise bad_request("That place is in another conversation: give `after` of a page of this one.")
     return place
 
 

@@ -11,7 +11,7 @@ from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Reque
 from banyan_node.api.json_types import Milliseconds
 from banyan_node.api.methods.decisions import Number
 from banyan_node.context import Context
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import bad_request, conflict, not_found
 from banyan_node.upkeep import trusted_clock
 from banyan_node.upkeep.tasks import LongWork
 from banyan_storage.lmdb_folder import make_folder
@@ -97,13 +97,13 @@ async def begin_work(shell: Shell, ask: BeginWorkRequest) -> WorkRow:
     method, params = _METHODS[ask.do], dict[str, str]()
     if ask.do in ("export", "import", "compact"):
         if ask.name is None:
-            raise CallError("bad_request", f"works.begin needs 'name', the name of the file to {ask.do}.")
+            raise bad_request(f"works.begin needs 'name', the name of the file to {ask.do}.")
         make_folder(shell.home.archives)
         params["path"] = str(shell.home.archives / ask.name)
     elif ask.view is not None and ask.do == "rebuild":
         params["view"] = ask.view
     if any(one.do == method and one.ended_ms is None for one in shell.long_works.rows()):
-        raise CallError("refused", f"{method} runs already; `works` says how far it is.", 409)
+        raise conflict(f"{method} runs already; `works` says how far it is.")
     number = shell.begin(method, params, ask.name or ask.view or "")
     return next(_row(one) for one in shell.long_works.rows() if one.id == number)
 
@@ -113,10 +113,10 @@ async def cancel(shell: Shell, ask: CancelRequest) -> WorkRow:
     """Asks that work stops. It does so where it next says how far it is; what an import took in stays."""
     found = shell.long_works.stop(ask.id)
     if found is None:
-        raise CallError("not_found", f"There is no work {ask.id}; `works` lists it.", 404)
+        raise not_found(f"There is no work {ask.id}; `works` lists it.")
     if found.ended_ms is not None or not found.stoppable:
         why = "has ended" if found.ended_ms is not None else "cannot be stopped half way"
-        raise CallError("refused", f"{found.do} {why}.", 409)
+        raise conflict(f"{found.do} {why}.")
     return _row(found)
 
 
@@ -183,7 +183,7 @@ def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> RebuildResult:
     """Rebuilds one view, or all, from the log; the node does it in the background."""
     view = ask.view
     if view is not None and view not in NAMES:
-        raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
+        raise bad_request(f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
     ctx.store.changes += 1
     begun = begin(ctx.engine.write(), NAMES if view is None else [view])
     return RebuildResult(list(begun), _rows(standings(ctx.engine.write())))

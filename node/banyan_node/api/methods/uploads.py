@@ -20,7 +20,7 @@ from banyan_crdt.errors import Malformed
 from banyan_node.api.declare import EmptyRequest, MethodTable, NoResult, Request, Response, WorkContext
 from banyan_node.api.json_types import BlobHex, BlobRef, Milliseconds, blob_hex, root_of
 from banyan_node.api.methods.post_rows import now_ms
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_node.upkeep.storage_quota import said
 from banyan_storage.blobs import HeldBlob
 
@@ -81,7 +81,7 @@ def begin(at: WorkContext, ask: UploadRequest) -> Upload:
     try:
         check_list(of.root, of.size, of.hashes)
     except Malformed as error:
-        raise CallError("bad_request", f"These are not the chunks of one file: {error}.") from None
+        raise bad_request(f"These are not the chunks of one file: {error}.") from None
     with at.in_use.beside(of.root):
         there = at.uploads.find(of.root)
         if there is None:
@@ -103,8 +103,9 @@ def _make_room(at: WorkContext, size: int) -> None:
     except CallError as error:
         if not begun:
             raise
-        says = f"{error} Of this, {said(begun)} are for uploads that were begun (`uploads`, `upload.drop`)."
-        raise CallError("refused", says, 409) from None
+        raise conflict(
+            f"{error} Of this, {said(begun)} are for uploads that were begun (`uploads`, `upload.drop`)."
+        ) from None
 
 
 @METHODS.work("upload.chunk", "write", "not_found", "refused")
@@ -113,14 +114,14 @@ def chunk(at: WorkContext, ask: ChunkRequest) -> NoResult:
     try:
         raw = b64decode(ask.data, validate=True)
     except NotBase64:
-        raise CallError("bad_request", "The data of a chunk is base64.") from None
+        raise bad_request("The data of a chunk is base64.") from None
     with at.in_use.beside(root_of(ask.upload)):
         try:
             held = begun(at, ask.upload)
             at.uploads.keep(held, ask.number, raw)
             at.uploads.want(held.root, now_ms() // 1_000)
         except Malformed as error:
-            raise CallError("bad_request", f"This is not chunk {ask.number} of the upload: {error}.") from None
+            raise bad_request(f"This is not chunk {ask.number} of the upload: {error}.") from None
     return NoResult()
 
 
@@ -147,7 +148,7 @@ def begun(at: WorkContext, upload: str) -> HeldBlob:
     """What came of an upload. Raises CallError."""
     held = at.uploads.find(root_of(upload))
     if held is None:
-        raise CallError("not_found", f"No upload {upload[:16]}... is here: begin it (`upload.begin`).", 404)
+        raise not_found(f"No upload {upload[:16]}... is here: begin it (`upload.begin`).")
     return held
 
 
@@ -159,7 +160,7 @@ def uploaded(at: WorkContext, upload: str) -> Iterator[Path]:
         held = begun(at, upload)
         of = at.uploads.list_of(held.root)
         if of is None:
-            raise CallError("not_found", f"The upload {upload[:16]}... is damaged: begin it again.", 404)
+            raise not_found(f"The upload {upload[:16]}... is damaged: begin it again.")
         if not held.whole:
             partial = at.uploads.begin(of)
             try:
@@ -167,7 +168,7 @@ def uploaded(at: WorkContext, upload: str) -> Iterator[Path]:
                     says = (
                         f"Of the upload {upload[:16]}... {len(missing):,} chunks have not come, such as {missing[0]}."
                     )
-                    raise CallError("refused", says, 409)
+                    raise conflict(says)
                 at.uploads.finished(partial)
             finally:
                 partial.close()
