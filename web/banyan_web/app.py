@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
@@ -43,6 +43,7 @@ from banyan_web.firehose.endpoints import SOCKET as FIREHOSE
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.link_cards import LinkCards
 from banyan_web.mastodon.push.crypto import PushIdentity
+from banyan_web.mastodon.push.sender import send_pushes
 from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.mastodon.streaming.endpoints import SOCKET as APP_STREAMS
 from banyan_web.mastodon.streaming.hub import Hub
@@ -51,6 +52,7 @@ from banyan_web.oauth.sessions import is_person
 from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
 from banyan_web.outbound_http import OutboundHttp
 from banyan_web.params import asked_of, params_of
+from banyan_web.platform.deliveries import deliver
 from banyan_web.platform.openapi import describing
 from banyan_web.rate_limiter import Meter, counted, is_anonymous
 from banyan_web.rate_limits import RateLimits
@@ -310,7 +312,7 @@ def _token(web: DoorContext, request: Request) -> Token | None:
     return found
 
 
-# Puts together what endpoints share, in the process that serves the door, whichever it is.
+# -- the door of one process, whichever serves it
 
 
 def web_of(
@@ -320,19 +322,36 @@ def web_of(
     rules: ServerRules,
     http: HttpSettings,
     url: str,
-    tail: Tail,
-    hub: Hub,
     bounds: RateLimits,
     push_key: bytes,
+    hub: Hub | None = None,
 ) -> DoorContext:
-    """url: where the door listens, by which clients know it if no setting says otherwise. push_key: see
-    mastodon/push/crypto.py."""
+    """What endpoints share. url: where the door listens, by which clients know it if no setting says otherwise.
+    push_key: see mastodon/push/crypto.py."""
     known = http.url or url
     info = ServerInfo(
         http.domain or urlsplit(known).netloc, http.title, http.description, http.email, rules, http.browser_accounts
     )
     pushes = PushSubscribers(PushIdentity(push_key), OutboundHttp(http.local_push))
     cards = LinkCards(http.cards, OutboundHttp(http.local_cards, plain=True), known)
-    firehose = Firehose(tail, Tail(backend, RUNS))
-    outside = OutboundHttp(http.local_webhooks)
-    return DoorContext(backend, door, known, info, firehose, files, bounds, outside, parts=(hub, pushes, cards))
+    firehose, outside = Firehose(Tail(backend), Tail(backend, RUNS)), OutboundHttp(http.local_webhooks)
+    parts = (hub or Hub(), pushes, cards)
+    return DoorContext(backend, door, known, info, firehose, files, bounds, outside, parts=parts)
+
+
+def start_beside(web: DoorContext, app: DoorApp, start_soon: Callable[..., object], sends: bool = True) -> None:
+    """Starts what works beside requests. sends: also what one process alone does, webhooks and push messages: each goes
+    on where it was when it is started anew."""
+    hub = web.part(Hub)
+    for run in (app.streams.run, web.firehose.tail.run, web.firehose.runs.run):
+        start_soon(run)
+    for work in (hub.run, *((deliver, send_pushes) if sends else ())):
+        start_soon(work, web)
+    start_soon(web.part(LinkCards).run, web, hub.changed)
+
+
+def say_last_lines(web: DoorContext) -> None:
+    """Streams end by themselves, within LAST_LINES_S; then `DoorApp.end_streams` ends what still goes on."""
+    web.part(Hub).end_all()
+    web.firehose.tail.close()
+    web.firehose.runs.close()

@@ -11,17 +11,13 @@ import trio
 from banyan_node.api.declare import DoorState
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
-from banyan_web.app import DoorApp, door_app, web_of
+from banyan_web.app import DoorApp, door_app, say_last_lines, start_beside, web_of
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import ServerRules
-from banyan_web.firehose.tail import Tail
-from banyan_web.mastodon.link_cards import LinkCards
+from banyan_web.endpoint import DoorContext, ServerRules
 from banyan_web.mastodon.push.crypto import PUSH
-from banyan_web.mastodon.push.sender import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.open_streams import LAST_LINES_S
-from banyan_web.platform.deliveries import deliver
 from banyan_web.rate_limits import RateLimits
 
 
@@ -52,8 +48,7 @@ async def serve_by_itself(
     http = node.settings.config.http
     bind, house = Bind.at(http.address), ServerRules.read(http, node.home.path)
     door, files = DoorStore(node.home.door), DoorFiles(node.home)
-    tail, streams = Tail(node.backend), hub or Hub()
-    apps, runs = list[DoorApp](), list[Tail]()
+    doors = list[tuple[DoorContext, DoorApp]]()
 
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
@@ -62,31 +57,23 @@ async def serve_by_itself(
         bounds = RateLimits(
             http.token_rate, http.address_rate, proxies, anonymous_cpu=cpu, clock=clock, stopped=stopped
         )
-        web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
-        beside.start_soon(streams.run, web)
-        beside.start_soon(web.firehose.runs.run)
-        runs.append(web.firehose.runs)
-        beside.start_soon(deliver, web)
-        beside.start_soon(send_pushes, web)
-        beside.start_soon(web.part(LinkCards).run, web, streams.changed)
-        apps.append(door_app(web))
-        beside.start_soon(apps[-1].streams.run)
-        return apps[-1]
+        web = web_of(node.backend, door, files, house, http, url, bounds, node.keys.derive(PUSH), hub)
+        made = door_app(web)
+        doors.append((web, made))
+        start_beside(web, made, beside.start_soon)
+        return made
 
     async def end_streams() -> None:
         """As soon as the node stops: first each may say its last line, then what still goes on is ended."""
         await node.shutdown.wait()
-        streams.end_all()
-        tail.close()
-        for one in runs:
-            one.close()
+        for web, _ in doors:
+            say_last_lines(web)
         await trio.sleep(LAST_LINES_S)
-        for made in apps:
+        for _, made in doors:
             made.end_streams()
 
     try:
         async with trio.open_nursery() as beside:
-            beside.start_soon(tail.run)
             beside.start_soon(end_streams)
             await serve_app(
                 app,

@@ -4,7 +4,7 @@ confirmed."""
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 import msgspec
@@ -21,10 +21,11 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape, demand
 from banyan_web.firehose.encodings import ZSTD, accepts_zstd, dictionaries, encoded
 from banyan_web.firehose.requests import (
-    FORMATS,
     LONGEST_S,
     SCOPE,
     Consumer,
+    FirehoseBody,
+    Format,
     StreamStart,
     confirm,
     consumers_of,
@@ -51,32 +52,12 @@ _QUERY: dict[str, Any] = {
     "since": Annotated[str, Meta(description="`now`, `begin`, a cursor of this node, or a frontier cursor of any.")],
     "seen": Annotated[str, Meta(description="A frontier cursor: what it covers is left out.")],
     "consumer": Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$")],
-    "format": Literal["ndjson", "sse", "cbor"],
+    "format": Format,
     "compress": Annotated[str, Meta(description="`zstd`, or the hash of a dictionary.")],
     **dict.fromkeys(("collection", "account", "shard", "platform", "label"), _COMMAS),
     **dict.fromkeys(("proof", "uncounted", "follow"), bool),
     "frontier": Annotated[int, Meta(ge=1, le=LONGEST_S, description="Seconds between frontier cursors.")],
 }
-assert set(FORMATS) == {"ndjson", "sse", "cbor"}
-
-
-class FirehoseBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """As the parameters of GET: for a frontier cursor that is too long for an address."""
-
-    since: str | None = None
-    seen: str | None = None
-    consumer: str | None = None
-    format: Literal["ndjson", "sse", "cbor"] | None = None
-    compress: str | None = None
-    collection: str | list[str] | None = None
-    account: str | list[str] | None = None
-    shard: str | list[str] | None = None
-    platform: str | list[str] | None = None
-    label: str | list[str] | None = None
-    proof: bool = False
-    uncounted: bool = False
-    follow: bool = True
-    frontier: Annotated[int, Meta(ge=1, le=LONGEST_S)] | None = None
 
 
 class ConfirmBody(msgspec.Struct, frozen=True):

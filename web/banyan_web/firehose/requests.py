@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import anyio
+import msgspec
+from msgspec import Meta
 from starlette.requests import HTTPConnection
 
 from banyan_crdt.frontier import PREFIX
@@ -93,11 +95,8 @@ def drop_consumer(door: DoorStore, owner: str, name: str) -> bool:
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SCOPE = "firehose|read"
-FORMATS = ("ndjson", "sse", "cbor")
-KNOWN = frozenset(
-    {"since", "seen", "consumer", "format", "collection", "account", "shard", "platform", "label"}
-    | {"proof", "uncounted", "follow", "frontier", "compress"}
-)
+Format = Literal["ndjson", "sse", "cbor"]
+FORMATS = get_args(Format)
 MOST = 64
 """Streams at a time."""
 NOW, BEGINNING = "now", "begin"
@@ -105,6 +104,28 @@ APP_CURSOR = 1 << 20
 """Letters of the longest frontier cursor without the scope `firehose`: one of all logs costs memory to read."""
 LONGEST_S = 3_600
 """The most seconds between frontier cursors."""
+
+
+class FirehoseBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """As the parameters of GET: for a frontier cursor that is too long for an address."""
+
+    since: str | None = None
+    seen: str | None = None
+    consumer: str | None = None
+    format: Format | None = None
+    compress: str | None = None
+    collection: str | list[str] | None = None
+    account: str | list[str] | None = None
+    shard: str | list[str] | None = None
+    platform: str | list[str] | None = None
+    label: str | list[str] | None = None
+    proof: bool = False
+    uncounted: bool = False
+    follow: bool = True
+    frontier: Annotated[int, Meta(ge=1, le=LONGEST_S)] | None = None
+
+
+KNOWN = frozenset(FirehoseBody.__struct_fields__)
 
 
 class StreamStart(NamedTuple):

@@ -87,9 +87,7 @@ def greeted(web: DoorContext, at: Visit, response: Response) -> Response:
 
 
 def give_cookie(web: DoorContext, response: Response, cookie: str, seconds: int | None = SESSION_S) -> None:
-    response.set_cookie(
-        _name(web), cookie, max_age=seconds, path="/", secure=_secure(web), httponly=True, samesite="lax"
-    )
+    keep(web, response, _name(web), cookie, seconds)
 
 
 def drop_cookie(web: DoorContext, response: Response) -> None:
@@ -155,11 +153,9 @@ def writing(web: DoorContext, ask: DoorRequest) -> Visitor:
     return Visitor(at.person.account, at.csrf)
 
 
-def keep(web: DoorContext, answer: Response, name: str, value: str, seconds: int) -> None:
+def keep(web: DoorContext, answer: Response, name: str, value: str, seconds: int | None) -> None:
     """Sets a cookie of this site alone."""
-    answer.set_cookie(
-        name, value, max_age=seconds, path="/", secure=web.url.startswith("https:"), httponly=True, samesite="lax"
-    )
+    answer.set_cookie(name, value, max_age=seconds, path="/", secure=_secure(web), httponly=True, samesite="lax")
 
 
 def local(path: object, default: str = "/") -> str:

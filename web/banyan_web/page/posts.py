@@ -26,22 +26,14 @@ from banyan_web.refusals import HttpRefusal
 HOURS = (1, 6, 24, 72, 168)
 ACTS = ("answers", "quotes", "reposts")
 _EMPTY: dict[str, Any] = {
+    **dict.fromkeys(
+        ("warning", "lang", "poll", "reply", "quote", "quoted", "group", "in_group", "draft", "edits", "to")
+    ),
     "text": "",
-    "warning": None,
-    "lang": None,
     "audience": "public",
     "policy": dict.fromkeys(ACTS, "everybody"),
     "media": [],
-    "poll": None,
     "due": "",
-    "reply": None,
-    "quote": None,
-    "quoted": None,
-    "group": None,
-    "in_group": None,
-    "draft": None,
-    "edits": None,
-    "to": None,
 }
 
 

@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,16 +23,11 @@ from banyan_crdt.realm import REALMS
 from banyan_node.api.worker_reads import StoreReads
 from banyan_node.home.folder import Home
 from banyan_node.logging import set_up_logging
-from banyan_web.app import DoorApp, door_app, web_of
+from banyan_web.app import DoorApp, door_app, say_last_lines, start_beside, web_of
 from banyan_web.door_files import DoorFiles, folder_of, remove
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import ServerRules
-from banyan_web.firehose.tail import Tail
-from banyan_web.mastodon.link_cards import LinkCards
-from banyan_web.mastodon.push.sender import send_pushes
-from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.endpoint import DoorContext, ServerRules
 from banyan_web.open_streams import LAST_LINES_S
-from banyan_web.platform.deliveries import deliver
 from banyan_web.rate_limiter import SharedCounts
 from banyan_web.rate_limits import RateLimits
 from banyan_web.workers.node_line import NodeLine, WorkerBackend
@@ -96,18 +90,10 @@ async def _serve(line: NodeLine, opening: WorkerSetup, reads: StoreReads, door: 
     counts = SharedCounts(opening.counts, opening.counts_key)
     proxies, cpu = tuple(http.proxies), http.anonymous_cpu
     stops = Counter[tuple[str, str]]()
-    bounds = RateLimits(
-        http.token_rate,
-        http.address_rate,
-        proxies,
-        counts,
-        opening.workers,
-        cpu,
-        stopped=lambda *one: stops.update([one]),
-    )
-    tail, hub = Tail(backend), Hub()
+    rates = http.token_rate, http.address_rate, proxies, counts, opening.workers, cpu
+    bounds = RateLimits(*rates, stopped=lambda *one: stops.update([one]))
     house = ServerRules.read(http, Path(opening.home))
-    web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)
+    web = web_of(backend, door, files, house, http, opening.url, bounds, opening.push_key)
     app = door_app(web)
     listener = socket.socket(fileno=opening.listener)
     share = WorkerShare(counts, opening.number, opening.workers)
@@ -115,16 +101,9 @@ async def _serve(line: NodeLine, opening: WorkerSetup, reads: StoreReads, door: 
         app, listener, bounds.share(http.connections), opening.grace_seconds, share=share, stopped=bounds.stopped
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(app.streams.run)
-        tasks.start_soon(tail.run)
-        tasks.start_soon(web.firehose.runs.run)
-        tasks.start_soon(hub.run, web)
-        if opening.number == 0:
-            tasks.start_soon(deliver, web)  # by one worker alone; it goes on where it was when it is started anew
-            tasks.start_soon(send_pushes, web)
-        tasks.start_soon(web.part(LinkCards).run, web, hub.changed)
+        start_beside(web, app, tasks.start_soon, opening.number == 0)
         tasks.start_soon(_say, line, server, stops)
-        tasks.start_soon(_end, line, server, (tail, web.firehose.runs), hub, app)
+        tasks.start_soon(_end, line, server, web, app)
         await server.serve()
         tasks.cancel_scope.cancel()
 
@@ -141,12 +120,10 @@ async def _say(line: NodeLine, server: DoorServer, stops: Counter[tuple[str, str
         await asyncio.sleep(BEAT_S)
 
 
-async def _end(line: NodeLine, server: DoorServer, tails: Sequence[Tail], hub: Hub, app: DoorApp) -> None:
+async def _end(line: NodeLine, server: DoorServer, web: DoorContext, app: DoorApp) -> None:
     await line.stop.wait()
     server.stop_accepting()
-    hub.end_all()
-    for tail in tails:
-        tail.close()
+    say_last_lines(web)
     if not line.lost:
         await asyncio.sleep(LAST_LINES_S)
     app.end_streams()
