@@ -152,7 +152,7 @@ day_of_month for_input
 
 
 @lru_cache(1)
-def _templates() -> Environment:
+def templates() -> Environment:
     made = Environment(
         loader=PackageLoader("banyan_web.page", "templates"),
         autoescape=True,
@@ -208,7 +208,7 @@ async def render(web: DoorContext, ask: DoorRequest, template: str, status: int 
         "places": _ANYBODY if visitor is None else ((account_path(visitor.did), "profile", "person"), *_PERSON),
         **_said(ask, lang),
     }
-    body = _templates().get_template(template).render({**common, **values}).encode("utf-8", "replace")
+    body = templates().get_template(template).render({**common, **values}).encode("utf-8", "replace")
     # A page for who is not logged in has no secret that its length could tell (BREACH).
     packs = visitor is None and "gzip" in ask.request.headers.get("accept-encoding", "")
     tag = f'"{sha256(body).hexdigest()[:32]}{"-gz" if packs else ""}"'

@@ -10,8 +10,8 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
-from html import escape
 from inspect import cleandoc
 from operator import attrgetter
 from typing import Any
@@ -24,6 +24,7 @@ from banyan_node.api.reference import Schemas, bearer, openapi, operation, param
 from banyan_node.idempotency import MAX_KEY
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoint, Endpoints, EndpointShape
+from banyan_web.page.rendering import templates
 from banyan_web.platform.json_lines import NDJSON
 
 _PART = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -142,40 +143,8 @@ _STYLE = (
 
 def page(said: Mapping[str, Any], title: str) -> str:
     """The document as HTML."""
-    sections = [_section(path, verb, one) for path, verbs in said["paths"].items() for verb, one in verbs.items()]
-    types = "".join(
-        f'<section id="{escape(name)}"><h2>{escape(name)}</h2><pre>{escape(json.dumps(one, indent=2))}</pre></section>'
-        for name, one in said["components"]["schemas"].items()
-    )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}: API</title><style>{_STYLE}</style><h1>{escape(title)}: API</h1>"
-        f"<p>{escape(said['info']['description'])} "
-        f'<a href="/openapi.json">openapi.json</a> has the same for programs.</p>'
-        f"{''.join(sections)}<h1>Types</h1>{types}</html>"
-    )
-
-
-def _section(path: str, verb: str, one: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(p['name'])}</code><td>{escape(p['in'])}<td>{escape(_words(p['schema']))}"
-        for p in one["parameters"]
-    )
-    scope = f" Scope: <code>{escape(one['x-scope'])}</code>." if "x-scope" in one else ""
-    bodies = [f"{kind}: {_link(body)}" for kind, body in one.get("requestBody", {}).get("content", {}).items()]
-    gives = [f"{kind}: {_link(body)}" for kind, body in one["responses"]["200"]["content"].items()]
-    return (
-        f"<section><h2><b>{verb.upper()}</b> <code>{escape(path)}</code></h2>"
-        f"<p>{escape(one['summary'])} {escape(one.get('description', ''))}{scope}</p>"
-        + (f"<table>{rows}</table>" if rows else "")
-        + (f"<p>Takes {'; '.join(bodies)}</p>" if bodies else "")
-        + f"<p>Answers {'; '.join(gives)}</p></section>"
-    )
-
-
-def _link(body: Mapping[str, Any]) -> str:
-    name = str(body.get("schema", {}).get("$ref", "")).rpartition("/")[2]
-    return f'<a href="#{escape(name)}">{escape(name)}</a>' if name else escape(_words(body.get("schema", {})))
+    template = templates().get_template("api.html")
+    return template.render(said=said, title=title, style=_STYLE, words=_words, json=partial(json.dumps, indent=2))
 
 
 def _words(schema: Mapping[str, Any]) -> str:
