@@ -16,8 +16,8 @@ import trio.testing
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_web import anonymous_queue, rate_limits
-from banyan_web.anonymous_queue import OF_ONE, WAITING, AnonymousQueue
+from banyan_web import rate_limits
+from banyan_web.rate_limits import OF_ONE, WAITING, AnonymousQueue
 from banyan_web.refusals import HttpRefusal
 from tests.node.real import load_settings, make_home
 from tests.web.door import Door, open_node
@@ -85,7 +85,7 @@ async def test_few_wait_fewer_of_one_network_and_none_for_ever(monkeypatch: pyte
             await line.comes("near", f"2001:db8:{n}::/64")
         assert line.refused[2:] == [("near", 503)] * (OF_ONE + 1)
         nursery.cancel_scope.cancel()
-    monkeypatch.setattr(anonymous_queue, "WAIT_S", 0.1)
+    monkeypatch.setattr(rate_limits, "WAIT_S", 0.1)
     async with trio.open_nursery() as nursery:
         line = Line(nursery)
         await line.comes("first", "192.0.2.1")
@@ -227,7 +227,7 @@ async def test_who_signs_something_new_for_an_account_that_is_here_waits_apart_f
         (lan, first), *others = [(did, author.brings(did, "một")) for did in dids]
         second = author.brings(lan, "hai")
     monkeypatch.setattr(rate_limits, "SHARE", 0.003)
-    monkeypatch.setattr(anonymous_queue, "WAIT_S", 600.0)  # what takes long on a busy machine waits long
+    monkeypatch.setattr(rate_limits, "WAIT_S", 600.0)  # what takes long on a busy machine waits long
     async with open_node(tmp_path / "home", **OPEN) as door:
         await door.person("an")
 

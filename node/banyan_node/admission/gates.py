@@ -152,7 +152,7 @@ REQUEST: dict[str, GateRecord] = {
     ),
     "queue": GateRecord(
         "what is written without a login: in turns by network and account",
-        (_WEB + "anonymous_queue.py",),
+        (_WEB + "rate_limits.py",),
         ("Too much comes from here at once", "Many who are not logged in write"),
     ),
     "archives": GateRecord(

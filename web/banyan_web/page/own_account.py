@@ -107,7 +107,7 @@ async def filters(web: DoorContext, ask: DoorRequest, me: Visitor) -> str | None
 # Accounts whose keys are in a browser: the page on which one is made, and where what it signed comes in.
 #
 # What comes is signed by the account, so whoever brings it cannot forge it: no session is needed. How much comes is
-# bounded by address, what strangers have the node work on together by anonymous_queue.py, where who proves to have a
+# bounded by address, what strangers have the node work on together by rate_limits.py, where who proves to have a
 # key of an account that is held here waits apart from newcomers, and what they may take of the disk by
 # `storage.strangers`.
 
