@@ -111,7 +111,7 @@ async def archive(web: DoorContext, ask: DoorRequest) -> Response:
         over()
         raise
     headers = {"etag": tag, "cache-control": "no-cache"}
-    if tag in ask.request.headers.get("if-none-match", ""):
+    if ask.has(tag):
         over()
         return Response(status_code=304, headers=headers)
     return FileAnswer(file, over, headers)

@@ -160,6 +160,11 @@ class DoorRequest:
             raise HttpRefusal(401, "This needs a person who is logged in: use a token of theirs.")
         return self.token.account
 
+    def has(self, tag: str) -> bool:
+        """Whether If-None-Match names the tag."""
+        said = self.request.headers.get("if-none-match", "")
+        return said.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in said.split(","))
+
     @property
     def last_part(self) -> str:
         """Of the path: which of its paths an endpoint with several was asked at."""

@@ -220,8 +220,7 @@ async def render(web: DoorContext, ask: DoorRequest, template: str, status: int 
         "etag": tag,
         "referrer-policy": "same-origin",
     }
-    known = ask.request.headers.get("if-none-match", "")
-    if status == 200 and tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
+    if status == 200 and ask.has(tag):
         return Response(status_code=304, headers=headers)
     if packs:
         return Response(compress(body, PACKED), status, headers | {"content-encoding": "gzip"})

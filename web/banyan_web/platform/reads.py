@@ -116,15 +116,9 @@ def tagged(ask: DoorRequest, value: Any) -> Response:
     body = msgspec.json.encode(value)
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "authorization"}
-    if has(ask, tag):
+    if ask.has(tag):
         return Response(None, 304, headers)
     return Response(body, 200, headers | {"content-type": "application/json; charset=utf-8"})
-
-
-def has(ask: DoorRequest, tag: str) -> bool:
-    """Whether If-None-Match names the tag."""
-    said = ask.request.headers.get("if-none-match", "")
-    return said.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in said.split(","))
 
 
 def _shown(read: Read, method: Method) -> type[msgspec.Struct]:
@@ -167,7 +161,7 @@ async def proof(web: DoorContext, ask: DoorRequest) -> Response:
     found = await web.call("post.proof", uri=f"{ask.path['account']}/{ask.path['key']}")
     tag = f'"{found["entry"][:32]}"'
     headers = _RAW | {"etag": tag, "cache-control": "private, no-cache"}
-    if has(ask, tag):
+    if ask.has(tag):
         return Response(None, 304, headers)
     return Response(b64decode(found["archive"]), 200, headers)
 

@@ -181,11 +181,11 @@ def _focus(params: dict[str, Any]) -> tuple[float, float] | None:
         return None
     try:
         x, y = (float(part) for part in said.split(","))
+        if -1 <= x <= 1 and -1 <= y <= 1:
+            return x, y
     except ValueError:
-        raise HttpRefusal(422, "focus is two numbers from -1 to 1, with a comma between them.") from None
-    if not (-1 <= x <= 1 and -1 <= y <= 1):
-        raise HttpRefusal(422, "focus is two numbers from -1 to 1, with a comma between them.")
-    return x, y
+        pass
+    raise HttpRefusal(422, "focus is two numbers from -1 to 1, with a comma between them.")
 
 
 # -- giving them out
@@ -203,7 +203,7 @@ async def bytes_of(web: DoorContext, ask: DoorRequest) -> Any:
         asked = ""
     keep = "private, no-store" if "upload" in shown else "public, immutable, max-age=31536000"
     kept = {"etag": tag, "cache-control": keep, "accept-ranges": "bytes"}
-    if tag in headers.get("if-none-match", ""):
+    if ask.has(tag):
         return Response(status_code=304, headers=kept)
     part = part_of(asked, size)
     if part is None:
