@@ -23,19 +23,8 @@ import msgspec
 import trio
 
 from banyan_crdt.ids import EntryId, LogId, is_control
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import Response
-from banyan_node.api.json_types import (
-    Did,
-    EntryHex,
-    EventCursor,
-    EventCursorText,
-    Milliseconds,
-    PostUri,
-    WriterHex,
-    did,
-    entry_hex,
-    writer_hex,
-)
 from banyan_node.operator_errors import CallError, bad_request
 from banyan_node.workers.inbox import Arrivals
 from banyan_storage.reader import ArrivedEntry, StoreReader
@@ -46,16 +35,16 @@ _CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})")
 
 
 class LogName(Response):
-    account: Did
-    writer: WriterHex
+    account: js.Did
+    writer: js.WriterHex
     log: int
 
 
 class ApiEvent(Response, kw_only=True, tag_field="event"):
     """time_ms: when it was sent. cursor: for `since`, to continue after this event."""
 
-    time_ms: Milliseconds
-    cursor: EventCursor
+    time_ms: js.Milliseconds
+    cursor: js.EventCursor
 
 
 class BeginEvent(ApiEvent, kw_only=True, tag="begin"):
@@ -68,13 +57,13 @@ class EntriesEvent(ApiEvent, kw_only=True, tag="entries"):
     log: LogName
     entries: int
     length: int
-    head: EntryHex
+    head: js.EntryHex
 
 
 class ControlEvent(ApiEvent, kw_only=True, tag="control"):
     """An account's control log changed."""
 
-    account: Did
+    account: js.Did
 
 
 class PeerUpEvent(ApiEvent, kw_only=True, tag="peer_up"):
@@ -111,8 +100,8 @@ class StorageEvent(ApiEvent, kw_only=True, tag="storage"):
 class JudgedPost(Response):
     """time_ms: of the post; null: its content is not here."""
 
-    uri: PostUri
-    time_ms: Milliseconds | None
+    uri: js.PostUri
+    time_ms: js.Milliseconds | None
 
 
 class JudgedEvent(ApiEvent, kw_only=True, tag="judged"):
@@ -180,10 +169,10 @@ class Events:
         if name == "entries":
             return _entries(fields["log"], fields["entries"], fields["length"], fields["head"], at)
         if name == "control":
-            return ControlEvent(account=did(fields["account"]), **at)
+            return ControlEvent(account=js.did(fields["account"]), **at)
         return TOLD[name](**fields, **at)
 
-    def _cursor(self, n: int) -> EventCursorText:
+    def _cursor(self, n: int) -> js.EventCursorText:
         return _cursor(self._store, n)
 
     async def follow(self, params: Mapping[str, str], most: int) -> AsyncGenerator[Any, None]:
@@ -248,7 +237,7 @@ class Events:
         last = rows[-1]
         at: dict[str, Any] = {"time_ms": _now_ms(), "cursor": self._cursor(last.n)}
         if is_control(log):
-            return ControlEvent(account=did(log.account), **at)
+            return ControlEvent(account=js.did(log.account), **at)
         return _entries(log, len(rows), last.seq + 1, last.id, at)
 
     def _last(self) -> int:
@@ -256,7 +245,7 @@ class Events:
             return reader.last_arrival
 
 
-def cursor_of(reader: StoreReader) -> EventCursorText:
+def cursor_of(reader: StoreReader) -> js.EventCursorText:
     """Where a reader of this snapshot continues: the events after it are not in what the snapshot shows."""
     return _cursor(_name(reader.store_id), reader.last_arrival)
 
@@ -265,8 +254,8 @@ def _name(store: bytes) -> str:
     return store.hex()[:16]
 
 
-def _cursor(store: str, n: int) -> EventCursorText:
-    return EventCursorText(f"{store}-{n}")
+def _cursor(store: str, n: int) -> js.EventCursorText:
+    return js.EventCursorText(f"{store}-{n}")
 
 
 class _Listener:
@@ -311,8 +300,8 @@ class _Listener:
 
 
 def _entries(log: LogId, entries: int, length: int, head: EntryId, at: Mapping[str, Any]) -> EntriesEvent:
-    name = LogName(did(log.account), writer_hex(log.writer), log.log)
-    return EntriesEvent(log=name, entries=entries, length=length, head=entry_hex(head), **at)
+    name = LogName(js.did(log.account), js.writer_hex(log.writer), log.log)
+    return EntriesEvent(log=name, entries=entries, length=length, head=js.entry_hex(head), **at)
 
 
 def _plain(event: ApiEvent) -> Any:

@@ -20,23 +20,8 @@ from banyan_crdt.ids import AccountId, CellKey, LogId, Ref, WriterKey
 from banyan_crdt.ops import CONTROL_OPS, Add, Count, Del, Op, Pin, Put, Text, TextDel, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import Response
-from banyan_node.api.json_types import (
-    Did,
-    DidText,
-    EntryHex,
-    FirehoseCursor,
-    FirehoseCursorText,
-    KeyHex,
-    Milliseconds,
-    PostUri,
-    UriText,
-    WriterHex,
-    did,
-    entry_hex,
-    key_hex,
-    writer_hex,
-)
 from banyan_node.hosting.hosted import is_hosted
 from banyan_reading.queries import Queries
 from banyan_schema.collection import Collection
@@ -57,7 +42,7 @@ DIDS = 65_536
 class OperationName(Response):
     """An operation: the entry, and its index there."""
 
-    entry: EntryHex
+    entry: js.EntryHex
     op: int
 
 
@@ -85,22 +70,22 @@ class FirehoseEvent(Response, kw_only=True):
     takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was asked for."""
 
     kind: Kind
-    cursor: FirehoseCursor
+    cursor: js.FirehoseCursor
     id: str
     collection: str | None
-    account: Did
-    uri: PostUri | None
-    key: KeyHex | None
-    element: KeyHex | None
-    time_ms: Milliseconds
+    account: js.Did
+    uri: js.PostUri | None
+    key: js.KeyHex | None
+    element: js.KeyHex | None
+    time_ms: js.Milliseconds
     content: Any
     held: bool
     counts: bool
     hosted: bool
     removes: OperationName | None
-    entry: EntryHex | None
+    entry: js.EntryHex | None
     op: int | None
-    writer: WriterHex | None
+    writer: js.WriterHex | None
     log: int | None
     seq: int | None
     proof: FirehoseProof | None
@@ -129,13 +114,13 @@ class SpokenOf(NamedTuple):
 
 
 @lru_cache(DIDS)
-def did_text(account: AccountId) -> DidText:
-    return did(account)
+def did_text(account: AccountId) -> js.DidText:
+    return js.did(account)
 
 
-def cursor_text(store: str, n: int, k: int = 0, a: int = 0) -> FirehoseCursorText:
+def cursor_text(store: str, n: int, k: int = 0, a: int = 0) -> js.FirehoseCursorText:
     """After arrival `n`; with k, after the first k events of arrival n + 1 too. a: after that act."""
-    return FirehoseCursorText(f"{store}-{n}" + (f".{k}" if k else "") + (f"-{a}" if a else ""))
+    return js.FirehoseCursorText(f"{store}-{n}" + (f".{k}" if k else "") + (f"-{a}" if a else ""))
 
 
 class EventMaker:
@@ -153,11 +138,11 @@ class EventMaker:
         """The events of one entry, each with the name of its collection. parts: the held ones, by operation."""
         line = decode_line(row.n, row.record)
         counts = not self._loose or self._reader.is_counted(row.id)
-        account, entry = did_text(row.log.account), entry_hex(row.id)
+        account, entry = did_text(row.log.account), js.entry_hex(row.id)
         here = self._here.get(row.log.account)
         if here is None:
             here = self._here[row.log.account] = is_hosted(self._reader, row.log.account)
-        writer, time_ms = writer_hex(self._writer(row)), line.time >> 16
+        writer, time_ms = js.writer_hex(self._writer(row)), line.time >> 16
         ops = decode_body(line.ops).ops
         parts = {k: raw for k, raw in parts.items() if counts and self._q.gives(row.log.account, ops[k])}
         found = [(k, said) for k, op in enumerate(ops) for said in self._said(row, k, op, parts)]
@@ -177,14 +162,14 @@ class EventMaker:
                     collection=cell.name,
                     account=account,
                     uri=_uri(account, cell),
-                    key=None if cell.key is None else key_hex(cell.key),
-                    element=None if cell.elem is None else key_hex(cell.elem),
+                    key=None if cell.key is None else js.key_hex(cell.key),
+                    element=None if cell.elem is None else js.key_hex(cell.elem),
                     time_ms=time_ms,
                     content=cell.content,
                     held=cell.held,
                     counts=counts,
                     hosted=here,
-                    removes=None if removes is None else OperationName(entry_hex(removes.entry), removes.op),
+                    removes=None if removes is None else OperationName(js.entry_hex(removes.entry), removes.op),
                     entry=entry,
                     op=k,
                     writer=writer,
@@ -225,8 +210,8 @@ class EventMaker:
             id=f"{self._store}:{act.number}",
             collection=None if key is None else "post",
             account=account,
-            uri=None if key is None else UriText(f"{account}/{key.hex()}"),
-            key=None if key is None else key_hex(key),
+            uri=None if key is None else js.UriText(f"{account}/{key.hex()}"),
+            key=None if key is None else js.key_hex(key),
             element=None,
             time_ms=act.time_ms,
             content=content,
@@ -322,11 +307,11 @@ def _cell(op: Put | Add | Count | Text | Tomb, part: bytes | None) -> SpokenOf:
     return SpokenOf(of, name, op.key, elem, _content(of, op, raw), True, part)
 
 
-def _uri(account: DidText, cell: SpokenOf) -> UriText | None:
+def _uri(account: js.DidText, cell: SpokenOf) -> js.UriText | None:
     """Of a register: elements of sets have no name of their own."""
     if cell.key is None or cell.elem is not None or (cell.of is not None and cell.of.merge != "register"):
         return None
-    return UriText(f"{account}/{cell.key.hex()}")
+    return js.UriText(f"{account}/{cell.key.hex()}")
 
 
 def _content(of: Collection[Any] | None, op: Op, raw: bytes) -> Any:

@@ -12,19 +12,8 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, KeptTip, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, NodeView, Request, Response
-from banyan_node.api.json_types import (
-    Did,
-    EntryHex,
-    KeyDigestHex,
-    Milliseconds,
-    Own,
-    WriterHex,
-    did,
-    entry_hex,
-    key_digest_hex,
-    writer_hex,
-)
 from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT
@@ -57,13 +46,13 @@ class ListRequest(Request):
 
 
 class AccountOf(Request):
-    account: Own = None
+    account: js.Own = None
 
 
 class CreateResult(Response):
     """created: false if an account was already hosted under that name."""
 
-    account: Did
+    account: js.Did
     name: str
     created: bool
 
@@ -71,7 +60,7 @@ class CreateResult(Response):
 class HostedRow(Response):
     """own: whether it is this node's own account."""
 
-    account: Did
+    account: js.Did
     name: str
     hosted: bool
     own: bool
@@ -82,16 +71,16 @@ class HostedRows(Response):
 
     accounts: list[HostedRow]
     count: int
-    after: Did | None
+    after: js.Did | None
 
 
 class StepRow(Response):
     """One entry of the control log."""
 
     seq: int
-    entry: EntryHex
+    entry: js.EntryHex
     op: str
-    time_ms: Milliseconds
+    time_ms: js.Milliseconds
     sentence: str
 
 
@@ -101,19 +90,19 @@ class KeyRow(Response):
 
     slot: int
     generation: int
-    current: KeyDigestHex
-    next: KeyDigestHex
+    current: js.KeyDigestHex
+    next: js.KeyDigestHex
     held: bool
 
 
 class GrantRow(Response):
     """The writer may write logs first .. first + logs - 1. colls: in these collections, null: in all."""
 
-    writer: WriterHex
+    writer: js.WriterHex
     first: int
     logs: int
     stratum: int
-    until_ms: Milliseconds | None
+    until_ms: js.Milliseconds | None
     colls: list[str] | None
 
 
@@ -125,21 +114,21 @@ class KeptRow(Response):
 class CutRow(Response):
     """A writer that was cut. keeps: up to where its logs still count."""
 
-    writer: WriterHex
+    writer: js.WriterHex
     keeps: list[KeptRow]
 
 
 class PinRow(Response):
     """The log is pinned up to this entry."""
 
-    writer: WriterHex
+    writer: js.WriterHex
     log: int
     seq: int
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 class CheckpointRow(Response):
-    writer: WriterHex
+    writer: js.WriterHex
     n: int
     seq: int
     root: bool
@@ -149,7 +138,7 @@ class LogRow(Response):
     """flag: 1 if it is forked. own: whether this data folder wrote it. (A copied home has the same writer, but writes
     another log.)"""
 
-    writer: WriterHex
+    writer: js.WriterHex
     log: int
     length: int
     flag: int
@@ -159,7 +148,7 @@ class LogRow(Response):
 class ShowRequest(Request):
     """undo: show what it would be without this entry of its control log and those after it; 0: as it is."""
 
-    account: Own = None
+    account: js.Own = None
     undo: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -167,7 +156,7 @@ class AccountShown(Response):
     """renewed: whether the account is hosted here and no root key of it came from this node's master, which a thief of
     the home may have."""
 
-    account: Did
+    account: js.Did
     name: str
     hosted: bool
     own: bool
@@ -204,7 +193,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> CreateResult:
             raise conflict(f"'{ask.name}' was the name of {account_to_text(existing)}, which left; give another.")
         if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
             raise conflict(f"'{ask.name}' exists with another recovery key; nothing was changed.")
-        return CreateResult(did(existing), found.name, False)
+        return CreateResult(js.did(existing), found.name, False)
     if recovery is not None and hosted.was_of_erased(ctx.store, recovery):
         says = "An account that was erased here had this recovery key, and somebody may have its words: give a new one."
         raise conflict(says)
@@ -212,7 +201,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> CreateResult:
     ctx.replica.writes.publish_control(made.account, now)
     if ask.name:
         append(ctx, made.account, [set_profile(hosted.salt_of(ctx, made.account), "name", ask.name)], now)
-    return CreateResult(did(made.account), ask.name, True)
+    return CreateResult(js.did(made.account), ask.name, True)
 
 
 @METHODS.read("account.list", slow=True)
@@ -222,7 +211,7 @@ def listing(at: CommitView, ask: ListRequest) -> HostedRows:
     after = None if ask.after is None else hosted.account_of(at, ask.after)
     page = hosted.page(at, after, ask.limit + 1)
     shown = page[: ask.limit]
-    rows = [HostedRow(did(h.account), h.name or name_of(q, h.account), True, h.account == mine) for h in shown]
+    rows = [HostedRow(js.did(h.account), h.name or name_of(q, h.account), True, h.account == mine) for h in shown]
     more = len(page) > ask.limit and rows
     return HostedRows(rows, hosted.count(at), rows[-1].account if more else None)
 
@@ -238,7 +227,7 @@ def show(at: NodeView, ask: ShowRequest) -> AccountShown:
     checkpoints = list(at.store.checkpoints(account))
     pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
     return AccountShown(
-        account=did(account),
+        account=js.did(account),
         name=home.name if home else "",
         hosted=home is not None,
         own=account == hosted.me(at),
@@ -248,15 +237,15 @@ def show(at: NodeView, ask: ShowRequest) -> AccountShown:
         path=[_step(e) for e in c.path],
         keys=[_key(at, home, c, slot) for slot in range(len(c.keys))],
         grants=[_grant(g.grant) for grants in c.grants.values() for g in grants],
-        cuts=[CutRow(writer_hex(w), kept_rows(kept.values())) for w, kept in c.cuts.items()],
+        cuts=[CutRow(js.writer_hex(w), kept_rows(kept.values())) for w, kept in c.cuts.items()],
         pins=[pin_row(o) for o in pins],
         checkpoints=[
-            CheckpointRow(writer_hex(said.writer), said.n, said.control.seq, c.is_root(said.writer))
+            CheckpointRow(js.writer_hex(said.writer), said.n, said.control.seq, c.is_root(said.writer))
             for said in checkpoints
         ],
         host=c.host.hex() if c.host else None,
         logs=[
-            LogRow(writer_hex(log.writer), log.log, h.length, h.flag, bool(log.log and own_tips(at.store, log)))
+            LogRow(js.writer_hex(log.writer), log.log, h.length, h.flag, bool(log.log and own_tips(at.store, log)))
             for log, h in at.store.heads(account).items()
             if not is_checkpoint(log)
         ],
@@ -265,7 +254,7 @@ def show(at: NodeView, ask: ShowRequest) -> AccountShown:
 
 def _grant(g: Grant) -> GrantRow:
     return GrantRow(
-        writer=writer_hex(g.writer),
+        writer=js.writer_hex(g.writer),
         first=g.first,
         logs=g.logs,
         stratum=g.stratum,
@@ -282,7 +271,7 @@ def _step(e: Entry) -> StepRow:
     ops = control_op(decode_body(e.ops))
     return StepRow(
         seq=e.header.seq,
-        entry=entry_hex(e.id),
+        entry=js.entry_hex(e.id),
         op=type(ops[0]).__name__.lower(),
         time_ms=e.header.time >> 16,
         sentence="; ".join(_sentence(o) for o in ops),
@@ -310,7 +299,7 @@ def _key(at: NodeView, home: hosted.LocalAccount | None, c: Control, slot: int) 
     s = c.keys[slot]
     found = None if home is None else hosted.key_here(at.here, home, slot, s.current)
     generation = rotations(c, slot) if found is None else found[1]
-    return KeyRow(slot, generation, key_digest_hex(s.current), key_digest_hex(s.next), found is not None)
+    return KeyRow(slot, generation, js.key_digest_hex(s.current), js.key_digest_hex(s.next), found is not None)
 
 
 def rotations(c: Control, slot: int) -> int:
@@ -322,4 +311,4 @@ def ops_of(c: Control) -> list[Op]:
 
 
 def pin_row(pin: Pin) -> PinRow:
-    return PinRow(writer_hex(pin.writer), pin.log, pin.seq, entry_hex(pin.id))
+    return PinRow(js.writer_hex(pin.writer), pin.log, pin.seq, js.entry_hex(pin.id))

@@ -9,23 +9,8 @@ from msgspec import Meta
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
-from banyan_node.api.json_types import (
-    BlobHex,
-    ChannelRef,
-    EntryHex,
-    Own,
-    PostUri,
-    SeriesPlace,
-    blob_hex,
-    entry_hex,
-    page_of,
-    place_of,
-    root_of,
-    series_place,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.post_rows import AccountName, account_name, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
@@ -64,7 +49,7 @@ class ChannelSet(ActorRequest):
     change; an empty language, site or picture takes it away. kind: default: video. language: a BCP 47 tag. site: its
     page in the web. picture: as `media.put` answered."""
 
-    channel: ChannelRef | None = None
+    channel: js.ChannelRef | None = None
     title: str | None = None
     description: str | None = None
     kind: ChannelKind | None = None
@@ -82,7 +67,7 @@ class ChannelsRequest(ReaderRequest):
     """account: whose channels; default: those of the account that reads. subscribed: the channels to which that one
     subscribed, in the place of its own."""
 
-    account: Own = None
+    account: js.Own = None
     subscribed: bool = False
     after: After = None
     limit: Limit = 50
@@ -91,25 +76,25 @@ class ChannelsRequest(ReaderRequest):
 class ChannelRequest(ReaderRequest):
     """as: the account that reads, or that drops its channel."""
 
-    channel: ChannelRef
+    channel: js.ChannelRef
 
 
 class SubscribeRequest(UndoRequest):
-    channel: ChannelRef
+    channel: js.ChannelRef
 
 
 class ChannelRow(Response):
     """episodes, subscribers: how many, as far as this node knows. subscribed: whether the reader is one. picture_here:
     whether this node has the bytes."""
 
-    uri: PostUri
+    uri: js.PostUri
     account: AccountName
     title: str
     description: str
     kind: ChannelKind
     language: str | None
     site: str | None
-    picture: BlobHex | None
+    picture: js.BlobHex | None
     picture_here: bool
     episodes: int
     subscribers: int
@@ -121,13 +106,13 @@ class Channels(Response):
     page."""
 
     channels: list[ChannelRow]
-    after: SeriesPlace | None
+    after: js.SeriesPlace | None
 
 
 class ChannelWritten(Response):
-    uri: PostUri
+    uri: js.PostUri
     title: str
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 def held(q: Queries, target: Target) -> Channel:
@@ -140,7 +125,7 @@ def held(q: Queries, target: Target) -> Channel:
 
 def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Channel]:
     """A channel of the account. does: for the sentence, `changes it` say. Raises CallError."""
-    target = target_of(text, "a channel")
+    target = js.target_of(text, "a channel")
     found = held(q, target)
     if target.account != account:
         raise forbidden(f"Only the account of the channel '{found.title}' {does}.")
@@ -150,14 +135,14 @@ def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, C
 def channel_row(q: Queries, blobs: BlobStore, reader: AccountId | None, target: Target, said: Channel) -> ChannelRow:
     picture = None if said.picture is None else blobs.find(BlobRoot(said.picture))
     return ChannelRow(
-        uri=uri(target),
+        uri=js.uri(target),
         account=account_name(q, target.account),
         title=said.title,
         description=said.description,
         kind=said.kind,
         language=said.language,
         site=said.site,
-        picture=None if said.picture is None else blob_hex(said.picture),
+        picture=None if said.picture is None else js.blob_hex(said.picture),
         picture_here=picture is not None and picture.whole,
         episodes=episode_count(q, target),
         subscribers=subscriber_count(q, target),
@@ -178,19 +163,19 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
         return channel_row(q, at.blobs, reader, target, said)
 
     if ask.subscribed:
-        place = place_of(ask.after, 48, "among channels", "after")
+        place = js.place_of(ask.after, 48, "among channels", "after")
         start = None if place is None else Target.of(place)
         found = ((one.raw, one, channel_of(q, one)) for one in subscriptions(q, account, start))
     else:
-        place = place_of(ask.after, 16, "among channels", "after")
+        place = js.place_of(ask.after, 16, "among channels", "after")
         found = ((bytes(one.key), one, said) for one, said in channels_of(q, account, place or b""))
-    return Channels(*page_of(((series_place(cursor), row(one, said)) for cursor, one, said in found), ask.limit))
+    return Channels(*js.page_of(((js.series_place(cursor), row(one, said)) for cursor, one, said in found), ask.limit))
 
 
 @METHODS.read("channel.show", "not_found", "refused")
 def show(at: CommitView, ask: ChannelRequest) -> ChannelRow:
     """A channel, and how many subscribe to it."""
-    q, target = at.queries(), target_of(ask.channel, "a channel")
+    q, target = at.queries(), js.target_of(ask.channel, "a channel")
     return channel_row(q, at.blobs, reader_of(at, ask.by), target, held(q, target))
 
 
@@ -219,7 +204,7 @@ def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
         target, was = own(q, account, ask.channel, "changes it")
     picture = was.picture
     if ask.picture is not None:
-        picture = root_of(ask.picture) if ask.picture else None
+        picture = js.root_of(ask.picture) if ask.picture else None
     if picture is not None and picture != was.picture:
         whole(ctx, BlobRoot(picture))
         ctx.blobs.want(BlobRoot(picture), int(now))
@@ -233,7 +218,7 @@ def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
     )
     live = q.live(account, Put(CHANNEL, target.key, (), None))
     entry = append(ctx, account, [write_channel(target.key, said, live)], now)
-    return ChannelWritten(uri(target), said.title, entry_hex(entry))
+    return ChannelWritten(js.uri(target), said.title, js.entry_hex(entry))
 
 
 @METHODS.write("channel.drop", "not_found", "refused")
@@ -242,14 +227,14 @@ def drop(ctx: Context, ask: ChannelRequest, now: float) -> ChannelWritten:
     account = hosted.account_of(ctx, ask.by)
     target, said = own(ctx.queries(), account, ask.channel, "drops it")
     entry = append(ctx, account, [drop_channel(target.key)], now)
-    return ChannelWritten(uri(target), said.title, entry_hex(entry))
+    return ChannelWritten(js.uri(target), said.title, js.entry_hex(entry))
 
 
 @METHODS.write("channel.subscribe", "not_found", "refused")
 def subscribing(ctx: Context, ask: SubscribeRequest, now: float) -> ChannelWritten:
     """Subscribes to a channel. Everybody can see it, as whom one follows."""
-    account, target = hosted.account_of(ctx, ask.by), target_of(ask.channel, "a channel")
+    account, target = hosted.account_of(ctx, ask.by), js.target_of(ask.channel, "a channel")
     said = channel_of(ctx.queries(), target) if ask.undo else held(ctx.queries(), target)
     draft = subscribe(hosted.salt_of(ctx, account), Subscription(target))
     entry = add_or_undo(ctx, "channel.subscribe", account, draft, now, ask.undo)
-    return ChannelWritten(uri(target), said.title if said else "", entry_hex(entry))
+    return ChannelWritten(js.uri(target), said.title if said else "", js.entry_hex(entry))

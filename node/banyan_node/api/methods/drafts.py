@@ -5,20 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from banyan_crdt.ids import CellKey
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, NoResult, OneThing, Response
-from banyan_node.api.json_types import (
-    Did,
-    KeyHex,
-    Milliseconds,
-    PostRef,
-    PostUri,
-    ThingRef,
-    did,
-    entry_hex,
-    key_hex,
-    key_of,
-    uri,
-)
 from banyan_node.api.methods.post_rows import MediaShownRow, now_ms, shown_media
 from banyan_node.api.methods.post_writes import PostRequest, PostResult, answered, held, post_of
 from banyan_node.api.methods.private import opened
@@ -43,22 +31,22 @@ class DraftRequest(PostRequest, kw_only=True):
     this replaces, blobs may be named again wherever it was written. The blobs are kept on this node while the draft
     stands."""
 
-    id: ThingRef | None = None
-    reply: PostRef | None = None
-    quote: PostRef | None = None
-    due: Milliseconds | None = None
+    id: js.ThingRef | None = None
+    reply: js.PostRef | None = None
+    quote: js.PostRef | None = None
+    due: js.Milliseconds | None = None
 
 
 class DueRequest(ActorRequest):
-    id: ThingRef
-    due: Milliseconds
+    id: js.ThingRef
+    due: js.Milliseconds
 
 
 class DraftPoll(Response):
     """As it is asked for in `post`."""
 
     options: list[str]
-    closes_ms: Milliseconds
+    closes_ms: js.Milliseconds
     choices: Literal["one", "several"]
 
 
@@ -67,19 +55,19 @@ class DraftRow(Response):
     previews too, are not on this device, so that only the one that wrote it can publish it. refused: why it would not
     be published now, a sentence, or null."""
 
-    id: KeyHex
+    id: js.KeyHex
     text: str
     warning: str | None
     lang: str | None
-    reply: PostUri | None
-    quote: PostUri | None
+    reply: js.PostUri | None
+    quote: js.PostUri | None
     audience: Audience
     policy: InteractionPolicyRow
-    due: Milliseconds | None
+    due: js.Milliseconds | None
     media: list[MediaShownRow]
     poll: DraftPoll | None
-    mentions: list[Did]
-    group: PostUri | None
+    mentions: list[js.Did]
+    group: js.PostUri | None
     lacking: int
     refused: str | None
 
@@ -91,7 +79,7 @@ class Drafts(Response):
 
 
 class DraftKept(Response):
-    id: KeyHex
+    id: js.KeyHex
 
 
 @METHODS.write("draft.set", "not_found", "refused")
@@ -100,7 +88,7 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
     if ask.due is not None and not now_ms < ask.due <= now_ms + LONGEST_MS:
         raise bad_request("A post is published later than now, and within a year.")
-    name = CellKey(ctx.replica.author.random(16)) if ask.id is None else key_of(ask.id)
+    name = CellKey(ctx.replica.author.random(16)) if ask.id is None else js.key_of(ask.id)
     before = kept.draft_of(ctx, account, name)
     if ask.id is not None and before is None:
         raise not_found(f"There is no draft {ask.id}.")
@@ -114,7 +102,7 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     if before is not None:
         kept.let_go(ctx, account, before)
     kept.plan(ctx, account, draft, now_ms)
-    return DraftKept(key_hex(name))
+    return DraftKept(js.key_hex(name))
 
 
 @METHODS.write("draft.due", "not_found", "refused")
@@ -123,13 +111,13 @@ def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
     if not now_ms < ask.due <= now_ms + LONGEST_MS:
         raise bad_request("A post is published later than now, and within a year.")
-    before = kept.draft_of(ctx, account, key_of(ask.id))
+    before = kept.draft_of(ctx, account, js.key_of(ask.id))
     if before is None:
         raise not_found(f"There is no draft {ask.id}.")
     draft = before._replace(due_ms=ask.due)
     append_each(ctx, account, sealed_writer.entries(sealed_writer.drafts(ctx, account, [draft], now)), now)
     kept.plan(ctx, account, draft, now_ms)
-    return DraftKept(key_hex(CellKey(draft.id)))
+    return DraftKept(js.key_hex(CellKey(draft.id)))
 
 
 @METHODS.read("drafts", "not_found", "refused")
@@ -139,10 +127,10 @@ def drafts(at: CommitView, ask: ActorRequest) -> Drafts:
     for draft in opened(at, account).all(PrivateDraft):
         said = kept.post_in(draft)
         if said is not None:
-            reply = None if said.reply is None else uri(said.reply.parent)
-            quote = None if said.quote is None else uri(said.quote)
+            reply = None if said.reply is None else js.uri(said.reply.parent)
+            quote = None if said.quote is None else js.uri(said.quote)
             row = DraftRow(
-                key_hex(CellKey(draft.id)),
+                js.key_hex(CellKey(draft.id)),
                 said.text,
                 said.warning,
                 said.lang,
@@ -153,8 +141,8 @@ def drafts(at: CommitView, ask: ActorRequest) -> Drafts:
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
                 None if said.poll is None else DraftPoll([*said.poll.options], said.poll.closes_ms, said.poll.choices),
-                [did(who) for who in said.mentions],
-                None if said.group is None else uri(said.group),
+                [js.did(who) for who in said.mentions],
+                None if said.group is None else js.uri(said.group),
                 kept.lacking(at.blobs, draft),
                 kept.why_not(q, account, said, now_ms()),
             )
@@ -167,7 +155,7 @@ def publish(ctx: Context, ask: OneThing, now: float) -> PostResult:
     """Publishes a draft now."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     target, entry = kept.publish(ctx, account, draft, now)
-    return PostResult(uri(target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
+    return PostResult(js.uri(target), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 @METHODS.write("draft.drop", "not_found", "refused")
@@ -186,7 +174,7 @@ def _media_in(draft: PrivateDraft | None) -> dict[str, Media]:
 
 
 def _draft(ctx: Context, ask: OneThing) -> PrivateDraft:
-    found = kept.draft_of(ctx, hosted.account_of(ctx, ask.by), key_of(ask.id))
+    found = kept.draft_of(ctx, hosted.account_of(ctx, ask.by), js.key_of(ask.id))
     if found is None:
         raise not_found(f"There is no draft {ask.id}.")
     return found

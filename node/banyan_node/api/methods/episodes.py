@@ -11,22 +11,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Request, Response
-from banyan_node.api.json_types import (
-    ChannelRef,
-    EntryHex,
-    EpisodeRef,
-    Milliseconds,
-    PostRef,
-    PostUri,
-    SeriesPlace,
-    entry_hex,
-    page_of,
-    place_of,
-    series_place,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.channels import After, Limit, held, own, titled
 from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import missing
@@ -63,7 +49,7 @@ it."""
 class ChapterInput(Request):
     """at_ms: from the beginning of the film."""
 
-    at_ms: Milliseconds
+    at_ms: js.Milliseconds
     title: str
 
 
@@ -73,27 +59,27 @@ class EpisodeSet(ActorRequest):
     of the post. season, number: -1 takes it away. published: default: the time of the post; a time to come counts as
     now. chapters: in the place of all that there are."""
 
-    episode: EpisodeRef | None = None
-    channel: ChannelRef | None = None
-    post: PostRef | None = None
+    episode: js.EpisodeRef | None = None
+    channel: js.ChannelRef | None = None
+    post: js.PostRef | None = None
     title: str | None = None
     season: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
     number: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
-    published: Milliseconds | None = None
+    published: js.Milliseconds | None = None
     chapters: Annotated[list[ChapterInput], Meta(max_length=MAX_CHAPTERS)] | None = None
 
 
 class EpisodesRequest(ReaderRequest):
     """order: by season, number and time, or the newest first. as: the account that reads."""
 
-    channel: ChannelRef
+    channel: js.ChannelRef
     order: Literal["number", "newest"] = "number"
     after: After = None
     limit: Limit = 20
 
 
 class EpisodeRequest(ActorRequest):
-    episode: EpisodeRef
+    episode: js.EpisodeRef
 
 
 class SubscriptionsRequest(ActorRequest):
@@ -104,12 +90,12 @@ class SubscriptionsRequest(ActorRequest):
 
 
 class ChapterRow(Response):
-    at_ms: Milliseconds
+    at_ms: js.Milliseconds
     title: str
 
 
 class OfChannel(Response):
-    uri: PostUri
+    uri: js.PostUri
     title: str
 
 
@@ -119,14 +105,14 @@ class EpisodeRow(Response):
     number: null if there is none. published: as the account says, but never after its entry. chapters: the first
     first."""
 
-    uri: PostUri
+    uri: js.PostUri
     channel: OfChannel
     title: str
     season: int | None
     number: int | None
-    published: Milliseconds
+    published: js.Milliseconds
     chapters: list[ChapterRow]
-    post_uri: PostUri
+    post_uri: js.PostUri
     post: PostRow | None
     gone: GoneWord | None
 
@@ -135,19 +121,19 @@ class Episodes(Response):
     """after: give it to get the next page; null on the last page. A page can be short and have one behind it."""
 
     episodes: list[EpisodeRow]
-    after: SeriesPlace | None
+    after: js.SeriesPlace | None
 
 
 class EpisodeWritten(Response):
-    uri: PostUri
+    uri: js.PostUri
     title: str
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 def of_channel(q: Queries, channel: Target) -> OfChannel:
     """The title is empty if the channel is not held here."""
     said = channel_of(q, channel)
-    return OfChannel(uri(channel), said.title if said else "")
+    return OfChannel(js.uri(channel), said.title if said else "")
 
 
 def post_or_gone(
@@ -167,14 +153,14 @@ def _row(q: Queries, rows: PostRows, visibility: Visibility, view: EpisodeView, 
     said = view.episode
     post, gone = post_or_gone(q, rows, visibility, said.post)
     return EpisodeRow(
-        uri=uri(view.target),
+        uri=js.uri(view.target),
         channel=channel,
         title=said.title,
         season=said.season,
         number=said.number,
         published=view.time_ms,
         chapters=[ChapterRow(one.at_ms, one.title) for one in sorted(said.chapters)],
-        post_uri=uri(said.post),
+        post_uri=js.uri(said.post),
         post=post,
         gone=gone,
     )
@@ -185,17 +171,17 @@ def _page(
 ) -> Episodes:
     q, visibility = at.queries(), visibility_of(at, reader)
     rows, channel = PostRows(q, at.blobs, visibility), cache(partial(of_channel, q))
-    page, more = page_of(((series_place(cursor), view) for cursor, view in found), limit)
+    page, more = js.page_of(((js.series_place(cursor), view) for cursor, view in found), limit)
     return Episodes([_row(q, rows, visibility, view, channel(view.episode.channel)) for view in page], more)
 
 
 @METHODS.read("episode.list", "not_found", "refused")
 def listing(at: CommitView, ask: EpisodesRequest) -> Episodes:
     """The episodes of a channel. What is gone of them is marked."""
-    q, target = at.queries(), target_of(ask.channel, "a channel")
+    q, target = at.queries(), js.target_of(ask.channel, "a channel")
     held(q, target)
     size = ORDER_BYTES if ask.order == "number" else NEWEST_BYTES
-    place = place_of(ask.after, size, "among these episodes", "after") or b""
+    place = js.place_of(ask.after, size, "among these episodes", "after") or b""
     found = in_order(q, target, place) if ask.order == "number" else newest(q, target, place)
     return _page(at, reader_of(at, ask.by), ask.limit, found)
 
@@ -205,7 +191,7 @@ def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
     """The episodes of the channels to which an account subscribed, newest first, without channels of accounts that it
     blocks or mutes."""
     q, account = at.queries(), hosted.account_of(at, ask.by)
-    visibility, place = visibility_of(at, account), place_of(ask.after, FEED_BYTES, "among new episodes", "after")
+    visibility, place = visibility_of(at, account), js.place_of(ask.after, FEED_BYTES, "among new episodes", "after")
     shown = (
         one for one in subscriptions(q, account) if visibility.sees(one.account) and channel_of(q, one) is not None
     )
@@ -232,14 +218,14 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
     if was is None and (ask.channel is None or ask.post is None):
         raise bad_request("A new episode needs 'channel' and 'post'.")
     channel = was.channel if was and ask.channel is None else own(q, account, ask.channel or "", "adds to it")[0]
-    post, title = was.post if was and ask.post is None else target_of(ask.post or ""), ask.title
+    post, title = was.post if was and ask.post is None else js.target_of(ask.post or ""), ask.title
     published = ask.published if ask.published is not None else was.published_ms if was else None
     if was is None or post != was.post:
         held_post = q.post(post)
         if held_post is None:
             raise missing(q, post)
         if not held_post.post.media:
-            raise bad_request(f"The post {uri(post)} has no media: an episode is a film or sound.")
+            raise bad_request(f"The post {js.uri(post)} has no media: an episode is a film or sound.")
         if was is None:
             title = title or next(iter(held_post.post.text.strip().splitlines()), "")
             published = held_post.time_ms if published is None else published
@@ -256,11 +242,11 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
     target = view.target if view else Target(account, key)
     live = q.live(account, Put(EPISODE, target.key, (), None))
     entry = append(ctx, account, [write_episode(target.key, said, live)], now)
-    return EpisodeWritten(uri(target), said.title, entry_hex(entry))
+    return EpisodeWritten(js.uri(target), said.title, js.entry_hex(entry))
 
 
 def _own(q: Queries, account: AccountId, text: str, does: str) -> EpisodeView:
-    target = target_of(text, "an episode")
+    target = js.target_of(text, "an episode")
     found = episode_of(q, target)
     if found is None:
         raise not_shown(q, EPISODE, target, "episode", "dropped by its account")
@@ -275,4 +261,4 @@ def drop(ctx: Context, ask: EpisodeRequest, now: float) -> EpisodeWritten:
     account = hosted.account_of(ctx, ask.by)
     view = _own(ctx.queries(), account, ask.episode, "drops it")
     entry = append(ctx, account, [drop_episode(view.target.key)], now)
-    return EpisodeWritten(uri(view.target), view.episode.title, entry_hex(entry))
+    return EpisodeWritten(js.uri(view.target), view.episode.title, js.entry_hex(entry))

@@ -11,24 +11,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
-from banyan_node.api.json_types import (
-    AccountRef,
-    Did,
-    EntryHex,
-    EventPlace,
-    EventRef,
-    GroupRef,
-    Moment,
-    PostUri,
-    did,
-    entry_hex,
-    event_place,
-    page_of,
-    place_of,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.post_rows import (
     AccountName,
     InGroup,
@@ -92,25 +76,25 @@ class EventCreate(ActorRequest):
     takes place; only members may."""
 
     title: str
-    begins: Moment
+    begins: js.Moment
     zone: Zone
     text: str = ""
-    ends: Moment | None = None
+    ends: js.Moment | None = None
     place: str | None = None
     latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
     longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
-    group: GroupRef | None = None
+    group: js.GroupRef | None = None
 
 
 class EventSet(ActorRequest):
     """What is left out does not change; an empty place takes it away. The group stays."""
 
-    event: EventRef
+    event: js.EventRef
     title: str | None = None
-    begins: Moment | None = None
+    begins: js.Moment | None = None
     zone: Zone | None = None
     text: str | None = None
-    ends: Moment | None = None
+    ends: js.Moment | None = None
     place: str | None = None
     latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
     longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
@@ -119,19 +103,19 @@ class EventSet(ActorRequest):
 class EventRequest(ReaderRequest):
     """as: the account that reads, or that deletes its event."""
 
-    event: EventRef
+    event: js.EventRef
 
 
 class AnswerRequest(UndoRequest):
     """answer: in the place of one that was given before."""
 
-    event: EventRef
+    event: js.EventRef
     answer: Answer = "yes"
 
 
 class EventInviteRequest(UndoRequest):
-    event: EventRef
-    account: AccountRef
+    event: js.EventRef
+    account: js.AccountRef
 
 
 class EventsRequest(ReaderRequest):
@@ -140,15 +124,15 @@ class EventsRequest(ReaderRequest):
     not over, and began at most 31 days ago."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    group: GroupRef | None = None
+    group: js.GroupRef | None = None
     answered: bool = False
-    since: Moment | None = None
+    since: js.Moment | None = None
     after: Annotated[str | None, Meta(title="a place among events", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
 
 
 class RepliesRequest(ReaderRequest):
-    event: EventRef
+    event: js.EventRef
     answer: Answer = "yes"
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
@@ -158,12 +142,12 @@ class EventRow(Response):
     """answers: how many accounts gave each. mine: the reader's own. ends: null if it says none, or one before it
     begins."""
 
-    uri: PostUri
+    uri: js.PostUri
     account: AccountName
     title: str
     text: str
-    begins: Moment
-    ends: Moment | None
+    begins: js.Moment
+    ends: js.Moment | None
     zone: str
     place: str | None
     latitude: Degrees | None
@@ -178,24 +162,24 @@ class EventsPage(Response):
     have one behind it."""
 
     events: list[EventRow]
-    after: EventPlace | None
+    after: js.EventPlace | None
 
 
 class Repliers(Response):
     """after: give it to get the next page; null on the last page."""
 
     accounts: list[AccountName]
-    after: Did | None
+    after: js.Did | None
 
 
 class EventWritten(Response):
-    uri: PostUri
+    uri: js.PostUri
     title: str
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 def _held(q: Queries, text: str) -> EventView:
-    target = target_of(text, "an event")
+    target = js.target_of(text, "an event")
     found = event_of(q, target)
     if found is None:
         raise not_shown(q, EVENT, target, "event", "deleted by its account")
@@ -206,8 +190,8 @@ def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> Ev
     said = view.event
     here = said.latitude is not None and said.longitude is not None
     return EventRow(
-        uri=uri(view.target),
-        account=AccountName(did(view.target.account), rows.name(view.target.account)),
+        uri=js.uri(view.target),
+        account=AccountName(js.did(view.target.account), rows.name(view.target.account)),
         title=said.title,
         text=said.text,
         begins=said.begins_ms,
@@ -228,16 +212,16 @@ def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
     q, reader = at.queries(), reader_of(at, ask.by)
     visibility, now, mine = visibility_of(at, reader), now_ms(), answered(q, reader) if reader else {}
     start = start_of(now - BACK_MS if ask.since is None else ask.since)
-    after = place_of(ask.after, CURSOR_BYTES, "among events") or start
+    after = js.place_of(ask.after, CURSOR_BYTES, "among events") or start
 
     def wanted(view: EventView) -> bool:
         return visibility.sees(view.target.account) and (ask.since is not None or view.event.over_ms >= now)
 
     found = (
-        (event_place(cursor), view if view is not None and wanted(view) else None)
+        (js.event_place(cursor), view if view is not None and wanted(view) else None)
         for cursor, view in _of(at, ask, reader, after, mine)
     )
-    page, more = page_of(found, ask.limit)
+    page, more = js.page_of(found, ask.limit)
     rows = PostRows(q, at.blobs, visibility)
     return EventsPage([_row(q, rows, view, mine.get(view.target)) for view in page], more)
 
@@ -249,7 +233,7 @@ def _of(
         raise bad_request("'account', 'group' and 'answered' exclude one another: give one.")
     q = at.queries()
     if ask.group is not None:
-        return of_group(q, groups.held(q, target_of(ask.group, "a group")), after)
+        return of_group(q, groups.held(q, js.target_of(ask.group, "a group")), after)
     if ask.answered:
         held = [event_of(q, target) for target, answer in mine.items() if answer != "no"]
         found = sorted(
@@ -279,8 +263,10 @@ def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     view, after = _held(q, ask.event), hosted.account_of(at, ask.after) if ask.after else None
     blocked, found = {*q.blocks(view.target.account)}, who_answered(q, view.target, ask.answer, after)
-    rows = ((did(one), account_name(q, one) if visibility.sees(one) and one not in blocked else None) for one in found)
-    return Repliers(*page_of(rows, ask.limit))
+    rows = (
+        (js.did(one), account_name(q, one) if visibility.sees(one) and one not in blocked else None) for one in found
+    )
+    return Repliers(*js.page_of(rows, ask.limit))
 
 
 def _checked(event: SocialEvent) -> SocialEvent:
@@ -305,12 +291,12 @@ def _checked(event: SocialEvent) -> SocialEvent:
 def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
     """Announces an event."""
     account = hosted.account_of(ctx, ask.by)
-    group = None if ask.group is None else groups.open_to(ctx, account, target_of(ask.group, "a group")).target
+    group = None if ask.group is None else groups.open_to(ctx, account, js.target_of(ask.group, "a group")).target
     where = ((ask.place or "").strip() or None, ask.latitude, ask.longitude)
     event = _checked(SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     entry = append(ctx, account, [write_event(key, event)], now)
-    return EventWritten(uri(Target(account, key)), event.title, entry_hex(entry))
+    return EventWritten(js.uri(Target(account, key)), event.title, js.entry_hex(entry))
 
 
 def _own(ctx: Context, account: AccountId, text: str, does: str) -> EventView:
@@ -340,7 +326,7 @@ def change(ctx: Context, ask: EventSet, now: float) -> EventWritten:
     )
     live = ctx.queries().live(account, Put(EVENT, view.target.key, (), None))
     entry = append(ctx, account, [write_event(view.target.key, _checked(event), live)], now)
-    return EventWritten(uri(view.target), event.title, entry_hex(entry))
+    return EventWritten(js.uri(view.target), event.title, js.entry_hex(entry))
 
 
 @METHODS.write("event.delete", "not_found", "refused")
@@ -349,24 +335,24 @@ def delete(ctx: Context, ask: EventRequest, now: float) -> EventWritten:
     account = hosted.account_of(ctx, ask.by)
     view = _own(ctx, account, ask.event, "calls it off")
     entry = append(ctx, account, [delete_event(view.target.key)], now)
-    return EventWritten(uri(view.target), view.event.title, entry_hex(entry))
+    return EventWritten(js.uri(view.target), view.event.title, js.entry_hex(entry))
 
 
 @METHODS.write("event.reply", "not_found", "refused")
 def answering(ctx: Context, ask: AnswerRequest, now: float) -> EventWritten:
     """Answers to an event: yes, no or maybe."""
-    account, q, target = hosted.account_of(ctx, ask.by), ctx.queries(), target_of(ask.event, "an event")
+    account, q, target = hosted.account_of(ctx, ask.by), ctx.queries(), js.target_of(ask.event, "an event")
     draft = answer_event(hosted.salt_of(ctx, account), EventReply(target, ask.answer))
     if ask.undo:  # also one that was called off
         entry = add_or_undo(ctx, "event.reply", account, draft, now, True)
-        return EventWritten(uri(target), "", entry_hex(entry))
+        return EventWritten(js.uri(target), "", js.entry_hex(entry))
     view, op = _held(q, ask.event), draft.op
     assert isinstance(op, Add)
     live = q.live(account, op)
     if live and answered(q, account).get(target) == ask.answer:
-        return EventWritten(uri(target), view.event.title, entry_hex(live[-1].entry))
+        return EventWritten(js.uri(target), view.event.title, js.entry_hex(live[-1].entry))
     before = [undo(REPLY, live)] if live else list[OpDraft]()
-    return EventWritten(uri(target), view.event.title, entry_hex(append(ctx, account, [*before, draft], now)))
+    return EventWritten(js.uri(target), view.event.title, js.entry_hex(append(ctx, account, [*before, draft], now)))
 
 
 @METHODS.write("event.invite", "not_found", "refused")
@@ -378,4 +364,4 @@ def inviting(ctx: Context, ask: EventInviteRequest, now: float) -> EventWritten:
         raise bad_request(f"{account_to_text(whom)} announced the event: it need not be invited.")
     draft = invite_to_event(hosted.salt_of(ctx, account), EventInvite(view.target, whom))
     entry = add_or_undo(ctx, "event.invite", account, draft, now, ask.undo)
-    return EventWritten(uri(view.target), view.event.title, entry_hex(entry))
+    return EventWritten(js.uri(view.target), view.event.title, js.entry_hex(entry))

@@ -11,21 +11,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.event_stream import cursor_of
-from banyan_node.api.json_types import (
-    LOOKED,
-    EventCursor,
-    FeedCursor,
-    Milliseconds,
-    PostRef,
-    ThingRef,
-    did,
-    feed_cursor,
-    key_of,
-    place_of,
-    target_of,
-)
 from banyan_node.api.methods.notices import home_read
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
@@ -73,8 +61,8 @@ class FeedRequest(ReaderRequest):
     only of others. media: only posts with pictures, films or sounds. tag: only posts with this tag. after: the posts
     next to that place which are newer."""
 
-    in_list: ThingRef | None = None
-    quotes: PostRef | None = None
+    in_list: js.ThingRef | None = None
+    quotes: js.PostRef | None = None
     replies: bool = True
     reposts: bool = True
     langs: Annotated[list[str] | None, Meta(description="Such as vi and en.")] = None
@@ -98,7 +86,7 @@ class Explanation(Response):
 
     because: Because
     by: list[AccountName]
-    place_ms: Milliseconds
+    place_ms: js.Milliseconds
     order: str
     score: int
 
@@ -109,10 +97,10 @@ class Feed(Response):
     what comes after this page was made."""
 
     posts: list[PostRow]
-    before: FeedCursor | None
-    after: FeedCursor | None
+    before: js.FeedCursor | None
+    after: js.FeedCursor | None
     explained: list[Explanation]
-    cursor: EventCursor
+    cursor: js.EventCursor
 
 
 class _Shown:
@@ -139,15 +127,15 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
         raise bad_request("'local' or 'remote', one of them, goes with 'all'.")
     visibility = _visibility(at, ask, reader)
-    after = place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
+    after = js.place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
         raise bad_request("'after' goes with the order newest, and without 'before'.")
     further, rows = None, RowCache(at, visibility)
     with _lines(at, ask, visibility) as lines:
         if ask.rank == "newest":
-            some = lines(place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
-            looked, blocked = min(ask.limit * LOOKED, ASIDE if ask.all or ask.quotes else math.inf), set[AccountId]()
-            quoted = None if ask.quotes is None else target_of(ask.quotes)
+            some = lines(js.place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
+            looked, blocked = min(ask.limit * js.LOOKED, ASIDE if ask.all or ask.quotes else math.inf), set[AccountId]()
+            quoted = None if ask.quotes is None else js.target_of(ask.quotes)
             if quoted is not None:
                 blocked.update(at.queries().blocks(quoted.account))
             shows = partial(visibility.shows, blocked=blocked, quoted=quoted)
@@ -168,7 +156,7 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
     """What gives the lines of the timeline that is asked for."""
     q, reposts = at.queries(), ask.reposts and not ask.all
     if ask.quotes:
-        yield partial(q.quoting, target_of(ask.quotes))
+        yield partial(q.quoting, js.target_of(ask.quotes))
         return
     if ask.account or ask.all:
         accounts = _accounts(at, ask)
@@ -214,7 +202,7 @@ def _visibility(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> V
         kind: PlaceKind = "account" if ask.account else "public" if ask.all else "thread" if ask.quotes else "home"
         return visibility_of(at, reader, ViewPlace(kind))
     own = hosted.account_of(at, ask.by)
-    held, name = at.private(own), key_of(ask.in_list)
+    held, name = at.private(own), js.key_of(ask.in_list)
     if held.get(AccountList(name, "")) is None:
         raise not_found(f"There is no list {ask.in_list}.")
     return visibility_of(at, own, ViewPlace("list", ask.in_list)).with_list(name, ask.in_list)
@@ -229,12 +217,12 @@ def _page(
     looked: float,
     since_ms: int = 0,
     takes: Callable[[TimelineLine], bool] = lambda line: True,
-) -> tuple[list[_Shown], FeedCursor | None]:
+) -> tuple[list[_Shown], js.FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
     page, last = dict[Target, _Shown](), b""
     for n, line in enumerate(lines if limit else ()):
         if len(page) == limit or n == looked:
-            return [*page.values()], feed_cursor(last)
+            return [*page.values()], js.feed_cursor(last)
         if line.ms < since_ms:
             break
         last = line.cursor
@@ -266,7 +254,7 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
     q = at.queries()
     noted = home_read(at.private(reader))
     since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1
-    page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
+    page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * js.LOOKED, since_ms)
     known = [a for a in q.follows(reader) if visibility.sees(a)]
     for one, found in zip(page, q.responses([one.view.target for one in page], known), strict=True):
         one.placed = home_timeline.ORDERS[ask.rank](home_timeline.HomeCandidate(one.place_ms, *found))
@@ -286,5 +274,5 @@ def _explain(rows: RowCache, ask: FeedRequest, reader: AccountId | None, one: _S
     else:
         because, by = "own" if author == reader else "followed", [author]
     return Explanation(
-        because, [AccountName(did(a), rows.name(a)) for a in by], one.place_ms, one.placed.why, one.placed.score
+        because, [AccountName(js.did(a), rows.name(a)) for a in by], one.place_ms, one.placed.why, one.placed.score
     )

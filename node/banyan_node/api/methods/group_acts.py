@@ -10,17 +10,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, EntryId, account_to_text
 from banyan_crdt.ops import Add, Put
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, MethodTable, Response, UndoRequest
-from banyan_node.api.json_types import (
-    AccountRef,
-    EntryHex,
-    GroupRef,
-    PostRef,
-    PostUri,
-    entry_hex,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.post_writes import add_or_undo, held
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
@@ -65,7 +56,7 @@ class GroupCreate(ActorRequest):
 class GroupSet(ActorRequest):
     """What is left out does not change."""
 
-    group: GroupRef
+    group: js.GroupRef
     name: str | None = None
     description: str | None = None
     rules: str | None = None
@@ -73,18 +64,18 @@ class GroupSet(ActorRequest):
 
 
 class GroupDelete(ActorRequest):
-    group: GroupRef
+    group: js.GroupRef
 
 
 class JoinRequest(UndoRequest):
-    group: GroupRef
+    group: js.GroupRef
 
 
 class ActRequest(UndoRequest):
     """by: the owner or a moderator."""
 
-    group: GroupRef
-    account: AccountRef
+    group: js.GroupRef
+    account: js.AccountRef
 
 
 class ModeratorRequest(ActRequest):
@@ -96,13 +87,13 @@ class ModeratorRequest(ActRequest):
 class PostActRequest(UndoRequest):
     """uri: a post in the group; to remove, an event too. by: the owner or a moderator."""
 
-    uri: PostRef
+    uri: js.PostRef
 
 
 class GroupWritten(Response):
-    uri: PostUri
+    uri: js.PostUri
     name: str
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 class JoinWritten(GroupWritten):
@@ -124,7 +115,7 @@ def _named(name: str) -> str:
 
 
 def _written(found: GroupView, entry: EntryId) -> GroupWritten:
-    return GroupWritten(uri(found.target), found.group.name, entry_hex(entry))
+    return GroupWritten(js.uri(found.target), found.group.name, js.entry_hex(entry))
 
 
 @METHODS.write("group.create", "refused")
@@ -134,14 +125,14 @@ def create(ctx: Context, ask: GroupCreate, now: float) -> GroupWritten:
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     group = Group(_named(ask.name), ask.description, ask.rules, ask.kind)
     entry = append(ctx, account, [write_group(key, group)], now)
-    return GroupWritten(uri(Target(account, key)), group.name, entry_hex(entry))
+    return GroupWritten(js.uri(Target(account, key)), group.name, js.entry_hex(entry))
 
 
 @METHODS.write("group.set", "not_found", "refused")
 def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
     """Changes what a group says of itself. If it is open no more, its members stay: the owner accepts them."""
     account = hosted.account_of(ctx, ask.by)
-    found = groups.owned_by(ctx, account, target_of(ask.group, "a group"), "changes it")
+    found = groups.owned_by(ctx, account, js.target_of(ask.group, "a group"), "changes it")
     was = found.group
     new = Group(
         was.name if ask.name is None else _named(ask.name),
@@ -161,7 +152,7 @@ def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
                 staying.append(act(salt, GroupAct(found.target, "accept", one)))
     live = ctx.queries().live(account, Put(GROUP, found.target.key, (), None))
     entry = append_each(ctx, account, [*_chunks(staying), [write_group(found.target.key, new, live)]], now)
-    return GroupWritten(uri(found.target), new.name, entry_hex(entry))
+    return GroupWritten(js.uri(found.target), new.name, js.entry_hex(entry))
 
 
 def _admitted(found: GroupView, account: AccountId) -> bool:
@@ -176,18 +167,18 @@ def _chunks(drafts: list[OpDraft]) -> Iterator[list[OpDraft]]:
 def delete(ctx: Context, ask: GroupDelete, now: float) -> GroupWritten:
     """Ends a group for good. What was said in it stays with those who said it."""
     account = hosted.account_of(ctx, ask.by)
-    found = groups.owned_by(ctx, account, target_of(ask.group, "a group"), "deletes it")
+    found = groups.owned_by(ctx, account, js.target_of(ask.group, "a group"), "deletes it")
     return _written(found, append(ctx, account, [delete_group(found.target.key)], now))
 
 
 @METHODS.write("group.join", "not_found", "refused")
 def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     """Joins a group, or asks to; `undo` leaves it. Whom nobody invited cannot join a closed one."""
-    account, target = hosted.account_of(ctx, ask.by), target_of(ask.group, "a group")
+    account, target = hosted.account_of(ctx, ask.by), js.target_of(ask.group, "a group")
     salt = hosted.salt_of(ctx, account)
     if ask.undo:  # also one that was deleted, or is held no more
         entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target)), now, True)
-        return JoinWritten(uri(target), "", entry_hex(entry), False)
+        return JoinWritten(js.uri(target), "", js.entry_hex(entry), False)
     found = groups.held(ctx.queries(), target)
     who, name = account_to_text(account), found.group.name
     if account == target.account:
@@ -199,7 +190,7 @@ def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     asks = found.group.kind == "request" and not found.admitted(account)
     tell = found.moderators[:MAX_TELL] if asks else ()
     entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target, tell)), now, False)
-    return JoinWritten(uri(target), name, entry_hex(entry), asks)
+    return JoinWritten(js.uri(target), name, js.entry_hex(entry), asks)
 
 
 def _say(
@@ -222,7 +213,7 @@ def _say(
 
 def _judge(ctx: Context, ask: ActRequest, does: str) -> tuple[AccountId, AccountId, GroupView]:
     by, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    return by, whom, groups.ruled_by(ctx, by, target_of(ask.group, "a group"), does)
+    return by, whom, groups.ruled_by(ctx, by, js.target_of(ask.group, "a group"), does)
 
 
 @METHODS.write("group.accept", "not_found", "refused")
@@ -267,7 +258,7 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
     """Names a moderator; `undo` dismisses it. What it said then counts no more, so the owner says the same, unless
     `drop` is given."""
     owner, whom = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    found = groups.owned_by(ctx, owner, target_of(ask.group, "a group"), "names moderators")
+    found = groups.owned_by(ctx, owner, js.target_of(ask.group, "a group"), "names moderators")
     if whom == owner:
         raise bad_request("The owner need not be named: it rules the group anyway.")
     named = GroupAct(found.target, "moderator", whom)
@@ -284,7 +275,7 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
         raise not_found(f"{account_to_text(whom)} is no moderator of '{found.group.name}'.")
     taken = [] if ask.drop else [act(salt, one) for one in _said(found, whom) if not _says(found, owner, one)]
     entry = append_each(ctx, owner, [*_chunks(taken), [undo(ACT, live)]], now)
-    return DismissResult(uri(found.target), found.group.name, entry_hex(entry), len(taken))
+    return DismissResult(js.uri(found.target), found.group.name, js.entry_hex(entry), len(taken))
 
 
 _KEPT: tuple[What, ...] = ("accept", "invite", "ban", "remove", "pin")
@@ -301,11 +292,11 @@ def _says(found: GroupView, by: AccountId, one: GroupAct) -> bool:
 
 
 def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: float) -> GroupWritten:
-    by, said = hosted.account_of(ctx, ask.by), target_of(ask.uri)
+    by, said = hosted.account_of(ctx, ask.by), js.target_of(ask.uri)
     event = event_of(ctx.queries(), said) if what == "remove" else None
     group = held(ctx, ask.uri).post.group if event is None else event.event.group
     if group is None:
-        raise bad_request(f"{uri(said)} was said in no group.")
+        raise bad_request(f"{js.uri(said)} was said in no group.")
     found = groups.ruled_by(ctx, by, group, does)
     if what == "remove" and not ask.undo and said.account == found.target.account != by:
         raise conflict("What the owner of a group says there only the owner removes.")

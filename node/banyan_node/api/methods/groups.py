@@ -8,19 +8,8 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
-from banyan_node.api.json_types import (
-    Did,
-    FeedCursor,
-    GroupRef,
-    PostUri,
-    did,
-    feed_cursor,
-    page_of,
-    place_of,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
     AccountName,
@@ -54,7 +43,7 @@ class GroupsRequest(ReaderRequest):
 class GroupRequest(ReaderRequest):
     """as: the account that reads."""
 
-    group: GroupRef
+    group: js.GroupRef
 
 
 class MembersRequest(GroupRequest):
@@ -71,7 +60,7 @@ class GroupRow(Response):
     """members: how many this node knows; exact: whether all were looked at. standing: what the account is in it (of
     `groups`: the one whose groups they are; else the one that reads)."""
 
-    uri: PostUri
+    uri: js.PostUri
     name: str
     kind: Kind
     owner: AccountName
@@ -101,11 +90,11 @@ class GroupPosts(Response):
     behind it."""
 
     posts: list[PostRow]
-    before: FeedCursor | None
+    before: js.FeedCursor | None
 
 
 class MemberRow(Response):
-    account: Did
+    account: js.Did
     name: str
     standing: Standing
 
@@ -115,13 +104,13 @@ class Members(Response):
     on the last page. A page can be short or empty, and have one behind it: who is not shown is looked at too."""
 
     members: list[MemberRow]
-    after: Did | None
+    after: js.Did | None
 
 
 def _row(q: Queries, found: GroupView, account: AccountId | None) -> GroupRow:
     owner, count = found.target.account, found.count()
     return GroupRow(
-        uri(found.target),
+        js.uri(found.target),
         found.group.name,
         found.group.kind,
         account_name(q, owner),
@@ -158,7 +147,7 @@ def _targets(q: Queries, account: AccountId) -> Iterator[Target]:
 def show(at: CommitView, ask: GroupRequest) -> GroupShown:
     """A group: what it is, who rules it, and what is pinned."""
     q, reader = at.queries(), reader_of(at, ask.by)
-    found, visibility = groups.held(q, target_of(ask.group, "a group")), visibility_of(at, reader)
+    found, visibility = groups.held(q, js.target_of(ask.group, "a group")), visibility_of(at, reader)
     rows, pinned = PostRows(q, at.blobs, visibility), list[PostRow]()
     for view in found.pinned():
         if len(pinned) < PINNED and visibility.shows(view):
@@ -167,7 +156,7 @@ def show(at: CommitView, ask: GroupRequest) -> GroupShown:
         **structs.asdict(_row(q, found, reader)),
         description=found.group.description,
         rules=found.group.rules,
-        moderators=[AccountName(did(one), rows.name(one)) for one in found.moderators],
+        moderators=[AccountName(js.did(one), rows.name(one)) for one in found.moderators],
         pinned=pinned,
     )
 
@@ -177,13 +166,13 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
     """The posts of a group, newest first: of members, without removed ones, and without those of accounts that the
     owner or the reading account blocks."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    found = groups.held(q, target_of(ask.group, "a group"))
-    place = place_of(ask.before, CURSOR_BYTES, "in a feed")
+    found = groups.held(q, js.target_of(ask.group, "a group"))
+    place = js.place_of(ask.before, CURSOR_BYTES, "in a feed")
     shown = (
-        (feed_cursor(cursor), view if view is not None and visibility.shows(view) else None)
+        (js.feed_cursor(cursor), view if view is not None and visibility.shows(view) else None)
         for cursor, view in (found.posts(place) if ask.limit else ())
     )
-    views, before = page_of(shown, ask.limit)
+    views, before = js.page_of(shown, ask.limit)
     rows = PostRows(q, at.blobs, visibility)
     rows.prepare(views)
     return GroupPosts([rows.row(view) for view in views], before)
@@ -194,7 +183,7 @@ def members(at: CommitView, ask: MembersRequest) -> Members:
     """The members of a group, without those whom the owner or the reading account blocks. The owner stands before the
     first page, beside those that `limit` counts."""
     q = at.queries()
-    found = groups.held(q, target_of(ask.group, "a group"))
+    found = groups.held(q, js.target_of(ask.group, "a group"))
     owner = found.target.account
 
     def wanted(account: AccountId) -> bool:
@@ -206,7 +195,7 @@ def members(at: CommitView, ask: MembersRequest) -> Members:
 @METHODS.read("group.requests", "not_found", "refused")
 def requests(at: CommitView, ask: MembersRequest) -> Members:
     """Those who ask to join a group by request and wait for an answer."""
-    found = groups.held(at.queries(), target_of(ask.group, "a group"))
+    found = groups.held(at.queries(), js.target_of(ask.group, "a group"))
     return _page(at, ask, found, found.asks, ())
 
 
@@ -219,7 +208,7 @@ def _page(
 ) -> Members:
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     after = hosted.account_of(at, ask.after) if ask.after else None
-    some = ((did(one), one if visibility.sees(one) and wanted(one) else None) for one in found.joining(after))
-    page, more = page_of(some, ask.limit)
+    some = ((js.did(one), one if visibility.sees(one) and wanted(one) else None) for one in found.joining(after))
+    page, more = js.page_of(some, ask.limit)
     shown = [*(one for one in first if visibility.sees(one)), *page]
-    return Members([MemberRow(did(one), name_of(q, one), found.standing(one)) for one in shown], more)
+    return Members([MemberRow(js.did(one), name_of(q, one), found.standing(one)) for one in shown], more)

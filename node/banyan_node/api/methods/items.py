@@ -15,20 +15,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, EmptyRequest, MethodTable, Request, Response
-from banyan_node.api.json_types import (
-    Did,
-    EntryHex,
-    ItemCursor,
-    KeyHex,
-    Milliseconds,
-    Own,
-    did,
-    entry_hex,
-    item_cursor,
-    key_hex,
-    key_of,
-)
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append, append_each
@@ -85,7 +73,7 @@ KeyGiven = Annotated[
 
 class ItemsRequest(Request):
     collection: CollectionName
-    account: Own = None
+    account: js.Own = None
     prefix: Annotated[str, Meta(description="Only items whose key and element begin so: hexadecimal digits.")] = ""
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 100
     after: Annotated[str | None, Meta(title="a place among items", description="`after` of the page before.")] = None
@@ -97,7 +85,7 @@ class ItemRequest(Request):
     collection: CollectionName
     key: KeyGiven
     element: KeyGiven | None = None
-    account: Own = None
+    account: js.Own = None
 
 
 class ItemPut(ActorRequest):
@@ -148,28 +136,28 @@ class ItemRow(Response):
 
     time_ms, entry: of the write that is shown; null for counters and texts, which consist of many writes."""
 
-    account: Did
+    account: js.Did
     collection: str
-    key: KeyHex
-    element: KeyHex | None
+    key: js.KeyHex
+    element: js.KeyHex | None
     content: dict[str, Any]
-    time_ms: Milliseconds | None
-    entry: EntryHex | None
+    time_ms: js.Milliseconds | None
+    entry: js.EntryHex | None
 
 
 class ItemsPage(Response):
     """Ordered by key, then element. after: give it to get the next page; null on the last page."""
 
     items: list[ItemRow]
-    after: ItemCursor | None
+    after: js.ItemCursor | None
 
 
 class ItemWritten(Response):
-    account: Did
+    account: js.Did
     collection: str
-    key: KeyHex
-    element: KeyHex | None
-    entry: EntryHex
+    key: js.KeyHex
+    element: js.KeyHex | None
+    entry: js.EntryHex
 
 
 @METHODS.read("collections")
@@ -189,7 +177,7 @@ def listing(at: CommitView, ask: ItemsRequest) -> ItemsPage:
     after = _hex("after", ask.after or "")
     rows = list(islice(_items(at, account, of, prefix, after), ask.limit))
     more = rows and len(rows) == ask.limit
-    return ItemsPage(rows, item_cursor(rows[-1].key, rows[-1].element) if more else None)
+    return ItemsPage(rows, js.item_cursor(rows[-1].key, rows[-1].element) if more else None)
 
 
 @METHODS.read("items.get", "not_found", "refused")
@@ -215,25 +203,25 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     salt, name = hosted.salt_of(ctx, account), of.name.encode()
     if ask.key is not None:
-        key = key_of(ask.key)
+        key = js.key_of(ask.key)
     elif of.merge == "register":
         key = post_key(salt, ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     else:
         key = cell_key(salt, name)
     fresh = ask.key is None and of.merge == "register"
     if not fresh and q.is_dead(account, of.id, key):
-        raise conflict(f"Item {key_hex(key)} of {of.name} was deleted for good: use another key.")
+        raise conflict(f"Item {js.key_hex(key)} of {of.name} was deleted for good: use another key.")
     if of.merge == "counter":
         return _written(ctx, account, of, key, None, [OpDraft(Count(of.id, key, _added(of, ask.fields)), None)], now)
     content = _content(of, ask.fields)
     if of.merge == "register":  # a new one replaces nothing, so a view that is being built is not asked
         live = () if fresh else q.live(account, Put(of.id, key, (), None))
         return _written(ctx, account, of, key, None, [OpDraft(Put(of.id, key, live, None), content)], now)
-    elem = key_of(ask.element) if ask.element is not None else cell_key(salt, name, content)
+    elem = js.key_of(ask.element) if ask.element is not None else cell_key(salt, name, content)
     add = Add(of.id, key, elem, None)
     there = next(q.items(account, of, key + elem), None)
     if there is not None and of.encode(_layout(of).make(*there.values)) == content:
-        return ItemWritten(did(account), of.name, key_hex(key), key_hex(elem), entry_hex(there.ref.entry))
+        return ItemWritten(js.did(account), of.name, js.key_hex(key), js.key_hex(elem), js.entry_hex(there.ref.entry))
     live = q.live(account, add)
     drafts = [undo(of.id, live)] if live else []
     return _written(ctx, account, of, key, elem, [*drafts, OpDraft(add, content)], now)
@@ -247,8 +235,8 @@ def delete(ctx: Context, ask: ItemDelete, now: float) -> ItemWritten:
     """
     of = _writable(ask.collection)
     _element(of, ask.element)
-    account, key = hosted.account_of(ctx, ask.by), key_of(ask.key)
-    elem, q = None if ask.element is None else key_of(ask.element), ctx.queries()
+    account, key = hosted.account_of(ctx, ask.by), js.key_of(ask.key)
+    elem, q = None if ask.element is None else js.key_of(ask.element), ctx.queries()
     if of.merge == "set":
         elems = [i.elem for i in q.items(account, of, key + (elem or b"")) if i.elem is not None]
         live = [ref for e in elems for ref in q.live(account, Add(of.id, key, e, None))]
@@ -260,7 +248,9 @@ def delete(ctx: Context, ask: ItemDelete, now: float) -> ItemWritten:
     if not drafts:
         raise _nothing(of, ask.key, ask.element, account)
     entry = append_each(ctx, account, [[draft] for draft in drafts], now)
-    return ItemWritten(did(account), of.name, key_hex(key), None if elem is None else key_hex(elem), entry_hex(entry))
+    return ItemWritten(
+        js.did(account), of.name, js.key_hex(key), None if elem is None else js.key_hex(elem), js.entry_hex(entry)
+    )
 
 
 def _known(name: str) -> Collection[Any]:
@@ -309,7 +299,7 @@ def _hex(field: str, text: str) -> bytes:
 
 def _nothing(of: Collection[Any], key: str, element: str | None, account: AccountId) -> CallError:
     named = key if element is None else f"{key} with element {element}"
-    return not_found(f"{did(account)} shows no item {named} of {of.name} here.")
+    return not_found(f"{js.did(account)} shows no item {named} of {of.name} here.")
 
 
 def _items(at: CommitView, account: AccountId, of: Collection[Any], prefix: bytes, after: bytes) -> Iterator[ItemRow]:
@@ -326,13 +316,13 @@ def _items(at: CommitView, account: AccountId, of: Collection[Any], prefix: byte
     )
     word = "count" if of.merge == "counter" else "text"
     for key in sorted(key for key in counted if key.startswith(prefix) and key > after):
-        yield ItemRow(did(account), of.name, key_hex(key), None, {word: counted[key]}, None, None)
+        yield ItemRow(js.did(account), of.name, js.key_hex(key), None, {word: counted[key]}, None, None)
 
 
 def _item(account: AccountId, of: Collection[Any], found: ShownItem, content: dict[str, Any]) -> ItemRow:
-    elem = None if found.elem is None else key_hex(found.elem)
-    entry = entry_hex(found.ref.entry)
-    return ItemRow(did(account), of.name, key_hex(found.key), elem, content, found.time_ms, entry)
+    elem = None if found.elem is None else js.key_hex(found.elem)
+    entry = js.entry_hex(found.ref.entry)
+    return ItemRow(js.did(account), of.name, js.key_hex(found.key), elem, content, found.time_ms, entry)
 
 
 def _added(of: Collection[Any], fields: dict[str, Any]) -> int:
@@ -377,4 +367,6 @@ def _written(
     now: float,
 ) -> ItemWritten:
     entry = append(ctx, account, drafts, now)
-    return ItemWritten(did(account), of.name, key_hex(key), None if elem is None else key_hex(elem), entry_hex(entry))
+    return ItemWritten(
+        js.did(account), of.name, js.key_hex(key), None if elem is None else js.key_hex(elem), js.entry_hex(entry)
+    )

@@ -20,18 +20,8 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint, key_digest
 from banyan_crdt.ops import ControlOp, Grant, Put, Rotate
 from banyan_crdt.signing import Signer
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import MethodTable, NodeView, Request, Response, UndoRequest
-from banyan_node.api.json_types import (
-    AccountRef,
-    Did,
-    EntryHex,
-    KeyRef,
-    SecretRef,
-    WriterHex,
-    did,
-    entry_hex,
-    writer_hex,
-)
 from banyan_node.api.methods import keys
 from banyan_node.api.methods.accounts import AccountOf, ops_of
 from banyan_node.api.methods.post_writes import add_or_undo
@@ -63,13 +53,13 @@ class HandoverRequest(Request):
     itself. platform: the seed of the recovery key's next key, if this node does not have it. root_only: hand over the
     root key although the recovery key is on this platform's paper. check: change nothing, only say what would be."""
 
-    account: AccountRef
-    root: SecretRef
-    root_following: KeyRef
-    recovery: SecretRef
-    recovery_following: KeyRef
-    carrier: KeyRef
-    platform: SecretRef | None = None
+    account: js.AccountRef
+    root: js.SecretRef
+    root_following: js.KeyRef
+    recovery: js.SecretRef
+    recovery_following: js.KeyRef
+    carrier: js.KeyRef
+    platform: js.SecretRef | None = None
     root_only: bool = False
     check: bool = False
 
@@ -78,29 +68,29 @@ class HandoverResult(Response):
     """writer: this node's, which may write until the user cuts it. entry: the last one of the control log; null after a
     check."""
 
-    account: Did
+    account: js.Did
     name: str
-    entry: EntryHex | None
-    writer: WriterHex
+    entry: js.EntryHex | None
+    writer: js.WriterHex
     recovery: Whose
 
 
 class AwaitRequest(Request):
     """undo: fetch it no longer."""
 
-    account: AccountRef
+    account: js.AccountRef
     undo: bool = False
 
 
 class AwaitResult(Response):
-    account: Did
+    account: js.Did
 
 
 class HandoverProgress(Response):
     """held: whether the control log is here. entries: how many are here. behind: how many more a linked peer claims.
     peers: linked peers. compared: whether one of them agreed with this node since it connected."""
 
-    account: Did
+    account: js.Did
     held: bool
     entries: int
     behind: int
@@ -114,11 +104,11 @@ class TakeRequest(Request):
     writer that was handed what the account said to itself. keep: writers that may still write. own: make it this node's
     own account. incomplete: as in `account.cut`."""
 
-    account: AccountRef
-    root: SecretRef | None = None
-    recovery: SecretRef | None = None
-    carrier: SecretRef | None = None
-    keep: tuple[KeyRef, ...] = ()
+    account: js.AccountRef
+    root: js.SecretRef | None = None
+    recovery: js.SecretRef | None = None
+    carrier: js.SecretRef | None = None
+    keep: tuple[js.KeyRef, ...] = ()
     own: bool = False
     incomplete: bool = False
 
@@ -126,11 +116,11 @@ class TakeRequest(Request):
 class TakeResult(Response):
     """cut: writers that may write no longer. uncut: as in `account.recover`. by: the key that was used."""
 
-    account: Did
-    entry: EntryHex
+    account: js.Did
+    entry: js.EntryHex
     by: Literal["root", "recovery"]
-    cut: list[WriterHex]
-    uncut: list[WriterHex]
+    cut: list[js.WriterHex]
+    uncut: list[js.WriterHex]
 
 
 @METHODS.write("account.handover", "not_found", "refused", alone=True, audited=True, final=True)
@@ -167,7 +157,7 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandoverResult:
     if len(control.path) + 1 + len(steps) > MAX_CONTROL:
         raise conflict(f"The control log of {who} is full; only its recovery key can move it.")
     if ask.check:
-        return HandoverResult(did(account), home.name, None, writer_hex(ctx.device.key), whose)
+        return HandoverResult(js.did(account), home.name, None, js.writer_hex(ctx.device.key), whose)
     carrier = keys.writer_of(ask.carrier)
     granted = list[tuple[Signer, ControlOp]]()
     if carrier not in control.grants:
@@ -180,7 +170,9 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandoverResult:
     hosted.checkpoint(ctx, account, now)
     with suppress(CallError, Refused, ViewBuilding):  # the daily work does it
         sealed_writer.hand_over_all(ctx, account, now)
-    return HandoverResult(did(account), home.name, entry_hex(entries[-1].id), writer_hex(ctx.device.key), whose)
+    return HandoverResult(
+        js.did(account), home.name, js.entry_hex(entries[-1].id), js.writer_hex(ctx.device.key), whose
+    )
 
 
 def _moves(slot: int, holder: Signer, new: Signer, following: str) -> list[tuple[Signer, ControlOp]]:
@@ -232,7 +224,7 @@ def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> AwaitResult:
     AWAITED.put(ctx.store, account, not ask.undo or None)
     with suppress(ViewBuilding):  # a running node looks again every few seconds
         interest.hold(ctx, now)
-    return AwaitResult(did(account))
+    return AwaitResult(js.did(account))
 
 
 @METHODS.look("account.arrival")
@@ -243,7 +235,7 @@ def arrival(at: NodeView, ask: AccountOf) -> HandoverProgress:
         log: known for log, known in seen.claims().items() if log.account == account and not is_checkpoint(log)
     }
     return HandoverProgress(
-        account=did(account),
+        account=js.did(account),
         held=at.store.grants(account) is not None,
         entries=sum(head.length for log, head in at.store.heads(account).items() if not is_checkpoint(log)),
         behind=sum(max(0, known - at.store.head(log).length) for log, known in claims_of.items()),
@@ -267,7 +259,10 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> TakeResult:
     if (ask.root is None) == (ask.recovery is None):
         raise bad_request("account.take needs 'root' or 'recovery', one of the two.")
     carrier = None if ask.carrier is None else Signer(ctx.realm, bytes.fromhex(ask.carrier)).key
-    keep = (*ask.keep, *([] if carrier is None else [writer_hex(carrier)]))  # the words open what is private later too
+    keep = (
+        *ask.keep,
+        *([] if carrier is None else [js.writer_hex(carrier)]),
+    )  # the words open what is private later too
     if ask.recovery is not None:
         asked = keys.RecoverRequest(account_to_text(account), ask.recovery, 0, keep, ask.own, ask.incomplete)
         done = keys.recover(ctx, asked, now)
@@ -314,7 +309,7 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
         claims.give_name(ctx, account)
     ctx.replica.writes.publish_control(account, now, entries=len(entries))
     hosted.checkpoint(ctx, account, now, before)
-    return TakeResult(did(account), entry_hex(entries[-1].id), "root", [writer_hex(w) for w in others], [])
+    return TakeResult(js.did(account), js.entry_hex(entries[-1].id), "root", [js.writer_hex(w) for w in others], [])
 
 
 # Moves: an account goes on as another one, and both say so.
@@ -323,14 +318,14 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
 class MoveRequest(UndoRequest):
     """account: the other one. by: the account that speaks."""
 
-    account: AccountRef
+    account: js.AccountRef
 
 
 class MoveSaid(Response):
     """agreed: whether the other account says the same, so that others see the move."""
 
-    account: Did
-    entry: EntryHex
+    account: js.Did
+    entry: js.EntryHex
     agreed: bool
 
 
@@ -347,7 +342,7 @@ def was(ctx: Context, ask: MoveRequest, now: float) -> MoveSaid:
     account, other = _both(ctx, ask)
     draft = moved_from(hosted.salt_of(ctx, account), other)
     entry = add_or_undo(ctx, "move.from", account, draft, now, ask.undo)
-    return MoveSaid(did(other), entry_hex(entry), identity.moved_to(ctx.queries(), other) == account)
+    return MoveSaid(js.did(other), js.entry_hex(entry), identity.moved_to(ctx.queries(), other) == account)
 
 
 @METHODS.write("move.to", "not_found", "refused")
@@ -363,12 +358,12 @@ def goes(ctx: Context, ask: MoveRequest, now: float) -> MoveSaid:
         if other not in identity.says_to(q, account):
             raise not_found("There is nothing to undo by move.to.")
         entry = append(ctx, account, [undo(MOVED_TO, live)], now)
-        return MoveSaid(did(other), entry_hex(entry), False)
+        return MoveSaid(js.did(other), js.entry_hex(entry), False)
     if account not in identity.says_from(q, other):
         who = account_to_text(other)
         says = f"{who} does not say that it was {account_to_text(account)}: let it say so first, by `move.from`."
         raise conflict(says)
     if identity.says_to(q, account) == [other]:
-        return MoveSaid(did(other), entry_hex(live[-1].entry), identity.moved_to(q, account) == other)
+        return MoveSaid(js.did(other), js.entry_hex(live[-1].entry), identity.moved_to(q, account) == other)
     entry = append(ctx, account, [move_to(salt, other, live)], now)
-    return MoveSaid(did(other), entry_hex(entry), identity.moved_to(ctx.queries(), account) == other)
+    return MoveSaid(js.did(other), js.entry_hex(entry), identity.moved_to(ctx.queries(), account) == other)

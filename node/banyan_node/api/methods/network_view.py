@@ -14,20 +14,8 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.ops import Put, decode_body
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, NodeView, Request, Response, Shell
-from banyan_node.api.json_types import (
-    Did,
-    DigestHex,
-    EntryHex,
-    Milliseconds,
-    PostUri,
-    WriterHex,
-    did,
-    digest_hex,
-    entry_hex,
-    uri,
-    writer_hex,
-)
 from banyan_node.api.methods.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -53,8 +41,8 @@ class DigestRequest(Request):
 class Digest(Response):
     """digest: of all logs. views: of all that is shown, with content."""
 
-    digest: DigestHex
-    views: DigestHex
+    digest: js.DigestHex
+    views: js.DigestHex
     entries: int
     lacking_parts: int
 
@@ -76,7 +64,7 @@ class GraphFigures(Response):
     reposts: int
     entries: int
     bytes: int
-    digest: DigestHex | None
+    digest: js.DigestHex | None
 
 
 class GraphSize(Response):
@@ -96,8 +84,10 @@ def digest(at: CommitView, ask: DigestRequest) -> Digest:
         account = hosted.account_of(at, ask.account)
         heads, shown = store.account_digest(account), q.views_digest(account)
         entries = sum(head.length for log, head in store.heads(account).items() if not is_checkpoint(log))
-        return Digest(digest_hex(heads), digest_hex(shown), entries, q.lacking_parts())
-    return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
+        return Digest(js.digest_hex(heads), js.digest_hex(shown), entries, q.lacking_parts())
+    return Digest(
+        js.digest_hex(store.digest()), js.digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts()
+    )
 
 
 @METHODS.read("graph.stats", slow=True)
@@ -113,7 +103,7 @@ def graph_stats(at: CommitView, ask: GraphFiguresRequest) -> GraphFigures:
         reposts=s.reposts,
         entries=s.entries,
         bytes=s.stored_bytes,
-        digest=None if s.digest is None else digest_hex(s.digest),
+        digest=None if s.digest is None else js.digest_hex(s.digest),
     )
 
 
@@ -130,9 +120,9 @@ def graph_size(at: NodeView, ask: EmptyRequest) -> GraphSize:
 class Difference(Response):
     """mine, theirs: counted entries of the log here and at the peer."""
 
-    account: Did
+    account: js.Did
     name: str
-    writer: WriterHex
+    writer: js.WriterHex
     log: int
     mine: int
     theirs: int
@@ -178,8 +168,8 @@ def differences(at: NodeView, known: PeerFacts) -> list[Difference]:
     rows: list[Difference] = []
 
     def row(log: LogId, mine: int, theirs: int, reason: str, sentence: str) -> None:
-        name, writer = name_of(q, log.account), writer_hex(log.writer)
-        rows.append(Difference(did(log.account), name, writer, log.log, mine, theirs, reason, sentence))
+        name, writer = name_of(q, log.account), js.writer_hex(log.writer)
+        rows.append(Difference(js.did(log.account), name, writer, log.log, mine, theirs, reason, sentence))
 
     for log, theirs in known.differences.items():
         mine = at.store.head(log)
@@ -254,18 +244,18 @@ class SpreadNeighbour(Response):
 
     peer: str
     way: Way
-    time_ms: Milliseconds
+    time_ms: js.Milliseconds
 
 
 class SpreadRow(Response):
     """A message of the gossip: a run of entries, of which `entry` is the last. uri: of the public post that the run
     wrote last, or null. time_ms: when it was new here. source: the peer that brought it; null: it was written here."""
 
-    entry: EntryHex
-    account: Did
+    entry: js.EntryHex
+    account: js.Did
     name: str
-    uri: PostUri | None
-    time_ms: Milliseconds
+    uri: js.PostUri | None
+    time_ms: js.Milliseconds
     source: str | None
     told: list[SpreadNeighbour]
 
@@ -322,8 +312,8 @@ def _spreads(q: Queries, seen: tuple[SpreadView, ...]) -> Iterator[SpreadRow]:
             continue
         told = [SpreadNeighbour(peer, way, ms) for peer, (way, ms) in one.steps.items()]
         yield SpreadRow(
-            entry_hex(entry.id),
-            did(entry.account),
+            js.entry_hex(entry.id),
+            js.did(entry.account),
             name_of(q, entry.account),
             _post(q, entry.account, entry),
             one.time_ms,
@@ -332,7 +322,7 @@ def _spreads(q: Queries, seen: tuple[SpreadView, ...]) -> Iterator[SpreadRow]:
         )
 
 
-def _post(q: Queries, account: AccountId, entry: Entry) -> PostUri | None:
+def _post(q: Queries, account: AccountId, entry: Entry) -> js.PostUri | None:
     if not entry.header.log:
         return None
     try:
@@ -342,7 +332,7 @@ def _post(q: Queries, account: AccountId, entry: Entry) -> PostUri | None:
     for key in reversed(keys):
         view = q.post(Target(account, key))
         if view is not None and view.post.audience == "public":
-            return uri(view.target)
+            return js.uri(view.target)
     return None
 
 

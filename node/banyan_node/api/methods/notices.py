@@ -11,19 +11,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, NoResult, Response
-from banyan_node.api.json_types import (
-    FeedCursor,
-    Milliseconds,
-    Moment,
-    NoticeCursor,
-    PostUri,
-    did,
-    feed_cursor,
-    notice_cursor,
-    place_of,
-    uri,
-)
 from banyan_node.api.methods.episodes import OfChannel, of_channel
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
@@ -78,8 +67,8 @@ class MarkRequest(ActorRequest):
 class Markers(Response):
     """The places of what was read last; null if none is known here."""
 
-    home: FeedCursor | None
-    notifications: NoticeCursor | None
+    home: js.FeedCursor | None
+    notifications: js.NoticeCursor | None
 
 
 class Unread(Response):
@@ -141,8 +130,8 @@ def markers(at: CommitView, ask: ActorRequest) -> Markers:
     held = at.private(account)
     home, heard = home_read(held), read_until(q, held)
     return Markers(
-        None if home is None else feed_cursor(home),
-        None if heard is None else notice_cursor(heard),
+        None if home is None else js.feed_cursor(home),
+        None if heard is None else js.notice_cursor(heard),
     )
 
 
@@ -165,7 +154,7 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     held = sealed_writer.of(ctx, account)
     if ask.timeline == HOME:
-        place = place_of(ask.place, CURSOR_BYTES, "in a feed") or _newest_at_home(q, account)
+        place = js.place_of(ask.place, CURSOR_BYTES, "in a feed") or _newest_at_home(q, account)
         before = home_read(held)
         if place is None or (before is not None and before >= place):
             return NoResult()
@@ -173,7 +162,7 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
             raise bad_request("That place in the feed is in the future: give one of a page that was read.")
         said = place.hex()
     else:
-        place = place_of(ask.place, PLACE_BYTES, "among notifications") or newest_heard(q, account)
+        place = js.place_of(ask.place, PLACE_BYTES, "among notifications") or newest_heard(q, account)
         last = read_until(q, held)
         if place is None or (last is not None and last >= place):
             return NoResult()
@@ -219,9 +208,9 @@ class NoticesRequest(ActorRequest):
 
 
 class ToEvent(Response):
-    uri: PostUri
+    uri: js.PostUri
     title: str
-    begins: Moment
+    begins: js.Moment
     zone: str
 
 
@@ -236,12 +225,12 @@ class NoticeRow(Response):
     kind: Notice
     accounts: list[AccountName]
     others: int
-    time_ms: Milliseconds
+    time_ms: js.Milliseconds
     post: PostRow | None
-    about: PostUri | None
+    about: js.PostUri | None
     emojis: list[str]
     edited: bool
-    at: NoticeCursor
+    at: js.NoticeCursor
     unread: bool
     group: InGroup | None
     event: ToEvent | None
@@ -253,7 +242,7 @@ class NoticesPage(Response):
     """Newest first, by their arrival at this node. before: give it to get the next page; null on the last page."""
 
     notices: list[NoticeRow]
-    before: NoticeCursor | None
+    before: js.NoticeCursor | None
 
 
 @METHODS.read("notifications", "refused")
@@ -262,7 +251,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> NoticesPage:
     account, q = hosted.account_of(at, ask.by), at.queries()
     visibility, place = (
         visibility_of(at, account, ViewPlace("notifications")),
-        place_of(ask.before, PLACE_BYTES, "among notifications"),
+        js.place_of(ask.before, PLACE_BYTES, "among notifications"),
     )
     held = at.private(account)
     found = heard(q, account, visibility, partial(trusted_by, at), place, set(ask.kinds or NOTICES), gone(q, held))
@@ -287,12 +276,14 @@ def notifications(at: CommitView, ask: NoticesRequest) -> NoticesPage:
         last = b""
     rows = PostRows(q, at.blobs, visibility)
     told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
-    return NoticesPage(told_of, notice_cursor(last) if last else None)
+    return NoticesPage(told_of, js.notice_cursor(last) if last else None)
 
 
 def _event(q: Queries, target: Target) -> ToEvent | None:
     found = event_of(q, target)
-    return None if found is None else ToEvent(uri(target), found.event.title, found.event.begins_ms, found.event.zone)
+    return (
+        None if found is None else ToEvent(js.uri(target), found.event.title, found.event.begins_ms, found.event.zone)
+    )
 
 
 def _row(q: Queries, rows: PostRows, group: list[Notification], place: bytes, unread: bool) -> NoticeRow:
@@ -302,17 +293,17 @@ def _row(q: Queries, rows: PostRows, group: list[Notification], place: bytes, un
     to = identity.moved_to(q, first.who) if first.what == "move" else None
     return NoticeRow(
         kind=first.what,
-        accounts=[AccountName(did(a), rows.name(a)) for a in who[:NAMED]],
+        accounts=[AccountName(js.did(a), rows.name(a)) for a in who[:NAMED]],
         others=max(0, len(who) - NAMED),
         time_ms=first.time_ms,
         post=post,
-        about=None if first.about is None else uri(first.about),
+        about=None if first.about is None else js.uri(first.about),
         emojis=sorted({one.emoji for one in group if one.emoji}),
         edited=first.edited,
-        at=notice_cursor(place),
+        at=js.notice_cursor(place),
         unread=unread,
         group=None if first.group is None else rows.group(first.group),
         event=None if first.event is None else _event(q, first.event),
         channel=None if first.channel is None else of_channel(q, first.channel),
-        to=None if to is None else AccountName(did(to), rows.name(to)),
+        to=None if to is None else AccountName(js.did(to), rows.name(to)),
     )

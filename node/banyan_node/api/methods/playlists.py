@@ -8,21 +8,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response
-from banyan_node.api.json_types import (
-    EntryHex,
-    Own,
-    PlaylistRef,
-    PostRef,
-    PostUri,
-    SeriesPlace,
-    entry_hex,
-    page_of,
-    place_of,
-    series_place,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.channels import After, Limit, titled
 from banyan_node.api.methods.episodes import GoneWord, post_or_gone
 from banyan_node.api.methods.post_rows import (
@@ -46,7 +33,7 @@ from banyan_schema.social import post_key
 from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist
 
 METHODS = MethodTable()
-Posts = Annotated[list[PostRef], Meta(max_length=MAX_POSTS)]
+Posts = Annotated[list[js.PostRef], Meta(max_length=MAX_POSTS)]
 
 
 class PlaylistSet(ActorRequest):
@@ -54,7 +41,7 @@ class PlaylistSet(ActorRequest):
     change. posts: in the place of all that there are, in their order. add: posts behind those; take: posts that are
     taken out, wherever they are."""
 
-    playlist: PlaylistRef | None = None
+    playlist: js.PlaylistRef | None = None
     title: str | None = None
     description: str | None = None
     posts: Posts | None = None
@@ -65,7 +52,7 @@ class PlaylistSet(ActorRequest):
 class PlaylistsRequest(ActorRequest):
     """account: whose playlists; default: those of the account that reads."""
 
-    account: Own = None
+    account: js.Own = None
     after: After = None
     limit: Limit = 50
 
@@ -73,13 +60,13 @@ class PlaylistsRequest(ActorRequest):
 class PlaylistRequest(ReaderRequest):
     """as: the account that reads, or that drops its playlist."""
 
-    playlist: PlaylistRef
+    playlist: js.PlaylistRef
 
 
 class PlaylistRow(Response):
     """posts: how many, those that are gone too."""
 
-    uri: PostUri
+    uri: js.PostUri
     account: AccountName
     title: str
     description: str
@@ -90,14 +77,14 @@ class PlaylistPages(Response):
     """after: give it to get the next page; null on the last page."""
 
     playlists: list[PlaylistRow]
-    after: SeriesPlace | None
+    after: js.SeriesPlace | None
 
 
 class PlaylistPost(Response):
     """post: null if it is gone, and `gone` says why: deleted by its author, withheld by this node, unknown here, or
     hidden because the reader blocks, mutes or filters it."""
 
-    uri: PostUri
+    uri: js.PostUri
     post: PostRow | None
     gone: GoneWord | None
 
@@ -105,7 +92,7 @@ class PlaylistPost(Response):
 class PlaylistShown(Response):
     """posts: all of them, in their order."""
 
-    uri: PostUri
+    uri: js.PostUri
     account: AccountName
     title: str
     description: str
@@ -115,10 +102,10 @@ class PlaylistShown(Response):
 class PlaylistWritten(Response):
     """posts: how many there are now."""
 
-    uri: PostUri
+    uri: js.PostUri
     title: str
     posts: int
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 def _held(q: Queries, target: Target) -> Playlist:
@@ -129,7 +116,7 @@ def _held(q: Queries, target: Target) -> Playlist:
 
 
 def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Playlist]:
-    target = target_of(text, "a playlist")
+    target = js.target_of(text, "a playlist")
     found = _held(q, target)
     if target.account != account:
         raise forbidden(f"Only the account of the playlist '{found.title}' {does}.")
@@ -140,32 +127,32 @@ def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, 
 def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
     """The playlists of an account."""
     q, account = at.queries(), hosted.account_of(at, ask.account or ask.by)
-    who, place = account_name(q, account), place_of(ask.after, 16, "among playlists", "after")
+    who, place = account_name(q, account), js.place_of(ask.after, 16, "among playlists", "after")
     rows = (
-        (series_place(target.key), PlaylistRow(uri(target), who, said.title, said.description, len(said.posts)))
+        (js.series_place(target.key), PlaylistRow(js.uri(target), who, said.title, said.description, len(said.posts)))
         for target, said in playlists_of(q, account, place or b"")
     )
-    return PlaylistPages(*page_of(rows, ask.limit))
+    return PlaylistPages(*js.page_of(rows, ask.limit))
 
 
 @METHODS.read("playlist.show", "not_found", "refused")
 def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
     """A playlist and its posts, in their order. What is gone of them is marked."""
-    q, target = at.queries(), target_of(ask.playlist, "a playlist")
+    q, target = at.queries(), js.target_of(ask.playlist, "a playlist")
     said, visibility = _held(q, target), visibility_of(at, reader_of(at, ask.by))
     rows, who = PostRows(q, at.blobs, visibility), account_name(q, target.account)
-    posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]
-    return PlaylistShown(uri(target), who, said.title, said.description, posts)
+    posts = [PlaylistPost(js.uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]
+    return PlaylistShown(js.uri(target), who, said.title, said.description, posts)
 
 
 def _posts(q: Queries, ask: PlaylistSet, was: tuple[Target, ...]) -> tuple[Target, ...]:
     """The posts as they are to be. One that was not there before must be held. Raises CallError."""
-    taken = {target_of(text) for text in ask.take or ()}
+    taken = {js.target_of(text) for text in ask.take or ()}
     for target in taken:
         if target not in was:
-            raise not_found(f"The post {uri(target)} is not in the playlist.")
-    start = was if ask.posts is None else tuple(target_of(text) for text in ask.posts)
-    found = (*(one for one in start if one not in taken), *(target_of(text) for text in ask.add or ()))
+            raise not_found(f"The post {js.uri(target)} is not in the playlist.")
+    start = was if ask.posts is None else tuple(js.target_of(text) for text in ask.posts)
+    found = (*(one for one in start if one not in taken), *(js.target_of(text) for text in ask.add or ()))
     for target in {*found} - {*was}:
         if q.post(target) is None:
             raise missing(q, target)
@@ -190,7 +177,7 @@ def change(ctx: Context, ask: PlaylistSet, now: float) -> PlaylistWritten:
     )
     live = q.live(account, Put(PLAYLIST, target.key, (), None))
     entry = append(ctx, account, [write_playlist(target.key, said, live)], now)
-    return PlaylistWritten(uri(target), said.title, len(said.posts), entry_hex(entry))
+    return PlaylistWritten(js.uri(target), said.title, len(said.posts), js.entry_hex(entry))
 
 
 @METHODS.write("playlist.drop", "not_found", "refused")
@@ -199,4 +186,4 @@ def drop(ctx: Context, ask: PlaylistRequest, now: float) -> PlaylistWritten:
     account = hosted.account_of(ctx, ask.by)
     target, said = _own(ctx.queries(), account, ask.playlist, "drops it")
     entry = append(ctx, account, [drop_playlist(target.key)], now)
-    return PlaylistWritten(uri(target), said.title, len(said.posts), entry_hex(entry))
+    return PlaylistWritten(js.uri(target), said.title, len(said.posts), js.entry_hex(entry))

@@ -13,21 +13,8 @@ from msgspec import Meta, to_builtins
 
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, MethodTable, PostOf, Request, Response, UndoPostRequest, UndoRequest
-from banyan_node.api.json_types import (
-    AccountRef,
-    BlobRef,
-    EntryHex,
-    GroupRef,
-    Milliseconds,
-    PostRef,
-    PostUri,
-    WriterHex,
-    entry_hex,
-    target_of,
-    uri,
-    writer_hex,
-)
 from banyan_node.api.policy_rows import PolicyInput, policy_after
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
@@ -79,7 +66,7 @@ class PollInput(Request):
     """A poll. choices: how many options an account may vote for."""
 
     options: Annotated[list[str], Meta(description=f"2 to {MAX_OPTIONS}.")]
-    closes_ms: Milliseconds
+    closes_ms: js.Milliseconds
     choices: Literal["one", "several"] = "one"
 
 
@@ -87,7 +74,7 @@ class MediaItem(Request):
     """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
     language."""
 
-    blob: BlobRef
+    blob: js.BlobRef
     description: str | None = None
 
 
@@ -103,11 +90,11 @@ class PostRequest(ActorRequest, kw_only=True):
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
     warning: str | None = None
     audience: Audience = "public"
-    mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
+    mentions: Annotated[list[js.AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     poll: PollInput | None = None
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
-    group: GroupRef | None = None
+    group: js.GroupRef | None = None
     urgency: Urgency = "normal"
     policy: PolicyInput | None = None
 
@@ -115,45 +102,45 @@ class PostRequest(ActorRequest, kw_only=True):
 class ReplyRequest(PostRequest, kw_only=True):
     """uri: the post that is answered or quoted. The others as in `post`."""
 
-    uri: PostRef
+    uri: js.PostRef
 
 
 class EditRequest(Request):
     """warning, lang: empty takes it away. mentions, media: all of them; what the post shows already needs not be put
     here again. What is left out stays."""
 
-    uri: PostRef
+    uri: js.PostRef
     text: str | None = None
     warning: str | None = None
     lang: str | None = None
-    mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
+    mentions: Annotated[list[js.AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
     policy: PolicyInput | None = None
 
 
 class ReactRequest(UndoRequest):
-    uri: PostRef
+    uri: js.PostRef
     emoji: str
 
 
 class PostResult(Response):
     """clock: why others may take it later only, or see a wrong date; null if this machine's clock seems right."""
 
-    uri: PostUri
-    entry: EntryHex
+    uri: js.PostUri
+    entry: js.EntryHex
     clock: str | None
 
 
 class DeleteResult(Response):
     """answers: how many replies it has; those stay."""
 
-    uri: PostUri
+    uri: js.PostUri
     answers: int
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 class WrittenEntry(Response):
-    entry: EntryHex
+    entry: js.EntryHex
 
 
 def _write(
@@ -165,7 +152,9 @@ def _write(
     if why := why_refused(ctx.queries(), account, post):
         raise forbidden(why)
     entry = append(ctx, account, [write_post(key, post)], now)
-    return PostResult(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
+    return PostResult(
+        js.uri(Target(account, key)), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms())
+    )
 
 
 def post_of(
@@ -213,7 +202,7 @@ def answered(parent: PostView) -> ReplyTo:
 def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo | None) -> Target | None:
     """The group in which a post is said: an answer is said where the post is that it answers, if the account may."""
     if asked is not None:
-        return groups.open_to(ctx, account, target_of(asked, "a group")).target
+        return groups.open_to(ctx, account, js.target_of(asked, "a group")).target
     parent = None if reply is None else ctx.queries().post(reply.parent)
     if parent is None or parent.post.group is None:
         return None
@@ -247,7 +236,7 @@ def _said(text: str) -> str:
 
 def held(ctx: Context, post: str, hidden: bool = False) -> PostView:
     """The post that is shown under this address. hidden: or that moderators hid. Raises CallError."""
-    target, q = target_of(post), ctx.queries()
+    target, q = js.target_of(post), ctx.queries()
     found = q.post(target, hidden)
     if found is None:
         raise missing(q, target)
@@ -268,19 +257,19 @@ class WithheldOrder(Response):
     """An order by which a post is withheld. by: the key of the node that withholds it, 64 hexadecimal digits; null: of
     this node. until_ms: null for one without an end."""
 
-    by: WriterHex | None
+    by: js.WriterHex | None
     order: str
     basis: str
     scope: str
-    since_ms: Milliseconds
-    until_ms: Milliseconds | None
+    since_ms: js.Milliseconds
+    until_ms: js.Milliseconds | None
 
 
 def withheld_row(gone: PostAbsence) -> WithheldOrder | None:
     found = gone.withheld
     if found is None:
         return None
-    by = None if found.by is None else writer_hex(found.by)
+    by = None if found.by is None else js.writer_hex(found.by)
     return WithheldOrder(by, found.order, found.basis, found.scope, found.since_ms, found.until_ms or None)
 
 
@@ -330,18 +319,18 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> PostResult:
     )
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
-    return PostResult(uri(view.target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
+    return PostResult(js.uri(view.target), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 @METHODS.write("delete", "not_found", "refused")
 def delete(ctx: Context, ask: PostOf, now: float) -> DeleteResult:
     """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
-    post = target_of(ask.uri)
+    post = js.target_of(ask.uri)
     if why_gone(ctx.queries(), post).word != "withheld":  # of that the content is not here, and not needed
         held(ctx, ask.uri, hidden=True)
     answers = ctx.queries().totals([post])[post].replies
     entry = append(ctx, post.account, [delete_post(post.key)], now)
-    return DeleteResult(uri(post), answers, entry_hex(entry))
+    return DeleteResult(js.uri(post), answers, js.entry_hex(entry))
 
 
 def _is_emoji(text: str) -> bool:
@@ -365,33 +354,33 @@ def add_or_undo(ctx: Context, method: str, account: AccountId, draft: OpDraft, n
 def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     """Reacts to a post with an emoji. If the reaction exists already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    target = js.target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
     if not ask.undo and not _is_emoji(emoji):
         raise bad_request(f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
-    return WrittenEntry(entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
+    return WrittenEntry(js.entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
 
 @METHODS.write("repost", "not_found", "refused")
 def reposting(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    target = js.target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     if not ask.undo and (why := InteractionRules(ctx.queries()).why_not(account, "reposts", [target])):
         raise forbidden(why)
     draft = repost(hosted.salt_of(ctx, account), target)
-    return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
+    return WrittenEntry(js.entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
 
 @METHODS.write("pin", "not_found", "refused")
 def pinning(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     """Pins a post to the profile of its author. If it is pinned already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    target = js.target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     if target.account != account:
         raise forbidden("Only posts of one's own are pinned to a profile.")
     draft, there = pin(hosted.salt_of(ctx, account), target.key), pinned(ctx.queries(), account)
     if not ask.undo and len(there) >= MOST_PINS and all(view.target != target for view in there):
         raise conflict(f"{MOST_PINS} posts are pinned, and no more are shown: take one off first.")
-    return WrittenEntry(entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))
+    return WrittenEntry(js.entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))

@@ -12,25 +12,8 @@ from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, PostOf, ReaderRequest, Request, Response
-from banyan_node.api.json_types import (
-    AccountRef,
-    BlobRef,
-    EntryHex,
-    FeedCursor,
-    PostRef,
-    PostUri,
-    ResponsePlace,
-    did,
-    entry_hex,
-    feed_cursor,
-    page_of,
-    place_of,
-    response_place,
-    root_of,
-    target_of,
-    uri,
-)
 from banyan_node.api.methods.post_rows import (
     CURSOR_BYTES,
     AccountName,
@@ -61,22 +44,22 @@ METHODS = MethodTable()
 class PostGetRequest(ReaderRequest):
     """as: the account that reads."""
 
-    uri: PostRef
+    uri: js.PostRef
 
 
 class PostProof(Response):
     """entry: that shows. archive: base64, the frames of an archive (docs/protocol.md, section 12): the account's
     control log and checkpoints, the run with that entry up to its signature, and the post's content."""
 
-    uri: PostUri
-    entry: EntryHex
+    uri: js.PostUri
+    entry: js.EntryHex
     archive: str
 
 
 @METHODS.read("post.get", "not_found")
 def get(at: CommitView, ask: PostGetRequest) -> PostRow:
     """One post, as the account sees it that reads."""
-    q, target = at.queries(), target_of(ask.uri)
+    q, target = at.queries(), js.target_of(ask.uri)
     view, visibility = q.post(target), visibility_of(at, reader_of(at, ask.by))
     if view is None:
         raise missing(q, target)
@@ -89,7 +72,7 @@ def get(at: CommitView, ask: PostGetRequest) -> PostRow:
 def proof(at: CommitView, ask: PostOf) -> PostProof:
     """What proves a post: that its author's key signed it, and that this key may speak for the account. It does not
     prove that the post was not edited or deleted since."""
-    q, target = at.queries(), target_of(ask.uri)
+    q, target = at.queries(), js.target_of(ask.uri)
     view = q.post(target)
     shown = None if view is None else q.ref(view.write)
     place = None if shown is None else at.store.place(shown.entry)
@@ -98,7 +81,7 @@ def proof(at: CommitView, ask: PostOf) -> PostProof:
     out = BytesIO()
     if not export_proof(at.store, *place, shown.op, out):
         raise not_found(f"The signature of {ask.uri} is not held here yet.")
-    return PostProof(uri(target), entry_hex(shown.entry), b64encode(out.getvalue()).decode())
+    return PostProof(js.uri(target), js.entry_hex(shown.entry), b64encode(out.getvalue()).decode())
 
 
 # For programs that show pages of posts.
@@ -114,7 +97,7 @@ class PostsRequest(ReaderRequest):
     follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides.
     reposter: as this account reposted them, which `refused` is of then, too. as: the account that reads."""
 
-    uris: Annotated[list[PostRef], Meta(max_length=MOST)]
+    uris: Annotated[list[js.PostRef], Meta(max_length=MOST)]
     where: FilterContext | Literal["tag"] | None = None
     seen: bool = False
     reposter: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
@@ -126,7 +109,7 @@ class FavouritesRequest(ActorRequest):
 
 
 class ShownBlobRequest(Request):
-    blob: BlobRef
+    blob: js.BlobRef
 
 
 class Posts(Response):
@@ -139,7 +122,7 @@ class Favourites(Response):
     """before: give it to get the next page; null on the last one."""
 
     posts: list[PostRow]
-    before: FeedCursor | None
+    before: js.FeedCursor | None
 
 
 class ShownBlob(Response):
@@ -157,7 +140,7 @@ def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     rows, found = RowCache(at, visibility), list[PostView | None]()
     reposter = None if ask.reposter is None else hosted.account_of(at, ask.reposter)
     for one in ask.uris:
-        view = rows.post(target_of(one))
+        view = rows.post(js.target_of(one))
         if view is not None and reposter is not None:
             view = replace(view, reposted=RepostView(reposter, 0))
         shown = view is not None and (not ask.seen or visibility.shows(view))
@@ -175,20 +158,20 @@ def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
         target = Target(*item.values[:2])
         latest[target] = max(latest.get(target, 0), item.time_ms)
     places = sorted(((ms << 16).to_bytes(8, "big") + target.raw for target, ms in latest.items()), reverse=True)
-    before = place_of(ask.before, CURSOR_BYTES, "among favourites")
+    before = js.place_of(ask.before, CURSOR_BYTES, "among favourites")
     rows = PostRows(q, at.blobs, visibility_of(at, reader))
     found = (
-        (feed_cursor(place), rows.of(Target.of(place[CURSOR.target])))
+        (js.feed_cursor(place), rows.of(Target.of(place[CURSOR.target])))
         for place in places
         if before is None or place < before
     )
-    return Favourites(*page_of(found, ask.limit))
+    return Favourites(*js.page_of(found, ask.limit))
 
 
 @METHODS.read("media.shown", "not_found")
 def media_shown(at: CommitView, ask: ShownBlobRequest) -> ShownBlob:
     """A blob that a post or a profile names which is shown: what may be given to anybody."""
-    root = root_of(ask.blob)
+    root = js.root_of(ask.blob)
     item = next(_shown_items(at, root), None)
     if item is None:
         raise not_found("No post and no profile that is shown here names this blob.")
@@ -221,7 +204,7 @@ After = Annotated[str | None, Meta(title="a place among responses", description=
 class RepostersRequest(ReaderRequest):
     """as: the account that reads. every: also those that it does not see, or that are limited here."""
 
-    uri: PostRef
+    uri: js.PostRef
     every: bool = False
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=RESPONSES_MOST)] = 100
@@ -230,7 +213,7 @@ class RepostersRequest(ReaderRequest):
 class ReactionsRequest(ReaderRequest):
     """emoji: only those who reacted with it. as: the account that reads."""
 
-    uri: PostRef
+    uri: js.PostRef
     emoji: Annotated[str, Meta(max_length=100)] | None = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=RESPONSES_MOST)] = 100
@@ -239,7 +222,7 @@ class ReactionsRequest(ReaderRequest):
 class FindRepost(Request):
     """account: who reposted. time_ms: when. short: the first 16 bytes of the SHA-256 of account and key of the post."""
 
-    account: AccountRef
+    account: js.AccountRef
     time_ms: Annotated[int, Meta(ge=0, lt=1 << 48, description="Milliseconds since 1970.")]
     short: Annotated[str, Meta(title="a post in short", description="32 digits.", pattern="^[0-9a-f]{32}$")]
 
@@ -253,20 +236,20 @@ class Reactions(Response):
     after: give it to get the next page; null on the last one. A page can be short or empty, and have one behind it."""
 
     reactions: list[ReactorRow]
-    after: ResponsePlace | None
+    after: js.ResponsePlace | None
 
 
 class Reposters(Response):
     """The same of those who reposted."""
 
     accounts: list[AccountName]
-    after: ResponsePlace | None
+    after: js.ResponsePlace | None
 
 
 class FoundRepost(Response):
     """uri: of the post; null: there is no such repost here."""
 
-    uri: PostUri | None
+    uri: js.PostUri | None
 
 
 @METHODS.read("reactions", "refused")
@@ -274,25 +257,25 @@ def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
     """Who reacted to a post, and with what."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     rows = (
-        (response_place(cursor), ReactorRow(did(one), name_of(q, one), emoji) if visibility.sees(one) else None)
-        for cursor, one, emoji in q.reacted(target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
+        (js.response_place(cursor), ReactorRow(js.did(one), name_of(q, one), emoji) if visibility.sees(one) else None)
+        for cursor, one, emoji in q.reacted(js.target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
     )
-    return Reactions(*page_of(rows, ask.limit))
+    return Reactions(*js.page_of(rows, ask.limit))
 
 
 @METHODS.read("reposts", "refused")
 def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
     """Who reposted a post."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
-    target = target_of(ask.uri)
+    target = js.target_of(ask.uri)
 
     def wanted(account: AccountId) -> bool:
         refused = visibility.rules.refuses("reposts", account, [target])
         return not refused and (ask.every or visibility.sees(account))
 
     found = q.reposted(target, _place(ask.after))
-    rows = ((response_place(cursor), account_name(q, one) if wanted(one) else None) for cursor, one in found)
-    return Reposters(*page_of(rows, ask.limit))
+    rows = ((js.response_place(cursor), account_name(q, one) if wanted(one) else None) for cursor, one in found)
+    return Reposters(*js.page_of(rows, ask.limit))
 
 
 @METHODS.read("repost.find", "refused")
@@ -300,7 +283,7 @@ def find_repost(at: CommitView, ask: FindRepost) -> FoundRepost:
     """Which post an account reposted at a time, for programs that keep a repost under a short name."""
     wanted = bytes.fromhex(ask.short)
     found = at.queries().reposted_at(hosted.account_of(at, ask.account), ask.time_ms)
-    return FoundRepost(next((uri(target) for target in found if short(target) == wanted), None))
+    return FoundRepost(next((js.uri(target) for target in found if short(target) == wanted), None))
 
 
 def _place(given: str | None) -> bytes:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta
 
 from banyan_crdt.ids import CellKey
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import (
     ActorRequest,
     CommitView,
@@ -20,22 +21,6 @@ from banyan_node.api.declare import (
     Request,
     Response,
     UndoRequest,
-)
-from banyan_node.api.json_types import (
-    AccountRef,
-    Did,
-    KeyHex,
-    Milliseconds,
-    NoticeCursor,
-    PostRef,
-    PostUri,
-    ThingRef,
-    did,
-    key_hex,
-    key_of,
-    place_of,
-    target_of,
-    uri,
 )
 from banyan_node.api.methods.notices import CLEARED, furthest, newest_heard, place_said
 from banyan_node.api.methods.post_rows import now_ms
@@ -69,8 +54,8 @@ class FilterSet(ActorRequest):
 
     words: Annotated[str, Meta(min_length=1)]
     action: Does = "hide"
-    until: Milliseconds | None = None
-    id: ThingRef | None = None
+    until: js.Milliseconds | None = None
+    id: js.ThingRef | None = None
 
 
 class FilterWords(Request):
@@ -78,7 +63,7 @@ class FilterWords(Request):
     whole words, or may be parts of words."""
 
     words: Annotated[str, Meta(min_length=1)]
-    id: ThingRef | None = None
+    id: js.ThingRef | None = None
     whole: bool = True
 
 
@@ -90,21 +75,21 @@ class FiltersSet(ActorRequest):
     title: Annotated[str, Meta(min_length=1)]
     words: Annotated[list[FilterWords], Meta(max_length=TOGETHER)]
     action: Does = "hide"
-    until: Milliseconds | None = None
+    until: js.Milliseconds | None = None
     contexts: Contexts | None = None
-    of: ThingRef | None = None
+    of: js.ThingRef | None = None
 
 
 class FilterRow(Response):
     """of: those with the same are shown to people as one, with this title; the words, if there is none. contexts: where
     it counts; null: everywhere. whole: see `filters.set`."""
 
-    id: KeyHex
+    id: js.KeyHex
     words: str
     action: str
-    until: Milliseconds | None
+    until: js.Milliseconds | None
     title: str
-    of: KeyHex
+    of: js.KeyHex
     contexts: list[str] | None
     whole: bool
 
@@ -119,7 +104,7 @@ def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
     account = hosted.account_of(ctx, ask.by)
     words, before = _said(ask.words), None
     if ask.id is not None:
-        before = sealed_writer.of(ctx, account).get(Filter(key_of(ask.id), "", "hide"))
+        before = sealed_writer.of(ctx, account).get(Filter(js.key_of(ask.id), "", "hide"))
         if before is None:
             raise not_found(f"There is no filter {ask.id}.")
     if before is None:
@@ -134,7 +119,7 @@ def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
 def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
     """Sets filters that people see as one, all or none."""
     account = hosted.account_of(ctx, ask.by)
-    of = ctx.replica.author.random(16) if ask.of is None else bytes(key_of(ask.of))
+    of = ctx.replica.author.random(16) if ask.of is None else bytes(js.key_of(ask.of))
     held = {one.id: one for one in sealed_writer.of(ctx, account).all(Filter) if (one.of or one.id) == of}
     if ask.of is not None and not held:
         raise not_found(f"There is no filter {ask.of}.")
@@ -142,7 +127,7 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
         raise bad_request("The title of the filters is empty.")
     wanted: dict[bytes, Filter] = {}
     for one in ask.words:
-        name = ctx.replica.author.random(16) if one.id is None else bytes(key_of(one.id))
+        name = ctx.replica.author.random(16) if one.id is None else bytes(js.key_of(one.id))
         if one.id is not None and name not in held:
             raise not_found(f"There is no filter {one.id} among these.")
         where = None if ask.contexts is None else " ".join(dict.fromkeys(ask.contexts))
@@ -159,7 +144,7 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
 def filter_delete(ctx: Context, ask: OneThing, now: float) -> NoResult:
     """Deletes a filter."""
     account = hosted.account_of(ctx, ask.by)
-    drafts = sealed_writer.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
+    drafts = sealed_writer.taking_back(ctx, account, [Filter(js.key_of(ask.id), "", "hide")])
     if not drafts:
         raise not_found(f"There is no filter {ask.id}.")
     return say(ctx, account, drafts, now)
@@ -183,7 +168,7 @@ def _row(one: Filter) -> FilterRow:
     name, of = CellKey(one.id), CellKey(one.of or one.id)
     where, title = None if one.contexts is None else one.contexts.split(), one.title or one.words
     return FilterRow(
-        key_hex(name), one.words, one.action, one.until_ms, title, key_hex(of), where, one.matches != "part"
+        js.key_hex(name), one.words, one.action, one.until_ms, title, js.key_hex(of), where, one.matches != "part"
     )
 
 
@@ -207,20 +192,20 @@ class FollowedTags(Response):
 class ConversationMuteRequest(UndoRequest):
     """uri: of any post of the conversation."""
 
-    uri: PostRef
+    uri: js.PostRef
 
 
 class MutedConversation(Response):
     """root: the post that opened it."""
 
-    root: PostUri
+    root: js.PostUri
 
 
 class FollowWishRequest(ActorRequest):
     """reposts: whether what the account reposts is at home. langs: only its posts in these languages, and those that
     name none; null: in all."""
 
-    account: AccountRef
+    account: js.AccountRef
     reposts: bool = True
     langs: Annotated[list[Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,10}$")]], Meta(max_length=MOST_LANGS)] | None = (
         None
@@ -230,23 +215,23 @@ class FollowWishRequest(ActorRequest):
 class WishRow(Response):
     """See `follow.wish`."""
 
-    account: Did
+    account: js.Did
     reposts: bool
     langs: list[str] | None
 
 
 class MutedUntil(Response):
-    account: Did
-    until: Milliseconds | None
+    account: js.Did
+    until: js.Milliseconds | None
 
 
 class ViewerShown(Response):
     """apart: the accounts of which nothing is at home, although they are followed: those on exclusive lists, and those
     that are locked and have not accepted it. wishes: what of some accounts is. tags: as in `tags.followed`."""
 
-    blocks: list[Did]
+    blocks: list[js.Did]
     mutes: list[MutedUntil]
-    apart: list[Did]
+    apart: list[js.Did]
     wishes: list[WishRow]
     tags: list[str]
     filters: list[FilterRow]
@@ -255,7 +240,7 @@ class ViewerShown(Response):
 class DismissRequest(ActorRequest):
     """place: `at` of the notification."""
 
-    place: NoticeCursor
+    place: js.NoticeCursor
 
 
 @METHODS.write("tag.follow", "not_found", "refused")
@@ -282,7 +267,7 @@ def tags_followed(at: CommitView, ask: ActorRequest) -> FollowedTags:
 @METHODS.write("conversation.mute", "not_found", "refused")
 def conversation_mute(ctx: Context, ask: ConversationMuteRequest, now: float) -> MutedConversation:
     """Tells nothing more of a conversation."""
-    account, target = hosted.account_of(ctx, ask.by), target_of(ask.uri)
+    account, target = hosted.account_of(ctx, ask.by), js.target_of(ask.uri)
     found = ctx.queries().post(target)
     if found is None:
         raise missing(ctx.queries(), target)
@@ -293,7 +278,7 @@ def conversation_mute(ctx: Context, ask: ConversationMuteRequest, now: float) ->
         else sealed_writer.drafts(ctx, account, [wanted], now)
     )
     say(ctx, account, drafts, now)
-    return MutedConversation(uri(wanted.root))
+    return MutedConversation(js.uri(wanted.root))
 
 
 @METHODS.write("follow.wish", "not_found", "refused")
@@ -319,11 +304,11 @@ def viewer(at: CommitView, ask: ActorRequest) -> ViewerShown:
     wants = read_viewer(q, account, held)
     apart = sorted({*follows} - {*relations.followed(q, account, follows)} | {*wants.apart})
     return ViewerShown(
-        blocks=[did(one) for one in sorted(wants.blocks)],
-        mutes=[MutedUntil(did(one), until) for one, until in sorted(wants.mutes.items())],
-        apart=[did(one) for one in apart],
+        blocks=[js.did(one) for one in sorted(wants.blocks)],
+        mutes=[MutedUntil(js.did(one), until) for one, until in sorted(wants.mutes.items())],
+        apart=[js.did(one) for one in apart],
         wishes=[
-            WishRow(did(one), wish.reposts != "no", None if wish.langs is None else wish.langs.split())
+            WishRow(js.did(one), wish.reposts != "no", None if wish.langs is None else wish.langs.split())
             for one, wish in sorted(wants.wishes.items())
         ],
         tags=[one.shown for one in sorted(held.all(FollowedTag))],
@@ -335,7 +320,7 @@ def viewer(at: CommitView, ask: ActorRequest) -> ViewerShown:
 def dismiss(ctx: Context, ask: DismissRequest, now: float) -> NoResult:
     """Puts a notification away: it is not told any more."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
-    place = place_of(ask.place, PLACE_BYTES, "among notifications")
+    place = js.place_of(ask.place, PLACE_BYTES, "among notifications")
     assert place is not None
     wanted, held = Dismissal(place_said(q, place)), sealed_writer.of(ctx, account)
     if held.get(wanted) is not None:

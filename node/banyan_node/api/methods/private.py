@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import (
     ActorRequest,
     CommitView,
@@ -19,19 +20,6 @@ from banyan_node.api.declare import (
     Response,
     UndoPostRequest,
     UndoRequest,
-)
-from banyan_node.api.json_types import (
-    AccountRef,
-    Did,
-    KeyHex,
-    Milliseconds,
-    PostUri,
-    ThingRef,
-    did,
-    key_hex,
-    key_of,
-    target_of,
-    uri,
 )
 from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, account_name, name_of, now_ms
 from banyan_node.api.methods.post_writes import missing
@@ -52,12 +40,12 @@ MOST = 1_000
 class NoteRequest(ActorRequest):
     """text: empty takes the note back."""
 
-    account: AccountRef
+    account: js.AccountRef
     text: str
 
 
 class NoteOf(ActorRequest):
-    account: AccountRef
+    account: js.AccountRef
 
 
 class TitledList(ActorRequest):
@@ -66,20 +54,20 @@ class TitledList(ActorRequest):
     Left out, both stay as they are."""
 
     title: Annotated[str, Meta(min_length=1)]
-    id: ThingRef | None = None
+    id: js.ThingRef | None = None
     exclusive: bool | None = None
     replies: Literal["list", "followed", "none", "all"] | None = None
 
 
 class ListMembers(UndoRequest):
-    id: ThingRef
-    accounts: Annotated[list[AccountRef], Meta(min_length=1, max_length=MOST)]
+    id: js.ThingRef
+    accounts: Annotated[list[js.AccountRef], Meta(min_length=1, max_length=MOST)]
 
 
 class MuteRow(Response):
-    account: Did
+    account: js.Did
     name: str
-    until: Milliseconds | None
+    until: js.Milliseconds | None
 
 
 class Mutes(Response):
@@ -93,7 +81,7 @@ class Blocks(Response):
 class BookmarkRow(Response):
     """post: null if it is not shown here."""
 
-    uri: PostUri
+    uri: js.PostUri
     post: PostRow | None
 
 
@@ -106,7 +94,7 @@ class Bookmarks(Response):
 class ListRow(Response):
     """members: how many. exclusive, replies: see `list.set`."""
 
-    id: KeyHex
+    id: js.KeyHex
     title: str
     members: int
     exclusive: bool
@@ -120,7 +108,7 @@ class Lists(Response):
 class ListShown(Response):
     """exclusive, replies: see `list.set`."""
 
-    id: KeyHex
+    id: js.KeyHex
     title: str
     members: list[AccountName]
     exclusive: bool
@@ -130,7 +118,7 @@ class ListShown(Response):
 class NoteShown(Response):
     """text: empty if there is none."""
 
-    account: Did
+    account: js.Did
     text: str
 
 
@@ -157,7 +145,7 @@ def mutes(at: CommitView, ask: ActorRequest) -> Mutes:
     account, q = hosted.account_of(at, ask.by), at.queries()
     until: dict[AccountId, int | None] = dict.fromkeys(q.mutes(account))
     until |= {AccountId(m.account): m.until_ms for m in opened(at, account).all(Mute) if lasts(m.until_ms, now_ms())}
-    return Mutes([MuteRow(did(a), name_of(q, a), until[a]) for a in sorted(until)])
+    return Mutes([MuteRow(js.did(a), name_of(q, a), until[a]) for a in sorted(until)])
 
 
 @METHODS.read("blocks", "refused")
@@ -170,7 +158,7 @@ def blocks(at: CommitView, ask: ActorRequest) -> Blocks:
 @METHODS.write("bookmark", "not_found", "refused")
 def bookmark(ctx: Context, ask: UndoPostRequest, now: float) -> NoResult:
     """Keeps a post to find it again."""
-    account, wanted = hosted.account_of(ctx, ask.by), Bookmark(target_of(ask.uri))
+    account, wanted = hosted.account_of(ctx, ask.by), Bookmark(js.target_of(ask.uri))
     held = sealed_writer.of(ctx, account).get(wanted) is not None
     if not ask.undo and ctx.queries().post(wanted.post) is None:
         raise missing(ctx.queries(), wanted.post)
@@ -186,7 +174,7 @@ def bookmarks(at: CommitView, ask: ActorRequest) -> Bookmarks:
     """The posts that one keeps."""
     account, rows = hosted.account_of(at, ask.by), PostRows(at.queries(), at.blobs)
     found = sorted(b.post for b in opened(at, account).all(Bookmark))
-    return Bookmarks([BookmarkRow(uri(post), rows.of(post)) for post in found])
+    return Bookmarks([BookmarkRow(js.uri(post), rows.of(post)) for post in found])
 
 
 @METHODS.write("note.set", "not_found", "refused")
@@ -201,7 +189,7 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
         sealed_writer.taking_back(ctx, account, [wanted]) if gone else sealed_writer.drafts(ctx, account, [wanted], now)
     )
     say(ctx, account, drafts, now)
-    return NoteShown(did(other), wanted.text)
+    return NoteShown(js.did(other), wanted.text)
 
 
 @METHODS.read("note", "not_found", "refused")
@@ -209,7 +197,7 @@ def note(at: CommitView, ask: NoteOf) -> NoteShown:
     """What one noted on an account."""
     account, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
     found = opened(at, account).get(Note(other, ""))
-    return NoteShown(did(other), "" if found is None else found.text)
+    return NoteShown(js.did(other), "" if found is None else found.text)
 
 
 @METHODS.write("list.set", "not_found", "refused")
@@ -277,11 +265,11 @@ def list_show(at: CommitView, ask: OneThing) -> ListShown:
 
 
 def _row(one: AccountList, members: int) -> ListRow:
-    return ListRow(key_hex(CellKey(one.id)), one.title, members, one.exclusive is not None, one.replies or "all")
+    return ListRow(js.key_hex(CellKey(one.id)), one.title, members, one.exclusive is not None, one.replies or "all")
 
 
 def _list(held: PrivateData, text: str) -> AccountList:
-    found = held.get(AccountList(key_of(text), ""))
+    found = held.get(AccountList(js.key_of(text), ""))
     if found is None:
         raise not_found(f"There is no list {text}.")
     return found

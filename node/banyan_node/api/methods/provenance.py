@@ -15,22 +15,8 @@ from banyan_crdt.ids import CellKey, EntryId, LogId, Ref, WriterKey
 from banyan_crdt.ops import Grant, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import verify
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import MethodTable, NodeView, PostOf, Request, Response
-from banyan_node.api.json_types import (
-    Did,
-    EntryHex,
-    EntryText,
-    KeyRef,
-    Milliseconds,
-    Own,
-    PostUri,
-    WriterHex,
-    did,
-    entry_hex,
-    target_of,
-    uri,
-    writer_hex,
-)
 from banyan_node.api.methods.post_rows import MediaShownRow, name_of, shown_media
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.hosting import hosted
@@ -51,7 +37,7 @@ class SignatureProof(Response):
     signed. seq: its position in the log. entries: from the post's own entry to that one. signature: 128 hexadecimal
     digits, Ed25519. valid: whether both hold; they were checked for this answer."""
 
-    entry: EntryHex
+    entry: js.EntryHex
     seq: int
     entries: int
     signature: str
@@ -62,8 +48,8 @@ class Version(Response):
     """A write of the post. text, tags, audience: null if its content is not held any more. The others: what stood
     beside it."""
 
-    entry: EntryHex
-    time_ms: Milliseconds
+    entry: js.EntryHex
+    time_ms: js.Milliseconds
     text: str | None
     warning: str | None
     tags: list[str] | None
@@ -86,17 +72,17 @@ class Why(Response):
     null if that is not known any more. proof: null if the signature is not here. versions: all writes of the post,
     the shown one last."""
 
-    uri: PostUri
-    account: Did
+    uri: js.PostUri
+    account: js.Did
     name: str
     writer: str
     here: bool
-    granted: EntryHex | None
-    entry: EntryHex
+    granted: js.EntryHex | None
+    entry: js.EntryHex
     log: int
     seq: int
-    time_ms: Milliseconds
-    arrived_ms: Milliseconds | None
+    time_ms: js.Milliseconds
+    arrived_ms: js.Milliseconds | None
     from_peer: str | None
     proof: SignatureProof | None
     versions: list[Version]
@@ -107,7 +93,7 @@ class Why(Response):
 def why(at: NodeView, ask: PostOf) -> Why:
     """Explains a post: who signed it, when and from whom it came, which signature proves it, what it said before its
     edits, and which linked peers hold it."""
-    q, target = at.queries(), target_of(ask.uri)
+    q, target = at.queries(), js.target_of(ask.uri)
     view = q.post(target)
     shown = None if view is None else q.ref(view.write)
     entry = None if shown is None else at.store.entry(shown.entry)
@@ -118,13 +104,13 @@ def why(at: NodeView, ask: PostOf) -> Why:
     number = at.store.number_of(entry.id)
     came = None if number is None else arrival_of(at.store.txn, number)
     return Why(
-        uri=uri(target),
-        account=did(target.account),
+        uri=js.uri(target),
+        account=js.did(target.account),
         name=name_of(q, target.account),
         writer=log.writer.hex(),
         here=log.writer == at.here.writer,
         granted=_granted(at, log),
-        entry=entry_hex(entry.id),
+        entry=js.entry_hex(entry.id),
         log=log.log,
         seq=seq,
         time_ms=entry.header.time >> 16,
@@ -140,10 +126,10 @@ def why(at: NodeView, ask: PostOf) -> Why:
     )
 
 
-def _granted(at: NodeView, log: LogId) -> EntryText | None:
+def _granted(at: NodeView, log: LogId) -> js.EntryText | None:
     """The last entry of the account's control log that grants the writer."""
     path = hosted.control_at(at, log.account).path
-    return next((entry_hex(entry.id) for entry in reversed(path) if _grants(entry, log.writer)), None)
+    return next((js.entry_hex(entry.id) for entry in reversed(path) if _grants(entry, log.writer)), None)
 
 
 def _grants(entry: Entry, writer: WriterKey) -> bool:
@@ -162,7 +148,7 @@ def _proof(store: StoreReader, log: LogId, seq: int) -> SignatureProof | None:
         verify(store.realm, log.writer, end.id, end.sig or b"")
     except BadSignature:
         linked = False
-    return SignatureProof(entry_hex(end.id), last, len(chain), (end.sig or b"").hex(), linked)
+    return SignatureProof(js.entry_hex(end.id), last, len(chain), (end.sig or b"").hex(), linked)
 
 
 def _versions(at: NodeView, view: PostView) -> list[Version]:
@@ -189,7 +175,7 @@ def _writes(at: NodeView, target: Target, waiting: list[Ref]) -> Iterator[Versio
         said = None if raw is None or part is None else SOCIAL.decode(op.coll, op, open_part(part, raw))
         post = said if isinstance(said, Post) else None
         yield Version(
-            entry_hex(entry.id),
+            js.entry_hex(entry.id),
             entry.header.time >> 16,
             None if post is None else post.text,
             None if post is None else post.warning,
@@ -222,8 +208,8 @@ Does = Literal["post", "edit", "delete", "other"]
 class ActivityRequest(Request):
     """writer: only of this one; default: of all."""
 
-    account: Own = None
-    writer: KeyRef | None = None
+    account: js.Own = None
+    writer: js.KeyRef | None = None
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 50
 
 
@@ -233,14 +219,14 @@ class Activity(Response):
     node's key wrote it, and not here, as a copied home does; it is on a branch of a forked log; it came after entries
     that are dated later."""
 
-    entry: EntryHex
-    writer: WriterHex
+    entry: js.EntryHex
+    writer: js.WriterHex
     log: int
     seq: int
-    time_ms: Milliseconds
-    arrived_ms: Milliseconds | None
+    time_ms: js.Milliseconds
+    arrived_ms: js.Milliseconds | None
     does: Does
-    uri: PostUri | None
+    uri: js.PostUri | None
     text: str | None
     counts: bool
     own: bool
@@ -254,8 +240,8 @@ class Activities(Response):
 
 
 class PostLine(Response):
-    uri: PostUri
-    time_ms: Milliseconds
+    uri: js.PostUri
+    time_ms: js.Milliseconds
     text: str
 
 
@@ -303,14 +289,14 @@ def _row(at: NodeView, entry: Entry, counts: bool) -> Activity:
     if not counts and at.store.head(log).flag:
         marks.append("branch")
     return Activity(
-        entry=entry_hex(entry.id),
-        writer=writer_hex(log.writer),
+        entry=js.entry_hex(entry.id),
+        writer=js.writer_hex(log.writer),
         log=log.log,
         seq=entry.header.seq,
         time_ms=entry.header.time >> 16,
         arrived_ms=None if came is None else came.time_ms,
         does=does,
-        uri=None if target is None else uri(target),
+        uri=None if target is None else js.uri(target),
         text=text,
         counts=counts,
         own=own,
@@ -365,4 +351,4 @@ def _only(here: Mapping[CellKey, PostView], there: Mapping[CellKey, PostView]) -
 
 
 def _lines(views: Iterable[PostView]) -> list[PostLine]:
-    return [PostLine(uri(view.target), max(0, view.time_ms), view.post.text) for view in views]
+    return [PostLine(js.uri(view.target), max(0, view.time_ms), view.post.text) for view in views]

@@ -6,17 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, structs
 
+from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response, UndoRequest
-from banyan_node.api.json_types import (
-    PostRef,
-    PostUri,
-    ThreadCursor,
-    entry_hex,
-    place_of,
-    target_of,
-    thread_cursor,
-    uri,
-)
 from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import (
     WithheldOrder,
@@ -56,7 +47,7 @@ WHY: dict[Reason, str] = {
 class ThreadRequest(ReaderRequest):
     """as: the account that reads. after: then only the answers behind that place."""
 
-    uri: PostRef
+    uri: js.PostRef
     after: Annotated[str | None, Meta(title="a place in a conversation", description="`after` of the page before.")] = (
         None
     )
@@ -67,8 +58,8 @@ class HideRequest(UndoRequest):
     """uri: the answer or the quote. below: the post of one's own from which it is hidden; default: the first one of the
     conversation that is one's own, or else what is answered, or what is quoted."""
 
-    uri: PostRef
-    below: PostRef | None = None
+    uri: js.PostRef
+    below: js.PostRef | None = None
 
 
 class ThreadRow(PostRow):
@@ -91,7 +82,7 @@ class ThreadGap(Response):
 
     at: int
     depth: int
-    uri: PostUri
+    uri: js.PostUri
     gone: GonePost
 
 
@@ -100,10 +91,10 @@ class Thread(Response):
     that are not shown. after: give it to get the next answers; null if there are none."""
 
     posts: list[ThreadRow]
-    missing: PostUri | None
+    missing: js.PostUri | None
     gone: GonePost | None
     gaps: list[ThreadGap]
-    after: ThreadCursor | None
+    after: js.ThreadCursor | None
 
 
 def _gone(why: PostAbsence) -> GonePost:
@@ -121,7 +112,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
 
     Replies to a deleted or withheld post are shown, because they belong to their own authors.
     """
-    q, target = at.queries(), target_of(ask.uri)
+    q, target = at.queries(), js.target_of(ask.uri)
     place = _place(ask.after, target)
     post = q.post(target)
     up = above(q, post)
@@ -151,7 +142,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     page.read(target, place, ask.limit)
     if post is None and place is None and not page.posts:
         raise missing(q, target)
-    return Thread(page.posts, None if lacking is None else uri(lacking), gone, page.gaps, page.after)
+    return Thread(page.posts, None if lacking is None else js.uri(lacking), gone, page.gaps, page.after)
 
 
 @METHODS.write("thread.hide", "not_found", "refused")
@@ -159,18 +150,18 @@ def hiding(ctx: Context, ask: HideRequest, now: float) -> WrittenEntry:
     """Hides an answer from a conversation that one opened, or from what one said in it, or a quote of one's post: for
     all readers, at every node. It stays on the page of its author. If it was hidden already, nothing is written."""
     account, post = hosted.account_of(ctx, ask.by), held(ctx, ask.uri, hidden=True)
-    said, asked = post.post, None if ask.below is None else target_of(ask.below)
+    said, asked = post.post, None if ask.below is None else js.target_of(ask.below)
     named = [*(said.reply or ()), said.quote] if asked is None else [asked]
     below = next((one for one in named if one is not None and one.account == account), None)
     if below is None or post.target.account == account:
         raise forbidden("Only what others answer to one's own posts, or quote of them, can be hidden.")
     draft = hide(hosted.salt_of(ctx, account), Hidden(below.key, post.target))
-    return WrittenEntry(entry_hex(add_or_undo(ctx, "thread.hide", account, draft, now, ask.undo)))
+    return WrittenEntry(js.entry_hex(add_or_undo(ctx, "thread.hide", account, draft, now, ask.undo)))
 
 
 def _place(after: str | None, asked: Target) -> bytes | None:
     """The cursor that a page gave. Raises CallError for that of another conversation."""
-    place = place_of(after, len(conversation(asked)) + CURSOR_BYTES, "in a conversation", "after")
+    place = js.place_of(after, len(conversation(asked)) + CURSOR_BYTES, "in a conversation", "after")
     if place is None:
         return None
     named, place = place[:-CURSOR_BYTES], place[-CURSOR_BYTES:]
@@ -188,7 +179,7 @@ class _ThreadPage:
         self.base = 0
         self.posts: list[ThreadRow] = []
         self.gaps: list[ThreadGap] = []
-        self.after: ThreadCursor | None = None
+        self.after: js.ThreadCursor | None = None
 
     def add(self, view: PostView, depth: int) -> None:
         self.posts.append(ThreadRow(**structs.asdict(self._rows.row(view)), depth=depth))
@@ -200,7 +191,7 @@ class _ThreadPage:
             if n == limit + LOOKED or (shown == limit and answer is not None):
                 self.after = last
                 return
-            last = thread_cursor(conversation(target) + cursor)
+            last = js.thread_cursor(conversation(target) + cursor)
             shown += answer is not None and self._answer(answer)
 
     def _answer(self, answer: ThreadReply) -> bool:
@@ -216,7 +207,7 @@ class _ThreadPage:
         return True
 
     def _gap(self, target: Target, depth: int, gone: GonePost) -> None:
-        self.gaps.append(ThreadGap(len(self.posts), depth, uri(target), gone))
+        self.gaps.append(ThreadGap(len(self.posts), depth, js.uri(target), gone))
 
     def why_not(self, view: PostView) -> Reason | None:
         return self.visibility.of(view, self._blocked, self._first).why
