@@ -194,7 +194,7 @@ def test_who_is_blocked_is_neither_quoted_nor_above_nor_heard_through_a_filter(n
 
 
 def test_pages_of_a_feed_of_which_most_is_hidden_join(node: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_node.api.methods.feeds.LOOKED", 2)
+    monkeypatch.setattr("banyan_node.api.json_types.LOOKED", 2)
     for n in range(24):
         node.call("post", text=f"{n}" if n % 8 == 0 else f"{n} phim", by="bình")
     node.call("filter.set", words="phim")
