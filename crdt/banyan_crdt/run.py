@@ -218,8 +218,8 @@ def _put_rows(raw: bytes) -> tuple[Value, _Rows] | None:
     if start + 3 * count + len(steps) + sum(map(len, sizes)) + sum(lengths) != end or b"".join(widths) != lengths:
         return None  # there is something between the rows
     wide = len(steps) == _STEP.size * count
-    times = [step for (step,) in _STEP.iter_unpack(steps)] if wide else list(map(_int, dts))
-    numbers = {size: _int(size) for size in {*sizes}}
+    numbers = {one: _int(one) for one in ({*sizes} if wide else {*dts, *sizes})}
+    times = [step for (step,) in _STEP.iter_unpack(steps)] if wide else [numbers[dt] for dt in dts]
     declared = tuple([numbers[size] for size in sizes])
     return v, _Rows(times, declared, ops, Puts(colls, keys, parts, declared))
 

@@ -185,16 +185,15 @@ def check_items(table: Table, items: list[Item], append: bool, last: Item | None
         return
     if len(items) == 1 and not append and not table.dupsort and 0 < len(items[0][0]) <= MAX_KEY:
         return
-    keys = [key for key, _ in items]
-    sizes = set(map(len, keys))
-    if table.dupsort:
-        sizes.update([len(value) for _, value in items])
+    keys, values = zip(*items, strict=True)
+    sizes, widths = {*map(len, keys)}, {*map(len, values)} if table.dupsort else set()
+    sizes |= widths
     if min(sizes) < 1 or max(sizes) > MAX_KEY:
         what = "keys and values" if table.dupsort else "keys"
         raise ValueError(
             f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {min(sizes)}..{max(sizes)}; hash long ones"
         )
-    if table.size and {table.size} != {len(value) for _, value in items}:
+    if table.size and {table.size} != widths:
         raise ValueError(f"table {table.name}: values are {table.size} bytes")
     if append:
         falls = any(map(ge, items, items[1:])) if table.dupsort else any(map(ge, keys, keys[1:]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from operator import methodcaller
 from typing import NamedTuple
 
 from banyan_crdt.columns import Entries
@@ -37,6 +38,7 @@ _WIDTH = {flags: 32 * flags.bit_count() for flags in range(0, 16, 2)}
 _FLAGS = frozenset(flags for flags in range(128) if not (flags & PREV and flags & AFTER))
 """Those of records."""
 _POST = begins_put(POST)
+_is_post = methodcaller("startswith", _POST)
 _OPS = hashlib.sha256(b"banyan/1/ops\0")
 
 
@@ -76,7 +78,7 @@ def encode_records(lid: int, entries: Entries, after_parent: bool) -> list[bytes
     """The records of consecutive entries of a granted log, at least two. after_parent: of the first of them."""
     ids, skips, times, totals, _, ops = entries.columns
     pack, first, last, cut = _SHORT.pack, entries[0], entries[-1], len(_POST)
-    if last.header.seq > _MOST_SEQ or totals[-1] > _MOST_TOTAL or not all(raw.startswith(_POST) for raw in ops):
+    if last.header.seq > _MOST_SEQ or totals[-1] > _MOST_TOTAL or not all(map(_is_post, ops)):
         return [encode_record(lid, entry, k > 0 or after_parent) for k, entry in enumerate(entries)]
     plain, skipping = AFTER | SHORT | A_POST, AFTER | SHORT | A_POST | SKIP
     records = [

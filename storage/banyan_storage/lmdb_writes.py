@@ -159,10 +159,11 @@ def _put_many(txn: Txn, db: Any, items: list[Item], append: bool) -> None:
 def _put_fixed(txn: Txn, db: Any, items: list[Item]) -> None:
     """The items ascend. Values of one size above all others of their key are appended: LMDB would leave pages half
     full."""
+    one = items[0][0] == items[-1][0]  # usual: all new posts are openings
     with txn.cursor(db=db) as cursor:
-        for key, found in groupby(items, itemgetter(0)):
-            some = list(found)
-            above = not cursor.set_key(key) or (cursor.last_dup() and cursor.value() < some[0][1])
+        for some in [items] if one else [list(found) for _, found in groupby(items, itemgetter(0))]:
+            key, value = some[0]
+            above = not cursor.set_key(key) or (cursor.last_dup() and cursor.value() < value)
             cursor.putmulti(some, append=above)
 
 

@@ -69,7 +69,7 @@ TARGET = RowLayout("account 32 | key 16")
 """A post, by its account itself."""
 TIME = RowLayout("ms 6 | counter 2")
 TIME_BYTES = TIME.counter.stop
-_NO_COUNTER = bytes(TIME_BYTES - TIME.ms.stop)
+NO_COUNTER = bytes(TIME_BYTES - TIME.ms.stop)
 STAMP = RowLayout("time 8 | arrival 6 | op 2", place="arrival")
 SHOW = RowLayout("place 8 | seed")
 LINE = RowLayout("time 8 | key 16 | place 8 | rest", row="key place")
@@ -146,7 +146,7 @@ def rows_shown(shows: SlotContent) -> list[tuple[Table, bytes, bytes]]:
 
 def usual_time(key: bytes) -> bytes:
     """The time of a post whose key, or first bytes of a key, begins with its time."""
-    return key[TIME.ms] + _NO_COUNTER
+    return key[TIME.ms] + NO_COUNTER
 
 
 def all_shown(txn: ReadTxn, account: bytes, start: bytes = b"", stop: bytes | None = None) -> Iterator[SlotContent]:

@@ -256,11 +256,11 @@ class Fold:
         """Shows those that answer nothing and name nobody. Returns the others."""
         seed_in = seeds_of(POSTS)
         seeds = [(raw and seed_in(time, raw)) or b"" for time, raw in zip(posts.times, posts.parts, strict=True)]
-        usual = [len(seed) == TIME_BYTES for seed in seeds]
         rows = zip(repeat(posts.number), seeds, posts.keys, posts.places, strict=False)
-        if all(usual):
+        if {*map(len, seeds)} == {TIME_BYTES}:
             changes.openings += rows
             return ()
+        usual = [len(seed) == TIME_BYTES for seed in seeds]
         changes.openings += compress(rows, usual)
         return compress(posts.each(), map(not_, usual))
 

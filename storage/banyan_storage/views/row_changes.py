@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from banyan_storage.blob_names import look_again
 from banyan_storage.engine import Item, Table, WriteTxn
-from banyan_storage.slots import LINE, NUMBERED, POSTS, SHOWN, TIMELINE, SlotContent, rows_shown, usual_time
+from banyan_storage.slots import LINE, NO_COUNTER, NUMBERED, POSTS, SHOWN, TIME, TIMELINE, SlotContent, rows_shown
 from banyan_storage.views import invalidation, journal
 from banyan_storage.views.registry import OPENINGS, VIEWS, is_built, rows_of
 from banyan_storage.views.view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
@@ -84,7 +84,7 @@ class RowChanges:
             look_again(txn, [row[LINE.place] for _, row in self._gone.get(TIMELINE, ())])
         if openings:
             journal.note_openings(txn, openings)
-            odd = [one for one in openings if usual_time(one[2]) != one[1]]
+            odd = [one for one in openings if one[2][TIME.ms] + NO_COUNTER != one[1]]  # as usual_time
             self.puts[TIMELINE] += [(number, time + key + place) for number, time, key, place in openings]
             self.puts[SHOWN] += [(number, POSTS + key + place + time) for number, time, key, place in odd]
             for table, rows in OPENINGS:
