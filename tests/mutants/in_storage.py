@@ -226,7 +226,7 @@ IN_STORAGE = (
         "slots.in_order",
         "ordered.sort(key=lambda stamp: (stamp[STAMP.time], _name(reader, stamp[STAMP.place])[0], stamp[STAMP.op]))",
         "pass",
-        ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
+        ("tests/storage/test_views.py", "tests/reading/test_queries.py", "tests/reading/test_questions.py"),
     ),
     Mutant(
         "what is appended may hang on another entry than the last",
@@ -255,14 +255,14 @@ IN_STORAGE = (
         "Fold",
         "if waiting:\n    self._txn.put_many(COVERS, sorted(waiting))",
         "pass",
-        ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
+        ("tests/storage/test_views.py", "tests/reading/test_queries.py", "tests/reading/test_questions.py"),
     ),
     Mutant(
         "what comes after its tomb shows",
         "Fold.settle",
         "self._without_dead(self._fresh)",
         "self._fresh",
-        ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
+        ("tests/storage/test_views.py", "tests/reading/test_queries.py", "tests/reading/test_questions.py"),
     ),
     Mutant(
         "two runs of posts that write one slot are each taken as columns",
@@ -283,14 +283,14 @@ IN_STORAGE = (
         "SocialViews.rebuilt",
         "clear(txn, numbers_of(txn, {account})[account], at)",
         "pass",
-        ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
+        ("tests/storage/test_views.py", "tests/reading/test_queries.py", "tests/reading/test_questions.py"),
     ),
     Mutant(
         "what a deletion ended does not live again when the deletion stops counting",
         "SocialViews.taken_out",
         "Del | Tomb",
         "Del",
-        ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
+        ("tests/storage/test_views.py", "tests/reading/test_queries.py", "tests/reading/test_questions.py"),
     ),
     Mutant(
         "content that a grant does not cover shows once it is built again",
