@@ -62,9 +62,10 @@ def exit_code(error: Exception) -> int | None:
     for kinds, code in _BY_KIND:
         if isinstance(error, kinds):
             return code
-    if _is_edge(error):
-        return UNREACHABLE
-    return STORAGE if _is_storage(error) else FAILED if _is_banyan(error) else None
+    for module, kind, code in _IF_LOADED:
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], kind)):
+            return code
+    return None
 
 
 def error_word(error: Exception) -> str:
@@ -112,21 +113,9 @@ _BY_KIND: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
     ((KeystoreError,), KEYS),
     ((OperatorError,), FAILED),
 )
-
-
-def _is_edge(error: Exception) -> bool:
-    """Loading the edge takes a second, so only what it raised itself is compared with it."""
-    edge = sys.modules.get("banyan_node.edge")
-    return edge is not None and isinstance(error, edge.EdgeError)
-
-
-def _is_storage(error: Exception) -> bool:
-    from banyan_storage.errors import StorageError
-
-    return isinstance(error, StorageError)
-
-
-def _is_banyan(error: Exception) -> bool:
-    from banyan_crdt.errors import BanyanError
-
-    return isinstance(error, BanyanError)
+_IF_LOADED = (
+    ("banyan_node.edge", "EdgeError", UNREACHABLE),
+    ("banyan_storage.errors", "StorageError", STORAGE),
+    ("banyan_crdt.errors", "BanyanError", FAILED),
+)
+"""Kinds whose modules take long to load, and are loaded where one is raised."""

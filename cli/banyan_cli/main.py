@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Annotated, Any
 
@@ -87,13 +87,13 @@ def run() -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line; the exit code."""
-    arguments = hoist(argv)
-    json, debug = "--json" in _front(arguments), "--debug" in _front(arguments)
+    front, rest = _hoisted(argv)
+    arguments, json, debug = front + rest, "--json" in front, "--debug" in front
     try:
         for argument in arguments:
             if not _is_text(argument):
                 raise BadInput(f"The argument {argument!r} is not UTF-8; give it in the encoding of your terminal.")
-        result: Any = command_of(_behind(arguments))(args=arguments, prog_name="banyan", standalone_mode=False)
+        result: Any = command_of(rest)(args=arguments, prog_name="banyan", standalone_mode=False)
         return result if isinstance(result, int) else errors.OK
     except typer.TyperException as error:
         return _usage(error, json, arguments)
@@ -120,6 +120,12 @@ def _say_no_more() -> None:
 
 def hoist(argv: Sequence[str]) -> list[str]:
     """The same command line, with the options that every command takes moved to its front. Nothing after `--` moves."""
+    front, rest = _hoisted(argv)
+    return front + rest
+
+
+def _hoisted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options that every command takes, and the other words."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(argv)
@@ -132,21 +138,7 @@ def hoist(argv: Sequence[str]) -> list[str]:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
         else:
             rest.append(word)
-    return front + rest
-
-
-def _front(arguments: Sequence[str]) -> list[str]:
-    return list(arguments[: arguments.index("--")]) if "--" in arguments else list(arguments)
-
-
-def _behind(arguments: Sequence[str]) -> Iterator[str]:
-    """The words behind the options that `hoist` moved to the front."""
-    words = iter(arguments)
-    for word in words:
-        if word == "--home":
-            next(words, None)
-        elif word not in _FLAGS and not word.startswith("--home="):
-            yield word
+    return front, rest
 
 
 def _is_text(argument: str) -> bool:

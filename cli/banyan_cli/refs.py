@@ -153,18 +153,20 @@ def one_of(what: str, text: str, known: Sequence[str], source: str) -> str:
 def own_list(s: Session, which: str, by: str | None) -> str:
     """The id of a list of the reader, by title or id. Raises BadInput."""
     rows = s.call("lists", by=by)["lists"]
-    found = [row["id"] for row in rows if row["title"] == which]
+    found = [one["id"][:SHORT] for one in rows if one["title"] == which]
     if len(found) > 1:
-        ids = listed([one[:SHORT] for one in found])
-        raise BadInput(f"'{which}' is the title of {len(found)} lists: give one of {ids}.")
-    return str(found[0]) if found else one_of("list", which, [row["id"] for row in rows], "`banyan list ls`")
+        raise BadInput(f"'{which}' is the title of {len(found)} lists: give one of {listed(found)}.")
+    return _of_mine("list", which, rows, "title")
 
 
 def own_filter(s: Session, which: str, by: str | None) -> str:
     """The id of a filter of the reader, by its words or id. Raises BadInput."""
-    rows = s.call("filters", by=by)["filters"]
-    found = [row["id"] for row in rows if row["words"] == which]
-    return str(found[0]) if len(found) == 1 else one_of("filter", which, [r["id"] for r in rows], "`banyan filter ls`")
+    return _of_mine("filter", which, s.call("filters", by=by)["filters"], "words")
+
+
+def _of_mine(what: str, which: str, rows: list[dict[str, Any]], field: str) -> str:
+    found = [str(row["id"]) for row in rows if row[field] == which]
+    return found[0] if len(found) == 1 else one_of(what, which, [row["id"] for row in rows], f"`banyan {what} ls`")
 
 
 def listed(candidates: Sequence[str]) -> str:

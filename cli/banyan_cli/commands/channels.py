@@ -27,7 +27,7 @@ from banyan_cli.parameters import (
     some_account,
 )
 from banyan_cli.show.phrases import count
-from banyan_cli.show.tables import Row, columns, named
+from banyan_cli.show.tables import Row, aside, columns, headline, named
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 
@@ -126,18 +126,14 @@ _show_episodes = columns(
 
 
 def _show_channel(console: Console, found: Row) -> None:
-    from rich.text import Text
-
     value = found["channel"]
-    console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
-    console.print(Text(value["uri"], "dim"), soft_wrap=True)
-    counts = (count(value[f"{what}s"], what) for what in ("episode", "subscriber"))
-    said = [value["kind"], f"of {named(value['account'])}", *counts]
-    said += ["you subscribed"] if value["subscribed"] else []
-    said += [plain(one) for one in (value["language"], value["site"]) if one]
-    console.print(Text(" · ".join(said), "dim"))
+    headline(console, value["title"], value["uri"])
+    counts = [count(value[f"{what}s"], what) for what in ("episode", "subscriber")]
+    you = "you subscribed" if value["subscribed"] else ""
+    where = [plain(one) for one in (value["language"], value["site"]) if one]
+    aside(console, value["kind"], f"of {named(value['account'])}", *counts, you, *where)
     if value["description"]:
-        console.print(Text(plain(value["description"], lines=True)))
+        console.print(plain(value["description"], lines=True))
     if found["episodes"]:
         _show_episodes(console, found["episodes"])
 
@@ -370,13 +366,10 @@ _show_posts = columns(
 
 
 def _show_playlist(console: Console, value: Row) -> None:
-    from rich.text import Text
-
-    console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
-    console.print(Text(value["uri"], "dim"), soft_wrap=True)
-    console.print(Text(f"of {named(value['account'])}", "dim"))
+    headline(console, value["title"], value["uri"])
+    aside(console, f"of {named(value['account'])}")
     if value["description"]:
-        console.print(Text(plain(value["description"], lines=True)))
+        console.print(plain(value["description"], lines=True))
     if value["posts"]:
         _show_posts(console, [{**one, "no": n} for n, one in enumerate(value["posts"], 1)])
 

@@ -15,7 +15,7 @@ from banyan_cli.declare import Fields, Read, Ref, Wrong, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import ACCOUNT, By, Event, Reader, Undo, Who, argument, some_account
 from banyan_cli.show.phrases import span
-from banyan_cli.show.tables import Row, columns, named, people
+from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, people
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 
@@ -55,16 +55,21 @@ def _ms(option: str, text: str, zone: str) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000 + passed.microseconds // 1_000
 
 
-def _degrees(at: str | None) -> tuple[int | None, int | None]:
+def _times(begins: str | None, ends: str | None, zone: str) -> dict[str, int]:
+    given = {"begins": begins, "ends": ends}
+    return {name: _ms(f"--{name}", text, zone) for name, text in given.items() if text is not None}
+
+
+def _degrees(at: str | None) -> dict[str, int]:
     if at is None:
-        return None, None
+        return {}
     try:
         latitude, longitude = (float(part) for part in at.split(","))
         if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
             raise ValueError(at)
     except ValueError:
         raise BadInput(f"--at is '{at}'; write, for example, 21.0285,105.8542: degrees north, then east.") from None
-    return round(latitude * 1e7), round(longitude * 1e7)
+    return {"latitude": round(latitude * 1e7), "longitude": round(longitude * 1e7)}
 
 
 def _when(row: Row) -> str:
@@ -87,23 +92,17 @@ _EVENTS = columns(
 
 
 def _show_event(console: Console, value: Row) -> None:
-    from rich.text import Text
-
-    console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
-    console.print(Text(value["uri"], "dim"), soft_wrap=True)
+    headline(console, value["title"], value["uri"])
     lasts = "" if value["ends"] is None else f", {span(value['ends'] - value['begins'])}"
-    console.print(Text(f"{_when(value)}{lasts}  {plain(value['zone'])}"))
-    inside = f" · in {plain(value['group']['name'])}" if value["group"] else ""
-    console.print(Text(f"of {named(value['account'])}{inside}", "dim"))
-    if value["place"]:
-        console.print(Text.assemble(("place: ", "dim"), plain(value["place"])))
+    console.print(f"{_when(value)}{lasts}  {plain(value['zone'])}")
+    aside(console, f"of {named(value['account'])}", value["group"] and f"in {plain(value['group']['name'])}")
+    labelled(console, "place", value["place"])
     if value["latitude"] is not None:
-        console.print(Text(f"at {value['latitude'] / 1e7:.5f},{value['longitude'] / 1e7:.5f}", "dim"))
+        aside(console, f"at {value['latitude'] / 1e7:.5f},{value['longitude'] / 1e7:.5f}")
     if value["text"]:
-        console.print(Text(plain(value["text"], lines=True)))
-    said = [f"{value['answers'][answer]:,} {answer}" for answer in ANSWERS]
-    you = f" · you: {value['mine']}" if value["mine"] else ""
-    console.print(Text(" · ".join(said) + you, "dim"))
+        console.print(plain(value["text"], lines=True))
+    said = (f"{value['answers'][answer]:,} {answer}" for answer in ANSWERS)
+    aside(console, *said, value["mine"] and f"you: {value['mine']}")
 
 
 @_event.command()
@@ -122,20 +121,8 @@ def event_create(
     by: By = None,
 ) -> None:
     """Announce an event."""
-    latitude, longitude = _degrees(at)
-    answer = s.call(
-        "event.create",
-        title=title,
-        begins=_ms("--begins", begins, zone),
-        ends=None if ends is None else _ms("--ends", ends, zone),
-        zone=zone,
-        place=place,
-        latitude=latitude,
-        longitude=longitude,
-        text=text,
-        group=None if group is None else refs.group(s, group, by),
-        by=by,
-    )
+    said = {"title": title, "zone": zone, "place": place, "text": text, **_degrees(at), **_times(begins, ends, zone)}
+    answer = s.call("event.create", **said, group=None if group is None else refs.group(s, group, by), by=by)
     refs.note(s.home, events=[answer])
     s.out.done(answer, f"Announced: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
@@ -156,21 +143,10 @@ def event_set(
     """Change an event of yours."""
     if all(one is None for one in (title, begins, ends, zone, place, at, text)):
         raise BadInput("Nothing is to be changed; `banyan event set --help` says what can be.")
-    event, (latitude, longitude) = refs.event(s, which, by), _degrees(at)
+    event, where = refs.event(s, which, by), _degrees(at)
     clock = zone or s.call("event.show", event=event, by=by)["zone"]
-    answer = s.call(
-        "event.set",
-        event=event,
-        title=title,
-        begins=None if begins is None else _ms("--begins", begins, clock),
-        ends=None if ends is None else _ms("--ends", ends, clock),
-        zone=zone,
-        place=place,
-        latitude=latitude,
-        longitude=longitude,
-        text=text,
-        by=by,
-    )
+    said = {"title": title, "zone": zone, "place": place, "text": text, **where, **_times(begins, ends, clock)}
+    answer = s.call("event.set", event=event, **said, by=by)
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 

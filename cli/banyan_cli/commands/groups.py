@@ -9,8 +9,7 @@ import typer
 from banyan_cli import refs
 from banyan_cli.declare import Fields, Sentence, root, unchanged
 from banyan_cli.parameters import ACCOUNT, By, Group, Reader, Undo, Uri, Who, argument, checked, some_account
-from banyan_cli.show.tables import Row, columns, named, posts
-from banyan_node.terminal_escape import plain
+from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, posts, styled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,25 +54,18 @@ _GROUPS = columns(
 _PEOPLE = columns(("name", named), ("standing", "standing"), ("account", "account"))
 
 
-def _show_group(console: Console, value: dict[str, Any]) -> None:
-    from rich.text import Text
-
+def _show_group(console: Console, value: Row) -> None:
     from banyan_cli.show.feed import post
 
-    console.print(Text.assemble((plain(value["name"]), "bold"), f"  {refs.short(value['uri'])}"))
-    console.print(Text(value["uri"], "dim"), soft_wrap=True)
+    headline(console, value["name"], value["uri"])
     count = "1 member" if value["members"] == 1 else f"{_members(value)} members"
-    standing = STANDINGS[value["standing"]]
-    console.print(Text(" · ".join(filter(None, (value["kind"], count, standing))), "dim"))
-    rulers = [named(one) for one in (value["owner"], *value["moderators"])]
-    console.print(Text.assemble(("owner: ", "dim"), rulers[0]))
-    if rulers[1:]:
-        console.print(Text.assemble(("moderators: ", "dim"), ", ".join(rulers[1:])))
+    aside(console, value["kind"], count, STANDINGS[value["standing"]])
+    labelled(console, "owner", named(value["owner"]))
+    labelled(console, "moderators", ", ".join(map(named, value["moderators"])))
     for word in ("description", "rules"):
-        if value[word]:
-            console.print(Text.assemble((f"{word}: ", "dim"), plain(value[word], lines=True)))
+        labelled(console, word, value[word])
     for row in value["pinned"]:
-        console.print(Text("pinned", "dim italic"))
+        console.print(styled(("pinned", "dim italic")))
         console.print(post(row))
 
 

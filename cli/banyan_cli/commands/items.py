@@ -11,7 +11,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import Fields, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import By, Who
-from banyan_cli.show.tables import Row, columns
+from banyan_cli.show.tables import Row, columns, styled
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -37,15 +37,12 @@ _COLLECTIONS = columns(("collection", "name"), ("merge", "merge"), ("fields", _f
 
 
 def _show_items(console: Console, rows: list[Row]) -> None:
-    from rich.text import Text
-
     for row in rows:
-        console.print(Text(" ".join(filter(None, (row["key"], row["element"]))), "bold"), soft_wrap=True)
+        console.print(styled((" ".join(filter(None, (row["key"], row["element"]))), "bold")), soft_wrap=True)
         for name, value in row["content"].items():
-            if value is None:
-                continue
-            said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            console.print(Text.assemble((f"  {plain(name)}: ", "dim"), plain(said, lines=True)), soft_wrap=True)
+            if value is not None:
+                said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                console.print(styled((f"  {plain(name)}: ", "dim"), plain(said, lines=True)), soft_wrap=True)
 
 
 @_item.rows("collections", _COLLECTIONS, "No collections are known here.", field="collections")

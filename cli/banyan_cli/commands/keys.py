@@ -41,14 +41,15 @@ def words(
     if words_file is not None:
         raise BadInput("--words-file names words that exist; say --check with it.")
     made = new_words()
-    s.out.answer({"words": made.split(), "commitment": commitment(made)}, _show_made)
+    s.out.answer({"words": made.split(), "commitment": commitment(made)}, _show)
     s.out.note("Write the 24 words down in order, and keep them off this machine: they are shown once.")
     s.out.note("The last line is public: `banyan account create NAME --recovery ...` takes it, on any node.")
 
 
-def _show_made(console: Console, value: dict[str, Any]) -> None:
+def _show(console: Console, value: dict[str, Any]) -> None:
     paper.show_words(console, value["words"])
-    console.print(value["commitment"], soft_wrap=True)
+    if "commitment" in value:
+        console.print(value["commitment"], soft_wrap=True)
 
 
 @_keys.command("backup")
@@ -69,12 +70,8 @@ def backup(
             raise BadInput(f"The backup words cannot be written to {to} ({error.strerror}).") from error
         s.out.done({"file": str(to)}, f"The 24 backup words are in {to}, readable by you alone.")
         return
-    s.out.answer({"words": words.split()}, _show_backup)
+    s.out.answer({"words": words.split()}, _show)
     s.out.note("Write them down in order and keep them off this machine. Whoever has them is this node.")
-
-
-def _show_backup(console: Console, value: dict[str, list[str]]) -> None:
-    paper.show_words(console, value["words"])
 
 
 @_keys.command("restore")

@@ -17,7 +17,7 @@ from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import argument, some_account
+from banyan_cli.parameters import Hosted, argument, some_account
 from banyan_cli.show.phrases import ago, count
 from banyan_cli.show.tables import columns
 from banyan_schema import dates
@@ -48,7 +48,7 @@ _TOKENS = columns(
 @_login.command("set")
 def set_login(
     s: Session,
-    name: Name,
+    name: Hosted,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input, one line.")] = False,
 ) -> None:
     """Give an account a password, or another one. Browsers that are logged in as it are then logged out."""
@@ -78,7 +78,7 @@ def list_logins(s: Session) -> None:
 
 
 @_login.command("drop")
-def drop_login(s: Session, name: Name) -> None:
+def drop_login(s: Session, name: Hosted) -> None:
     """Take the password of an account away, its links, and the sessions of its browsers. Tokens of its apps stay."""
     from banyan_web.oauth import logins
 
@@ -97,7 +97,7 @@ def drop_login(s: Session, name: Name) -> None:
 
 
 @_login.command("link")
-def link(s: Session, name: Name) -> None:
+def link(s: Session, name: Hosted) -> None:
     """Make a link that logs a browser in as the account, once, within 15 minutes. It needs no password."""
     from banyan_web.oauth.logins import LINK_S, Person, make_link
 

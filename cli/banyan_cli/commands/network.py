@@ -132,7 +132,15 @@ Refused = Annotated[
 ]
 
 
-@_peers.command("ban")
+def _on(s: Session, act: str, refused: str, **given: Any) -> tuple[Any, str]:
+    """The answer for a peer or a network, and whom it is about."""
+    if "/" in refused or "." in refused or ":" in refused:
+        return s.call(f"networks.{act}", network=refused, **given), refused
+    peer = _peer(s, refused)
+    return s.call(f"peers.{act}", peer=peer, **given), peer
+
+
+@_peers.command()
 def ban(
     s: Session,
     peer: Refused,
@@ -140,25 +148,15 @@ def ban(
     days: Annotated[int, typer.Option(min=0, help="For how long; 0: until it is pardoned.")] = 0,
 ) -> None:
     """Hang up on a peer, or on all of a network, and refuse it until it is pardoned."""
-    if _is_network(peer):
-        s.out.done(s.call("networks.ban", network=peer, reason=reason, days=days), f"{peer} is banned.")
-        return
-    peer = _peer(s, peer)
-    s.out.done(s.call("peers.ban", peer=peer, reason=reason, days=days), f"{peer} is banned.")
+    answer, whom = _on(s, "ban", peer, reason=reason, days=days)
+    s.out.done(answer, f"{whom} is banned.")
 
 
-def _is_network(text: str) -> bool:
-    return "/" in text or "." in text or ":" in text
-
-
-@_peers.command("pardon")
+@_peers.command()
 def pardon(s: Session, peer: Refused) -> None:
     """Lift a ban and forget what the peer lost points for."""
-    if _is_network(peer):
-        s.out.done(s.call("networks.pardon", network=peer), f"{peer} is welcome again.")
-        return
-    peer = _peer(s, peer)
-    s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
+    answer, whom = _on(s, "pardon", peer)
+    s.out.done(answer, f"{whom} is welcome again.")
 
 
 def _show_status(console: Console, value: Row) -> None:

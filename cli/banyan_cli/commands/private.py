@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import Fields, Ref, root
 from banyan_cli.parameters import ACCOUNT, By, Undo, Uri, Who, argument, some_account
-from banyan_cli.show.tables import columns, people
+from banyan_cli.show.tables import Row, columns, people, styled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,16 +35,12 @@ def bookmark(uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Keep a post, to find it again."""
 
 
-def _show_bookmarks(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
+def _show_bookmarks(console: Console, rows: list[Row]) -> None:
     from banyan_cli.show.feed import post
 
     for row in rows:
-        if row["post"]:
-            console.print(post(row["post"]))
-        else:
-            console.print(Text(f"a post that is not held ({refs.short(row['uri'])})", "dim italic"))
+        gone = styled((f"a post that is not held ({refs.short(row['uri'])})", "dim italic"))
+        console.print(post(row["post"]) if row["post"] else gone)
         console.print()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,8 +12,8 @@ from banyan_cli.command_session import Session, put
 from banyan_cli.declare import Fields, Wrong, root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import By, Undo, Who, Whose
-from banyan_cli.show.phrases import count, name_of
-from banyan_cli.show.tables import columns, named
+from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import Row, aside, columns, labelled, named, styled
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -27,44 +27,37 @@ Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="Such as lan@vn.ex
 PICTURES = ("avatar", "banner")
 
 
-def _shown(handle: dict[str, Any]) -> str:
+def _shown(handle: Row) -> str:
     """`lan@vn.example, confirmed by Lotus`, or that it is claimed only."""
-    platforms = [name_of(one["account"], one["name"]) for one in handle["platforms"]]
-    return f"{handle['handle']}, " + (f"confirmed by {', '.join(platforms)}" if platforms else "claimed only")
+    platforms = ", ".join(map(named, handle["platforms"]))
+    return f"{handle['handle']}, " + (f"confirmed by {platforms}" if platforms else "claimed only")
 
 
-def _show(console: Console, value: dict[str, Any]) -> None:
-    from rich.text import Text
+def _show(console: Console, value: Row) -> None:
+    from banyan_cli.show.feed import media_line
 
-    from banyan_cli.show import feed
-
-    console.print(Text(name_of(value["account"], value["name"]), "bold"))
-    console.print(Text(value["account"], "dim"), soft_wrap=True)
-    if value["moved_to"]:
-        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
-        console.print(
-            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
-        )
+    console.print(styled((named(value), "bold")))
+    console.print(styled((value["account"], "dim")), soft_wrap=True)
+    if to := value["moved_to"]:
+        console.print(styled((f"moved to {named(to)}  ", "bold"), (to["account"], "dim")), soft_wrap=True)
     if value["also_was"]:
-        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
+        aside(console, "was " + ", ".join(map(named, value["also_was"])))
     for one in value["official"]:
-        by = name_of(one["platform"]["account"], one["platform"]["name"])
-        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
+        console.print(f"{plain(one['title'])}, verified by {named(one['platform'])}")
     if value["handle"]:
-        console.print(Text(_shown(value["handle"])))
+        console.print(_shown(value["handle"]))
     for field, text in value["fields"].items():
-        if text and field not in ("name", "handle"):
-            console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
+        if field not in ("name", "handle"):
+            labelled(console, plain(field), text)
     for name in PICTURES:
         if picture := value["pictures"].get(name):
-            console.print(Text.assemble((f"{name}: ", "dim"), feed.media_line(picture)))
-    said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
-    console.print(Text(" · ".join(said), "dim"))
+            console.print(styled((f"{name}: ", "dim")) + media_line(picture))
+    counts = count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")
+    aside(console, *counts)
     for row in value["pinned"]:
-        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
-    names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
-    if names:
-        console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))
+        console.print(styled(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
+    if names := [named(one) for one in value.get("following", [])]:
+        console.print(styled(("follows ", "dim"), ", ".join(names)))
 
 
 @_profile.value("profile.get", _show, seen=lambda value: {"accounts": [value], "posts": value["pinned"]})

@@ -18,7 +18,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,7 +136,10 @@ def _all_rows(path: Path, columns: CommentColumns) -> Iterator[Comment]:
     with _opened(path) as file:
         rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         try:
-            place = _places(path, next(rows, []), columns)
+            header = next(rows, [])
+            if not header:
+                raise BadInput(f"{path} is empty; its first line should name the columns.")
+            place = _places(str(path), header, columns[:4])
             for number, row in enumerate(filter(None, rows), 1):
                 yield _comment(f"{path}, line {rows.line_num}", number, row, place, columns)
         except csv.Error as error:
@@ -158,20 +160,17 @@ def _not_text(path: Path) -> BadInput:
     return BadInput(f"{path} changed while it was read; import it again.")
 
 
-def _places(path: Path, header: list[str], columns: CommentColumns) -> dict[str, int]:
-    """Column name -> index, of those that were asked for."""
-    there = {unicodedata.normalize("NFC", name.strip()): i for i, name in reversed(list(enumerate(header)))}
-    if not there:
-        raise BadInput(f"{path} is empty; its first line should name the columns.")
-    wanted = [name for name in (columns.text, columns.author, columns.thread, columns.time) if name is not None]
-    places = {}
-    for name in wanted:
-        at = there.get(unicodedata.normalize("NFC", name))
-        if at is None:
-            have = ", ".join(f"'{unicodedata.normalize('NFC', h.strip())}'" for h in header)
-            raise BadInput(f"{path} has no column '{name}'; it has {have}.")
-        places[name] = at
-    return places
+def _places(name: str, header: list[str], wanted: Iterable[str | None]) -> dict[str, int]:
+    """Column -> index, of those that are wanted. Raises BadInput."""
+    there = [_nfc(column.strip()) for column in header]
+    for column in filter(None, wanted):
+        if _nfc(column) not in there:
+            raise BadInput(f"{name} has no column '{column}'; it has {', '.join(map(repr, there))}.")
+    return {column: there.index(_nfc(column)) for column in filter(None, wanted)}
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _comment(where: str, number: int, row: list[str], places: dict[str, int], columns: CommentColumns) -> Comment:
@@ -181,7 +180,7 @@ def _comment(where: str, number: int, row: list[str], places: dict[str, int], co
         )
 
     def field(name: str | None) -> str:
-        return "" if name is None else unicodedata.normalize("NFC", row[places[name]])
+        return "" if name is None else _nfc(row[places[name]])
 
     text = field(columns.text)
     if not text.strip():
@@ -207,23 +206,12 @@ def _spread(number: int, authors: int) -> str:
 
 
 def _time(where: str, text: str) -> int | None:
-    """Seconds or milliseconds since 1970, or ISO 8601 (UTC where it does not say); None where there is none."""
-    text = text.strip()
-    if not text:
+    """Milliseconds since 1970; None where there is no time."""
+    if not text.strip():
         return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = None
-    try:
-        if number is None:
-            when = datetime.fromisoformat(text)
-            number = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-        time_ms = int(number if abs(number) >= 1e11 else number * 1000)
-    except (ValueError, OverflowError):
-        time_ms = -1
-    if not 0 <= time_ms < 1 << 48:
-        raise BadInput(f"{where}: '{text[:40]}' is no time; give seconds since 1970 or ISO 8601.")
+    time_ms = any_ms(text.strip())
+    if time_ms is None or not 0 <= time_ms < 1 << 48:
+        raise BadInput(f"{where}: '{text.strip()[:40]}' is no time; give seconds since 1970 or ISO 8601.")
     return time_ms
 
 
@@ -256,17 +244,14 @@ def reading(archive: Archive, columns: PostColumns, service: str | None = None) 
     first = next((row for _, row in streams.rows(archive, name, delimiter)), None)
     if first is None or isinstance(first, Omission):
         raise BadInput(f"{archive.label} is no CSV file; its first line should name the columns.")
-    there = [unicodedata.normalize("NFC", column.strip()) for column in first]
-    for wanted in filter(None, columns):
-        if unicodedata.normalize("NFC", wanted) not in there:
-            raise BadInput(f"{archive.label} has no column '{wanted}'; it has {', '.join(map(repr, there))}.")
+    _places(archive.label, first, columns)
 
     def read() -> Iterator[Found]:
         for where, row in streams.named(archive, name, delimiter):
             if isinstance(row, Omission):
                 yield row
             else:
-                yield _item({unicodedata.normalize("NFC", key): cell for key, cell in row.items()}, columns, where)
+                yield _item({_nfc(key): cell for key, cell in row.items()}, columns, where)
 
     return ArchiveContents((service or f"csv {name}")[:256], read)
 
@@ -289,7 +274,7 @@ def uri_file(path: Path | None) -> Iterator[Callable[[str, str], None]]:
 
 def _item(row: dict[str, str], columns: PostColumns, where: str) -> Item | Omission:
     def cell(column: str | None) -> str:
-        return "" if column is None else row.get(unicodedata.normalize("NFC", column), "")
+        return "" if column is None else row.get(_nfc(column), "")
 
     text, time = plain(cell(columns.text)), cell(columns.time).strip()
     if columns.id is None:  # rows before it may come and go

@@ -158,4 +158,4 @@ def any_ms(text: str) -> int | None:
         number = float(text)
     except ValueError:
         return iso_ms(text)
-    return seconds_ms(number / 1000 if abs(number) >= 1e11 else number)
+    return int(number) if 1e11 <= abs(number) < 1e16 else seconds_ms(number)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from banyan_cli.refs import short
 from banyan_cli.show.phrases import name_of, size
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 Row: TypeAlias = dict[str, Any]
 Cell: TypeAlias = str | Callable[[Row], Any]
@@ -84,3 +86,30 @@ def _fact(label: str, fact: Any) -> str:
     if isinstance(fact, int):
         return f"{size(fact)} ({fact:,})" if label in ("bytes", "media_bytes", "before", "after") else f"{fact:,}"
     return "none" if fact is None else plain(str(fact))
+
+
+# What one thing is: a line with its title, one with its address, and a line for each fact.
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Texts, each alone or with its style."""
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
+def headline(console: Console, title: str, uri: str) -> None:
+    """uri: of a group, an event or the like; below it the whole."""
+    console.print(styled((plain(title), "bold"), f"  {short(uri)}"))
+    console.print(styled((uri, "dim")), soft_wrap=True)
+
+
+def aside(console: Console, *facts: str | None) -> None:
+    """Those facts that there are, in one line."""
+    console.print(styled((" · ".join(filter(None, facts)), "dim")))
+
+
+def labelled(console: Console, label: str, said: str | None) -> None:
+    """A text of a person, if there is one, after what it is."""
+    if said:
+        console.print(styled((f"{label}: ", "dim"), plain(said, lines=True)))
