@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHORT = 8
 """Digits of a post's key that are shown: the last ones, because the first are the time, which is similar in posts of
 the same time."""
+SHORT_BLOB = 12
+"""Digits of a blob that are shown."""
 KEY = 32
 """Digits of a post's key."""
 LEAST = 4

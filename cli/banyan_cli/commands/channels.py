@@ -26,7 +26,7 @@ from banyan_cli.parameters import (
     argument,
     some_account,
 )
-from banyan_cli.show.phrases import count
+from banyan_cli.show.phrases import clock, count
 from banyan_cli.show.tables import Row, aside, columns, headline, named
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
@@ -79,17 +79,10 @@ Chapter = Annotated[
 ]
 
 
-def _clock(ms: int) -> str:
-    """`1:02:03`, or `2:03`."""
-    hours, rest = divmod(ms // 1000, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
 def _length(post: Row | None) -> str:
     """How long the film or the sound of a post lasts; empty if it is not known."""
     found = [item["duration_ms"] for item in (post or {"media": ()})["media"] if item["duration_ms"]]
-    return _clock(found[0]) if found else ""
+    return clock(found[0]) if found else ""
 
 
 # -- how it looks
@@ -102,7 +95,7 @@ def _number(row: Row) -> str:
 
 def _with_chapters(row: Row) -> str:
     gone = f"  ({row['gone']})" if row["gone"] else ""
-    chapters = "".join(f"\n  {_clock(one['at_ms'])} {plain(one['title'])}" for one in row["chapters"])
+    chapters = "".join(f"\n  {clock(one['at_ms'])} {plain(one['title'])}" for one in row["chapters"])
     return plain(row["title"]) + gone + chapters
 
 

@@ -178,18 +178,13 @@ def _entry(s: Session, who: str, text: str) -> str:
 
 def _show_changes(s: Session, changes: dict[str, Any] | None) -> None:
     """What comes back and goes, before the question."""
-    for what, number, rows in (
-        (
-            ("back", changes["back"], changes["back_posts"]),
-            ("shown no more", changes["gone"], changes["gone_posts"]),
-        )
-        if changes
-        else ()
-    ):
-        for row in rows:
+    if changes is None:
+        return
+    for name, what in (("back", "back"), ("gone", "shown no more")):
+        for row in changes[f"{name}_posts"]:
             s.out.note(f"  {what}: {refs.short(row['uri'])}  {' '.join(row['text'].split())[:70]}")
-        if number:
-            s.out.note(f"{count(number, 'post')} {what}.")
+        if changes[name]:
+            s.out.note(f"{count(changes[name], 'post')} {what}.")
 
 
 @account_commands.command("recover")

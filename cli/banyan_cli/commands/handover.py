@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,9 +18,6 @@ from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import argument, some_account
 from banyan_cli.show.phrases import count
 from banyan_node.operator_errors import CallError
-
-if TYPE_CHECKING:
-    pass
 
 PassphraseFile = Annotated[
     Path | None, typer.Option(help="A file with the passphrase of the sealed words; else it is asked for.")

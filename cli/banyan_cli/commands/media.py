@@ -13,8 +13,9 @@ from banyan_cli.command_session import Session, put
 from banyan_cli.declare import Fields, Read, Ref, root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import Undo
-from banyan_cli.show.phrases import size
-from banyan_cli.show.tables import Row, facts
+from banyan_cli.refs import SHORT_BLOB
+from banyan_cli.show.phrases import count, size
+from banyan_cli.show.tables import Row, columns, facts
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -50,11 +51,22 @@ def add(s: Session, file: Annotated[str, typer.Argument(metavar="FILE", help="To
     s.out.done(found, f"{found['blob']}\n{shown.about(found)}")
 
 
+def _why(row: Row) -> str:
+    return "pinned" if row["pinned"] else "" if row["named"] else "nothing names it"
+
+
+_BLOBS = columns(
+    ("blob", lambda row: row["blob"][:SHORT_BLOB]),
+    ("type", lambda row: row["type"] or ("preview" if row["named"] else "?")),
+    ("size#", lambda row: size(row["size"])),
+    ("here", lambda row: "yes" if row["whole"] else "in part"),
+    ("", _why),
+)
+
+
 @_media.command("list")
 def listed(s: Session) -> None:
     """The pictures and films that are here."""
-    from banyan_cli.show import feed as shown
-
     rows, after = list[Row](), None
     while True:
         page = s.call("media.list", after=after, limit=PAGE)
@@ -63,15 +75,19 @@ def listed(s: Session) -> None:
             break
 
     def show(console: Console, found: list[Row]) -> None:
-        shown.rows(console, found, page["bytes"])
+        _BLOBS(console, found)
+        console.print(f"{count(len(found), 'blob')}, {size(page['bytes'])}.")
 
     s.out.answers(rows, show, "No pictures or films are here.")
 
 
 def _facts(console: Console, found: Row) -> None:
-    from banyan_cli.show.feed import facts_of
-
-    facts(console, facts_of(found))
+    names = [*found["posts"], *(f"{of['account']} ({of['field']})" for of in found["profiles"])]
+    apart = ("posts", "profiles", "wanted_ms", "whole", "held", "size")
+    value = {name: fact for name, fact in found.items() if name not in apart and fact is not None}
+    held = "all of it" if found["whole"] else f"{size(found['held'])}"
+    value |= {"size": "unknown" if found["size"] is None else size(found["size"]), "here": held}
+    facts(console, value | {"named by": ", ".join(names) or "nothing"})
 
 
 @_media.value("media.show", _facts)

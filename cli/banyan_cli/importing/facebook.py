@@ -34,7 +34,7 @@ from banyan_cli.importing.model import (
     plain,
     seconds_ms,
 )
-from banyan_cli.importing.streams import MOST_ITEM, Broken, items
+from banyan_cli.importing.streams import MOST_ITEM, Broken, items, unread
 
 SERVICE = "facebook"
 _ALBUM_FILES = re.compile(r"(?:^|/)(?:album/\d+|(?:your_)?uncategorized_photos|your_photos|(?:your_)?videos)\.json$")
@@ -50,6 +50,7 @@ GROUPS, EVENTS, ALBUMS = "posts and comments in groups", "events", "photos and f
 ALBUM_POSTS = (
     "Photos of albums that no post shows come as posts of their own; look at them, or leave them out with --no-albums."
 )
+_OTHER = "it is of another form"
 MEMBERS = "memberships of groups"
 TIMELINES = "posts on other people's timelines"
 SAVED = "items that were saved, not posted"
@@ -127,7 +128,7 @@ def reading(
                 tie, keys = _PEOPLE[kind]
                 for where, one in _items(archive, name, *keys):
                     who = line(one.get("name")) if isinstance(one, dict) else ""
-                    yield Tie(tie, (who,), place=where) if who else _broken(one, where)
+                    yield Tie(tie, (who,), place=where) if who else unread(one, where, _OTHER)
             elif kind == "profile":
                 for _, one in _items(archive, name, "profile_v2", "profile"):
                     yield from _profile(one)
@@ -179,10 +180,6 @@ def repaired(value: Any) -> Any:
     return value
 
 
-def _broken(one: Any, where: str) -> Omission:
-    return Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
-
-
 def _id(kind: str, stamp: int, seconds: Counter[str]) -> str:
     name = f"{kind}:{stamp}"
     seconds[name] += 1
@@ -195,7 +192,7 @@ def _post(
     stamp = one.get("timestamp") if isinstance(one, dict) else None
     time_ms = seconds_ms(stamp)
     if time_ms is None:
-        return _broken(one, where)
+        return unread(one, where, _OTHER)
     title, this = line(one.get("title")), _id("post", time_ms // 1000, seconds)
     place_of = where_of(title)
     if place_of in _OUT:
@@ -231,7 +228,7 @@ def _inside(part: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wanted: bool) -> Item | Omission:
     if not isinstance(one, dict):
-        return _broken(one, where)
+        return unread(one, where, _OTHER)
     for part in dicts(one.get("data")):
         said = _inside(part, "comment")
         time_ms = seconds_ms(said.get("timestamp", one.get("timestamp")))
@@ -245,7 +242,7 @@ def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wa
         found = (_inside(p, "media") for group in dicts(one.get("attachments")) for p in dicts(group.get("data")))
         media = tuple(Attachment(plain(m["uri"]), words_of(m.get("description"))) for m in found if plain(m.get("uri")))
         return Item(this, words_of(said.get("comment")), time_ms, where, audience=audience, media=media)
-    return _broken(one, where)
+    return unread(one, where, _OTHER)
 
 
 def _profile(one: Any) -> Iterator[ProfileLine]:
@@ -335,7 +332,7 @@ def _album_posts(album: _Album, taken: set[str], audience: Audience) -> Iterator
     for where, one in album.photos:
         uri = plain(one.get("uri")) if isinstance(one, dict) else ""
         if not uri:
-            yield Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
+            yield unread(one, where, _OTHER)
             continue
         this = _photo_id(uri)
         if this not in taken:

@@ -47,6 +47,11 @@ class Broken(NamedTuple):
     why: str
 
 
+def unread(one: Any, place: str, why: str) -> Omission:
+    """Of an item that is broken, or of another form: why."""
+    return Omission(BROKEN, place, one.why if isinstance(one, Broken) else why)
+
+
 class _Bad(Exception):
     """The JSON is broken here. Its argument is why."""
 

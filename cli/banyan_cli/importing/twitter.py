@@ -34,7 +34,7 @@ from banyan_cli.importing.model import (
     ms,
     plain,
 )
-from banyan_cli.importing.streams import Broken, items
+from banyan_cli.importing.streams import Broken, items, unread
 
 SERVICE = "twitter"
 LIKE = "❤️"
@@ -146,7 +146,7 @@ def _tweets(archive: Archive) -> Iterator[tuple[str, dict[str, Any] | Omission]]
             if isinstance(one, dict) and _id(one) and isinstance(one.get("full_text", one.get("text")), str):
                 yield where, one
             else:
-                yield where, Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it is no tweet")
+                yield where, unread(one, where, "it is no tweet")
 
 
 def _is_protected(archive: Archive) -> bool:
@@ -305,6 +305,6 @@ def _time(found: Any) -> int | None:
 def _person(one: dict[str, Any] | Broken | None, kind: TieKind, where: str, known: _Known) -> Tie | Omission:
     number = line(one.get("accountId")) if isinstance(one, dict) else ""
     if not number:
-        return Omission(BROKEN, where, one.why if isinstance(one, Broken) else "it has no accountId")
+        return unread(one, where, "it has no accountId")
     name = known.names.get(number)
     return Tie(kind, (f"@{name}", number) if name else (number,), place=where)

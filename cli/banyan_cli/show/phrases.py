@@ -37,6 +37,13 @@ def span(ms: int) -> str:
     return f"{ms} ms"
 
 
+def clock(ms: int) -> str:
+    """`1:02:03`, or `2:03`."""
+    hours, rest = divmod(ms // 1000, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def count(n: int, noun: str, plural: str = "") -> str:
     """`1 reply`, `3,021 replies`."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
