@@ -17,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from banyan_node import DISTRIBUTION, program_version
 from banyan_node.home.config import Config
-from banyan_node.version import DISTRIBUTION, program_version
 from banyan_schema import dates
 
 # Whether ports are free, and whether those that a running node names are its own: what answers there may be another

@@ -259,7 +259,7 @@ def _refuse_taken(host: str, port: int) -> None:
 
 def _say_unreached(out: Out, chosen: Mapping[str, Any]) -> None:
     """A node that is off at the moment is no mistake of who names it."""
-    from banyan_node.links.dial_errors import why_unreachable
+    from banyan_node.links.peerstore import why_unreachable
 
     for address in chosen.get("node.bootstrap", ()):
         if (why := why_unreachable(address)) is not None:

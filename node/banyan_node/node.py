@@ -21,8 +21,8 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node.admission.gates import AdmissionTally
-from banyan_node.admission.slot_usage import SlotUsage
+from banyan_node import program_version
+from banyan_node.admission.gates import AdmissionTally, SlotUsage
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
@@ -49,7 +49,6 @@ from banyan_node.server.servers import Servers, new_token
 from banyan_node.upkeep import derived_data, maintenance, storage_quota
 from banyan_node.upkeep.log_check import CheckInterrupt
 from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every
-from banyan_node.version import program_version
 from banyan_node.workers.inbox import Arrivals
 from banyan_node.workers.publisher import PublishedState, Publisher
 from banyan_node.workers.worker import Worker

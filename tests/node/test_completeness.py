@@ -19,9 +19,9 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api.methods import network_view
 from banyan_node.context import Context
-from banyan_node.links import peer_independence
 from banyan_node.links.completeness import doubt
 from banyan_node.local import open_local
+from banyan_node.workers import publisher
 from banyan_node.workers.publisher import here, published
 from banyan_replica.intake.intake import REASONS, NotTaken
 from banyan_replica.peers.operator_trust import OperatorTrust
@@ -251,7 +251,7 @@ async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_
         return real() + ahead.get(threading.get_ident(), 0.0)
 
     real = time.time
-    monkeypatch.setattr(peer_independence, "UNTAKEN_S", 1.5)
+    monkeypatch.setattr(publisher, "UNTAKEN_S", 1.5)
     monkeypatch.setattr("banyan_node.workers.worker.time", SimpleNamespace(**{**vars(time), "time": clock}))
     alone = {"node__role": "hobbyist", "interest__mode": "all"}  # no platform says what time it is
     async with (

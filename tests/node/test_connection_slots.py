@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from banyan_node.admission.arrivals import Pauses, PauseSettings
 from banyan_node.admission.connection_slots import (
     NEVER,
     ConnectionSlots,
@@ -22,7 +23,6 @@ from banyan_node.admission.connection_slots import (
     SlotHolder,
     SlotSettings,
 )
-from banyan_node.admission.pauses import Pauses, PauseSettings
 
 SMALL = SlotSettings(links=16, outbound=4, named=4, arriving=6, per_address=2, per_near=3, per_wide=5, fair_s=1.0)
 

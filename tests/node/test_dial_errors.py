@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from banyan_node.links.dial_errors import why_unreachable
+from banyan_node.links.peerstore import why_unreachable
 
 
 def test_an_unknown_name_a_refusing_port_and_an_open_port_are_told_apart() -> None:

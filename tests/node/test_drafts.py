@@ -16,10 +16,9 @@ from banyan_node.api.declare import named
 from banyan_node.hosting import drafts, hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
-from banyan_node.media import blob_eviction
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import maintenance
+from banyan_node.upkeep import maintenance, storage_quota
 from banyan_replica.wire.blob_messages import draft_token
 from tests.node.pictures import photo
 from tests.node.real import converged, load_settings, make_home, make_node, running
@@ -200,7 +199,7 @@ def collect(node: LocalBackend, days: float) -> None:
     """As a node does it, so many days from now."""
     later = time.time() + days * DAY_S
     maintenance.keep_for_drafts(node.context, later)
-    blob_eviction.collect(blob_eviction.old(node.context.blobs, later), node.context, later)
+    storage_quota.collect(storage_quota.old(node.context.blobs, later), node.context, later)
     node.context.store.commit()
 
 
@@ -235,10 +234,10 @@ def test_a_preview_that_a_draft_names_stays_when_a_post_with_it_is_deleted(node:
     draft = node.call("draft.set", text="", media=[{"blob": cat["blob"]}])["id"]
     node.call("delete", uri=uri)
     preview = [BlobRoot(bytes.fromhex(cat["preview"]))]
-    blob_eviction.fade(preview, node.context, time.time())
+    storage_quota.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"], cat["preview"]}
     node.call("draft.drop", id=draft)
-    blob_eviction.fade(preview, node.context, time.time())
+    storage_quota.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"]}
 
 
@@ -251,11 +250,11 @@ def test_a_preview_of_a_picture_that_was_put_again_stays_until_that_is_posted_an
     node.call("delete", uri=first)
     time.sleep(0.02)  # the clock of files is coarser than that of posts
     assert with_picture(node, photo(tmp_path / "a.jpg", 800, 600)) == cat
-    blob_eviction.fade(preview, node.context, time.time())
+    storage_quota.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"], cat["preview"]}
     time.sleep(0.02)
     node.call("delete", uri=node.call("post", text="", media=[{"blob": cat["blob"]}])["uri"])
-    blob_eviction.fade(preview, node.context, time.time())
+    storage_quota.fade(preview, node.context, time.time())
     assert whole(node) == {cat["blob"]}
 
 

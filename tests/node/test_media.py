@@ -20,10 +20,9 @@ from banyan_node.context import Context
 from banyan_node.edge.blob_streams import ANSWER_S, serve_blobs
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
-from banyan_node.media import blob_eviction
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import maintenance
+from banyan_node.upkeep import maintenance, storage_quota
 from banyan_replica.wire.blob_messages import encode_chunk_answer, encode_list_answer
 from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
@@ -305,7 +304,7 @@ def erase(later: float, c: Context, now: float) -> int:
 
 def collect(later: float, c: Context, now: float) -> None:
     """As the node does it, at a later time."""
-    blob_eviction.collect(blob_eviction.old(c.blobs, later), c, later)
+    storage_quota.collect(storage_quota.old(c.blobs, later), c, later)
 
 
 def check(c: Context, now: float) -> None:

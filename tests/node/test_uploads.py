@@ -19,8 +19,8 @@ from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY, working
 from banyan_node.api.methods import media, uploads
 from banyan_node.local import open_local
-from banyan_node.media import blob_eviction
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import storage_quota
 from tests.node.pictures import film, photo
 from tests.node.real import load_settings, make_home
 from tests.node.test_kill import Victim
@@ -141,9 +141,9 @@ def test_uploads_share_the_quota_and_end_after_a_day(tmp_path: Path) -> None:
         begun(node, b"a" * 600_000)
         with pytest.raises(CallError, match=r"media\.max_bytes allows"):
             begun(node, b"b" * 600_000)
-        blob_eviction.drop_old(node.context.uploads, time.time())
+        storage_quota.drop_old(node.context.uploads, time.time())
         assert len(node.context.uploads.all()) == 1
-        blob_eviction.drop_old(node.context.uploads, time.time() + blob_eviction.GRACE_S + 5)
+        storage_quota.drop_old(node.context.uploads, time.time() + storage_quota.GRACE_S + 5)
         assert node.context.uploads.all() == []
         begun(node, b"b" * 600_000)
 
@@ -237,11 +237,11 @@ def test_an_upload_to_which_chunks_come_stays(node: LocalBackend) -> None:
     raw = random.Random(2).randbytes(2 * CHUNK)
     upload = begun(node, raw)["upload"]
     uploads_ = node.context.uploads
-    long_ago = int(time.time()) - 2 * blob_eviction.GRACE_S
+    long_ago = int(time.time()) - 2 * storage_quota.GRACE_S
     uploads_.want(BlobRoot(bytes.fromhex(upload)), long_ago)
     send(node, upload, raw, 0)
-    blob_eviction.drop_old(uploads_, time.time())
+    storage_quota.drop_old(uploads_, time.time())
     assert begun(node, raw)["held"] == CHUNK
     uploads_.want(BlobRoot(bytes.fromhex(upload)), long_ago)
-    blob_eviction.drop_old(uploads_, time.time())
+    storage_quota.drop_old(uploads_, time.time())
     assert node.call("uploads")["uploads"] == []

@@ -19,7 +19,7 @@ import trio
 from trio_websocket import open_websocket_url
 
 from banyan_node.api import cost
-from banyan_node.api.methods import account_export, feeds
+from banyan_node.api.methods import account_exit, feeds
 from banyan_storage import lmdb_reads
 from banyan_web import archive_downloads
 from banyan_web.app import EVERY, FREE, SOCKETS
@@ -375,13 +375,13 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
 async def test_an_archive_that_is_too_large_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, write = list[Path](), account_export._written
+    made, write = list[Path](), account_exit._written
 
     def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
         made.append(path)
         return write(at, of, path, ask)
 
-    monkeypatch.setattr(account_export, "_written", written)
+    monkeypatch.setattr(account_exit, "_written", written)
     async with open_node(tmp_path) as door:
         an, person = await door.person("an")
         for n in range(4):
@@ -401,14 +401,14 @@ async def test_an_archive_that_is_too_large_is_refused_before_anything_is_writte
 async def test_while_archives_are_written_pages_and_searches_are_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, goes_on, write = list[Path](), threading.Event(), account_export._written
+    begun, goes_on, write = list[Path](), threading.Event(), account_exit._written
 
     def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
         begun.append(path)
         goes_on.wait(60)
         return write(at, of, path, ask)
 
-    monkeypatch.setattr(account_export, "_written", written)
+    monkeypatch.setattr(account_exit, "_written", written)
     async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
         an, own = await door.person("an")
         await door.node.backend.call("post", {"text": "mot"})

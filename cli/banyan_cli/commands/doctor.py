@@ -382,7 +382,7 @@ def _gates(s: Session) -> tuple[bool | None, str]:
 
 
 def _peers(s: Session) -> tuple[bool | None, str]:
-    from banyan_node.links.dial_errors import why_unreachable
+    from banyan_node.links.peerstore import why_unreachable
 
     node = s.node()
     bootstrap = list(s.settings.config.node.bootstrap)

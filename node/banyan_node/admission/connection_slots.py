@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from banyan_node.admission.slot_usage import SlotUsage
+from banyan_node.admission.gates import SlotUsage
 from banyan_replica.gossip.address_groups import NOWHERE, Nets, nets_of
 
 NEVER = float("inf")

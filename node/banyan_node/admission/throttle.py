@@ -5,7 +5,7 @@ when strangers have used up their share, their connections are not read from unt
 waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
 
 Connections that have not proved who they are do not wait, because who they are decides whether they must. What they get
-together is in `handshake_limiter.py`.
+together is in `arrivals.py`.
 
 Time is measured while own people work, and not guessed: the steps of all tasks that a connection has (`CAUSE`), what
 its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
@@ -31,8 +31,8 @@ from collections.abc import Callable, Container
 
 import trio
 
+from banyan_node.admission.arrivals import HandshakeLimiter
 from banyan_node.admission.gates import AdmissionTally
-from banyan_node.admission.handshake_limiter import HandshakeLimiter
 from banyan_node.admission.usage import (
     JUDGING,
     LEAST,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, da
 import msgspec
 
 from banyan_crdt.ids import AccountId
-from banyan_node.admission.slot_usage import SlotUsage
+from banyan_node.admission.gates import SlotUsage
 from banyan_node.api.json_types import AccountRef, Milliseconds, Own, PostRef, Reader, ThingRef, Undo
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import Settings

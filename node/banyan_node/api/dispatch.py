@@ -35,11 +35,10 @@ from banyan_node.context import Context
 from banyan_node.home.audit import AT_REST, OPERATOR, Actor, AuditLog
 from banyan_node.hosting import claims
 from banyan_node.idempotency import RecordKey
-from banyan_node.media import blob_eviction
 from banyan_node.media.local_blobs import read_part
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.own_log import Unasked
-from banyan_node.upkeep import maintenance
+from banyan_node.upkeep import maintenance, storage_quota
 from banyan_node.workers.frame_preparer import ShortSwitchInterval
 from banyan_node.workers.publisher import LocalIdentity, PublishedState, here, published
 from banyan_node.workers.side_threads import SideThreads, Waiting
@@ -259,7 +258,7 @@ class NodeBackend:
 
     def _make_room(self, size: int) -> None:
         """On a thread of work: blobs are evicted where posts are written, so that no post names one that goes."""
-        trio.from_thread.run(self._shell.worker.call, partial(blob_eviction.make_room, size))
+        trio.from_thread.run(self._shell.worker.call, partial(storage_quota.make_room, size))
 
     async def _in_thread(self, lane: trio.CapacityLimiter, do: Callable[..., T], *given: Any) -> T:
         with ShortSwitchInterval():
@@ -334,7 +333,7 @@ class LocalBackend:
         return lambda: answer
 
     def _make_room(self, size: int) -> None:
-        blob_eviction.make_room(size, self.context, time.time())
+        storage_quota.make_room(size, self.context, time.time())
 
     def close(self) -> None:
         """Ends what was begun. The context stays open."""

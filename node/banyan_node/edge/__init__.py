@@ -5,8 +5,8 @@ bounds, deadlines), and libp2p_host.py (the libp2p host and its guards). config.
 events.
 """
 
+from banyan_node.admission.arrivals import PauseSettings
 from banyan_node.admission.connection_slots import PeerActivity, SlotSettings
-from banyan_node.admission.pauses import PauseSettings
 from banyan_node.edge.admission import TWIN
 from banyan_node.edge.blob_streams import BLOB_PROTOCOL, BlobLines
 from banyan_node.edge.config import (

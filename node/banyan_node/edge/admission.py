@@ -1,4 +1,4 @@
-"""The door of an edge: applies the decisions of connection_slots.py and pauses.py to its connections and links.
+"""The door of an edge: applies the decisions of connection_slots.py and arrivals.py to its connections and links.
 
 A slot belongs to one connection. Until that carries a link, its `ender` ends it; then the link does.
 """
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 import trio
 
+from banyan_node.admission.arrivals import Pauses
 from banyan_node.admission.connection_slots import ConnectionSlots, PeerActivity
 from banyan_node.admission.gates import AdmissionTally
-from banyan_node.admission.pauses import Pauses
 from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeEvent, NotAdmitted, Paused
 from banyan_node.edge.link import Link
 

@@ -16,8 +16,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from banyan_node.admission.arrivals import PauseSettings
 from banyan_node.admission.connection_slots import SlotSettings
-from banyan_node.admission.pauses import PauseSettings
 from banyan_node.context import named_of, slots_of
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings

@@ -30,9 +30,8 @@ from banyan_node.edge.admission import Admission
 from banyan_node.edge.blob_streams import BLOB_PROTOCOL, serve_blobs
 from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
 from banyan_node.edge.dial import Attempt, host_of, split, why_failed
-from banyan_node.edge.discovery import discover
-from banyan_node.edge.heads import HeadsBridge
 from banyan_node.edge.libp2p_host import GuardedHost, GuardedSwarm, close_connection, make_host
+from banyan_node.edge.libp2p_services import HeadsBridge, discover
 from banyan_node.edge.link import Buffers, Link
 from banyan_node.media.blob_peers import BlobAnswers
 

@@ -59,7 +59,7 @@ from banyan_node.edge.config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate, Not
 from banyan_node.edge.yamux import QuietStream, Tell, YamuxNegotiator
 from banyan_node.workers.process_memory import LARGE_BYTES
 
-# Accepts connections no faster than accepting may use the processor (admission/handshake_limiter.py).
+# Accepts connections no faster than accepting may use the processor (admission/arrivals.py).
 #
 # Beyond the system's queue, the systems of those who dial try again after a second or more. The task that listens has
 # the throttle in its `CAUSE`.

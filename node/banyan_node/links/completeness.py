@@ -17,8 +17,7 @@ from banyan_crdt.errors import Reason
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_checkpoint, is_control
 from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
-from banyan_node.links.peer_independence import NETWORKS
-from banyan_node.workers.publisher import LocalIdentity, PublishedState
+from banyan_node.workers.publisher import NETWORKS, LocalIdentity, PublishedState
 from banyan_replica.status import LinkView
 from banyan_replica.wire import NAME_BYTES
 from banyan_storage.errors import ViewBuilding

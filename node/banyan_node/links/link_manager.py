@@ -22,8 +22,7 @@ from banyan_node.admission.usage import CAUSE
 from banyan_node.context import Context
 from banyan_node.edge import TWIN, Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
-from banyan_node.links.dial_errors import why_unreachable
-from banyan_node.links.peerstore import Network, is_within
+from banyan_node.links.peerstore import Network, is_within, why_unreachable
 from banyan_node.links.queues import HOLD_BYTES, LinkReceiver, SendQueue
 from banyan_node.metrics import Metrics
 from banyan_node.workers.frame_preparer import FramePreparer

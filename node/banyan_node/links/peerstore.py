@@ -1,4 +1,5 @@
-"""Peers by name: those that the operator bans, with networks, and those that the next start dials.
+"""Peers by name: those that the operator bans, with networks, and those that the next start dials; why an address
+cannot be dialled.
 
 Bans are notes of the store: the replica keeps whom it refuses and why, and here stands until when; a network is refused
 at the edge, before a peer of it can say who it is.
@@ -7,6 +8,7 @@ at the edge, before a peer of it can say who it is.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -138,3 +140,46 @@ def read(path: Path) -> list[Anchor]:
         return [a for a in found if a.addrs]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
+
+
+# Why an address cannot be dialled: its name is unknown, the machine refuses, or it does not answer.
+#
+# libp2p reports the same error for all of them. So after a failed dial the address is tried once more with plain TCP.
+
+SECONDS = 3.0
+"""How long a machine may take to answer."""
+
+
+def why_unreachable(addr: str) -> str | None:
+    """A sentence without a full stop. None if TCP connects, so the cause is in a layer above, or if it is no address.
+
+    Blocks for at most SECONDS, not counting the system's resolver. Raises nothing.
+    """
+    parts = addr.split("/")
+    if len(parts) < 5 or parts[3] != "tcp" or not parts[4].isdigit():
+        return None
+    kind, host, port = parts[1], parts[2], int(parts[4])
+    family = {"ip4": socket.AF_INET, "dns4": socket.AF_INET, "ip6": socket.AF_INET6, "dns6": socket.AF_INET6}.get(
+        kind, 0
+    )
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as why:
+        if getattr(why, "errno", None) == socket.EAI_AGAIN:
+            return f"the name {host} could not be looked up: no name server (DNS) answers; is this machine online"
+        return f"the name {host} is not known (DNS); check its spelling"
+    refused = False
+    for kin, sort, proto, _, where in found[:4]:
+        with socket.socket(kin, sort, proto) as probe:
+            probe.settimeout(SECONDS / min(len(found), 4))
+            try:
+                probe.connect(where)
+            except ConnectionRefusedError:
+                refused = True
+            except OSError:
+                continue
+            else:
+                return None
+    if refused:
+        return f"{host} refuses port {port}: no node listens there, or a firewall blocks it"
+    return f"{host} does not answer on port {port}: the machine is off, or a firewall drops the packets"

@@ -19,10 +19,10 @@ import trio
 from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
-from banyan_node.media import blob_eviction
 from banyan_node.media.blob_peers import BlobPeers, NoPeerAnswer
 from banyan_node.media.local_blobs import drafted, naming, unknown
 from banyan_node.operator_errors import CallError, conflict
+from banyan_node.upkeep import storage_quota
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
 from banyan_replica.wire.blob_messages import (
@@ -201,9 +201,9 @@ class BlobFetcher:
         def room(c: Context, now: float) -> None:
             held = c.blobs.find(of.root)
             more = of.size - (held.size if held is not None else 0)
-            if why := blob_eviction.why_full(c, more):
+            if why := storage_quota.why_blobs_full(c, more):
                 raise conflict(why)
-            blob_eviction.make_room(more, c, now)
+            storage_quota.make_room(more, c, now)
 
         await self._worker.call(room)
 

@@ -1,5 +1,5 @@
 """Decodes one picture and writes it anew, or makes the poster of one film: the program of a process that may fail, use
-its memory up or be ended (fork_server.py).
+its memory up or be ended (decoders.py).
 
 The file is standard input; the new picture goes to descriptor 3, a preview to descriptor 4, and one JSON object to
 standard output. Nothing of the file survives but its pixels: they are pasted into a fresh picture, because Pillow

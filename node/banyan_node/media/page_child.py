@@ -1,5 +1,5 @@
 """Reads what a page of the web says of itself, for a card under a link: the program of a process that may fail
-(fork_server.py), because pages are of strangers.
+(decoders.py), because pages are of strangers.
 
 The page is standard input; one JSON object goes to standard output: texts on one line, with a most length and without
 characters that are not seen or turn the direction around. Addresses stay as the page says them.

@@ -20,10 +20,10 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.media import blob_eviction
 from banyan_node.media.blob_fetcher import BlobFetcher
 from banyan_node.media.local_blobs import RegisterContent, drafted, said_at
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import storage_quota
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import Queries, queries
 from banyan_reading.relations import is_followed, numbers_of
@@ -69,7 +69,7 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
                     page = await trio.to_thread.run_sync(_look, context, after, frozenset(places))
                     places |= page.wanted
                     if page.faded:
-                        await worker.call(partial(blob_eviction.fade, page.faded))
+                        await worker.call(partial(storage_quota.fade, page.faded))
                     if page.done:
                         await worker.call(partial(_seen, page.done))
                     after = page.after
@@ -85,10 +85,10 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
 async def collect(worker: Worker[Context], context: Context) -> None:
     """Drops what nothing names, and uploads that nobody went on with, for as long as the node runs."""
     while True:
-        await trio.to_thread.run_sync(blob_eviction.drop_old, context.uploads, time.time())
-        old = await trio.to_thread.run_sync(blob_eviction.old, context.blobs, time.time())
-        for at in range(0, len(old), blob_eviction.AT_ONCE):
-            await worker.call(partial(blob_eviction.collect, old[at : at + blob_eviction.AT_ONCE]))
+        await trio.to_thread.run_sync(storage_quota.drop_old, context.uploads, time.time())
+        old = await trio.to_thread.run_sync(storage_quota.old, context.blobs, time.time())
+        for at in range(0, len(old), storage_quota.AT_ONCE):
+            await worker.call(partial(storage_quota.collect, old[at : at + storage_quota.AT_ONCE]))
             await trio.sleep(0.05)
         await trio.sleep(COLLECT_S)
 
@@ -147,7 +147,7 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> _FetchPage:
             if key in known:
                 continue
             try:
-                shown = blob_eviction.shows(q, key)
+                shown = storage_quota.shows(q, key)
                 said = said_at(q.reader, key)
                 roots = _wanted(c, q, said, numbers) if shown and said is not None else []
             except ViewBuilding:  # who follows whom is not known yet

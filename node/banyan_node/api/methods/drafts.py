@@ -15,8 +15,8 @@ from banyan_node.context import Context
 from banyan_node.hosting import drafts as kept
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append_each
-from banyan_node.links.peer_independence import wrong_by_platforms
 from banyan_node.operator_errors import bad_request, not_found
+from banyan_node.workers.publisher import wrong_by_platforms
 from banyan_schema.media import Media
 from banyan_schema.private_kinds import MAX_DRAFT, PrivateDraft
 from banyan_schema.social import Audience, encode_post

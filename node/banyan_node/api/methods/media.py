@@ -14,10 +14,10 @@ from banyan_node.api.methods.post_rows import AccountName, name_of
 from banyan_node.api.methods.uploads import uploaded
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.media.blob_eviction import accounts
 from banyan_node.media.intake import put_file
 from banyan_node.media.local_blobs import BlobNote, about_of, drafted, is_in_draft, naming, read_part, unknown, whole
 from banyan_node.operator_errors import bad_request, conflict, not_found
+from banyan_node.upkeep.storage_quota import accounts
 from banyan_storage.blob_names import is_named, roots_from
 from banyan_storage.blobs import HeldBlob
 

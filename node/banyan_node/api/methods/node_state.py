@@ -6,6 +6,7 @@ import time
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
+from banyan_node import program_version
 from banyan_node.api.declare import DoorState, EmptyRequest, MethodTable, NodeView, Response
 from banyan_node.api.json_types import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.api.methods.post_rows import name_of
@@ -14,7 +15,6 @@ from banyan_node.links import completeness
 from banyan_node.moderation import withheld
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
-from banyan_node.version import program_version
 from banyan_reading.identity import platform_of
 from banyan_replica.intake.clock_bounds import FUTURE_MS
 from banyan_replica.status import LinkView

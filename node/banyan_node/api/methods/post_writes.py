@@ -21,9 +21,9 @@ from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.drafts import why_refused
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import PostAbsence, why_gone
-from banyan_node.links.peer_independence import wrong_by_platforms
 from banyan_node.media.intake import item_of
 from banyan_node.operator_errors import CallError, bad_request, conflict, forbidden, not_found
+from banyan_node.workers.publisher import wrong_by_platforms
 from banyan_reading.groups import group_of
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.profiles import MOST_PINS, pinned
