@@ -21,11 +21,10 @@ from banyan_node.api.methods.node_state import PeerRow, StrangersRoom
 from banyan_node.api.methods.store import StoreStats
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.params import numbered, text
-from banyan_web.platform.requests import ADMIN, BODY, actor, acts, once, only, queried, shaped
+from banyan_web.platform.requests import ADMIN, BODY, Why, actor, acts, once, only, queried, shaped
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
-Why = Annotated[str, Meta(max_length=500)]
 
 
 class NewDrop(Request, frozen=True, forbid_unknown_fields=True):

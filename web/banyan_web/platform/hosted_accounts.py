@@ -19,13 +19,12 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.oauth.logins import login_of, sessions, sign_out
 from banyan_web.params import text, whole
-from banyan_web.platform.requests import ADMIN, actor, acts, keep, once, only, queried, shaped, written_down
+from banyan_web.platform.requests import ADMIN, Why, actor, acts, keep, once, only, queried, shaped, written_down
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
 PAGE = 100
 _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
-_WHY: dict[str, Any] = {"why": Annotated[str, Meta(max_length=500)]}
 
 
 class TokenRow(Said, frozen=True):
@@ -82,7 +81,7 @@ class Suspension(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class OnlyWhy(Request, frozen=True, forbid_unknown_fields=True):
-    why: Annotated[str, Meta(max_length=500)] = ""
+    why: Why = ""
 
 
 @ENDPOINTS.get("/v1/admin/tokens", ADMIN, EndpointShape(None, TokenRows, query={"account": str}))
@@ -98,7 +97,7 @@ def _token(one: Token) -> TokenRow:
     return TokenRow(one.id, account, one.app, list(one.scopes), one.created, one.expires, one.client is not None)
 
 
-@ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, acts(None, NoResult, query=_WHY))
+@ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, acts(None, NoResult, query={"why": Why}))
 async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     """Ends a token at once."""
     only(ask.params, "why")
@@ -191,7 +190,6 @@ async def sign_everything_out(web: DoorContext, ask: DoorRequest) -> Any:
 
 _Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 _Days = Annotated[int, Meta(ge=0, le=MOST_DAYS)]
-_Why = Annotated[str, Meta(max_length=500)]
 
 
 class EndOfAccount(Request, frozen=True, forbid_unknown_fields=True):
@@ -202,7 +200,7 @@ class EndOfAccount(Request, frozen=True, forbid_unknown_fields=True):
     erase: bool = False
     reason: _Reason | None = None
     days: _Days | None = None
-    why: _Why | None = None
+    why: Why | None = None
 
 
 class EndedAccount(Said, frozen=True):
@@ -213,7 +211,7 @@ class EndedAccount(Said, frozen=True):
     erasure: ErasureReceipt | None
 
 
-_QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": _Why}
+_QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": Why}
 
 
 @ENDPOINTS.delete("/v1/accounts/{account}", ADMIN, acts(None, EndedAccount, query=_QUERY))

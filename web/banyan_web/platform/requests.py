@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from difflib import get_close_matches
 from functools import partial
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from anyio import to_thread
+from msgspec import Meta
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
@@ -115,10 +116,17 @@ acts = partial(EndpointShape, refuses=BODY, keyed=True)
 """The shape of an endpoint that does something, once under an Idempotency-Key."""
 
 
+MOST_WHY = 500
+"""Characters of what somebody says for the audit log."""
+Why = Annotated[str, Meta(max_length=MOST_WHY)]
+
+
 def actor(ask: DoorRequest, why: str | None = None) -> Actor:
     """Who acts, as the audit log names it. Raises HttpRefusal."""
     if ask.token is None:
         raise HttpRefusal(401, "This needs a token.")
+    if len(why or "") > MOST_WHY:
+        raise HttpRefusal(422, f"'why' has at most {MOST_WHY} characters.", code="bad_request")
     return Actor(f"token {ask.token.id} ({ask.token.app})", "api", why or None)
 
 
