@@ -271,3 +271,20 @@ def size_of_text(text: str) -> int:
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZE = "bytes, or a text such as 500 MB or 20 GB"
 """The title of settings that `size_of_text` reads."""
+
+
+# What a setting says of itself: its bounds, its reason, and a title where the bounds do not tell what is allowed.
+
+
+def about(why: str) -> Meta:
+    return Meta(description=why)
+
+
+def between(least: float, most: float, why: str, title: str | None = None) -> Meta:
+    """Of a number."""
+    return Meta(ge=least, le=most, title=title, description=why)
+
+
+def at_most(letters: int, why: str, title: str | None = None) -> Meta:
+    """Of a text, or of the items of a list."""
+    return Meta(max_length=letters, title=title, description=why)
