@@ -266,13 +266,7 @@ class ConnectionSlots:
         return frozenset(slot for _, slot in sorted(found)[:half])
 
     def _seat(
-        self,
-        pool: Pool,
-        nets: Nets,
-        peer: str,
-        now: float,
-        standing: Mapping[str, PeerActivity],
-        slot: int = 0,
+        self, pool: Pool, nets: Nets, peer: str, now: float, standing: Mapping[str, PeerActivity], slot: int = 0
     ) -> SlotVerdict:
         seated = {s: held for s, held in self.held.items() if held.pool is not Pool.ARRIVING}
         used = Counter(held.pool for held in seated.values())
@@ -318,12 +312,7 @@ class ConnectionSlots:
         return strangers, f"all {s.strangers} slots for peers that dial this node are in use"
 
     def _least(
-        self,
-        links: Mapping[int, SlotHolder],
-        pool: Pool,
-        nets: Nets,
-        standing: Mapping[str, PeerActivity],
-        mine: Rank,
+        self, links: Mapping[int, SlotHolder], pool: Pool, nets: Nets, standing: Mapping[str, PeerActivity], mine: Rank
     ) -> int | None:
         """The newest of the least useful links of the fullest group, if the newcomer has at least its rank."""
         serving = self.serving(Pool.INBOUND if pool is Pool.NAMED else pool, standing)

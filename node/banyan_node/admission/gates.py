@@ -33,8 +33,7 @@ _HOST, _DOOR, _CONTROL = _EDGE + "libp2p_host.py", _EDGE + "admission.py", "node
 
 FRAME: dict[str, GateRecord] = {
     "accept": GateRecord(
-        "connections that are accepted, while own people work: a part of a core",
-        (_ADMISSION + "arrivals.py",),
+        "connections that are accepted, while own people work: a part of a core", (_ADMISSION + "arrivals.py",)
     ),
     "network": GateRecord(
         "networks: `network.allow`, `network.deny`, bans of networks",

@@ -103,10 +103,7 @@ def read(context: Context, method: Method, ask: Request) -> Any:
 
 def look(context: Context, who: LocalIdentity, seen: PublishedState, do: Callable[[NodeView], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
-    with (
-        queries(context.engine, context.realm, context.store.late_ids) as q,
-        context.kept.at(q) as kept,
-    ):
+    with queries(context.engine, context.realm, context.store.late_ids) as q, context.kept.at(q) as kept:
         return do(NodeView(q, context.blobs, context.sealed_reader, context.search, kept, who, seen))
 
 

@@ -217,9 +217,7 @@ class Keystore:
 
 
 def passphrase_from(
-    file: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    prompt: Callable[[], str] | None = None,
+    file: Path | None = None, env: Mapping[str, str] | None = None, prompt: Callable[[], str] | None = None
 ) -> str | None:
     """The passphrase, from the first of these: the file, BANYAN_PASSPHRASE, BANYAN_PASSPHRASE_FILE, the prompt."""
     variables = os.environ if env is None else env

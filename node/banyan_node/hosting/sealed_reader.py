@@ -129,13 +129,7 @@ class SealedReader:
         return found
 
     def _thing(
-        self,
-        q: Queries,
-        account: AccountId,
-        slot: bytes,
-        place: bytes,
-        secrets: dict[CellKey, Secret],
-        remember: bool,
+        self, q: Queries, account: AccountId, slot: bytes, place: bytes, secrets: dict[CellKey, Secret], remember: bool
     ) -> PrivateItem | None:
         if place in self._opened:
             return self._opened[place]

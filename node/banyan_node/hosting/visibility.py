@@ -21,16 +21,7 @@ from banyan_reading.interaction_rules import Act, InteractionRules
 from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.visibility import (
-    ListRule,
-    PostFacts,
-    Verdict,
-    Viewer,
-    ViewPlace,
-    WithheldBy,
-    visible,
-    word_filters,
-)
+from banyan_reading.visibility import ListRule, PostFacts, Verdict, Viewer, ViewPlace, WithheldBy, visible, word_filters
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
 from banyan_schema.private_kinds import AccountList, Filter, FollowWish, ListMember, Mute

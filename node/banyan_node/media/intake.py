@@ -41,11 +41,7 @@ MAX_CAPTIONS = 1 << 20
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/gif")
 _AS_IT_IS = "It is posted as it is, with all that was written into it, such as the place."
 _NO_EXTRA = "It has no poster and no length: `pip install 'banyan-social[video]'` makes them."
-_TYPES = {
-    "video/x-m4v": "video/mp4",
-    "audio/x-flac": "audio/flac",
-    "audio/x-wav": "audio/wav",
-}
+_TYPES = {"video/x-m4v": "video/mp4", "audio/x-flac": "audio/flac", "audio/x-wav": "audio/wav"}
 """What `filetype` calls by other names than browsers do."""
 FILMS = ("video/mp4", "video/webm", "video/quicktime", "video/x-matroska", "video/mpeg")
 SOUNDS = ("audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/wav", "audio/aac")

@@ -31,12 +31,7 @@ OF_POSTS: frozenset[Verdict] = frozenset({"label", "hide", "withhold"})
 OF_ACCOUNTS: frozenset[Verdict] = frozenset({"limit", "suspend"})
 _LARGEST = (1 << 64) - 1
 Kind: TypeAlias = Literal["label", "hide", "limit", "suspend"]
-HOLDS: dict[Kind, LocalRows[Any, Holds]] = {
-    "label": LABELLED,
-    "hide": HIDDEN,
-    "limit": LIMITED,
-    "suspend": SUSPENDED,
-}
+HOLDS: dict[Kind, LocalRows[Any, Holds]] = {"label": LABELLED, "hide": HIDDEN, "limit": LIMITED, "suspend": SUSPENDED}
 """What holds here because of a decision: of a post (Target) or of an account. It is policy and not state, so other
 nodes show what they like. Each row names the decision, so that one can be taken back while another one stands."""
 

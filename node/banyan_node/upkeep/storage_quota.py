@@ -112,9 +112,7 @@ def room_of(engine: LmdbEngine, index: Path, storage: StorageSettings, before: b
             whole, of = storage.max_bytes, "storage.max_bytes"
         most = whole * share // 100
     return StorageQuota(
-        why_full(engine, index, storage, before),
-        most,
-        f"storage.strangers allows {said(most or 0)}, {share} % of {of}",
+        why_full(engine, index, storage, before), most, f"storage.strangers allows {said(most or 0)}, {share} % of {of}"
     )
 
 

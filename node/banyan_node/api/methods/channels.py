@@ -39,8 +39,7 @@ MOST = 200
 """The most rows of a page."""
 Limit = Annotated[int, Meta(ge=1, le=MOST)]
 After = Annotated[
-    str | None,
-    Meta(title="a place among channels or episodes", description="`after` of the page before."),
+    str | None, Meta(title="a place among channels or episodes", description="`after` of the page before.")
 ]
 
 

@@ -36,12 +36,7 @@ from banyan_storage.views import invalidation
 
 METHODS = MethodTable()
 PAGE = 100
-_ACT: dict[Kind, ActKind] = {
-    "label": "labelled",
-    "hide": "hidden",
-    "limit": "limited",
-    "suspend": "suspended",
-}
+_ACT: dict[Kind, ActKind] = {"label": "labelled", "hide": "hidden", "limit": "limited", "suspend": "suspended"}
 """What the firehose tells of them."""
 Number = Annotated[int, Meta(title="a number", description="As a list answers it.", ge=1, lt=1 << 53)]
 Order = Annotated[str, Meta(max_length=250)]

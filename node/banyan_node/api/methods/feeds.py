@@ -15,14 +15,7 @@ from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.event_stream import cursor_of
 from banyan_node.api.methods.notices import home_read
-from banyan_node.api.methods.post_rows import (
-    CURSOR_BYTES,
-    AccountName,
-    PostRow,
-    now_ms,
-    reader_of,
-    visibility_of,
-)
+from banyan_node.api.methods.post_rows import CURSOR_BYTES, AccountName, PostRow, now_ms, reader_of, visibility_of
 from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import home_timeline, hosted
 from banyan_node.hosting.home_timeline import Lines, Rank

@@ -129,10 +129,7 @@ def markers(at: CommitView, ask: ActorRequest) -> Markers:
     account, q = hosted.account_of(at, ask.by), at.queries()
     held = at.private(account)
     home, heard = home_read(held), read_until(q, held)
-    return Markers(
-        None if home is None else js.feed_cursor(home),
-        None if heard is None else js.notice_cursor(heard),
-    )
+    return Markers(None if home is None else js.feed_cursor(home), None if heard is None else js.notice_cursor(heard))
 
 
 @METHODS.read("notifications.unread", "not_found", "refused")

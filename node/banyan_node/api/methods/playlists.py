@@ -12,14 +12,7 @@ from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.methods.channels import After, Limit, titled
 from banyan_node.api.methods.episodes import GoneWord, post_or_gone
-from banyan_node.api.methods.post_rows import (
-    AccountName,
-    PostRow,
-    PostRows,
-    account_name,
-    reader_of,
-    visibility_of,
-)
+from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, account_name, reader_of, visibility_of
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted

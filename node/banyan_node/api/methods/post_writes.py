@@ -46,14 +46,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import (
-    MAX_MEDIA,
-    MAX_MENTIONS,
-    MAX_OPTIONS,
-    MAX_TAGS,
-    OPEN,
-    Urgency,
-)
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, OPEN, Urgency
 from banyan_schema.social.profile import pin
 from banyan_storage.views.large_accounts import has_steps
 

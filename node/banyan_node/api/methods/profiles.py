@@ -82,9 +82,7 @@ def profile_set(ctx: Context, ask: ProfileRequest, now: float) -> ProfileFields:
     set_fields(ctx, account, ask.fields, now, ask.pictures)
     found = ctx.queries().profile(account)
     return ProfileFields(
-        did(account),
-        found.texts,
-        {name: shown_media(ctx.blobs, picture) for name, picture in found.pictures.items()},
+        did(account), found.texts, {name: shown_media(ctx.blobs, picture) for name, picture in found.pictures.items()}
     )
 
 

@@ -9,14 +9,7 @@ from msgspec import Meta, structs
 from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response, UndoRequest
 from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visibility_of
-from banyan_node.api.methods.post_writes import (
-    WithheldOrder,
-    WrittenEntry,
-    add_or_undo,
-    held,
-    missing,
-    withheld_row,
-)
+from banyan_node.api.methods.post_writes import WithheldOrder, WrittenEntry, add_or_undo, held, missing, withheld_row
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.visibility import PostAbsence, Visibility, why_gone
