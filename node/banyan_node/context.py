@@ -3,8 +3,6 @@
 Opening it chooses the number of the log that this data folder writes (own_log.py).
 """
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import time

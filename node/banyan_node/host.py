@@ -1,7 +1,5 @@
 """What the replica asks of this node and tells it (`banyan_replica.host`), in one place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from banyan_crdt.entry import Entry

@@ -6,8 +6,6 @@ or up to twice as long. The record is written in the transaction of what was don
 neither. Records lie in the order of days, so those that are old enough are found without an index.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection
 from itertools import islice

@@ -3,8 +3,6 @@
 The store has one owner at a time. If a node has it open, opening it here raises StoreLocked and changes nothing.
 """
 
-from __future__ import annotations
-
 import random
 import shutil
 import time

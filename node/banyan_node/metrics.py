@@ -1,7 +1,5 @@
 """The metrics of a node: bytes, events by name, how long calls take, and how much it holds."""
 
-from __future__ import annotations
-
 from collections import Counter as Counts
 from collections.abc import Callable, Mapping
 from functools import lru_cache

@@ -3,8 +3,6 @@
 Tasks: the links (link_manager.py), the control API, some timers, and the replica's thread (worker.py).
 """
 
-from __future__ import annotations
-
 import math
 import random
 import time

@@ -10,8 +10,6 @@ this log stands, for WAIT_S at most. If none did, and the machine was started si
 back, and a new log begins, at most one a day.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import secrets

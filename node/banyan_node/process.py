@@ -4,8 +4,6 @@ SIGINT and SIGTERM stop the node: listeners close, requests under way are answer
 of a terminal, where the node stops too, or logrotate, which wants a log file opened anew.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import os
 import signal

@@ -6,8 +6,6 @@ system's queue. Of those accepted, who says nothing costs nothing, and the other
 other: first those of whose group of addresses fewest wait.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -19,8 +19,6 @@ named peer gets in as long as a slot is not held by another named one; no link g
 This class is sans-I/O: it says which connections must go, and the caller closes them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

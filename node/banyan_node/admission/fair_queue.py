@@ -14,8 +14,6 @@ strangers have used up their share (`TurnRights`), only those have turns that us
 relies on while their own time lasts. The policy knows no clock and no thread: the worker says what each job took.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Container
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar

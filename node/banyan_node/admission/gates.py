@@ -5,8 +5,6 @@ sentence that the other side gets, and for the tally, which the metrics and `ban
 room and may look into others; this list is of all rooms (tests/node/test_gates.py).
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -22,8 +22,6 @@ Whatever strangers owe, networks that used less than those that wait have a litt
 who uses up the share of all, with what it left behind too, would keep everybody out until that is paid.
 """
 
-from __future__ import annotations
-
 import select
 import threading
 import time

@@ -4,8 +4,6 @@ The work of one answer runs with a `CallCost` in `SPENT`. `TimedAwaitable` adds 
 what a function takes on another thread. Work that goes on in a process beside this one is added by whoever asks it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
 from functools import partial

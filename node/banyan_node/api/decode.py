@@ -4,8 +4,6 @@ Nothing is converted: a text of digits is no number. An unknown field is an erro
 otherwise be ignored silently.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -7,8 +7,6 @@ answered once it is durable. Without a node, all methods except `node` methods r
 command line opened. Answers are JSON values, the same in all three cases.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager

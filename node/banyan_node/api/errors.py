@@ -3,8 +3,6 @@
 Programs compare the code; the message is for people and changes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 

@@ -9,8 +9,6 @@ A cursor names its store. A cursor of another store, or of a later state than a 
 is refused with `cursor_gone`. Then the reader must read again what it needs.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections import deque

@@ -5,8 +5,6 @@ That order follows from the signed bytes alone, so the name of an event, `ENTRY:
 What can differ between nodes is what they hold: content may be missing here, and come later.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache

@@ -4,8 +4,6 @@ Each type has a function that makes it from the internal type, and a pattern for
 `Ref` in their name are for parameters, which allow more forms than answers have.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Annotated, NewType, TypeAlias, TypeVar
 

@@ -1,7 +1,5 @@
 """Who may answer, quote and repost a post, as it is asked for and shown."""
 
-from __future__ import annotations
-
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import Request, Response
 from banyan_reading.answers import PostView

@@ -1,8 +1,6 @@
 """OpenAPI 3.1 documents and the reference in Markdown, made from declarations: those of the control API, and parts of
 which the door makes its own from its endpoints (web/banyan_web/platform/openapi.py)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter

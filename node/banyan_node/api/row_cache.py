@@ -5,8 +5,6 @@ quote, a poll, a group or a rule depend on more than accounts and counts, and ar
 out as the same object, so whoever makes something of it can keep that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import msgspec

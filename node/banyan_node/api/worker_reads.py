@@ -6,8 +6,6 @@ What fails here for another reason than the request (a view that is being built,
 answers, which can also mend it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -13,8 +13,6 @@
 Start reading at platform.py. What is named here is imported when it is used: the command line needs the lines alone.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -6,8 +6,6 @@ since then comes again there, and so does what the other node gets later. This o
 beyond them, and in another process, the `id` of an event tells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """What a webhook brought, once it is known to be genuine: signed as Standard Webhooks says, and not old."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import time

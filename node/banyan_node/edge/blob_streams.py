@@ -8,8 +8,6 @@ yamux keeps 2 MiB of a connection that nobody read (yamux.py): there is one stre
 once.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -9,8 +9,6 @@ EdgeError
     +-- CreditBroken  the peer sent more than its credits allowed, so the frame buffer overflowed.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Dials under way, why they fail, and the multiaddrs that are dialled."""
 
-from __future__ import annotations
-
 import contextlib
 
 import trio

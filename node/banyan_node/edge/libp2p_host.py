@@ -16,8 +16,6 @@ give the newer one's peers to the older.
 How streams share a connection is in yamux.py.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import resource

@@ -5,8 +5,6 @@ as hints for dialling; noise proves who answers there. zeroconf has threads of i
 stops, so both happen outside the event loop.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -15,8 +15,6 @@ the file is in the archive, or would be if it were here. What ActivityStreams ha
 context.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -4,8 +4,6 @@ The invariants: nothing that exists is overwritten, and what has the asked-for n
 interrupted export left is removed by the next one to the same name, or resumed.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import zipfile

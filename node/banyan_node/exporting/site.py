@@ -10,8 +10,6 @@
 Posts are read once, newest first, and a page is written while it is read. So the memory does not grow with the account.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -9,8 +9,6 @@ folder and makes the whole chain again, unless the hash of a later line was kept
 The folder has files of FILE_BYTES, named after their first line; beyond FILES of them the oldest one is removed.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

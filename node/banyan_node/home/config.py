@@ -7,8 +7,6 @@ The `Meta` of each field holds the bounds that are enforced, a `title` where the
 is allowed, and the `description` that `banyan config show` prints.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field

@@ -10,8 +10,6 @@ holds 8 checksum bits; recovery words have these bits inverted. So the invariant
 - No error message contains a word.
 """
 
-from __future__ import annotations
-
 import enum
 import re
 from collections.abc import Sequence

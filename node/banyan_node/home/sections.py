@@ -1,7 +1,5 @@
 """The settings of the door for apps, browsers and other backends, and of the log."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field

@@ -4,8 +4,6 @@ It says what is wrong in words that follow the value: "is no network: give one s
 questions, `banyan config set` and the start say the same.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import re

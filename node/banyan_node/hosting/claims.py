@@ -15,8 +15,6 @@ that arrives is checked: does it let this device write, and is its root one of o
   node. (Newer recovery words are marked, see mnemonic.py; older ones are not.)
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice

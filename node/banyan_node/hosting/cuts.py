@@ -5,8 +5,6 @@ what a thief wrote above it, deletions too, counts no more. The owner names a po
 log that this store wrote itself, because all of that is hers.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice

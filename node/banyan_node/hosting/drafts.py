@@ -7,8 +7,6 @@ A draft may name blobs. Nothing that others can see names them yet, so each node
 it keeps them (`Work.KEEP`), and looks once a day whether the draft is still there: another device may have dropped it.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from banyan_crdt.blob import BlobRoot

@@ -1,7 +1,5 @@
 """Writes entries of accounts that this node may write for, with as many operations in each as fit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES

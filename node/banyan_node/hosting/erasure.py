@@ -10,8 +10,6 @@ Each part is one commit, and what is left to do is noted in it, so a crash only 
 (interest.py), from the first of which on the account has no name here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial

@@ -1,7 +1,5 @@
 """What an account hosted here may do in a group: who rules it, who is a member, and the sentence for who is not."""
 
-from __future__ import annotations
-
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
 from banyan_node.hosting.visibility import not_shown

@@ -5,8 +5,6 @@ Whom one follows is read again when one's own account was touched; whether those
 follow, a mute and an acceptance count from the commit in which they are written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field

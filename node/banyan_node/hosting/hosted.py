@@ -5,8 +5,6 @@ generation of a key is the one whose digest the control log commits to. So a nod
 accounts again once their control logs have arrived from peers (claims.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol

@@ -6,8 +6,6 @@ the same key, on every device of the account, and one that was deleted here stay
 A text that is longer than a post becomes a thread: each part answers the one before.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable
 from typing import Literal, NamedTuple

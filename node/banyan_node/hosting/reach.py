@@ -5,8 +5,6 @@ The accounts here come first, then whom they follow, always. Of accounts that ar
 takes no room from what others follow, and no more of their follows are read than are held.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from banyan_crdt.ids import AccountId

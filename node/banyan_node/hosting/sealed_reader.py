@@ -4,8 +4,6 @@ They are sealed under secrets that are wrapped for each writer that may write ev
 (banyan_schema.social.private). This node opens those that are wrapped for its device key.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar

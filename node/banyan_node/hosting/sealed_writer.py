@@ -4,8 +4,6 @@ Where a writer that has the secret was cut off, what is said from then on is sea
 granted later is handed all secrets, so it reads what was said before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 from banyan_crdt.entry import MAX_PART_BYTES

@@ -7,8 +7,6 @@ matched a statement of a named platform lately; until then `doubt` says why not.
 accounts, it is asked further whether they hold those of this node: a hub that holds none of them agrees with everybody.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from itertools import islice

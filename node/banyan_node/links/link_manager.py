@@ -4,8 +4,6 @@ A peer whose send queue passes its bound is disconnected. A peer is not read fro
 the replica. Reconciliation brings either up to date later. Nothing here judges what a peer sends.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet

@@ -5,8 +5,6 @@ Bans are notes of the store: the replica keeps whom it refuses and why, and here
 at the edge, before a peer of it can say who it is.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterable, Iterator, Sequence

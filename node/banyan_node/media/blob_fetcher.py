@@ -6,8 +6,6 @@ bytes is charged and not asked again; its chunks are asked of others. At the end
 of another one too.
 """
 
-from __future__ import annotations
-
 import random
 from collections import deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What fetching and serving need of the network: questions to peers, and the answers to theirs."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 

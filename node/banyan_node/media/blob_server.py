@@ -5,8 +5,6 @@ on it that was never posted. An erased or withheld post names nothing, so its bl
 draft are given to those who prove that they can read it, the other devices of its account.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

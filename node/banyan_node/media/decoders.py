@@ -4,8 +4,6 @@ Each serves one file at a time. One that passed the deadline is ended with its c
 so a file that hangs or kills what reads it costs itself alone.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

@@ -1,8 +1,6 @@
 """Puts a file of this machine into the blobs: what it is, what of it is stored, that it stayed the same, and the item
 of media made of it."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

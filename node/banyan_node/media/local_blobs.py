@@ -1,7 +1,5 @@
 """Blobs that must be here, what is noted of them and what names them; and the sentences if they are not here."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterator

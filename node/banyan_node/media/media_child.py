@@ -8,8 +8,6 @@ carries comments, EXIF and with it the place over from the picture that it opene
 Only four formats are tried. Size and number of frames are read from the heads before any pixel is decoded.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

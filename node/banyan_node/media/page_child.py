@@ -5,8 +5,6 @@ The page is standard input; one JSON object goes to standard output: texts on on
 characters that are not seen or turn the direction around. Addresses stay as the page says them.
 """
 
-from __future__ import annotations
-
 import codecs
 import json
 import os

@@ -6,8 +6,6 @@ once all that is wanted of it is here, or nothing is. What no peer gives now is 
 intervals; a place is given up after TRIES.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Decisions of moderators: what was decided, by whom, why, and whether it was taken back, kept for good, as the audit
 log is not; and what accounts are told of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal, TypeAlias

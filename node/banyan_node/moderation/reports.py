@@ -4,8 +4,6 @@ Open ones are a queue, the oldest first; closed ones are kept, the newest KEPT o
 one says is folded into it. The bounds: a reporter makes A_DAY of them, and OPEN are open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import islice
 

@@ -6,8 +6,6 @@ stays until the content is released, its term ends, its author's deletion is fin
 pictures and films of the post are pinned meanwhile; they are let go after the commit, so that a crash loses none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from nacl.exceptions import CryptoError

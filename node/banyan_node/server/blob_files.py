@@ -6,8 +6,6 @@ sounds or captions, and else no type that a browser opens: posts are of stranger
 where a backend passes this on.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol

@@ -13,8 +13,6 @@ A connection is one task, and a second one while a request is answered. Sockets 
 then needs one system call each way, and many programs open a new connection for every second call.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import socket

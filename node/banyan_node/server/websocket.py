@@ -7,8 +7,6 @@ The differences from anycorn's own stream, and why:
 - Messages are not compressed: a few bytes can become very many, and wsproto bounds that nowhere.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import trio

@@ -6,8 +6,6 @@ Each step notes its progress in the store (banyan_storage/views/builder.py), so 
 continues. A command without a running node finishes the views before it uses the store (context.py).
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING

@@ -8,8 +8,6 @@ The invariants: the transaction that drops entries also notes the progress, so a
 has a durable line about each dropped entry before it is dropped.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -13,8 +13,6 @@ store of an older program is read once from its beginning. All work is done in s
 whether more is waiting.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress

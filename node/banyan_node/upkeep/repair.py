@@ -9,8 +9,6 @@ Four steps, each durable before the next, so that a repair that is broken off ca
 4. Rows of local state that cannot be read, and a check of everything, as `banyan store verify` makes it.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Mapping

@@ -5,8 +5,6 @@ A limit on what is *taken* changes nothing of what is true: what is not taken st
 and is asked for once there is room. Own accounts go on until the disk is really full.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial

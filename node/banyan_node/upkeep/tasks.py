@@ -6,8 +6,6 @@ most of what it does does not need the task that failed. Only two things end a n
 nothing is true, and the control API, which the operator would miss.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator

@@ -7,8 +7,6 @@ until a look a day later finds that the clock went on as it should, or the opera
 say that nobody named has no weight here, because strangers could stop all forgetting by it.
 """
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 

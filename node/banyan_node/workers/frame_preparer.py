@@ -9,8 +9,6 @@ While own people work it does not prepare a stranger's: the frame comes to it pr
 calls go between them.
 """
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable

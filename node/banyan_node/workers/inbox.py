@@ -4,8 +4,6 @@ Calls of this node's own people are apart from frames, behind which they would b
 (fair_queue.py). The thread has the inbox to itself, but for `put`, `call` and `stop`.
 """
 
-from __future__ import annotations
-
 import gc
 import queue
 import time

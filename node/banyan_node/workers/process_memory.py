@@ -1,7 +1,5 @@
 """How the process of a node uses memory: when garbage is collected, and when freed memory goes back to the system."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 

@@ -6,8 +6,6 @@ that it takes at most a fiftieth of the thread's time. Of calls that only publis
 second, it is root and count alone. Readers take entries and views from a snapshot of the store.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable

@@ -4,8 +4,6 @@ The owner waits for what it began, and meanwhile does what that work asks of it 
 store. So work that asks is answered while the owner waits, or between two of its own calls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue

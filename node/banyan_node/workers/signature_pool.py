@@ -6,8 +6,6 @@ has its own GIL. It starts when there is much to check for the first time, and h
 answer, or that it finds wrong, are made here.
 """
 
-from __future__ import annotations
-
 import signal
 import socket
 import subprocess

@@ -6,8 +6,6 @@ make way when a call comes. Effects go to the event loop in order, after the com
 the answers to calls. The event loop runs on while this thread decodes, hashes or syncs the disk.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """An account leaves: it is closed and erased, dropped from this node, or taken out as an archive or a site."""
 
-from __future__ import annotations
-
 import errno
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Accounts: opens them, lists those hosted here, and shows their control logs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated
 

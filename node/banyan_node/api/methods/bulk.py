@@ -8,8 +8,6 @@ Most operations read little: of the account that acts, and of the account that t
 writes that wait, these need not be written first, so most of a call is signed and written together.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 import msgspec

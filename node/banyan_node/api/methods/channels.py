@@ -1,7 +1,5 @@
 """Channels: series of films or sound of an account, and who subscribes to them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

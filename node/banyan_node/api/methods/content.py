@@ -5,8 +5,6 @@ content gets the signed statement. A sealed copy stays here (moderation/withheld
 else has the content is shown again when it is released or when its term ends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated

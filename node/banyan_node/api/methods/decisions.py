@@ -4,8 +4,6 @@ Of all this the network hears of one thing alone: content that is withheld by an
 signed statement to whoever asks for it. The rest holds at this node.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

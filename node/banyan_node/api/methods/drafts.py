@@ -1,7 +1,5 @@
 """Drafts, and posts that are published later. Only the devices of the account can read them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from banyan_crdt.ids import CellKey

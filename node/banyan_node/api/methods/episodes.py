@@ -1,7 +1,5 @@
 """Episodes: which posts a channel shows, in which order, and the new ones of the channels to which one subscribed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache, partial
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Events: what takes place when and where, who comes, and what people do with them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated

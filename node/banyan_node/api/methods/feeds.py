@@ -1,7 +1,5 @@
 """Timelines: of one account, of those that one follows, of a list, of everybody."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

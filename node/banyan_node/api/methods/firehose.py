@@ -7,8 +7,6 @@ A cursor is a place in one store. A frontier cursor (`seen`, made by `firehose.f
 told, and so means the same at every node.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256

@@ -6,8 +6,6 @@ its entries came apart, the later ones are told again with the run that they are
 of this node is an item too; where it gives content out (`late`, `returned`), the run with it stands before it.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple

@@ -1,8 +1,6 @@
 """What people do with groups: they open and change them, join and leave; owners and moderators accept, refuse, invite,
 ban, remove and pin."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

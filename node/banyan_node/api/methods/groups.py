@@ -1,7 +1,5 @@
 """Groups as people read them: which there are, who is in them, what is said there and what waits for an answer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Annotated
 

@@ -5,8 +5,6 @@ stopped. Applying a batch twice changes nothing: accounts are found by name, exi
 post is computed from the import and the row.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple

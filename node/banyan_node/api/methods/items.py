@@ -4,8 +4,6 @@ An item is one register, one element of a set, one counter or one text. Written 
 layout. Collections with methods of their own are written only by these, which check more rules.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice

@@ -1,7 +1,5 @@
 """Changes of an account's control log: who may write, which keys are valid, and undoing what a thief did."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated

@@ -1,7 +1,5 @@
 """What a card under a link is made of: what a page says of itself, and a small picture, both fetched by a program."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from base64 import b64encode

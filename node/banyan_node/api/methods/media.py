@@ -1,7 +1,5 @@
 """Pictures, films, sounds and captions: putting them here, reading them, and which blobs are kept."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from typing import Annotated
 

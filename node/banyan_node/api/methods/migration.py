@@ -7,8 +7,6 @@ commit this node, from then on the paper, which was written before. This node st
 user cuts it.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """Who moderates at this node, what moderation tells an account, and the audit log."""
 
-from __future__ import annotations
-
 from itertools import islice
 from typing import Annotated, Any, Literal
 

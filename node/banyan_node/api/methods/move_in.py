@@ -4,8 +4,6 @@ Each call may come again: what is here already is answered as such and written o
 not brought back. So an interrupted move goes on when it is run again, and a newer archive adds what is new.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace

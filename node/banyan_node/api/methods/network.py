@@ -1,7 +1,5 @@
 """Methods that need the running node: its peers, whom it refuses, and stopping it."""
 
-from __future__ import annotations
-
 import time
 from ipaddress import ip_network
 from typing import Annotated

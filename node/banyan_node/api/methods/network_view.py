@@ -2,8 +2,6 @@
 
 Digests show whether two nodes hold the same."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Annotated, NamedTuple
 

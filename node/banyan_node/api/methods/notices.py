@@ -1,8 +1,6 @@
 """What an account hears of, alike things as one row, and how far it has read: replies, quotes, mentions, reactions,
 reposts, followers, ended polls, what groups say."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from itertools import islice

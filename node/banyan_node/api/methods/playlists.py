@@ -1,7 +1,5 @@
 """Playlists: posts of anybody in the order in which an account wants them played."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

@@ -1,7 +1,5 @@
 """Polls: a post may ask one, and each account has one vote in it until it closes."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

@@ -1,7 +1,5 @@
 """What people do: posts, reactions, reposts."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Posts by their addresses, who reacted to one, and what proves it to somebody who does not trust this node."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace

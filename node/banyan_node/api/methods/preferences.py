@@ -4,8 +4,6 @@ account is at home, and notifications that they put away.
 It is sealed, as all that an account keeps to itself (private.py).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta

@@ -3,8 +3,6 @@
 It is sealed (hosting/sealed_writer.py): only the devices of the account can read it.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

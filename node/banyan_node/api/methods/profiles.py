@@ -1,7 +1,5 @@
 """Who an account says it is: texts and pictures of its profile, handles, official channels."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated
 

@@ -1,8 +1,6 @@
 """Why one sees a post: who signed it, how it came here, what proves it, what was changed, and who else has it; and what
 the writers of an account did lately."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Literal

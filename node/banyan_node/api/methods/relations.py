@@ -1,7 +1,5 @@
 """Whom an account follows, blocks and mutes; its followers, who ask first where it is locked."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

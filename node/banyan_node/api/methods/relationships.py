@@ -1,7 +1,5 @@
 """Who is who to whom, whom one might follow, and what people talk about."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice

@@ -1,7 +1,5 @@
 """Reports: an account that is hosted here tells the moderators of this node of another account or its posts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Literal

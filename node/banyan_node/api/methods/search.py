@@ -1,7 +1,5 @@
 """Finds posts by what they say, and accounts by their names or the start of their id; accounts as lists show them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice

@@ -4,8 +4,6 @@ They are judged like those of a peer, and count against what strangers may take 
 or follows the account.
 """
 
-from __future__ import annotations
-
 import binascii
 from base64 import b64decode
 from collections.abc import Sequence

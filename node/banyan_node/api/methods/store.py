@@ -5,8 +5,6 @@ counted and left out. An import is made durable every few megabytes. So what cam
 is kept, and importing the archive again costs little for it.
 """
 
-from __future__ import annotations
-
 from itertools import count
 from pathlib import Path
 from typing import Annotated, BinaryIO

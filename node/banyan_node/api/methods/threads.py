@@ -1,7 +1,5 @@
 """Conversations: a post, what it answers, and what answers it, page by page."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta, structs

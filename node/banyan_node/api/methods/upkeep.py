@@ -1,7 +1,5 @@
 """Long work of this node, its views, its policy, and what the operator decides where a clock was wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated, Any, Literal

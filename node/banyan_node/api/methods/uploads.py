@@ -4,8 +4,6 @@ The client cuts the file into chunks of 256 KiB and says the SHA-256 of each. An
 the same file again goes on with it, from any process. `media.put` makes a blob of it.
 """
 
-from __future__ import annotations
-
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
