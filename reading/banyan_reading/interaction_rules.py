@@ -45,6 +45,7 @@ class InteractionRules:
         """By post; None: there is no rule."""
         self._let: dict[tuple[AccountId, AccountId], bool] = {}
         """Whether one account follows another and may."""
+        self._mentions: dict[Target, tuple[AccountId, ...]] = {}
         self._parents: dict[Target, Target | None] = {}
         """What a post answers."""
         self._answers: dict[Target, Refusal | None] = {}
@@ -135,8 +136,10 @@ class InteractionRules:
     def _lets(self, whom: Who, target: Target, who: AccountId) -> bool:
         if whom in ("everybody", "nobody"):
             return whom == "everybody"
-        view = self._q.post(target, hidden=True)
-        if view is not None and who in view.post.mentions:
+        if target not in self._mentions:
+            view = self._q.post(target, hidden=True)
+            self._mentions[target] = () if view is None else view.post.mentions
+        if who in self._mentions[target]:
             return True
         if whom != "followers":
             return False

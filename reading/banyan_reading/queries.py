@@ -73,15 +73,6 @@ from banyan_storage.views.social.responses import (
 from banyan_storage.views.social.timeline import RECENT
 from banyan_storage.views.view import count_of
 
-__all__ = [
-    "GraphTotals",
-    "PostView",
-    "ProfileView",
-    "Queries",
-    "ReactionCount",
-    "queries",
-]
-
 
 @contextmanager
 def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:

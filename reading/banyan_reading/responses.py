@@ -46,8 +46,6 @@ REFUSED_LOOKED = 500
 as large a part is taken off."""
 AT_ONCE = 10_000
 """Of what one account reposted in one millisecond, so many are looked at."""
-
-
 BEGIN = bytes(CURSOR.key.stop)
 """A cursor before all posts."""
 
@@ -70,14 +68,12 @@ def counts_of(ask: Questions, views: Sequence[PostView], rules: InteractionRules
     none = (Fraction(0),) * 3
     counts = dict[Target, PostCounts]()
     for target, found in ask.totals([*by_target]).items():
-        replies, quotes, reposts = map(_left, found, refused.get(target, none))
+        replies, quotes, reposts = (
+            round(n * (1 - part)) for n, part in zip(found, refused.get(target, none), strict=True)
+        )
         reactions = {one.emoji: one.accounts for one in ask.reactions(target)}
         counts[target] = PostCounts(replies, quotes, reposts, reactions, edited.get(by_target[target].write))
     return counts
-
-
-def _left(count: int, refused: Fraction) -> int:
-    return round(count * (1 - refused))
 
 
 def _refused(ask: Questions, rules: InteractionRules, view: PostView) -> tuple[Fraction, Fraction, Fraction]:
@@ -103,8 +99,6 @@ def _refused(ask: Questions, rules: InteractionRules, view: PostView) -> tuple[F
 def reacted(
     ask: Queries, target: Target, emoji: str = "", after: bytes = b""
 ) -> Iterator[tuple[bytes, AccountId, str]]:
-    """(cursor, account, emoji), by emoji, the shortest first. emoji: only this. after: the cursor of the last one of
-    the page before. Raises ViewBuilding."""
     raw = emoji.encode()[:255]
     wanted = bytes((len(raw),)) + raw if emoji else b""
     for cursor, account in _each(ask, REACTIONS, target, wanted, after):
@@ -112,7 +106,6 @@ def reacted(
 
 
 def reposted(ask: Queries, target: Target, after: bytes = b"") -> Iterator[tuple[bytes, AccountId]]:
-    """(cursor, account). Raises ViewBuilding."""
     return _each(ask, REPOSTS, target, b"", after)
 
 

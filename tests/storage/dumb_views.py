@@ -13,9 +13,9 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.state import counted_entries
-from banyan_reading.answers import PollTally, TimelineLine
+from banyan_reading.answers import PollTally, PostView, TimelineLine
 from banyan_reading.polls import all_notices
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.queries import Queries
 from banyan_reading.threads import below
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL

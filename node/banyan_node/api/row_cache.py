@@ -14,8 +14,7 @@ from banyan_node.api.declare import CommitView
 from banyan_node.api.json_types import did
 from banyan_node.api.methods.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
 from banyan_node.hosting.visibility import Visibility
-from banyan_reading.answers import Face, RepostView, TimelineLine
-from banyan_reading.queries import PostView
+from banyan_reading.answers import Face, PostView, RepostView, TimelineLine
 from banyan_reading.timelines import as_reposted
 from banyan_schema.social import Post, Target
 

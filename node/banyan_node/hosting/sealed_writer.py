@@ -18,9 +18,9 @@ from banyan_node.hosting.sealed_reader import PrivateData, PrivateItem, SealedRe
 from banyan_node.operator_errors import conflict
 from banyan_schema.collection import OpDraft, undo
 from banyan_schema.private_kinds import Mute, said
+from banyan_schema.registry import SOCIAL
 from banyan_schema.social import MUTE
 from banyan_schema.social.private import PRIVATE, WrappedSecret, hand_over, private_key, say_privately
-from banyan_storage.slots import SLOT
 
 AN_ENTRY, A_THING = 100, 32
 """Things that one entry says at most, and bytes that each takes beside its content."""
@@ -59,8 +59,7 @@ def sealing_old_mutes(ctx: Context, account: AccountId, now: float) -> list[OpDr
     """What seals the mutes that an older program wrote for all to read, and ends those; empty if there are none."""
     q = ctx.queries()
     q.need("relations")
-    number = q.number(account)
-    cells = {CellKey(slot[SLOT.key]) for slot, _ in q.shown(number, MUTE)} if number else set()
+    cells = {one.key for one in q.items(account, SOCIAL.by_id[MUTE])}
     if not cells:
         return []
     held = of(ctx, account)

@@ -13,6 +13,7 @@ from banyan_crdt.ids import AccountId, Coll
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.operator_errors import CallError, not_found
 from banyan_reading import identity, relations
+from banyan_reading.answers import PostView
 from banyan_reading.channels import channel_of, subscriptions
 from banyan_reading.events import event_of
 from banyan_reading.groups import group_of
@@ -20,7 +21,7 @@ from banyan_reading.identity import verified
 from banyan_reading.interaction_rules import Act, InteractionRules
 from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.queries import Queries
 from banyan_reading.visibility import ListRule, PostFacts, Verdict, Viewer, ViewPlace, WithheldBy, visible, word_filters
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice

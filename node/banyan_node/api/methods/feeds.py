@@ -19,8 +19,8 @@ from banyan_node.hosting import home_timeline, hosted
 from banyan_node.hosting.home_timeline import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import bad_request, not_found
-from banyan_reading.answers import RepostView, TimelineLine
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.answers import PostView, RepostView, TimelineLine
+from banyan_reading.queries import Queries
 from banyan_reading.timelines import cursor_ms
 from banyan_reading.visibility import PlaceKind, ViewPlace, in_langs
 from banyan_schema.private_kinds import AccountList

@@ -38,7 +38,8 @@ from banyan_node.hosting.move_in import (
 from banyan_node.media.intake import item_of
 from banyan_node.media.prefetch import look_again_at
 from banyan_node.operator_errors import CallError, bad_request
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
 from banyan_schema.private_kinds import MAX_TITLE, AccountList, Bookmark, ListMember, Mute, said
 from banyan_schema.social import (
     MAX_FIELD,

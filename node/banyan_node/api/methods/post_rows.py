@@ -16,11 +16,11 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
-from banyan_reading.answers import Face, RepostView
+from banyan_reading.answers import Face, PostView, RepostView
 from banyan_reading.groups import group_of
 from banyan_reading.identity import verified
 from banyan_reading.interaction_rules import Act, InteractionRules
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.queries import Queries
 from banyan_reading.responses import PostCounts, counts_of
 from banyan_reading.visibility import Refusal, Verdict, ViewPlace
 from banyan_schema.media import Media

@@ -22,10 +22,11 @@ from banyan_node.hosting.visibility import PostAbsence, why_gone
 from banyan_node.media.intake import item_of
 from banyan_node.operator_errors import CallError, bad_request, conflict, forbidden, not_found
 from banyan_node.workers.publisher import wrong_by_platforms
+from banyan_reading.answers import PostView
 from banyan_reading.groups import group_of
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.profiles import MOST_PINS, pinned
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.queries import Queries
 from banyan_schema.media import Media
 from banyan_schema.social import (
     POST,

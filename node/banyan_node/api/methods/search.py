@@ -26,7 +26,8 @@ from banyan_node.api.methods.post_rows import (
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading import identity, relations
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
 from banyan_reading.search.indexer import SearchIndex
 from banyan_reading.search.query import (
     BadQuestion,

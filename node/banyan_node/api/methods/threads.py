@@ -12,7 +12,8 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.visibility import PostAbsence, Visibility, why_gone
 from banyan_node.operator_errors import bad_request, forbidden
-from banyan_reading.queries import PostView, Queries
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
 from banyan_reading.threads import CURSOR_BYTES, ThreadReply, above, below
 from banyan_reading.visibility import Reason, ViewPlace
 from banyan_schema.address import conversation
