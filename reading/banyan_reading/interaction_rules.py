@@ -48,6 +48,7 @@ class InteractionRules:
         self._mentions: dict[Target, tuple[AccountId, ...]] = {}
         self._parents: dict[Target, Target | None] = {}
         """What a post answers."""
+        self._firsts: dict[Target, Target] = {}
         self._answers: dict[Target, Refusal | None] = {}
         """Why a post is refused as an answer."""
 
@@ -67,14 +68,17 @@ class InteractionRules:
 
     def _first(self, target: Target) -> Target:
         """The uppermost of the held posts above one, of at most MAX_ANCESTORS."""
-        for _ in range(MAX_ANCESTORS if self.any else 0):
-            if target not in self._parents:
-                self._parents[target] = self._q.parent(target)
-            parent = self._parents[target]
-            if parent is None:
-                break
-            target = parent
-        return target
+        first = self._firsts.get(target)
+        if first is None:
+            first = target
+            for _ in range(MAX_ANCESTORS if self.any else 0):
+                if first not in self._parents:
+                    self._parents[first] = self._q.parent(first)
+                if (above := self._parents[first]) is None:
+                    break
+                first = above
+            self._firsts[target] = first
+        return first
 
     def page(self, account: AccountId) -> Iterator[PostView]:
         """What stands on the page of an account: what it posted and reposted, newest first."""
