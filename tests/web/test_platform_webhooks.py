@@ -325,14 +325,14 @@ async def test_what_a_restore_left_out_is_said_until_the_platform_looked(
 async def test_a_name_that_leads_into_the_own_network_is_not_asked(backend: Backend) -> None:
     port = backend.server.server_port
     with pytest.raises(Unreachable, match="which is not of the public internet"):
-        await OutboundHttp().post(f"https://localhost:{port}/", b"", {})
+        await OutboundHttp().ask("POST", f"https://localhost:{port}/", {}, b"")
     for url in INTO_THE_OWN:
         with pytest.raises(Unreachable, match="which is not of the public internet"):
-            await OutboundHttp().post(url, b"", {})
+            await OutboundHttp().ask("POST", url, {}, b"")
         with pytest.raises(Unreachable, match="which is not of the public internet"):
             await OutboundHttp().check(url)
     assert backend.came == []
-    assert (await OutboundHttp(local=True).post(f"http://localhost:{port}/x", b"{}", {}))[0] == 200
+    assert (await OutboundHttp(local=True).ask("POST", f"http://localhost:{port}/x", {}, b"{}"))[0] == 200
     assert backend.came[0][0]["host"] == f"localhost:{port}"
 
 

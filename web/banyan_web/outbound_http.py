@@ -69,11 +69,6 @@ class OutboundHttp(NamedTuple):
         with anyio.move_on_after(SECONDS), suppress(UnknownHost):
             await self._address(host, port)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """(status, the beginning of the answer). Raises Unreachable."""
-        found = await self.ask("POST", url, headers, body)
-        return found.status, found.body
-
     async def ask(
         self,
         verb: str,

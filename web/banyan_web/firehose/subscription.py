@@ -8,7 +8,7 @@ told its cursor and ends.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import of_kind
 from banyan_web.firehose.encodings import Form
-from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of, store_of
+from banyan_web.firehose.tail import Source, Tail, TailEvent, in_pieces, place_of, store_of
 from banyan_web.open_streams import StreamEnd
 
 HEARTBEAT_S = 15.0
@@ -146,7 +146,7 @@ async def follow(
                     return
                 known = place_of(page["end"])
                 some, end = [wanted.told(one) for one in form.reading.of(page) if wanted.may_see(one)], page["cursor"]
-            for piece in _pieces(some):
+            for piece in in_pieces(some, [len(one.line) for one in some], PIECE_BYTES):
                 began = anyio.current_time()
                 yield await form.before(source, piece) + form.events(piece)
                 cursor, said = piece[-1].cursor, anyio.current_time()
@@ -200,14 +200,3 @@ async def _frontier(source: Source, wanted: FirehoseFilter, cursor: str, form: F
             raise
         return b""
     return form.note("frontier", cursor, frontier=found["frontier"])
-
-
-def _pieces(some: Sequence[TailEvent]) -> Iterable[Sequence[TailEvent]]:
-    begin, size = 0, 0
-    for at, one in enumerate(some):
-        if size and size + len(one.line) > PIECE_BYTES:
-            yield some[begin:at]
-            begin, size = at, 0
-        size += len(one.line)
-    if some:
-        yield some[begin:]

@@ -13,10 +13,10 @@ from __future__ import annotations
 import logging
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 import msgspec
@@ -36,6 +36,7 @@ AGAIN_S = 1.0
 PAGE = 500
 
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -105,6 +106,18 @@ def _ends(kind: str) -> bool:
     """Whether, after an event of this kind, what was told of the account may not be given out any more."""
     rule = of_kind(kind)
     return kind in ("delete", "account") if rule is None else rule.ends
+
+
+def in_pieces(items: Sequence[T], sizes: Iterable[int], most: int) -> Iterator[Sequence[T]]:
+    """Items in their order, those together that have so much size at most; a larger one is alone."""
+    begin, size = 0, 0
+    for at, one in enumerate(sizes):
+        if size and size + one > most:
+            yield items[begin:at]
+            begin, size = at, 0
+        size += one
+    if items:
+        yield items[begin:]
 
 
 class TailKind(NamedTuple):

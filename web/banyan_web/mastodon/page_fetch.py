@@ -12,7 +12,7 @@ import zlib
 from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import anyio
 from anyio import to_thread
@@ -52,8 +52,9 @@ async def fetched(web: DoorContext, outside: OutboundHttp, url: str) -> FetchedC
     if page is None:
         return None
     charset = _CHARSET.search(found.answer.headers.get("content-type", ""))
+    named = None if charset is None else charset[1]
     try:
-        said = await _with_file(web, page, lambda path: _page(web, path, None if charset is None else charset[1]))
+        said = await _with_file(web, page, lambda path: web.call("linked.page", path=path, charset=named))
     except HttpRefusal:
         return None
     if not said["title"]:
@@ -124,14 +125,8 @@ def absolute(base: str, to: str) -> str:
 
 def _ascii(url: str) -> str:
     """A URL with its other letters and spaces in %; empty if it is too long. What is in % already stays."""
-    out = "".join(
-        one if one.isascii() and one.isprintable() and one not in ' "<>\\^`{|}' else _percent(one) for one in url
-    )
+    out = quote(url, safe="!#$%&'()*+,/:;=?@[]", errors="replace")
     return out if len(out) <= MAX_URL else ""
-
-
-def _percent(one: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in one.encode("utf-8", "replace"))
 
 
 def _kind(answer: OutboundAnswer) -> str:
@@ -158,19 +153,9 @@ async def _picture(web: DoorContext, outside: OutboundHttp, url: str) -> dict[st
     if found is None or found.answer.headers.get("content-encoding") or len(found.answer.body) >= PICTURE_BYTES:
         return None
     try:
-        return await _with_file(web, found.answer.body, lambda path: _small(web, path))
+        return await _with_file(web, found.answer.body, lambda path: web.call("linked.picture", path=path, side=SIDE))
     except HttpRefusal:
         return None
-
-
-async def _page(web: DoorContext, path: str, charset: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = await web.call("linked.page", path=path, charset=charset)
-    return found
-
-
-async def _small(web: DoorContext, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = await web.call("linked.picture", path=path, side=SIDE)
-    return found
 
 
 async def _with_file(web: DoorContext, raw: bytes, do: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -22,7 +22,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import DoorContext
-from banyan_web.firehose.tail import place_of
+from banyan_web.firehose.tail import in_pieces, place_of
 from banyan_web.outbound_http import Unreachable
 from banyan_web.platform.requests import owner_name
 from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose, stands
@@ -103,7 +103,8 @@ class _WebhookSender:
                     page = await call("firehose", {"since": cursor, **given})
                 except CallError as error:
                     return self._begin_anew(error)
-                for some in _together(page["events"]):
+                sizes = (len(msgspec.json.encode(event)) for event in page["events"])
+                for some in in_pieces(page["events"], sizes, BODY_BYTES):
                     if not await self._tell(some):
                         break
                 else:
@@ -156,7 +157,7 @@ class _WebhookSender:
             async for event in events:
                 await into.send(event)
 
-    async def _tell(self, some: list[dict[str, Any]]) -> bool:
+    async def _tell(self, some: Sequence[dict[str, Any]]) -> bool:
         """Whether they were taken. If not, it is time for another try."""
         wanted = [self._hook.told(event) for event in some if self._hook.wants(event)]
         if wanted and not stands(self._web.door, self._hook):
@@ -200,23 +201,9 @@ class _WebhookSender:
             "webhook-signature": signature,
         }
         try:
-            status, _ = await self._web.outside.post(self._hook.url, body, headers)
+            status = (await self._web.outside.ask("POST", self._hook.url, headers, body)).status
         except Unreachable as why:
             return f"{why}."
         if 300 <= status < 400:
             return f"It answered {status}: redirects are not followed."
         return None if 200 <= status < 300 else f"It answered {status}."
-
-
-def _together(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Events that go in one request."""
-    some, size = list[dict[str, Any]](), 0
-    for event in events:
-        weight = len(msgspec.json.encode(event))
-        if some and size + weight > BODY_BYTES:
-            yield some
-            some, size = [], 0
-        some.append(event)
-        size += weight
-    if some:
-        yield some

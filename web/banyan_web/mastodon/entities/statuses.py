@@ -188,15 +188,8 @@ class _PageEntities:
         found_at = iso(by["time_ms"])
         own = {"id": id_, "created_at": found_at, "edited_at": None, "account": self._person(by["account"])}
         mine = {"pinned": False} if self._reader is not None else {}
-        empty: dict[str, Any] = {
-            "media_attachments": [],
-            "mentions": [],
-            "tags": [],
-            "poll": None,
-            "card": None,
-            "quote": None,
-            "filtered": [],
-        }
+        empty: dict[str, Any] = {name: [] for name in ("media_attachments", "mentions", "tags", "filtered")}
+        empty |= dict.fromkeys(("poll", "card", "quote"))
         return {**found, **empty, **own, **mine, "content": "", "spoiler_text": "", "reblog": found}
 
     def _person(self, did: str) -> Row:
