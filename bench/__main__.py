@@ -11,6 +11,7 @@ from bench.harness import BenchError
 
 BENCHES = {
     "ingest": "entries of others through decode, verify, judge, store, views and commit, in one process",
+    "disk": "where the bytes of a store are, by table and by what its pages are for",
     "create": "entries written and signed here: in batches, and by 64 publishers at once",
     "catchup": "a fresh node, and one that was away, catch up from a peer over libp2p",
     "reconcile": "what finding the differences between two frontiers costs",

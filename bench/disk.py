@@ -2,8 +2,8 @@
 
 A fresh node ingests posts of 20 writers (as `ingest` does), and every page of its data file is read. `bytes` are those
 of all pages of a table for each entry, `fill` is how much of its leaves is used. Pages are free after a commit because
-LMDB writes a copy of each page that it changes, and may use the old one two commits later. Or, with --store, the same of
-any store: a copy, or that of a node that does not run.
+LMDB writes a copy of each page that it changes, and may use the old one two commits later. Or, with --store, the same
+of any store: a copy, or that of a node that does not run.
 
 python -m bench disk --json
 """
@@ -76,9 +76,7 @@ def pages_of(store: Path, entries: int) -> tuple[dict[str, Any], dict[str, dict[
 
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--store", type=Path, help="the folder `store` of a home; its bytes are then of all, not of an entry"
-        )
+        parser.add_argument("--store", type=Path, help="the folder `store` of a home: bytes of the whole")
 
     args = arguments("disk", __doc__, argv, rounds=1, more=more)
     each = 400 if args.quick else 5_000

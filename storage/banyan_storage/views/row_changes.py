@@ -97,8 +97,9 @@ class RowChanges:
         if openings:
             journal.note_openings(txn, openings)
             odd = [one for one in openings if one[2][TIME.ms] + NO_COUNTER != one[1]]  # as usual_time
+            if odd:
+                self.puts[SHOWN] += [(number, POSTS + key + place + time) for number, time, key, place in odd]
             self.puts[TIMELINE] += [(n, time + key + place.removesuffix(FIRST_OP)) for n, time, key, place in openings]
-            self.puts[SHOWN] += [(number, POSTS + key + place + time) for number, time, key, place in odd]
             for table, rows in OPENINGS:
                 self.puts[table] += rows(openings)
         counted = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
