@@ -162,3 +162,32 @@ async def test_what_an_author_does_not_let_any_more_leaves_the_streams_that_have
             assert await streams.next("user", "delete") == answered
             await call("thread.hide", {"uri": answer, "undo": True, "as": an})
             await told("status.update", answered)
+
+
+async def test_whom_one_follows_no_more_or_mutes_leaves_the_streams_that_are_open(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("giang")
+        (an, _), (binh, _), (chi, _), (dung, client) = [
+            await door.person(name) for name in ("an", "bình", "chi", "dung")
+        ]
+        call = door.node.backend.call
+        for other in (binh, chi):
+            await call("follow", {"account": other, "as": dung})
+        async with socket_of(door, client.token or "") as socket:
+            streams = Streams(door, socket)
+            await streams.listen("user", "public")
+            root = (await call("post", {"text": "gốc", "as": an}))["uri"]
+            await streams.next("public", "update")
+            for who in (binh, chi):
+                await call("repost", {"uri": root, "as": who})
+            reposts = [(await streams.next("user", "update"))["id"] for _ in range(2)]
+            await call("post", {"text": "một", "as": binh})
+            (id_, _) = [(await streams.next(name, "update"))["id"] for name in ("user", "public")]
+            await call("follow", {"account": binh, "undo": True, "as": dung})
+            gone = {await streams.next("user", "delete") for _ in range(2)}
+            assert gone == {id_, reposts[0]}, "the post, and what it reposted, not what others did"
+            await call("mute", {"account": binh, "as": dung})
+            assert await streams.next("public", "delete") == id_
+            await call("mute", {"account": binh, "undo": True, "as": dung})
+            await call("post", {"text": "hai", "as": binh})
+            await streams.next("public", "update")

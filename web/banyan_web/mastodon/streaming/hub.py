@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -248,10 +248,39 @@ class Hub:
 
     async def refresh(self, web: DoorContext, person: Listener) -> None:
         """What is known of an account is read again, if it may have changed. Raises HttpRefusal."""
+        home, unseen = person.home, person.unseen
         if await person.refresh(web):
             for stream in self._of(_USER):
                 if stream.person is person:
                     stream.put(Message(_USER, "filters_changed", None))
+        if gone := (home - person.home) | (person.unseen - unseen):
+            await self._left(web, person, {*map(account_to_text, gone)})
+
+    async def _left(self, web: DoorContext, person: Listener, dids: Collection[str]) -> None:
+        """The streams of a person lose what is of accounts that it follows no more, or does not see any more."""
+        channels = [one for one in self.channels if one.name not in WITHOUT_POSTS]
+        mine = {(stream, one) for one in channels for stream in self._of(one) if stream.person is person}
+        told = [_Told(uri) for uri in self._ids if uri.partition("/")[0] in dids] if mine else []
+        told += [one for ruled in self._ruled.values() for one in ruled if one.by in dids] if mine else ()
+        for one in told[-RULED_POSTS:]:
+            with suppress(HttpRefusal):
+                row = await listeners.plain(web, one.uri, one.by or None)
+                author, content = account_from_text(row["account"]), _content(row)
+                if one.by:
+                    state = PostState(facts_of(author, content), self._candidates(author, account_from_text(one.by)))
+                    id_, had = repost_id(*one), {at for at in mine if at[1].name in OF_PERSON}
+                else:
+                    (id_, public), had = self._ids[one.uri], mine
+                    state = self._state(author, content, public, await self._reposters(web, one.uri))
+                limited = await _limited(web, {row["account"], *(account_to_text(to.by) for to in state.to if to.by)})
+                for stream, channel in had - state.shown_in(limited, int(time.time() * 1000)).keys():
+                    stream.put(Message(channel, "delete", id_))
+
+    async def _reposters(self, web: DoorContext, uri: str) -> list[AccountId]:
+        """Those because of whom streams of people may have a post."""
+        every = {"limit": REPOSTERS, "every": True}
+        found = (await web.call("reposts", uri=uri, **every))["accounts"] if self._people else ()
+        return [account_from_text(one["account"]) for one in found]
 
     def _of(self, channel: StreamName) -> Iterable[AppStream]:
         return list(self.channels.get(channel, ()))
@@ -292,9 +321,7 @@ class Hub:
         if not new:
             row = await listeners.plain(web, uri)
             content, id_, refused = _content(row), status_id(uri, row["time_ms"]), row["refused"]
-            if self._people:
-                found = (await web.call("reposts", uri=uri, limit=REPOSTERS, every=True))["accounts"]
-                by = [account_from_text(one["account"]) for one in found]
+            by = await self._reposters(web, uri)
         public = frozenset(public_channels(content, event["hosted"]))
         now = self._state(author, content, public, by)
         now = now._replace(facts=replace(now.facts, refused=refused))
@@ -377,7 +404,7 @@ class Hub:
         made: dict[listeners.Eyes, tuple[dict[str, Any], str] | None] = {}
         author, to = account_to_text(now.facts.author), [*now.to, *(before.to if before else ())]
         names = {author, quoted, *(account_to_text(one.by) for one in to if one.by is not None)} - {""} if to else ()
-        limited = [account_from_text(one) for one in names if await is_limited(web, one)]
+        limited = await _limited(web, names)
         now_ms = int(time.time() * 1000)
         showing, had = now.shown_in(limited, now_ms), before.shown_in(limited, now_ms) if before else {}
         for stream, channel in had.keys() - showing.keys():
@@ -425,6 +452,11 @@ class Hub:
                 for stream in self._of(channel):
                     if stream.person is person and stream.notices:
                         stream.put(Message(channel, "notification", payload))
+
+
+async def _limited(web: DoorContext, dids: Iterable[str]) -> list[AccountId]:
+    """Those of these accounts that moderators limit."""
+    return [account_from_text(did) for did in dids if await is_limited(web, did)]
 
 
 def _ms_in_key(uri: str) -> int:
