@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId, WriterKey
+from banyan_reading.answers import ProfileView
 from banyan_reading.queries import Queries
 from banyan_schema.social.identity import (
     DOMAIN_FIELD,
@@ -51,10 +52,11 @@ class Handle:
     platforms: tuple[AccountId, ...]
 
 
-def handle_of(ask: Queries, account: AccountId) -> Handle | None:
-    """What the account claims in its profile; None if that is no handle. Raises ViewBuilding."""
+def handle_of(ask: Queries, account: AccountId, profile: ProfileView | None = None) -> Handle | None:
+    """What the account claims in its profile, which is read unless it is given; None if that is no handle. Raises
+    ViewBuilding."""
     ask.need(HANDLES_VIEW.name)
-    claimed = field_of(ask, account, HANDLE_FIELD)
+    claimed = _value(profile or ask.profile(account), HANDLE_FIELD)
     if not is_handle(claimed):
         return None
     rows = islice(ask.reader.txn.prefix(HANDLES, handle_key(claimed) + account), LOOKED)
@@ -92,7 +94,11 @@ def names(ask: Queries, platform: AccountId, handle: str) -> set[AccountId]:
 
 def field_of(ask: Queries, account: AccountId, name: str) -> str:
     """A field of a profile, or empty."""
-    return next((f.value for f in ask.profile(account).fields if f.field == name), "")
+    return _value(ask.profile(account), name)
+
+
+def _value(profile: ProfileView, name: str) -> str:
+    return next((field.value for field in profile.fields if field.field == name), "")
 
 
 def platform_of(ask: Queries, writer: WriterKey) -> AccountId | None:

@@ -107,6 +107,7 @@ class Queries:
         self._used = used
         self._building = cursors(txn)
         self._records: dict[bytes, bytes] = {}
+        self._accounts: dict[bytes, AccountId] = {}
         self._numbers: dict[AccountId, bytes] = {}
         """Those that were asked for: a page asks for each of its authors several times."""
         self._withholds, self._moderates, self._labels = (kind.any(reader) for kind in (WITHHELD, HIDDEN, LABELLED))
@@ -152,13 +153,22 @@ class Queries:
 
     def numbers(self, accounts: Iterable[AccountId]) -> dict[AccountId, bytes]:
         """The same of many, without those of which nothing shows."""
-        found = self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
-        return {AccountId(account): number for account, number in found}
+        wanted = sorted(dict.fromkeys(accounts))
+        read = dict(self._txn.get_many(NUMBERS, [account for account in wanted if account not in self._numbers]))
+        found = {account: self._numbers.get(account) or read.get(account, b"") for account in wanted}
+        return {account: number for account, number in found.items() if number}
 
-    def _account(self, number: bytes) -> AccountId:
-        account = self._txn.get(NUMBERED, number)
-        assert account is not None, f"account number {number.hex()} has rows but no name; rebuild the views"
-        return AccountId(account)
+    def account(self, number: bytes) -> AccountId:
+        """Whose number it is. It is read once, and the number of the account need not be read then."""
+        found = self._accounts.get(number)
+        if found is None:
+            named = self._txn.get(NUMBERED, number)
+            if named is None:
+                raise CorruptStore(f"account number {number.hex()} has rows but no name; rebuild the views")
+            found = self._accounts[number] = AccountId(named)
+            if found not in self.leaving:
+                self._numbers[found] = number
+        return found
 
     def profile(self, account: AccountId) -> ProfileView:
         self.need()
@@ -309,8 +319,8 @@ class Queries:
         self.need(*(["shares"] if reposts else []))
         tables = WITH_REPOSTS if reposts else POSTS
         if after is not None:
-            return oldest(self._txn, accounts, after, tables)
-        return newest(self._txn, accounts, before, tables)
+            return oldest(self._txn, self.numbers(accounts), after, tables)
+        return newest(self._txn, self.numbers(accounts), before, tables)
 
     def everybody(self, answers: bool, before: bytes | None, after: bytes | None = None) -> Iterator[TimelineLine]:
         self.need("recent")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import merge
 from itertools import groupby, islice
@@ -58,12 +58,11 @@ class _Next(NamedTuple):
 
 
 def newest(
-    txn: ReadTxn, accounts: Iterable[AccountId], before: bytes | None, tables: Iterable[Table] = POSTS
+    txn: ReadTxn, numbers: Mapping[AccountId, bytes], before: bytes | None, tables: Iterable[Table] = POSTS
 ) -> Iterator[TimelineLine]:
-    """The merged timelines of the accounts. The newest row of each is read in one pass; further rows are read only
+    """The merged timelines of these accounts. The newest row of each is read in one pass; further rows are read only
     from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
-    named = txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
-    accounts_of = {number: AccountId(account) for account, number in named}
+    accounts_of = {number: account for account, number in numbers.items()}
     stops = list(stops_below(sorted(accounts_of.items()), before))
     rows = [
         _Next(_cursor(accounts_of[number], row), table, number, row)
@@ -85,18 +84,17 @@ def newest(
 
 
 def oldest(
-    txn: ReadTxn, accounts: Iterable[AccountId], after: bytes, tables: Iterable[Table] = POSTS
+    txn: ReadTxn, numbers: Mapping[AccountId, bytes], after: bytes, tables: Iterable[Table] = POSTS
 ) -> Iterator[TimelineLine]:
     """The same from a cursor on, the oldest first."""
-    named = [(number, AccountId(account)) for account, number in txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))]
 
-    def rising(table: Table, number: bytes, account: AccountId) -> Iterator[TimelineLine]:
+    def rising(table: Table, account: AccountId, number: bytes) -> Iterator[TimelineLine]:
         for row in txn.dups(table, number, after[CURSOR.time]):
             cursor = _cursor(account, row)
             if cursor > after:
                 yield TimelineLine(cursor, place_in(row), table in POSTS)
 
-    return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
+    return merge(*[rising(table, *one) for table in tables for one in numbers.items()], key=lambda line: line.cursor)
 
 
 def by_time(
@@ -109,12 +107,9 @@ def by_time(
     low = b"" if after is None else after_prefix(_row_at(txn, after, b"\0")) or b"\xff"
     high = None if before is None or low else _row_at(txn, before, b"\xff")
     walks = [txn.dups(table, key, low, high, reverse=not low) for key in keys]
-    accounts = dict[bytes, AccountId]()
     for row in merge(*walks, reverse=not low):
         time, number, place = BY_PLACE.unpack(row)
-        if number not in accounts:
-            accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        yield TimelineLine(time + accounts[number] + _key_of(ask, place), place)
+        yield TimelineLine(time + ask.account(number) + _key_of(ask, place), place)
 
 
 def _row_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:

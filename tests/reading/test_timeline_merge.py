@@ -69,14 +69,14 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
             txn = q.reader.txn
             numbers = q.numbers(wanted)
             now = Since(keeping.position, keeping.accounts_since)
-            whole = list(newest(txn, wanted, None, tables))
+            whole = list(newest(txn, numbers, None, tables))
             places = [None, *(line.cursor for line in rng.sample(whole, min(3, len(whole))))]
             for place in places:
                 most = rng.choice((1, 7, 1_000))
                 lines = islice(merges.lines(q, numbers, now, place), most)
-                assert [*lines] == [*islice(newest(txn, wanted, place, tables), most)]
+                assert [*lines] == [*islice(newest(txn, numbers, place, tables), most)]
                 if place is not None:
-                    assert [*merges.lines(q, numbers, now, None, place)] == [*oldest(txn, wanted, place, tables)]
+                    assert [*merges.lines(q, numbers, now, None, place)] == [*oldest(txn, numbers, place, tables)]
 
 
 def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets_nothing() -> None:

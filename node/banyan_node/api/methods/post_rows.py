@@ -16,7 +16,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
-from banyan_reading.answers import Face, PostView, RepostView
+from banyan_reading.answers import Face, PostView, ProfileView, RepostView
 from banyan_reading.groups import group_of
 from banyan_reading.identity import verified
 from banyan_reading.interaction_rules import Act, InteractionRules
@@ -220,9 +220,9 @@ def shown_media(blobs: BlobStore, item: Media) -> MediaShownRow:
     )
 
 
-def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
+def handle_of(q: Queries, account: AccountId, profile: ProfileView | None = None) -> HandleOf | None:
     """The handle that an account claims, and who confirms it."""
-    found = identity.handle_of(q, account)
+    found = identity.handle_of(q, account, profile)
     if found is None:
         return None
     return HandleOf(found.handle, [account_name(q, a) for a in found.platforms])
@@ -243,7 +243,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         followers=relations.count(q, account),
         posts=q.post_count(account),
         following=[account_name(q, a) for a in following],
-        handle=handle_of(q, account),
+        handle=handle_of(q, account, found),
         moved_to=None if to is None else account_name(q, to),
         also_was=[account_name(q, a) for a in identity.also_was(q, account)],
         official=[OfficialAs(account_name(q, one.platform), one.title) for one in verified(q, account, trusted_by(at))],

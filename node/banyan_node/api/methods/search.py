@@ -296,7 +296,7 @@ def profiles(at: CommitView, ask: ProfilesRequest) -> Profiles:
 def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set[Did]) -> ProfileRow:
     found, home, to = q.profile(account), hosted.hosted(at, account), identity.moved_to(q, account)
     born, last = at.store.entry(EntryId(account)), next(q.lines([account], None, False), None)
-    handle = handle_of(q, account)
+    handle = handle_of(q, account, found)
     return ProfileRow(
         account=did(account),
         held=born is not None,
