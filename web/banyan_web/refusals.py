@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from banyan_node.api.errors import DOOR_CODES, door_status
 from banyan_node.operator_errors import CallError
 
+T = TypeVar("T")
 BUILDING = 503
 """What is asked for is not shown yet: a view that it needs is being built, or what its author wrote is being folded."""
 
@@ -39,6 +40,22 @@ class HttpRefusal(Exception):
     def body(self) -> dict[str, Any]:
         """What is answered, over HTTP, in a line or in a message of a WebSocket."""
         return {"error": self.message, "code": self.code, **self.more}
+
+
+GONE = "Record not found"
+"""As Mastodon says it."""
+
+
+def gone() -> HttpRefusal:
+    """What was asked for is not here."""
+    return HttpRefusal(404, GONE)
+
+
+def there(value: T | None) -> T:
+    """It. Raises HttpRefusal if it is None, or empty."""
+    if not value:
+        raise gone()
+    return value
 
 
 def of_call(error: CallError) -> HttpRefusal:

@@ -17,7 +17,7 @@ import msgspec
 from banyan_crdt.blob import CHUNK
 from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import DoorContext
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, gone
 
 READING_S, SAID_S = 45, 15.0
 """A file is being read as long as its process said so in the last READING_S, which it does every SAID_S."""
@@ -122,7 +122,7 @@ def upload_of(web: DoorContext, id_: str, account: str) -> PendingUpload:
     """The account's own upload. Raises HttpRefusal."""
     found = upload(web.door, id_)
     if found is None or found.account != account:
-        raise HttpRefusal(404, "Record not found")
+        raise gone()
     return found
 
 

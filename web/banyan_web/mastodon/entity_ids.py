@@ -23,13 +23,12 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_schema.address import SHORT_BYTES, short
 from banyan_schema.social import Target, post_from_text, post_to_text
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import gone
 
 ACCOUNT_DIGITS, TIME_DIGITS, REST_DIGITS, THING_DIGITS = 78, 15, 116, 39
 STATUS_DIGITS = TIME_DIGITS + REST_DIGITS
 FIRST = 10**14
 LOST_ZEROS = 8
-_GONE = "Record not found"
 _POST_BYTES = 48
 _REPOST = 1 << (8 * _POST_BYTES)
 _TIMES = 1 << 48
@@ -92,10 +91,10 @@ def id_of_repost(repost: RepostId) -> str:
 def parsed(id_: str) -> PostId | RepostId:
     """What an id names. Raises HttpRefusal."""
     if len(id_) != STATUS_DIGITS or not id_.isascii() or not id_.isdigit():
-        raise HttpRefusal(404, _GONE)
+        raise gone()
     time_ms, number = int(id_[:TIME_DIGITS]) - FIRST, int(id_[TIME_DIGITS:])
     if not 0 <= time_ms < _TIMES or number >= 2 * _REPOST:
-        raise HttpRefusal(404, _GONE)
+        raise gone()
     raw = (number % _REPOST).to_bytes(_POST_BYTES, "big")
     account, rest = AccountId(raw[:-SHORT_BYTES]), raw[-SHORT_BYTES:]
     if number >= _REPOST:
@@ -109,11 +108,11 @@ def _id(time_ms: int, number: int) -> str:
 
 def _bytes(digits: str, count: int, size: int) -> bytes:
     if not count - LOST_ZEROS <= len(digits) <= count or not digits.isascii() or not digits.isdigit():
-        raise HttpRefusal(404, _GONE)
+        raise gone()
     try:
         return int(digits).to_bytes(size, "big")
     except (OverflowError, BanyanError):
-        raise HttpRefusal(404, _GONE) from None
+        raise gone() from None
 
 
 # Ids of notifications: the place of one among all that an account hears of, as a number of 20 digits, newer ones
@@ -131,5 +130,5 @@ def notice_id(place: str) -> str:
 def place_of(id_: str) -> str:
     """The inverse; zeros at the beginning may be missing. Raises HttpRefusal."""
     if not 0 < len(id_) <= DIGITS or not id_.isascii() or not id_.isdigit() or int(id_) > LARGEST:
-        raise HttpRefusal(404, "Record not found")
+        raise gone()
     return int(id_).to_bytes(PLACE_BYTES, "big").hex()

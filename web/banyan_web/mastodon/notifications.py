@@ -16,7 +16,7 @@ from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.entity_ids import LARGEST, PLACE_BYTES, did_of, notice_id, place_of
 from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text, texts
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import gone
 
 SHOWN_AS: Mapping[str, str] = {
     "reply": "mention",
@@ -148,7 +148,7 @@ async def one_of(web: DoorContext, reader: str, id_: str) -> AppNotification:
     for one in map(told_of, page["notices"]):
         if one.place == place_of(id_):
             return one
-    raise HttpRefusal(404, "Record not found")
+    raise gone()
 
 
 def told_of(row: Mapping[str, Any]) -> AppNotification:

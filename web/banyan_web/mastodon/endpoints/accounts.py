@@ -14,7 +14,7 @@ from banyan_web.mastodon.entities.accounts import relationships as standing
 from banyan_web.mastodon.entity_ids import account_id, did_of, thing_id, thing_of
 from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text, texts, truthy
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, there
 
 # What somebody does to another account: follow, block, mute, note; and those who ask to follow.
 
@@ -272,9 +272,7 @@ async def several(web: DoorContext, ask: DoorRequest) -> Any:
 @ENDPOINTS.get("/api/v1/accounts/lookup")
 async def lookup(web: DoorContext, ask: DoorRequest) -> Any:
     did = await account_named(web, text(ask.params, "acct"), ask.reader)
-    if did is None:
-        raise HttpRefusal(404, "Record not found")
-    return await accounts.known(web, did, ask.reader)
+    return await accounts.known(web, there(did), ask.reader)
 
 
 @ENDPOINTS.get("/api/v1/accounts/search", "read:accounts")

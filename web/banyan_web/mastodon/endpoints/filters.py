@@ -10,7 +10,7 @@ from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entity_ids import thing_id, thing_of
 from banyan_web.params import number, text, texts, truthy
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, gone, there
 
 ENDPOINTS = Endpoints()
 CONTEXTS = ("home", "notifications", "public", "thread", "account")
@@ -32,10 +32,7 @@ async def _every(web: DoorContext, ask: DoorRequest) -> dict[str, list[dict[str,
 
 async def _rows(web: DoorContext, ask: DoorRequest) -> list[dict[str, Any]]:
     """Raises HttpRefusal."""
-    found = (await _every(web, ask)).get(thing_of(ask.path["id"]))
-    if not found:
-        raise HttpRefusal(404, "Record not found")
-    return found
+    return there((await _every(web, ask)).get(thing_of(ask.path["id"])))
 
 
 async def _keyword(web: DoorContext, ask: DoorRequest) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -45,7 +42,7 @@ async def _keyword(web: DoorContext, ask: DoorRequest) -> tuple[dict[str, Any], 
         for row in rows:
             if row["id"] == wanted:
                 return row, rows
-    raise HttpRefusal(404, "Record not found")
+    raise gone()
 
 
 def _keyword_entity(row: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +99,7 @@ async def _set(web: DoorContext, ask: DoorRequest, rows: list[dict[str, Any]]) -
     for item in _attributes(ask.params.get("keywords_attributes")):
         id_ = text(item, "id", "")
         if id_ and id_ not in words:
-            raise HttpRefusal(404, "Record not found")
+            raise gone()
         if id_ and truthy(item, "_destroy"):
             del words[id_]
         elif id_:

@@ -27,7 +27,7 @@ from banyan_web.mastodon.endpoints.tags import FEATURED
 from banyan_web.mastodon.entities.accounts import account, account_named, paragraphs
 from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.rate_limits import MEDIA_BYTES
-from banyan_web.refusals import HttpRefusal, answer
+from banyan_web.refusals import GONE, HttpRefusal, answer, there
 
 ENDPOINTS = Endpoints()
 SPOKEN = "4.7.0"
@@ -123,18 +123,14 @@ def _rules(web: DoorContext) -> list[dict[str, Any]]:
 @ENDPOINTS.get("/api/v1/instance/privacy_policy")
 async def privacy(web: DoorContext, ask: DoorRequest) -> Any:
     """The file of `http.privacy`."""
-    said = web.server.rules.privacy
-    if said is None:
-        raise HttpRefusal(404, "Record not found")
+    said = there(web.server.rules.privacy)
     return {"updated_at": iso(said.changed_ms), "content": paragraphs(said.text)}
 
 
 @ENDPOINTS.get("/api/v1/instance/terms_of_service")
 async def terms(web: DoorContext, ask: DoorRequest) -> Any:
     """The file of `http.terms`."""
-    said = web.server.rules.terms
-    if said is None:
-        raise HttpRefusal(404, "Record not found")
+    said = there(web.server.rules.terms)
     day = iso(said.changed_ms)[:10]
     return {"effective_date": day, "effective": True, "content": paragraphs(said.text), "succeeded_by": None}
 
@@ -220,7 +216,7 @@ class UnsupportedCall(NamedTuple):
     empty: Any = ()
 
 
-_GONE, _NOTICES = "Record not found", "/api/v1/notifications/"
+_NOTICES = "/api/v1/notifications/"
 _SUMMARY = {"pending_requests_count": 0, "pending_notifications_count": 0}
 _WHOM = ("not_following", "not_followers", "new_accounts", "private_mentions")
 _ACCEPTED = {**{f"for_{whom}": "accept" for whom in (*_WHOM, "limited_accounts")}, "summary": _SUMMARY}
@@ -246,19 +242,19 @@ EVERY = (
     UnsupportedCall("GET", "/api/v1/accounts/{id}/in_collections", None, empty=_NONE),
     UnsupportedCall("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
     UnsupportedCall("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
-    UnsupportedCall("GET", "/api/v1/collections/{id}", None, _GONE, 404),
+    UnsupportedCall("GET", "/api/v1/collections/{id}", None, GONE, 404),
     UnsupportedCall("GET", "/api/v1/conversations", "read:statuses"),
-    UnsupportedCall("DELETE", "/api/v1/conversations/{id}", "write:conversations", _GONE, 404),
-    UnsupportedCall("POST", "/api/v1/conversations/{id}/read", "write:conversations", _GONE, 404),
+    UnsupportedCall("DELETE", "/api/v1/conversations/{id}", "write:conversations", GONE, 404),
+    UnsupportedCall("POST", "/api/v1/conversations/{id}/read", "write:conversations", GONE, 404),
     UnsupportedCall("GET", _NOTICES + "policy", "read:notifications", empty=_UNFILTERED),
     UnsupportedCall("PUT", _NOTICES + "policy", "write:notifications", empty=_UNFILTERED),
     UnsupportedCall("GET", "/api/v2/notifications/policy", "read:notifications", empty=_ACCEPTED),
     UnsupportedCall("PATCH", "/api/v2/notifications/policy", "write:notifications", empty=_ACCEPTED),
     UnsupportedCall("GET", _NOTICES + "requests", "read:notifications"),
     UnsupportedCall("GET", _NOTICES + "requests/merged", "read:notifications", empty={"merged": True}),
-    UnsupportedCall("GET", _NOTICES + "requests/{id}", "read:notifications", _GONE, 404),
-    UnsupportedCall("POST", _NOTICES + "requests/{id}/accept", "write:notifications", _GONE, 404),
-    UnsupportedCall("POST", _NOTICES + "requests/{id}/dismiss", "write:notifications", _GONE, 404),
+    UnsupportedCall("GET", _NOTICES + "requests/{id}", "read:notifications", GONE, 404),
+    UnsupportedCall("POST", _NOTICES + "requests/{id}/accept", "write:notifications", GONE, 404),
+    UnsupportedCall("POST", _NOTICES + "requests/{id}/dismiss", "write:notifications", GONE, 404),
     UnsupportedCall("GET", "/api/v1/instance/peers", None),
     UnsupportedCall("GET", "/api/v1/instance/activity", None),
     UnsupportedCall("GET", "/api/v1/instance/domain_blocks", None),

@@ -7,11 +7,11 @@ from typing import Any
 
 from banyan_web.endpoint import Do, DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.entities.statuses import FAVOURITE, GONE, row_of, status, status_by_id, uri_of
+from banyan_web.mastodon.entities.statuses import FAVOURITE, row_of, status, status_by_id, uri_of
 from banyan_web.mastodon.entity_ids import repost_id
 from banyan_web.mastodon.paging import places
 from banyan_web.params import number, text, texts
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, there
 
 ENDPOINTS = Endpoints()
 LIMIT, MOST = 40, 80
@@ -122,8 +122,5 @@ async def vote(web: DoorContext, ask: DoorRequest) -> Any:
 
 
 async def _poll(web: DoorContext, ask: DoorRequest, uri: str) -> dict[str, Any]:
-    found = (await status(web, uri, ask.reader))["poll"]
-    if found is None:
-        raise HttpRefusal(404, GONE)
-    poll: dict[str, Any] = found
-    return poll
+    found: dict[str, Any] | None = (await status(web, uri, ask.reader))["poll"]
+    return there(found)

@@ -31,7 +31,7 @@ from banyan_web.mastodon.notifications import (
     wanted,
 )
 from banyan_web.params import number, text, texts
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, there
 
 ENDPOINTS = Endpoints()
 COUNTED, COUNTED_MOST = 100, 1_000
@@ -50,9 +50,7 @@ async def every(web: DoorContext, ask: DoorRequest) -> Any:
 async def show(web: DoorContext, ask: DoorRequest) -> Any:
     one = await one_of(web, ask.account, ask.path["id"])
     known = await entities(web, ask.account, [one])
-    if not shown_of([one], known):
-        raise HttpRefusal(404, "Record not found")
-    return notification(one, known)
+    return notification(there(shown_of([one], known))[0], known)
 
 
 @ENDPOINTS.post("/api/v1/notifications/clear", "write:notifications")
@@ -148,9 +146,7 @@ async def _group(web: DoorContext, ask: DoorRequest) -> tuple[list[AppNotificati
     grouped = [] if type_ == "ungrouped" else [type_]
     group = _groups([one for one in found if _key(one, grouped) == key], grouped).get(key, [])
     known = await entities(web, ask.account, group)
-    if not (shown := shown_of(group, known)):
-        raise HttpRefusal(404, "Record not found")
-    return shown, known
+    return there(shown_of(group, known)), known
 
 
 @ENDPOINTS.get("/api/v2/notifications/unread_count", "read:notifications")

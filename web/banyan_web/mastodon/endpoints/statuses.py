@@ -17,7 +17,6 @@ from banyan_web.mastodon.composer import answered_uri, attached, content, due_ms
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import (
-    GONE,
     SENSITIVE,
     row_of,
     rows_of,
@@ -31,7 +30,7 @@ from banyan_web.mastodon.paging import cut, link
 from banyan_web.mastodon.post_html import html
 from banyan_web.params import text, texts
 from banyan_web.platform.requests import answered, key_for
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, gone
 
 # -- cards
 
@@ -64,7 +63,7 @@ async def scheduled(web: DoorContext, ask: DoorRequest, id_: str) -> dict[str, A
     for one in await _due(web, ask):
         if one["id"] == draft:
             return (await _entities(web, ask, [one]))[0]
-    raise HttpRefusal(404, GONE)
+    raise gone()
 
 
 async def _due(web: DoorContext, ask: DoorRequest) -> list[dict[str, Any]]:
@@ -196,7 +195,7 @@ async def own_row(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
     """The post of the path, which is one's own. Raises HttpRefusal."""
     row = await row_of(web, await uri_of(web, ask.path["id"]), ask.account)
     if row["account"] != ask.account:
-        raise HttpRefusal(404, GONE)
+        raise gone()
     return row
 
 
@@ -239,7 +238,7 @@ async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     row, quoting = await own_row(web, ask), await uri_of(web, ask.path["by"])
     found = await row_of(web, quoting, ask.account)
     if found["quote"] is None or found["quote"]["uri"] != row["uri"]:
-        raise HttpRefusal(404, GONE)
+        raise gone()
     await web.call("thread.hide", uri=quoting, below=row["uri"], by=ask.account)
     return await status(web, quoting, ask.account)
 
@@ -304,6 +303,6 @@ async def context(web: DoorContext, ask: DoorRequest) -> Any:
             break
     at = next((n for n, row in enumerate(rows) if row["uri"] == uri), None)
     if at is None:
-        raise HttpRefusal(404, GONE)
+        raise gone()
     made = await statuses(web, rows, ask.reader)
     return {"ancestors": made[:at], "descendants": made[at + 1 :]}

@@ -20,7 +20,7 @@ from banyan_web.mastodon.entity_ids import did_of
 from banyan_web.mastodon.paging import between
 from banyan_web.mastodon.post_html import tag_url
 from banyan_web.params import number, text
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, gone
 
 # -- as apps see them
 
@@ -84,7 +84,7 @@ def _named(name: str) -> str:
     name = name.strip().removeprefix("#")
     found = tags_in(f"#{name}")
     if len(found) != 1 or tag_fold(found[0]) != tag_fold(name):
-        raise HttpRefusal(404, "Record not found")
+        raise gone()
     return found[0]
 
 
@@ -213,7 +213,7 @@ async def no_feature(web: DoorContext, ask: DoorRequest) -> Any:
         if _id(name) == ask.path["id"]:
             await _remove(web, ask.account, name)
             return {}
-    raise HttpRefusal(404, "Record not found")
+    raise gone()
 
 
 @ENDPOINTS.get("/api/v1/featured_tags/suggestions", "read:accounts")

@@ -17,7 +17,7 @@ from banyan_schema.social.profile import LOCKED
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import compose_store
 from banyan_web.mastodon.entity_ids import account_id
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, gone
 
 NAME, BIO, TAGS = "name", "bio", "tags"
 SPOKEN_FOR = frozenset({NAME, BIO, TAGS, LOCKED, "language", "domain", "handle", "avatar", "banner"})
@@ -159,10 +159,10 @@ async def known(web: DoorContext, did: str, reader: str | None) -> dict[str, Any
     row = (await profiles(web, [did]))[did]
     if not row["held"] and did != reader:
         if reader is None:
-            raise HttpRefusal(404, "Record not found")
+            raise gone()
         (stands,) = (await web.call("relationships", accounts=[did], by=reader))["relationships"]
         if not any(stands[what] for what in ("following", "requested", "blocking", "muting")):
-            raise HttpRefusal(404, "Record not found")
+            raise gone()
     return (await _made(web, {did: row}))[did]
 
 

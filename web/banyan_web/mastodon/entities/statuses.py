@@ -20,7 +20,7 @@ from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entity_ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
 from banyan_web.mastodon.link_cards import LinkCards
 from banyan_web.mastodon.post_html import MentionTarget, folded, html, tag_url
-from banyan_web.refusals import BUILDING, HttpRefusal
+from banyan_web.refusals import BUILDING, HttpRefusal, gone, there
 
 # A poll has the id of its post.
 
@@ -49,7 +49,6 @@ FAVOURITE = "❤"
 """A favourite is a reaction; every reaction counts as one."""
 SENSITIVE = "Sensitive"
 """The warning of a post that is marked as sensitive without a word of its own. Apps are shown the mark alone."""
-GONE = "Record not found"
 MOST = 300
 """Addresses of one question to the node."""
 Row = Mapping[str, Any]
@@ -78,7 +77,7 @@ async def row_of(
         except HttpRefusal as why:
             if why.status in (451, BUILDING):  # with the order by which it is withheld, or it is shown later
                 raise
-        raise HttpRefusal(404, GONE)
+        raise gone()
     found: dict[str, Any] = row
     return found
 
@@ -102,10 +101,8 @@ async def uri_of(web: DoorContext, id_: str) -> str:
     found = parsed(id_)
     if not isinstance(found, RepostId):
         return found.uri
-    uri = (await web.call("repost.find", account=found.by, time_ms=found.time_ms, short=found.short))["uri"]
-    if uri is None:
-        raise HttpRefusal(404, GONE)
-    return str(uri)
+    named = await web.call("repost.find", account=found.by, time_ms=found.time_ms, short=found.short)
+    return str(there(named["uri"]))
 
 
 async def status_by_id(web: DoorContext, id_: str, reader: str | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from banyan_web.mastodon.push.crypto import AUTH_BYTES, AppKeys, PushIdentity, f
 from banyan_web.mastodon.streaming.endpoints import raw_token
 from banyan_web.outbound_http import OutboundHttp, Unreachable
 from banyan_web.params import text, truthy
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, there
 
 MOST = 50
 """Subscriptions of one account: beyond it, the oldest goes."""
@@ -204,10 +204,7 @@ async def end(web: DoorContext, ask: DoorRequest) -> Any:
 def _own(web: DoorContext, ask: DoorRequest) -> PushSubscription:
     assert ask.account
     assert ask.token is not None
-    found = of_token(web.door, ask.token.id)
-    if found is None:
-        raise HttpRefusal(404, "Record not found")
-    return found
+    return there(of_token(web.door, ask.token.id))
 
 
 def _entity(web: DoorContext, one: PushSubscription) -> dict[str, Any]:

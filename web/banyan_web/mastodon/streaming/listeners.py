@@ -18,9 +18,9 @@ from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import notifications
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmarked
+from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
 from banyan_web.mastodon.entity_ids import thing_of
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, gone
 
 # Entities are those of the rest of the API.
 
@@ -41,7 +41,7 @@ async def status(
     if it is not shown in timelines."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
     if row["refused"] is not None:
-        raise HttpRefusal(404, GONE)
+        raise gone()
     if reposted is not None:
         row["reposted"] = [reposted]
     found = (await statuses(web, [row], eyes.reader, people))[0]
@@ -178,7 +178,7 @@ class Listener:
             found = await web.call("list.show", id=thing_of(id_), by=self.did)
         except HttpRefusal:
             if strict:
-                raise HttpRefusal(404, "Record not found") from None
+                raise gone() from None
             return ListRule((), None)
         members = frozenset(account_from_text(one["account"]) for one in found["members"])
         return ListRule.of(self.viewer.account, members, found["replies"], follows)
