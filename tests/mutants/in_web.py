@@ -124,9 +124,9 @@ IN_WEB = (
     ),
     Mutant(
         "an edit is not told to those who have the post because somebody limited reposted it",
-        "Hub._said",
-        "await web.call('reposts', uri=uri, limit=REPOSTERS, every=True)",
-        "await web.call('reposts', uri=uri, limit=REPOSTERS)",
+        "Hub._reposters",
+        "{'limit': REPOSTERS, 'every': True}",
+        "{'limit': REPOSTERS}",
         ("tests/web/test_edited_streams.py",),
     ),
     Mutant(
