@@ -1,13 +1,13 @@
 """All gates that a frame of a peer passes, and that an HTTP request passes, each in order.
 
 A gate bounds something, and delays or refuses who is beyond. Where it does, its name stands in the code: with the
-sentence that the other side gets, and for the tally, which the metrics and `banyan doctor` read. A gate belongs to one
-room and may look into others; this list is of all rooms (tests/node/test_gates.py).
+sentence that the other side gets, and for the tally, which the metrics and `banyan doctor` read. From there the page
+has both (docs/gates_table.py). A gate belongs to one room and may look into others; this list is of all rooms.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -15,164 +15,45 @@ from prometheus_client import CollectorRegistry, Counter
 
 from banyan_replica.gossip.address_groups import nets_of
 
-
-class GateRecord(NamedTuple):
-    """bounds: what. where: files, from the repository's root. says: pieces of its sentences, as they stand there; none:
-    it delays, or drops without a word."""
-
-    bounds: str
-    where: tuple[str, ...]
-    says: tuple[str, ...] = ()
-
-
-_EDGE, _ADMISSION, _REPLICA = "node/banyan_node/edge/", "node/banyan_node/admission/", "replica/banyan_replica/"
-_DISPATCH, _LINKS, _WEB = _REPLICA + "message_dispatch.py", "node/banyan_node/links/", "web/banyan_web/"
-_HOST, _DOOR, _CONTROL = _EDGE + "libp2p_host.py", _EDGE + "admission.py", "node/banyan_node/server/control_api.py"
-
-FRAME: dict[str, GateRecord] = {
-    "accept": GateRecord(
-        "connections that are accepted, while own people work: a part of a core", (_ADMISSION + "arrivals.py",)
-    ),
-    "network": GateRecord(
-        "networks: `network.allow`, `network.deny`, bans of networks",
-        (_HOST,),
-        ("is not an address that the CIDR settings admit",),
-    ),
-    "arrivals": GateRecord(
-        "connections that have not said hello: `limits.arriving`",
-        (_DOOR, _ADMISSION + "connection_slots.py"),
-        ("connections are arriving: dial again later", "another connection took its place before it said hello"),
-    ),
-    "handshake": GateRecord(
-        "handshakes, while own people work: a part of a core, networks in turns", (_ADMISSION + "arrivals.py",)
-    ),
-    "proof": GateRecord(
-        "bytes and seconds until a peer has proved who it is and said hello",
-        (_HOST, _DOOR),
-        ("bytes before it proved who it is: hang up", "no hello came in time"),
-    ),
-    "pause": GateRecord(
-        "how often a peer comes whose links end at once", (_DOOR,), ("came too often and has to wait",)
-    ),
-    "connections": GateRecord(
-        "connections and streams of one peer",
-        (_HOST,),
-        ("connections already, as many as a peer may", "streams open, as many as a peer may"),
-    ),
-    "link": GateRecord(
-        "one link per pair of peers, and links that wait to be taken",
-        (_EDGE + "edge.py",),
-        ("dialled, and this node's own link to it stands", "links wait to be taken here: dial again later"),
-    ),
-    "ban": GateRecord(
-        "peers that lied, for ten minutes, or that the operator banned",
-        (_REPLICA + "replica.py", _REPLICA + "peers/peers.py"),
-        ("banned: ",),
-    ),
-    "frame": GateRecord(
-        "one frame's size and pace, bytes of a link that wait unread, silence",
-        (_EDGE + "link.py",),
-        ("announced a frame of", "it sent more than it had credit for", "was silent for", "did not finish a frame"),
-    ),
-    "read": GateRecord(
-        "what strangers use of the processor, while own people work: `limits.strangers_cpu`",
-        (_ADMISSION + "throttle.py",),
-    ),
-    "flood": GateRecord("what one peer relays and waits, while own people work", (_LINKS + "queues.py",)),
-    "prepare": GateRecord("large frames of strangers that are prepared ahead", (_LINKS + "queues.py",)),
-    "backlog": GateRecord(
-        "frames that wait for the replica: `limits.ingest_queue_bytes`, `limits.ingest_queues_bytes`",
-        (_LINKS + "link_manager.py",),
-    ),
-    "turns": GateRecord(
-        "time on the replica's thread: classes, networks, peers in turns (`fair_queue.py`)",
-        ("node/banyan_node/workers/inbox.py",),
-    ),
-    "hello": GateRecord(
-        "version and realm of a peer",
-        (_DISPATCH,),
-        ("the first frame is no hello", "update the older node", "give both nodes the same node.realm"),
-    ),
-    "slots": GateRecord(
-        "links: `limits.peers`, `limits.outbound`, links of one network; the least useful goes",
-        (_DOOR, _ADMISSION + "connection_slots.py"),
-        ("no slot is free here: ", "links here, as many as it may", "its slot is needed for another peer"),
-    ),
-    "state": GateRecord("which messages a peer may send now (`peers/states.py`)", (_DISPATCH,)),
-    "questions": GateRecord("rows that a peer's questions cost: `work_per_s`", (_REPLICA + "sync/sync.py",)),
-    "room": GateRecord(
-        "the disk, and the share of it for accounts of strangers",
-        (_REPLICA + "intake/intake.py", _REPLICA + "intake/untrusted.py"),
-        ("nothing of others is taken: ", "accounts of strangers take", "this account of a stranger takes"),
-    ),
-    "points": GateRecord(
-        "lies and slights: bulk beyond the credit, wrong signatures, questions too often, what was not served",
-        (_REPLICA + "peers/peers.py", _DISPATCH, _REPLICA + "peers/flow.py"),
-        ("what you serve is not what was written", "more of bulk than there was credit for", "banned: "),
-    ),
-    "send": GateRecord(
-        "frames that wait for a peer that reads slowly: `limits.send_queue_bytes`",
-        (_LINKS + "link_manager.py",),
-        ("slow peer let go",),
-    ),
+FRAME: Mapping[str, str] = {
+    "accept": "connections that are accepted, while own people work: a part of a core",
+    "network": "networks: `network.allow`, `network.deny`, bans of networks",
+    "arrivals": "connections that have not said hello: `limits.arriving`",
+    "handshake": "handshakes, while own people work: a part of a core, networks in turns",
+    "proof": "bytes and seconds until a peer has proved who it is and said hello",
+    "pause": "how often a peer comes whose links end at once",
+    "connections": "connections and streams of one peer",
+    "link": "one link per pair of peers, and links that wait to be taken",
+    "ban": "peers that lied, for ten minutes, or that the operator banned",
+    "frame": "one frame's size and pace, bytes of a link that wait unread, silence",
+    "read": "what strangers use of the processor, while own people work: `limits.strangers_cpu`",
+    "flood": "what one peer relays and waits, while own people work",
+    "prepare": "large frames of strangers that are prepared ahead",
+    "backlog": "frames that wait for the replica: `limits.ingest_queue_bytes`, `limits.ingest_queues_bytes`",
+    "turns": "time on the replica's thread: classes, networks, peers in turns (`fair_queue.py`)",
+    "hello": "version and realm of a peer",
+    "slots": "links: `limits.peers`, `limits.outbound`, links of one network; the least useful goes",
+    "state": "which messages a peer may send now (`peers/states.py`)",
+    "questions": "rows that a peer's questions cost: `work_per_s`",
+    "room": "the disk, and the share of it for accounts of strangers",
+    "points": "lies and slights: bulk beyond the credit, wrong signatures, questions too often, what was not served",
+    "send": "frames that wait for a peer that reads slowly: `limits.send_queue_bytes`",
 }
-"""From a TCP connection to a frame that is applied, and its answers."""
+"""What each gate bounds from a TCP connection to a frame that is applied, and its answers."""
 
-REQUEST: dict[str, GateRecord] = {
-    "lines": GateRecord(
-        "connections: `control.connections`, `http.connections`; the oldest that showed no token goes",
-        ("node/banyan_node/server/http_connections.py", _WEB + "workers/uvicorn_server.py"),
-    ),
-    "host": GateRecord("who the control API answers to: this machine", (_CONTROL,), ("The Host header is",)),
-    "token": GateRecord(
-        "who may ask: the control API's token of this run; the door's tokens and sessions",
-        (_CONTROL, _WEB + "refusals.py", _WEB + "app.py", _WEB + "endpoint.py"),
-        ("Send the content of control.token", "The access token is invalid"),
-    ),
-    "rate": GateRecord(
-        "requests with a token, or from an address: `http.token_rate`, `http.address_rate`",
-        (_WEB + "rate_limiter.py",),
-        ("Too many requests",),
-    ),
-    "anonymous": GateRecord(
-        "what answers without a login cost of the processor: `http.anonymous_cpu`",
-        (_WEB + "rate_limiter.py",),
-        ("Too much was asked for without logging in.",),
-    ),
-    "body": GateRecord(
-        "bytes and seconds of a body",
-        (_CONTROL, _WEB + "refusals.py", _WEB + "params.py"),
-        ("The request is larger than", "did not come whole within", "bytes are taken here.", "The body did not come"),
-    ),
-    "tries": GateRecord(
-        "passwords, apps and writings of an address; passwords that are checked at once",
-        (_WEB + "oauth/login.py", _WEB + "oauth/apps.py", _WEB + "page/own_account.py"),
-        ("One address registers", "Too much came from here"),
-    ),
-    "queue": GateRecord(
-        "what is written without a login: in turns by network and account",
-        (_WEB + "rate_limits.py",),
-        ("Too much comes from here at once", "Many who are not logged in write"),
-    ),
-    "archives": GateRecord(
-        "archives that are written and sent at once, and their size",
-        (_WEB + "archive_downloads.py",),
-        ("Many archives are being sent", "Many archives are written", "The account has more than"),
-    ),
-    "streams": GateRecord(
-        "streams that are open: `control.streams`; of an address and of all; of a connection",
-        (
-            _CONTROL,
-            _WEB + "rate_limiter.py",
-            _WEB + "page/live.py",
-            _WEB + "firehose/requests.py",
-            _WEB + "mastodon/streaming/endpoints.py",
-        ),
-        ("event streams are open", "Too many streams are open", "Too many watch", "streams of the firehose are open"),
-    ),
+REQUEST: Mapping[str, str] = {
+    "lines": "connections: `control.connections`, `http.connections`; the oldest that showed no token goes",
+    "host": "who the control API answers to: this machine",
+    "token": "who may ask: the control API's token of this run; the door's tokens and sessions",
+    "rate": "requests with a token, or from an address: `http.token_rate`, `http.address_rate`",
+    "anonymous": "what answers without a login cost of the processor: `http.anonymous_cpu`",
+    "body": "bytes and seconds of a body",
+    "tries": "passwords, apps and writings of an address; passwords that are checked at once",
+    "queue": "what is written without a login: in turns by network and account",
+    "archives": "archives that are written and sent at once, and their size",
+    "streams": "streams that are open: `control.streams`; of an address and of all; of a connection",
 }
-"""From an HTTP connection to the method that answers."""
-
+"""The same from an HTTP connection to the method that answers."""
 
 # Which gate stopped whom: counted for the metrics since the start, and for people of the last minutes.
 
