@@ -149,19 +149,20 @@ async def test_what_an_author_does_not_let_any_more_leaves_the_streams_that_have
             assert (await streams.next("user", "status.update"))["quote"]["state"] == "accepted"
             await told("status.update", repost)
             await call("follow", {"account": an, "as": binh})
-            await told("status.update", answered, quoting, repost)
+            await told("update", answered)
+            await told("status.update", quoting, repost)
             await call("follow", {"account": an, "as": binh, "undo": True})
             assert await streams.next("user", "delete") == answered
             await told("status.update", quoting, repost)
             await allow(answers="everybody", quotes="nobody", reposts="nobody")
-            await told("status.update", answered)
+            await told("update", answered)
             (quote,) = await told("status.update", quoting)
             assert quote["quote"]["state"] == "unauthorized"
             assert await streams.next("user", "delete") == repost
             await call("thread.hide", {"uri": answer, "as": an})
             assert await streams.next("user", "delete") == answered
             await call("thread.hide", {"uri": answer, "undo": True, "as": an})
-            await told("status.update", answered)
+            await told("update", answered)
 
 
 async def test_whom_one_follows_no_more_or_mutes_leaves_the_streams_that_are_open(tmp_path: Path) -> None:

@@ -91,8 +91,7 @@ async def test_no_page_and_no_stream_has_a_refused_answer_inside_a_quote(tmp_pat
         home, public = [await shared.to(app(door, chi), f"stream_{name}") for name in ("user", "public")]
 
         async def streamed() -> set[tuple[str, bool]]:
-            """The same of an edit of the quoting post, in streams."""
-            await call("edit", {"uri": quoting, "text": "xem này, sửa lại"})
+            """The same of the quoting post, as streams tell it when what it quotes is let or not let any more."""
             statuses = [(await stream.next())[0][1] for stream in (home, public)]
             return {(status.quote.state, "lời xấu" in str(status)) for status in statuses}
 
@@ -103,6 +102,7 @@ async def test_no_page_and_no_stream_has_a_refused_answer_inside_a_quote(tmp_pat
             assert await told() == wanted
             assert await streamed() == {(state, shown)}
 
+        await call("edit", {"uri": quoting, "text": "xem này, sửa lại"})
         await every("accepted", True)
         await call("thread.hide", {"uri": answer, "as": an})
         await every("unauthorized", False)

@@ -22,7 +22,7 @@ from tests.web.test_streaming import socket_of
 
 PEOPLE, READERS = 9, 5
 TAGS, WORDS, LANGS = ("tết", "phở"), ("mưa", "nắng", "gió"), (None, "vi", "en-US")
-KINDS = ("post", "post", "reply", "reply", "quote", "repost", "edit", "edit")
+KINDS = ("post", "post", "reply", "reply", "quote", "repost", "edit", "edit", "let", "hide", "follow", "leave")
 CONTEXTS = ("home", "public", "thread", "notifications", "account")
 
 
@@ -88,6 +88,20 @@ class World:
             kind = rng.choice(KINDS) if len(said) > 3 else "post"
             if kind != "post":
                 given["uri"] = rng.choice(said)
+            if kind == "let":
+                policy = {act: rng.choice(WHO) for act in ACTS}
+                await self.call("edit", {"uri": given["uri"], "policy": policy})
+                continue
+            if kind == "hide":
+                with suppress(CallError):  # it answers nothing of theirs
+                    await self.call("thread.hide", {"uri": given["uri"], "as": who, "undo": rng.random() < 0.3})
+                continue
+            if kind in ("follow", "leave"):  # a reader that follows gets no stream of what was said before
+                other = rng.choice([one for one in self.people if one != who])
+                with suppress(CallError):
+                    if kind == "leave" or who not in self.readers:
+                        await self.call("follow", {"account": other, "undo": kind == "leave", "as": who})
+                continue
             if kind == "repost":
                 given = {"uri": given["uri"], "as": who}
             if kind == "edit":
@@ -129,16 +143,17 @@ async def test_streams_show_what_pages_show(tmp_path: Path, seed: int, monkeypat
     async with open_node(tmp_path / "a") as door, trio.open_nursery() as nursery:
         world = World(door, seed)
         await world.meet()
-        heard: dict[str, dict[tuple[str, ...], set[str]]] = {did: {} for did in world.readers}
+        heard: dict[str, dict[tuple[str, ...], dict[str, str]]] = {did: {} for did in world.readers}
 
         async def listen(did: str, socket: Any) -> None:
             while True:
                 told = json.loads(await socket.get_message())
-                has = heard[did].setdefault(tuple(told["stream"]), set())
+                has = heard[did].setdefault(tuple(told["stream"]), {})
                 if told["event"] == "update":
-                    has.add(_id(json.loads(told["payload"])))
+                    status = json.loads(told["payload"])
+                    has[status["id"]] = _id(status)
                 elif told["event"] == "delete":
-                    has.discard(told["payload"])
+                    has.pop(told["payload"], None)
 
         async with AsyncExitStack() as open_:
             for did, client in world.readers.items():
@@ -158,8 +173,9 @@ async def test_streams_show_what_pages_show(tmp_path: Path, seed: int, monkeypat
                 for stream, (path, params) in world.pages(did).items():
                     wanted = await world.shown(client, path, params)
                     with trio.move_on_after(10):
-                        while heard[did].get(stream, set()) != wanted:
+                        while {*heard[did].get(stream, {}).values()} != wanted:
                             await trio.sleep(0.05)
                             wanted = await world.shown(client, path, params)
-                    assert heard[did].get(stream, set()) == wanted, (world.people.index(did), stream)
+                    got = {*heard[did].get(stream, {}).values()}
+                    assert got == wanted, (world.people.index(did), stream, got - wanted, wanted - got)
             nursery.cancel_scope.cancel()

@@ -28,7 +28,7 @@ from banyan_node.api.firehose import ArrivalPlace
 from banyan_reading.timelines import place_ms
 from banyan_reading.visibility import ViewPlace
 from banyan_web.endpoint import DoorContext
-from banyan_web.firehose.tail import Tail, TailEvent
+from banyan_web.firehose.tail import PAGE, Tail, TailEvent, events_of
 from banyan_web.mastodon.endpoints.reports import is_limited
 from banyan_web.mastodon.entity_ids import repost_id, status_id
 from banyan_web.mastodon.streaming import listeners
@@ -85,6 +85,8 @@ class Hub:
         self._ids: FIFOCache[str, tuple[str, frozenset[StreamName]]] = FIFOCache(REMEMBERED)
         self._ruled: FIFOCache[str, dict[_Told, Sequence[str]]] = FIFOCache(RULED)
         """By account, what its rules may refuse, with the posts that it answers, quotes or reposts."""
+        self._refused: FIFOCache[_Told, None] = FIFOCache(REMEMBERED)
+        """What no stream has, because rules refused it when it was looked at last."""
         self._later: deque[TailEvent] = deque(maxlen=QUEUED)
         """Posts of long runs, which are shown only once these are folded; of many the last ones."""
         self._needed, self._live = anyio.Event(), anyio.Event()
@@ -173,14 +175,14 @@ class Hub:
     async def _follow(self, web: DoorContext, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
             await tail.moved(ArrivalPlace(-1), LOOK_S)
-        place, again = tail.end, 0.0
+        place, cursor, again = tail.end, tail.cursor, 0.0
         self._live.set()
         while self._streams and not tail.closed:
             await tail.moved(ArrivalPlace(-1) if place is None else place, LOOK_S)
             found = None if place is None else tail.after(place)
-            if found is None and place is not None:
-                _log.warning("streams of apps missed events: more came at once than are kept")
-            place = tail.end
+            since, place, cursor = cursor, tail.end, tail.cursor
+            if found is None and place is not None:  # a deletion drops what was kept before it
+                found = await _read_again(web, since, place)
             if anyio.current_time() >= again:
                 found, again = (*self._later, *(found or ())), anyio.current_time() + LOOK_S
                 self._later.clear()
@@ -224,23 +226,31 @@ class Hub:
             else:
                 await self._heard(web, self._people[did])
 
-    def _refusable(self, event: Mapping[str, Any]) -> list[_Told]:
-        """What streams told and the rules of an account may refuse after an event, or not refuse any more."""
+    def _refusable(self, event: Mapping[str, Any]) -> Iterable[_Told]:
+        """What streams may have and the rules of an account may refuse after an event, or not refuse any more. With an
+        answer its quotes and reposts."""
         author, collection, content = event["account"], event["collection"], event["content"] or {}
-        if collection == "hidden":
-            return [_Told(_uri(content))] if content else []
         follower = author if collection == "follow" else content.get("account")
         whose = content.get("account", "") if collection == "follow" else author
         found = list(self._ruled.get(whose, {}).items())
-        if collection == "post":
-            return [one for one, named in found if event["kind"] == "update" and event["uri"] in named]
-        if collection == "profile":
-            return [one for one, _ in found if content.get("field") == "locked"]
-        return [one for one, _ in found if one.actor == follower]
+        if collection == "hidden":
+            told = [_Told(_uri(content))] if content else []
+        elif collection == "post":
+            told = [one for one, named in found if event["kind"] == "update" and event["uri"] in named]
+        elif collection == "profile":
+            told = [one for one, _ in found if content.get("field") == "locked"]
+        else:
+            told = [one for one, _ in found if one.actor == follower]
+        of_these = ((one.uri, self._ruled.get(one.uri.partition("/")[0], {})) for one in told)
+        return dict.fromkeys([*told, *(one for uri, ruled in of_these for one, named in ruled.items() if uri in named)])
 
-    def _note(self, one: _Told, named: Iterable[str | None]) -> None:
+    def _note(self, one: _Told, named: Iterable[str | None], refused: bool) -> None:
+        """named: what it answers, quotes or reposts."""
+        self._refused.pop(one, None)
+        if refused:
+            self._refused[one] = None
         names = [uri for uri in named if uri]
-        for did in {uri.partition("/")[0] for uri in names} - {one.actor}:
+        for did in {uri.partition("/")[0] for uri in names}:
             ruled = self._ruled.setdefault(did, {})
             ruled[one] = names
             if len(ruled) > RULED_POSTS:
@@ -325,7 +335,7 @@ class Hub:
         public = frozenset(public_channels(content, event["hosted"]))
         now = self._state(author, content, public, by)
         now = now._replace(facts=replace(now.facts, refused=refused))
-        if not new:
+        if not new and _Told(uri) not in self._refused:
             was = content | await _replaced(web, uri, event.get("entry"))
             before = self._state(author, was, frozenset(public_channels(was, event["hosted"])), by)
         quoted = (content.get("quote") or "").partition("/")[0]
@@ -334,7 +344,8 @@ class Hub:
         made = await self._give(web, now, make, before, id_, new and not quoted, quoted)
         if made is not None:
             self._ids[uri] = made["id"], public
-            self._note(_Told(uri), (*(content["reply"] or ()), content["quote"]))
+        not_made = new and made is None and now.shown_in((), int(time.time() * 1000))
+        self._note(_Told(uri), (*(content["reply"] or ()), content["quote"]), bool(refused or not_made))
 
     async def changed(self, web: DoorContext, uri: str) -> None:
         """Tells streams of a post of which something came that no entry tells."""
@@ -382,11 +393,13 @@ class Hub:
         if to:
             row = await listeners.plain(web, one.uri, one.by)
             facts, reposted = facts_of(author, _content(row)), {"account": one.by, "time_ms": one.at_ms}
-            now, before = PostState(replace(facts, refused=row["refused"]), to), PostState(facts, to) if again else None
+            now, before = PostState(replace(facts, refused=row["refused"]), to), None
+            if again and one not in self._refused:
+                before = PostState(facts, to)
             people = await listeners.current(web, (account_to_text(author), one.by))
             make = partial(listeners.status, web, one.uri, people, reposted=reposted)
-            if await self._give(web, now, make, before, repost_id(*one)) is not None:
-                self._note(one, (one.uri, row["reply_to"], row["root"]))
+            await self._give(web, now, make, before, repost_id(*one))
+            self._note(one, (one.uri, row["reply_to"], row["root"]), row["refused"] is not None)
 
     async def _give(
         self,
@@ -452,6 +465,16 @@ class Hub:
                 for stream in self._of(channel):
                     if stream.person is person and stream.notices:
                         stream.put(Message(channel, "notification", payload))
+
+
+async def _read_again(web: DoorContext, since: str, end: ArrivalPlace) -> list[TailEvent]:
+    """The events up to a place that are not kept any more."""
+    page: Mapping[str, Any] = {"events": (), "more": True}
+    with suppress(HttpRefusal):
+        page = await web.call("firehose", since=since, limit=PAGE)
+    if page["more"]:
+        _log.warning("streams of apps missed events: more came at once than are kept")
+    return [one for one in events_of(page) if one.place <= end]
 
 
 async def _limited(web: DoorContext, dids: Iterable[str]) -> list[AccountId]:
