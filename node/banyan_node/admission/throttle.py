@@ -29,24 +29,9 @@ from collections.abc import Callable, Container
 
 import trio
 
+from banyan_node.admission import usage as cpu
 from banyan_node.admission.arrivals import HandshakeLimiter
 from banyan_node.admission.gates import AdmissionTally
-from banyan_node.admission.usage import (
-    JUDGING,
-    LEAST,
-    LEAST_DEEPEST_S,
-    LONGEST_S,
-    NEXT_S,
-    OWN,
-    READING,
-    Allowance,
-    Allowances,
-    Budget,
-    GroupUse,
-    Stage,
-    Usage,
-    measuring,
-)
 from banyan_node.workers.process_memory import ConnectionGarbage
 from banyan_replica.gossip.address_groups import group_of
 
@@ -70,7 +55,7 @@ class _WaitingConnection:
 
     __slots__ = ("fd", "go_on", "gone", "usage")
 
-    def __init__(self, usage: Usage, fd: int) -> None:
+    def __init__(self, usage: cpu.Usage, fd: int) -> None:
         self.usage, self.fd, self.go_on, self.gone = usage, fd, trio.Event(), False
 
 
@@ -85,10 +70,10 @@ class Throttle:
         tally: AdmissionTally | None = None,
     ) -> None:
         self._clock, self.tally = clock, tally or AdmissionTally()
-        self._share, self._strangers = share, Budget(share, clock())
-        self._behind = Budget(None if share is None else LEAST, clock(), LEAST_DEEPEST_S)
+        self._share, self._strangers = share, cpu.Budget(share, clock())
+        self._behind = cpu.Budget(None if share is None else cpu.LEAST, clock(), cpu.LEAST_DEEPEST_S)
         self.handshakes = HandshakeLimiter(share, clock, lambda: self.busy, lambda: self.used, self.tally)
-        self.accepting = Usage(self, GroupUse("", 0.0), Stage.KNOCKS)
+        self.accepting = cpu.Usage(self, cpu.GroupUse("", 0.0), cpu.Stage.KNOCKS)
         """What accepting connections uses."""
         self._named: Container[str] = ()
         self._lock = threading.Lock()
@@ -97,9 +82,9 @@ class Throttle:
         self._used_behind = 0.0
         """What groups of it used that were behind others, while strangers owed much."""
         self._busy_until = float("-inf")
-        self._groups: dict[str, GroupUse] = {}
+        self._groups: dict[str, cpu.GroupUse] = {}
         """By name, those first of which a connection began least recently."""
-        self._peers: dict[str, Usage] = {}
+        self._peers: dict[str, cpu.Usage] = {}
         self._served = 0.0
         """What that group had used which went on last."""
         self._waiting: list[_WaitingConnection] = []
@@ -122,40 +107,40 @@ class Throttle:
         """Whether own people work. Any thread."""
         return self._busy_until > self._clock()
 
-    def opened(self, host: str | None, arriving: bool = False) -> Usage:
+    def opened(self, host: str | None, arriving: bool = False) -> cpu.Usage:
         """A connection with this address began. Call `closed` at its end. arriving: it came in."""
         name = group_of(host or "")
         with self._lock:
             group = self._groups.pop(name, None)
             if group is None:
-                group = GroupUse(name, self._served - AHEAD_S)
+                group = cpu.GroupUse(name, self._served - AHEAD_S)
                 if len(self._groups) >= GROUPS:
                     unused = next((g.name for g in self._groups.values() if not g.connections), "")
                     self._groups.pop(unused, None)
             self._groups[name] = group
         group.connections += 1
-        return Usage(self, group, Stage.KNOCKS if arriving else Stage.PROVED)
+        return cpu.Usage(self, group, cpu.Stage.KNOCKS if arriving else cpu.Stage.PROVED)
 
-    def met(self, usage: Usage, peer: str) -> None:
+    def met(self, usage: cpu.Usage, peer: str) -> None:
         """The peer at the other end has proved who it is."""
         usage.proved(peer)
         self._peers[peer] = usage
 
-    def closed(self, usage: Usage) -> None:
+    def closed(self, usage: cpu.Usage) -> None:
         self._ended.one_more()
         usage.group.connections -= 1
         if self._peers.get(usage.peer) is usage:
             del self._peers[usage.peer]
 
-    def counts(self, usage: Usage, seconds: float) -> None:
+    def counts(self, usage: cpu.Usage, seconds: float) -> None:
         """A connection has used so much of the event loop. Any thread."""
         self._counts(usage, usage.allowed and usage.allowed.reading, seconds)
 
-    def _counts(self, usage: Usage, allowance: Allowance | None, seconds: float) -> None:
+    def _counts(self, usage: cpu.Usage, allowance: cpu.Allowance | None, seconds: float) -> None:
         if usage.peer in self._named or not self.busy:
             return
         with self._lock:
-            if usage.stage is not Stage.PROVED:
+            if usage.stage is not cpu.Stage.PROVED:
                 self.handshakes.counts(usage, seconds)
             elif allowance is None or not allowance.takes(seconds):
                 usage.seconds += seconds
@@ -171,7 +156,7 @@ class Throttle:
             with self._lock:  # its connection has ended
                 self._pays(self._groups.get(group), seconds)
 
-    def _pays(self, group: GroupUse | None, seconds: float) -> None:
+    def _pays(self, group: cpu.GroupUse | None, seconds: float) -> None:
         self.used += seconds
         if group is not None:
             if group.seconds < self._served and self._strangers.debt >= AHEAD_OF_ALL_S:
@@ -186,8 +171,11 @@ class Throttle:
         if not on:
             usage.allowed = None
         elif usage.allowed is None:
-            parts = (Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING, OWN))
-            usage.allowed = Allowances(*parts)
+            parts = (
+                cpu.Allowance(self._share and self._share * part, self._clock)
+                for part in (cpu.READING, cpu.JUDGING, cpu.OWN)
+            )
+            usage.allowed = cpu.Allowances(*parts)
         return self.relied_on(peer)
 
     @property
@@ -241,29 +229,29 @@ class Throttle:
         usage = self._peers.get(peer)
         return usage is not None and usage.allowed is not None and usage.allowed.judging(own).left > 0
 
-    def makes_way(self, usage: Usage, flood: bool) -> bool:
+    def makes_way(self, usage: cpu.Usage, flood: bool) -> bool:
         """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
         it is part of a flood."""
         return usage.peer not in self._named and (self.busy or flood)
 
-    def spares(self, usage: Usage) -> bool:
+    def spares(self, usage: cpu.Usage) -> bool:
         """Whether the connection is no stranger's now, so that it is read from. Any thread."""
         return usage.peer in self._named or (usage.allowed is not None and usage.allowed.reading.left > 0)
 
-    def _lag(self, group: GroupUse) -> bool:
+    def _lag(self, group: cpu.GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
         if group.seconds >= self._served:
             return False
         return self._strangers.debt < AHEAD_OF_ALL_S or not self._behind.owed(self._used_behind, self._clock())
 
-    def holds(self, usage: Usage) -> bool:
+    def holds(self, usage: cpu.Usage) -> bool:
         """Whether the connection may not be read from now."""
-        if usage.stage is not Stage.PROVED or self.spares(usage) or not (self._waiting or self.owed() > 0):
+        if usage.stage is not cpu.Stage.PROVED or self.spares(usage) or not (self._waiting or self.owed() > 0):
             return False
         with self._lock:
             return not self._lag(usage.group)
 
-    async def turn(self, usage: Usage, fd: int = -1) -> bool:
+    async def turn(self, usage: cpu.Usage, fd: int = -1) -> bool:
         """Returns when the connection may be read from. fd: its socket. False: the other end hung up meanwhile."""
         usage.seconds = max(usage.seconds, usage.group.served)
         mine = _WaitingConnection(usage, fd)
@@ -288,7 +276,7 @@ class Throttle:
         looked = 0.0
         while True:
             await self._begins.wait()
-            with measuring():
+            with cpu.measuring():
                 while self._waiting or self.busy:
                     if not self._waiting:
                         self._waits = trio.Event()
@@ -298,10 +286,10 @@ class Throttle:
                         looked = trio.current_time()
                         self._let_go()
                     elif (owed := self.owed()) and not self.is_behind(self._first.usage.group.name):
-                        await trio.sleep(min(owed, LONGEST_S))
+                        await trio.sleep(min(owed, cpu.LONGEST_S))
                     else:
                         self._next()
-                        await trio.sleep(NEXT_S)
+                        await trio.sleep(cpu.NEXT_S)
             self._begins = trio.Event()
 
     @property

@@ -23,16 +23,7 @@ from banyan_node.operator_errors import CallError, conflict
 from banyan_node.upkeep import storage_quota
 from banyan_node.workers.worker import Worker
 from banyan_reading.queries import queries
-from banyan_replica.wire.blob_messages import (
-    MAX_ANSWER,
-    MAX_CHUNK_ANSWER,
-    BlobQuestion,
-    NotHere,
-    decode_chunk_answer,
-    decode_list_answer,
-    draft_token,
-    encode_question,
-)
+from banyan_replica.wire import blob_messages as wire
 from banyan_storage.blob_names import is_named
 from banyan_storage.blobs import PartialBlob
 from banyan_storage.errors import StorageError
@@ -145,9 +136,9 @@ class BlobFetcher:
 
     def _question(self, fetch: _Fetch, chunk: int | None) -> bytes:
         if fetch.draft is None:
-            return encode_question(BlobQuestion(fetch.root, chunk))
-        token = draft_token(fetch.root, fetch.draft, self._context.replica.me.peer)
-        return encode_question(BlobQuestion(token, chunk, of_draft=True))
+            return wire.encode_question(wire.BlobQuestion(fetch.root, chunk))
+        token = wire.draft_token(fetch.root, fetch.draft, self._context.replica.me.peer)
+        return wire.encode_question(wire.BlobQuestion(token, chunk, of_draft=True))
 
     def _state(self, fetch: _Fetch) -> FetchState:
         partial, held = fetch.partial, self._context.blobs.find(fetch.root)
@@ -257,9 +248,9 @@ class BlobFetcher:
         fetch.tried[peer] = fetch.tried.get(peer, 0) + 1
         fetch.again_at[peer] = trio.current_time() + PATIENCE_S
         try:
-            raw = await self._peers.ask(peer, self._question(fetch, None), MAX_ANSWER)
-            of = decode_list_answer(fetch.root, raw)
-        except NotHere as why:
+            raw = await self._peers.ask(peer, self._question(fetch, None), wire.MAX_ANSWER)
+            of = wire.decode_list_answer(fetch.root, raw)
+        except wire.NotHere as why:
             fetch.never[peer] = str(why)
         except NoPeerAnswer:
             fetch.again_at[peer] = trio.current_time() + PAUSE_S
@@ -341,11 +332,11 @@ class BlobFetcher:
                 continue
             try:
                 question = self._question(fetch, chunk)
-                raw = decode_chunk_answer(await self._peers.ask(peer, question, MAX_CHUNK_ANSWER))
+                raw = wire.decode_chunk_answer(await self._peers.ask(peer, question, wire.MAX_CHUNK_ANSWER))
                 if partial.held[chunk] != 1:
                     await self._write(partial.write, chunk, raw)
                 fetch.tried[peer] = 0
-            except NotHere as why:
+            except wire.NotHere as why:
                 fetch.never[peer] = str(why)
             except Malformed as error:
                 self._lied(fetch, peer, error)

@@ -18,13 +18,7 @@ from banyan_node.media.blob_fetcher import BlobFetcher
 from banyan_node.media.local_blobs import root_for
 from banyan_node.workers.worker import Worker
 from banyan_replica.peers.ledger import Charge, Offence
-from banyan_replica.wire.blob_messages import (
-    BlobQuestion,
-    decode_question,
-    encode_chunk_answer,
-    encode_list_answer,
-    encode_not_here,
-)
+from banyan_replica.wire import blob_messages as wire
 from banyan_storage.blob_names import is_named
 from banyan_storage.errors import StorageError
 
@@ -69,7 +63,7 @@ class BlobServer:
     async def answer(self, peer: str, question: bytes) -> bytes:
         """The answer to a peer. Raises Malformed, and charges it, if this is no question."""
         try:
-            ask = decode_question(question)
+            ask = wire.decode_question(question)
         except Malformed as error:
             self._charge(peer, str(error))
             raise
@@ -77,26 +71,26 @@ class BlobServer:
             return await self._found(ask, peer)
         async with self._strangers:
             answer = await self._found(ask, peer)
-            return answer if await self._share.take(len(answer)) else encode_not_here("not given to strangers")
+            return answer if await self._share.take(len(answer)) else wire.encode_not_here("not given to strangers")
 
-    async def _found(self, ask: BlobQuestion, peer: str) -> bytes:
+    async def _found(self, ask: wire.BlobQuestion, peer: str) -> bytes:
         return await trio.to_thread.run_sync(partial(self._read, ask, peer, trio.current_time()), limiter=self._readers)
 
-    def _read(self, ask: BlobQuestion, peer: str, now: float) -> bytes:
+    def _read(self, ask: wire.BlobQuestion, peer: str, now: float) -> bytes:
         """On a thread."""
         blobs, root = self._context.blobs, self._root(ask, peer, now)
         held = None if root is None else blobs.find(root)
         if held is None or not held.whole:
-            return encode_not_here(_ABSENT)
+            return wire.encode_not_here(_ABSENT)
         try:
             if ask.chunk is not None:
-                return encode_chunk_answer(blobs.chunk(held, ask.chunk))
+                return wire.encode_chunk_answer(blobs.chunk(held, ask.chunk))
             of = blobs.list_of(held.root)
-            return encode_not_here(_ABSENT) if of is None else encode_list_answer(of)
+            return wire.encode_not_here(_ABSENT) if of is None else wire.encode_list_answer(of)
         except (StorageError, OSError):  # damaged, or dropped meanwhile
-            return encode_not_here(_ABSENT)
+            return wire.encode_not_here(_ABSENT)
 
-    def _root(self, ask: BlobQuestion, peer: str, now: float) -> BlobRoot | None:
+    def _root(self, ask: wire.BlobQuestion, peer: str, now: float) -> BlobRoot | None:
         """The blob that the peer may have."""
         key = ask.root, peer if ask.of_draft else ""
         known = self._known.get(key)

@@ -20,16 +20,7 @@ from banyan_node.home.keystore import Keys
 from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, read_withheld
 from banyan_schema.social import POST, Target
-from banyan_storage.local_tables import (
-    HEARSAY,
-    MEDIA_TO_UNPIN,
-    PINNED_MEDIA,
-    PLAIN_CONTENT,
-    SEALED_CONTENT,
-    STATED,
-    STATED_CONTENT,
-    PeerStatement,
-)
+from banyan_storage import local_tables as local
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import ref_bytes
 from banyan_storage.store import Store
@@ -45,19 +36,19 @@ def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> None:
                 ctx.blobs.pin(BlobRoot(root), True)
                 pinned.append(root)
     if pinned:
-        PINNED_MEDIA.put(ctx.store, post, pinned)
+        local.PINNED_MEDIA.put(ctx.store, post, pinned)
     for ref in refs:
         if (raw := ctx.store.part(ref.entry, ref.op)) is not None:
             _put(ctx.store, ctx.keys, post, ref, raw)
 
 
 def any_of(store: Store, post: Target) -> bool:
-    return SEALED_CONTENT.any(store, post.raw)
+    return local.SEALED_CONTENT.any(store, post.raw)
 
 
 def opened(ctx: Context, post: Target) -> Iterator[PartItem]:
     """The copies of the post that these keys open."""
-    for (_, ref), sealed in SEALED_CONTENT.rows(ctx.store, post.raw):
+    for (_, ref), sealed in local.SEALED_CONTENT.rows(ctx.store, post.raw):
         try:
             yield PartItem(ref.entry, ref.op, _box(ctx.keys, ref).decrypt(sealed))
         except CryptoError:  # of other keys, or damaged: peers are asked
@@ -67,34 +58,34 @@ def opened(ctx: Context, post: Target) -> Iterator[PartItem]:
 def drop(store: Store, account: AccountId, key: CellKey | None = None) -> None:
     """Drops the copies of a post, or of all posts of an account, and lets their pictures go."""
     about = account + (key or b"")
-    for post, roots in [*PINNED_MEDIA.rows(store, about)]:
+    for post, roots in [*local.PINNED_MEDIA.rows(store, about)]:
         for root in roots:
-            MEDIA_TO_UNPIN.put(store, BlobRoot(root), True)
-        PINNED_MEDIA.put(store, post, None)
-    for name in [*SEALED_CONTENT.keys(store, about)]:
-        SEALED_CONTENT.put(store, name, None)
+            local.MEDIA_TO_UNPIN.put(store, BlobRoot(root), True)
+        local.PINNED_MEDIA.put(store, post, None)
+    for name in [*local.SEALED_CONTENT.keys(store, about)]:
+        local.SEALED_CONTENT.put(store, name, None)
 
 
 def let_go(ctx: Context) -> None:
     """Unpins what `drop` let go, once that is committed."""
-    for root in [*MEDIA_TO_UNPIN.keys(ctx.store)]:
+    for root in [*local.MEDIA_TO_UNPIN.keys(ctx.store)]:
         if ctx.blobs.find(root) is not None:
             ctx.blobs.pin(root, False)
-        MEDIA_TO_UNPIN.put(ctx.store, root, None)
+        local.MEDIA_TO_UNPIN.put(ctx.store, root, None)
 
 
 def seal_old(ctx: Context) -> None:
     """Seals copies that an older program kept in clear."""
-    for ref, raw in [*PLAIN_CONTENT.rows(ctx.store)]:
+    for ref, raw in [*local.PLAIN_CONTENT.rows(ctx.store)]:
         entry, ops = ctx.store.entry(ref.entry), ctx.store.ops(ref.entry) or ()
         if entry is not None and ref.op < len(ops) and isinstance(op := ops[ref.op], Put):
             _put(ctx.store, ctx.keys, Target(entry.account, op.key), ref, raw)
-        PLAIN_CONTENT.put(ctx.store, ref, None)
+        local.PLAIN_CONTENT.put(ctx.store, ref, None)
 
 
 def reseal(store: Store, old: Keys, new: Keys) -> None:
     """Seals all copies anew, because the node gets another master secret."""
-    for (post, ref), sealed in [*SEALED_CONTENT.rows(store)]:
+    for (post, ref), sealed in [*local.SEALED_CONTENT.rows(store)]:
         try:
             raw = _box(old, ref).decrypt(sealed)
         except CryptoError:
@@ -103,7 +94,7 @@ def reseal(store: Store, old: Keys, new: Keys) -> None:
 
 
 def _put(store: Store, keys: Keys, post: Target, ref: Ref, raw: bytes) -> None:
-    SEALED_CONTENT.put(store, (post, ref), bytes(_box(keys, ref).encrypt(raw)))
+    local.SEALED_CONTENT.put(store, (post, ref), bytes(_box(keys, ref).encrypt(raw)))
 
 
 def _box(keys: Keys, ref: Ref) -> SecretBox:
@@ -138,15 +129,15 @@ def met(ctx: Context, entry: EntryId, op: int, raw: bytes) -> None:
         return
     counts = _may(ctx, held.account, said.platform)
     if counts:
-        STATED_CONTENT.put(store, Ref(entry, op), said.expires_ms or 0)
+        local.STATED_CONTENT.put(store, Ref(entry, op), said.expires_ms or 0)
     what = ops[op]
     if not isinstance(what, Put) or what.coll != POST:
         return
     post = Target(held.account, what.key)
-    known = STATED.get(store, post)
+    known = local.STATED.get(store, post)
     if counts or (known is None and _hearsay(store) < MOST) or (known is not None and not known.counts):
         _hearsay(store, (not counts) - (known is not None and not known.counts))
-        STATED.put(store, post, _stated(counts, said))
+        local.STATED.put(store, post, _stated(counts, said))
 
 
 def _may(ctx: Context, account: AccountId, signer: WriterKey) -> bool:
@@ -157,7 +148,7 @@ def _may(ctx: Context, account: AccountId, signer: WriterKey) -> bool:
 
 def withheld(reader: StoreReader, now_ms: int) -> int:
     """Of how many missing pieces of content a statement that counts is in force."""
-    in_force = (ref for ref, until in STATED_CONTENT.rows(reader) if until == 0 or until > now_ms)
+    in_force = (ref for ref, until in local.STATED_CONTENT.rows(reader) if until == 0 or until > now_ms)
     return sum(reader.lacks_part(entry, op) for entry, op in in_force)
 
 
@@ -165,23 +156,23 @@ def came(store: Store, items: Iterable[PartItem]) -> None:
     """This content came: nobody withholds it from us any more."""
     for item in items:
         held, ops = store.entry(item.entry), store.ops(item.entry) or ()
-        STATED_CONTENT.put(store, Ref(item.entry, item.op), None)
+        local.STATED_CONTENT.put(store, Ref(item.entry, item.op), None)
         what = ops[item.op] if item.op < len(ops) else None
         if held is not None and isinstance(what, Put) and what.coll == POST:
             post = Target(held.account, what.key)
-            if (known := STATED.get(store, post)) is not None:
+            if (known := local.STATED.get(store, post)) is not None:
                 _hearsay(store, -(not known.counts))
-                STATED.put(store, post, None)
+                local.STATED.put(store, post, None)
 
 
 def _hearsay(store: Store, more: int = 0) -> int:
     """How many posts have a statement that does not count, after so many more."""
-    known = (HEARSAY.get(store) or 0) + more
+    known = (local.HEARSAY.get(store) or 0) + more
     if more:
-        HEARSAY.put(store, known)
+        local.HEARSAY.put(store, known)
     return known
 
 
-def _stated(counts: bool, said: Withheld) -> PeerStatement:
+def _stated(counts: bool, said: Withheld) -> local.PeerStatement:
     order, basis, scope = (text[: None if counts else HEARSAY_LENGTH] for text in (said.order, said.basis, said.scope))
-    return PeerStatement(counts, said.platform, order, basis, scope, said.time_ms, said.expires_ms or 0)
+    return local.PeerStatement(counts, said.platform, order, basis, scope, said.time_ms, said.expires_ms or 0)

@@ -20,16 +20,8 @@ from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading.channels import channel_of, channels_of, episode_count, subscribed, subscriber_count, subscriptions
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
+from banyan_schema.social import channel as schema
 from banyan_schema.social import post_key
-from banyan_schema.social.channel import (
-    CHANNEL,
-    Channel,
-    ChannelKind,
-    Subscription,
-    drop_channel,
-    subscribe,
-    write_channel,
-)
 from banyan_storage.blobs import BlobStore
 
 METHODS = MethodTable()
@@ -49,7 +41,7 @@ class ChannelSet(ActorRequest):
     channel: js.ChannelRef | None = None
     title: str | None = None
     description: str | None = None
-    kind: ChannelKind | None = None
+    kind: schema.ChannelKind | None = None
     language: str | None = None
     site: str | None = None
     picture: (
@@ -88,7 +80,7 @@ class ChannelRow(Response):
     account: AccountName
     title: str
     description: str
-    kind: ChannelKind
+    kind: schema.ChannelKind
     language: str | None
     site: str | None
     picture: js.BlobHex | None
@@ -112,15 +104,15 @@ class ChannelWritten(Response):
     entry: js.EntryHex
 
 
-def held(q: Queries, target: Target) -> Channel:
+def held(q: Queries, target: Target) -> schema.Channel:
     """The channel. Raises CallError if it is not shown here."""
     found = channel_of(q, target)
     if found is None:
-        raise not_shown(q, CHANNEL, target, "channel", "dropped by its account")
+        raise not_shown(q, schema.CHANNEL, target, "channel", "dropped by its account")
     return found
 
 
-def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Channel]:
+def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, schema.Channel]:
     """A channel of the account. does: for the sentence, `changes it` say. Raises CallError."""
     target = js.target_of(text, "a channel")
     found = held(q, target)
@@ -129,7 +121,9 @@ def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, C
     return target, found
 
 
-def channel_row(q: Queries, blobs: BlobStore, reader: AccountId | None, target: Target, said: Channel) -> ChannelRow:
+def channel_row(
+    q: Queries, blobs: BlobStore, reader: AccountId | None, target: Target, said: schema.Channel
+) -> ChannelRow:
     picture = None if said.picture is None else blobs.find(BlobRoot(said.picture))
     return ChannelRow(
         uri=js.uri(target),
@@ -154,7 +148,7 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
     account = hosted.account_of(at, ask.account or ask.by)
     visibility = visibility_of(at, reader)
 
-    def row(target: Target, said: Channel | None) -> ChannelRow | None:
+    def row(target: Target, said: schema.Channel | None) -> ChannelRow | None:
         if said is None or not visibility.sees(target.account):
             return None
         return channel_row(q, at.blobs, reader, target, said)
@@ -196,7 +190,7 @@ def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     if ask.channel is None:
         key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-        target, was = Target(account, key), Channel("")
+        target, was = Target(account, key), schema.Channel("")
     else:
         target, was = own(q, account, ask.channel, "changes it")
     picture = was.picture
@@ -205,7 +199,7 @@ def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
     if picture is not None and picture != was.picture:
         whole(ctx, BlobRoot(picture))
         ctx.blobs.want(BlobRoot(picture), int(now))
-    said = Channel(
+    said = schema.Channel(
         titled("channel", was.title if ask.title is None else ask.title),
         was.description if ask.description is None else ask.description,
         ask.kind or was.kind,
@@ -213,8 +207,8 @@ def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
         was.site if ask.site is None else _site(ask.site),
         picture,
     )
-    live = q.live(account, Put(CHANNEL, target.key, (), None))
-    entry = append(ctx, account, [write_channel(target.key, said, live)], now)
+    live = q.live(account, Put(schema.CHANNEL, target.key, (), None))
+    entry = append(ctx, account, [schema.write_channel(target.key, said, live)], now)
     return ChannelWritten(js.uri(target), said.title, js.entry_hex(entry))
 
 
@@ -223,7 +217,7 @@ def drop(ctx: Context, ask: ChannelRequest, now: float) -> ChannelWritten:
     """Ends a channel for good. The posts of its episodes stay."""
     account = hosted.account_of(ctx, ask.by)
     target, said = own(ctx.queries(), account, ask.channel, "drops it")
-    entry = append(ctx, account, [drop_channel(target.key)], now)
+    entry = append(ctx, account, [schema.drop_channel(target.key)], now)
     return ChannelWritten(js.uri(target), said.title, js.entry_hex(entry))
 
 
@@ -232,6 +226,6 @@ def subscribing(ctx: Context, ask: SubscribeRequest, now: float) -> ChannelWritt
     """Subscribes to a channel. Everybody can see it, as whom one follows."""
     account, target = hosted.account_of(ctx, ask.by), js.target_of(ask.channel, "a channel")
     said = channel_of(ctx.queries(), target) if ask.undo else held(ctx.queries(), target)
-    draft = subscribe(hosted.salt_of(ctx, account), Subscription(target))
+    draft = schema.subscribe(hosted.salt_of(ctx, account), schema.Subscription(target))
     entry = add_or_undo(ctx, "channel.subscribe", account, draft, now, ask.undo)
     return ChannelWritten(js.uri(target), said.title if said else "", js.entry_hex(entry))

@@ -19,18 +19,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import Visibility, not_shown, why_gone
 from banyan_node.operator_errors import bad_request, forbidden
-from banyan_reading.channels import (
-    FEED_BYTES,
-    NEWEST_BYTES,
-    ORDER_BYTES,
-    EpisodeView,
-    channel_of,
-    episode_of,
-    in_order,
-    newest,
-    newest_of,
-    subscriptions,
-)
+from banyan_reading import channels as reading
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
@@ -130,7 +119,7 @@ class EpisodeWritten(Response):
 
 def of_channel(q: Queries, channel: Target) -> OfChannel:
     """The title is empty if the channel is not held here."""
-    said = channel_of(q, channel)
+    said = reading.channel_of(q, channel)
     return OfChannel(js.uri(channel), said.title if said else "")
 
 
@@ -147,7 +136,9 @@ def post_or_gone(
     return rows.row(view), None
 
 
-def _row(q: Queries, rows: PostRows, visibility: Visibility, view: EpisodeView, channel: OfChannel) -> EpisodeRow:
+def _row(
+    q: Queries, rows: PostRows, visibility: Visibility, view: reading.EpisodeView, channel: OfChannel
+) -> EpisodeRow:
     said = view.episode
     post, gone = post_or_gone(q, rows, visibility, said.post)
     return EpisodeRow(
@@ -165,7 +156,7 @@ def _row(q: Queries, rows: PostRows, visibility: Visibility, view: EpisodeView, 
 
 
 def _page(
-    at: CommitView, reader: AccountId | None, limit: int, found: Iterator[tuple[bytes, EpisodeView | None]]
+    at: CommitView, reader: AccountId | None, limit: int, found: Iterator[tuple[bytes, reading.EpisodeView | None]]
 ) -> Episodes:
     q, visibility = at.queries(), visibility_of(at, reader)
     rows, channel = PostRows(q, at.blobs, visibility), cache(partial(of_channel, q))
@@ -178,9 +169,9 @@ def listing(at: CommitView, ask: EpisodesRequest) -> Episodes:
     """The episodes of a channel. What is gone of them is marked."""
     q, target = at.queries(), js.target_of(ask.channel, "a channel")
     held(q, target)
-    size = ORDER_BYTES if ask.order == "number" else NEWEST_BYTES
+    size = reading.ORDER_BYTES if ask.order == "number" else reading.NEWEST_BYTES
     place = js.place_of(ask.after, size, "among these episodes", "after") or b""
-    found = in_order(q, target, place) if ask.order == "number" else newest(q, target, place)
+    found = reading.in_order(q, target, place) if ask.order == "number" else reading.newest(q, target, place)
     return _page(at, reader_of(at, ask.by), ask.limit, found)
 
 
@@ -189,11 +180,16 @@ def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
     """The episodes of the channels to which an account subscribed, newest first, without channels of accounts that it
     blocks or mutes."""
     q, account = at.queries(), hosted.account_of(at, ask.by)
-    visibility, place = visibility_of(at, account), js.place_of(ask.after, FEED_BYTES, "among new episodes", "after")
-    shown = (
-        one for one in subscriptions(q, account) if visibility.sees(one.account) and channel_of(q, one) is not None
+    visibility, place = (
+        visibility_of(at, account),
+        js.place_of(ask.after, reading.FEED_BYTES, "among new episodes", "after"),
     )
-    return _page(at, account, ask.limit, newest_of(q, shown, place))
+    shown = (
+        one
+        for one in reading.subscriptions(q, account)
+        if visibility.sees(one.account) and reading.channel_of(q, one) is not None
+    )
+    return _page(at, account, ask.limit, reading.newest_of(q, shown, place))
 
 
 def _chapters(given: list[ChapterInput]) -> tuple[Chapter, ...]:
@@ -243,9 +239,9 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
     return EpisodeWritten(js.uri(target), said.title, js.entry_hex(entry))
 
 
-def _own(q: Queries, account: AccountId, text: str, does: str) -> EpisodeView:
+def _own(q: Queries, account: AccountId, text: str, does: str) -> reading.EpisodeView:
     target = js.target_of(text, "an episode")
-    found = episode_of(q, target)
+    found = reading.episode_of(q, target)
     if found is None:
         raise not_shown(q, EPISODE, target, "episode", "dropped by its account")
     if target.account != account:

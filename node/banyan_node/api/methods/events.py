@@ -26,37 +26,14 @@ from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import not_shown
 from banyan_node.operator_errors import bad_request, forbidden
+from banyan_reading import events as reading
 from banyan_reading import relations
-from banyan_reading.events import (
-    CURSOR_BYTES,
-    EventView,
-    answered,
-    answers,
-    event_of,
-    of_accounts,
-    of_group,
-    start_of,
-    who_answered,
-)
 from banyan_reading.queries import Queries
 from banyan_schema import dates
 from banyan_schema.address import Target
 from banyan_schema.collection import OpDraft, undo
+from banyan_schema.social import event as schema
 from banyan_schema.social import post_key
-from banyan_schema.social.event import (
-    EVENT,
-    LATITUDE,
-    LONGITUDE,
-    REPLY,
-    Answer,
-    EventInvite,
-    EventReply,
-    SocialEvent,
-    answer_event,
-    delete_event,
-    invite_to_event,
-    write_event,
-)
 
 METHODS = MethodTable()
 OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
@@ -79,8 +56,8 @@ class EventCreate(ActorRequest):
     text: str = ""
     ends: js.Moment | None = None
     place: str | None = None
-    latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
-    longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
+    latitude: Annotated[int, Meta(ge=-schema.LATITUDE, le=schema.LATITUDE)] | None = None
+    longitude: Annotated[int, Meta(ge=-schema.LONGITUDE, le=schema.LONGITUDE)] | None = None
     group: js.GroupRef | None = None
 
 
@@ -94,8 +71,8 @@ class EventSet(ActorRequest):
     text: str | None = None
     ends: js.Moment | None = None
     place: str | None = None
-    latitude: Annotated[int, Meta(ge=-LATITUDE, le=LATITUDE)] | None = None
-    longitude: Annotated[int, Meta(ge=-LONGITUDE, le=LONGITUDE)] | None = None
+    latitude: Annotated[int, Meta(ge=-schema.LATITUDE, le=schema.LATITUDE)] | None = None
+    longitude: Annotated[int, Meta(ge=-schema.LONGITUDE, le=schema.LONGITUDE)] | None = None
 
 
 class EventRequest(ReaderRequest):
@@ -108,7 +85,7 @@ class AnswerRequest(UndoRequest):
     """answer: in the place of one that was given before."""
 
     event: js.EventRef
-    answer: Answer = "yes"
+    answer: schema.Answer = "yes"
 
 
 class EventInviteRequest(UndoRequest):
@@ -131,7 +108,7 @@ class EventsRequest(ReaderRequest):
 
 class RepliesRequest(ReaderRequest):
     event: js.EventRef
-    answer: Answer = "yes"
+    answer: schema.Answer = "yes"
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
 
@@ -151,8 +128,8 @@ class EventRow(Response):
     latitude: Degrees | None
     longitude: Degrees | None
     group: InGroup | None
-    answers: dict[Answer, int]
-    mine: Answer | None
+    answers: dict[schema.Answer, int]
+    mine: schema.Answer | None
 
 
 class EventsPage(Response):
@@ -176,15 +153,15 @@ class EventWritten(Response):
     entry: js.EntryHex
 
 
-def _held(q: Queries, text: str) -> EventView:
+def _held(q: Queries, text: str) -> reading.EventView:
     target = js.target_of(text, "an event")
-    found = event_of(q, target)
+    found = reading.event_of(q, target)
     if found is None:
-        raise not_shown(q, EVENT, target, "event", "deleted by its account")
+        raise not_shown(q, schema.EVENT, target, "event", "deleted by its account")
     return found
 
 
-def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> EventRow:
+def _row(q: Queries, rows: PostRows, view: reading.EventView, mine: schema.Answer | None) -> EventRow:
     said = view.event
     here = said.latitude is not None and said.longitude is not None
     return EventRow(
@@ -199,7 +176,7 @@ def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> Ev
         latitude=said.latitude if here else None,
         longitude=said.longitude if here else None,
         group=None if said.group is None else rows.group(said.group),
-        answers=answers(q, view.target),
+        answers=reading.answers(q, view.target),
         mine=mine,
     )
 
@@ -208,11 +185,11 @@ def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> Ev
 def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
     """Events by their beginning, without those of accounts that the reading account blocks or mutes."""
     q, reader = at.queries(), reader_of(at, ask.by)
-    visibility, now, mine = visibility_of(at, reader), now_ms(), answered(q, reader) if reader else {}
-    start = start_of(now - BACK_MS if ask.since is None else ask.since)
-    after = js.place_of(ask.after, CURSOR_BYTES, "among events") or start
+    visibility, now, mine = visibility_of(at, reader), now_ms(), reading.answered(q, reader) if reader else {}
+    start = reading.start_of(now - BACK_MS if ask.since is None else ask.since)
+    after = js.place_of(ask.after, reading.CURSOR_BYTES, "among events") or start
 
-    def wanted(view: EventView) -> bool:
+    def wanted(view: reading.EventView) -> bool:
         return visibility.sees(view.target.account) and (ask.since is not None or view.event.over_ms >= now)
 
     found = (
@@ -225,15 +202,15 @@ def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
 
 
 def _of(
-    at: CommitView, ask: EventsRequest, reader: AccountId | None, after: bytes, mine: dict[Target, Answer]
-) -> Iterator[tuple[bytes, EventView | None]]:
+    at: CommitView, ask: EventsRequest, reader: AccountId | None, after: bytes, mine: dict[Target, schema.Answer]
+) -> Iterator[tuple[bytes, reading.EventView | None]]:
     if sum((ask.account is not None, ask.group is not None, ask.answered)) > 1:
         raise bad_request("'account', 'group' and 'answered' exclude one another: give one.")
     q = at.queries()
     if ask.group is not None:
-        return of_group(q, groups.held(q, js.target_of(ask.group, "a group")), after)
+        return reading.of_group(q, groups.held(q, js.target_of(ask.group, "a group")), after)
     if ask.answered:
-        held = [event_of(q, target) for target, answer in mine.items() if answer != "no"]
+        held = [reading.event_of(q, target) for target, answer in mine.items() if answer != "no"]
         found = sorted(
             [view for view in held if view is not None and view.cursor > after], key=lambda view: view.cursor
         )
@@ -243,7 +220,7 @@ def _of(
     else:
         own = reader or hosted.my_account(at)
         accounts = list(chain((own,), relations.followed(q, own, q.follows(own))))
-    return ((view.cursor, view) for view in of_accounts(q, accounts, after))
+    return ((view.cursor, view) for view in reading.of_accounts(q, accounts, after))
 
 
 @METHODS.read("event.show", "not_found", "refused")
@@ -251,7 +228,7 @@ def show(at: CommitView, ask: EventRequest) -> EventRow:
     """An event, how many come, and what the reader answered."""
     q, reader = at.queries(), reader_of(at, ask.by)
     view = _held(q, ask.event)
-    mine = answered(q, reader).get(view.target) if reader else None
+    mine = reading.answered(q, reader).get(view.target) if reader else None
     return _row(q, PostRows(q, at.blobs, visibility_of(at, reader)), view, mine)
 
 
@@ -260,14 +237,14 @@ def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
     """Who gave an answer, without those whom the event's account or the reader blocks."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     view, after = _held(q, ask.event), hosted.account_of(at, ask.after) if ask.after else None
-    blocked, found = {*q.blocks(view.target.account)}, who_answered(q, view.target, ask.answer, after)
+    blocked, found = {*q.blocks(view.target.account)}, reading.who_answered(q, view.target, ask.answer, after)
     rows = (
         (js.did(one), account_name(q, one) if visibility.sees(one) and one not in blocked else None) for one in found
     )
     return Repliers(*js.page_of(rows, ask.limit))
 
 
-def _checked(event: SocialEvent) -> SocialEvent:
+def _checked(event: schema.SocialEvent) -> schema.SocialEvent:
     if not event.title.strip():
         raise bad_request("The title of the event is empty.")
     if event.ends_ms is not None and event.ends_ms < event.begins_ms:
@@ -291,13 +268,13 @@ def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
     account = hosted.account_of(ctx, ask.by)
     group = None if ask.group is None else groups.open_to(ctx, account, js.target_of(ask.group, "a group")).target
     where = ((ask.place or "").strip() or None, ask.latitude, ask.longitude)
-    event = _checked(SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
+    event = _checked(schema.SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-    entry = append(ctx, account, [write_event(key, event)], now)
+    entry = append(ctx, account, [schema.write_event(key, event)], now)
     return EventWritten(js.uri(Target(account, key)), event.title, js.entry_hex(entry))
 
 
-def _own(ctx: Context, account: AccountId, text: str, does: str) -> EventView:
+def _own(ctx: Context, account: AccountId, text: str, does: str) -> reading.EventView:
     view = _held(ctx.queries(), text)
     if view.target.account != account:
         raise forbidden(f"Only the account that announced '{view.event.title}' {does}.")
@@ -311,7 +288,7 @@ def change(ctx: Context, ask: EventSet, now: float) -> EventWritten:
     view = _own(ctx, account, ask.event, "changes it")
     was = view.event
     both = ask.latitude is not None or ask.longitude is not None
-    event = SocialEvent(
+    event = schema.SocialEvent(
         was.title if ask.title is None else ask.title.strip(),
         was.text if ask.text is None else ask.text,
         was.begins_ms if ask.begins is None else ask.begins,
@@ -322,8 +299,8 @@ def change(ctx: Context, ask: EventSet, now: float) -> EventWritten:
         ask.longitude if both else was.longitude,
         was.group,
     )
-    live = ctx.queries().live(account, Put(EVENT, view.target.key, (), None))
-    entry = append(ctx, account, [write_event(view.target.key, _checked(event), live)], now)
+    live = ctx.queries().live(account, Put(schema.EVENT, view.target.key, (), None))
+    entry = append(ctx, account, [schema.write_event(view.target.key, _checked(event), live)], now)
     return EventWritten(js.uri(view.target), event.title, js.entry_hex(entry))
 
 
@@ -332,7 +309,7 @@ def delete(ctx: Context, ask: EventRequest, now: float) -> EventWritten:
     """Calls an event off, for good."""
     account = hosted.account_of(ctx, ask.by)
     view = _own(ctx, account, ask.event, "calls it off")
-    entry = append(ctx, account, [delete_event(view.target.key)], now)
+    entry = append(ctx, account, [schema.delete_event(view.target.key)], now)
     return EventWritten(js.uri(view.target), view.event.title, js.entry_hex(entry))
 
 
@@ -340,16 +317,16 @@ def delete(ctx: Context, ask: EventRequest, now: float) -> EventWritten:
 def answering(ctx: Context, ask: AnswerRequest, now: float) -> EventWritten:
     """Answers to an event: yes, no or maybe."""
     account, q, target = hosted.account_of(ctx, ask.by), ctx.queries(), js.target_of(ask.event, "an event")
-    draft = answer_event(hosted.salt_of(ctx, account), EventReply(target, ask.answer))
+    draft = schema.answer_event(hosted.salt_of(ctx, account), schema.EventReply(target, ask.answer))
     if ask.undo:  # also one that was called off
         entry = add_or_undo(ctx, "event.reply", account, draft, now, True)
         return EventWritten(js.uri(target), "", js.entry_hex(entry))
     view, op = _held(q, ask.event), draft.op
     assert isinstance(op, Add)
     live = q.live(account, op)
-    if live and answered(q, account).get(target) == ask.answer:
+    if live and reading.answered(q, account).get(target) == ask.answer:
         return EventWritten(js.uri(target), view.event.title, js.entry_hex(live[-1].entry))
-    before = [undo(REPLY, live)] if live else list[OpDraft]()
+    before = [undo(schema.REPLY, live)] if live else list[OpDraft]()
     return EventWritten(js.uri(target), view.event.title, js.entry_hex(append(ctx, account, [*before, draft], now)))
 
 
@@ -360,6 +337,6 @@ def inviting(ctx: Context, ask: EventInviteRequest, now: float) -> EventWritten:
     view = _own(ctx, account, ask.event, "invites to it")
     if whom == account:
         raise bad_request(f"{account_to_text(whom)} announced the event: it need not be invited.")
-    draft = invite_to_event(hosted.salt_of(ctx, account), EventInvite(view.target, whom))
+    draft = schema.invite_to_event(hosted.salt_of(ctx, account), schema.EventInvite(view.target, whom))
     entry = add_or_undo(ctx, "event.invite", account, draft, now, ask.undo)
     return EventWritten(js.uri(view.target), view.event.title, js.entry_hex(entry))

@@ -21,18 +21,7 @@ from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_b
 from banyan_node.api.declare import AccountRequest, CommitView, MethodTable, Request, Response
 from banyan_node.api.firehose import cursor_text, did_text, store_name
 from banyan_node.api.json_types import AccountRef, Did, FirehoseCursor
-from banyan_node.api.methods.firehose import (
-    LOOKED,
-    MOST,
-    STEP,
-    CollectionNames,
-    FirehoseFilters,
-    PendingActs,
-    SeenText,
-    Shards,
-    Since,
-    where,
-)
+from banyan_node.api.methods import firehose as firehose
 from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.hosting import hosted
 from banyan_reading.queries import Queries
@@ -54,14 +43,14 @@ class RunsRequest(Request):
     """As of `firehose`. collections: runs with anything of these; control logs are told in any case, because runs are
     judged by them."""
 
-    since: Since = None
-    seen: SeenText = None
-    collections: CollectionNames = None
+    since: firehose.Since = None
+    seen: firehose.SeenText = None
+    collections: firehose.CollectionNames = None
     accounts: list[AccountRef] | None = None
-    shards: Shards = None
+    shards: firehose.Shards = None
     platforms: list[AccountRef] | None = None
     labels: LabelNames = None
-    limit: Annotated[int, Meta(ge=1, le=MOST)] = 500
+    limit: Annotated[int, Meta(ge=1, le=firehose.MOST)] = 500
 
 
 class FirehoseRun(Response):
@@ -100,15 +89,15 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
     """What arrived at this node after a cursor, as the signed entries themselves: a reader verifies them without
     trusting this node (docs/protocol.md, section 12). What does not count is left out."""
     store, reader = store_name(at.store), at.store
-    wanted = FirehoseFilters(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
+    wanted = firehose.FirehoseFilters(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
     realm, last = reader.realm.id.hex(), reader.last_arrival
     end = cursor_text(store, last, 0, acts.last(reader.txn))
     if ask.since is None:
         return RunsPage(realm, [], end, False, end)
-    place, seen = where(at, ask.since, ask.seen, False)
+    place, seen = firehose.where(at, ask.since, ask.seen, False)
     n, looked, making = place.n, 0, _Making(at.queries(), store)
     making.last_act = place.a
-    waiting, items = PendingActs(reader.txn, place.a), list[FirehoseRun]()
+    waiting, items = firehose.PendingActs(reader.txn, place.a), list[FirehoseRun]()
 
     def page(more: bool) -> RunsPage:
         return RunsPage(realm, items, cursor_text(store, n, 0, making.last_act), more, end)
@@ -128,8 +117,8 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
                 items.append(item)
         return True
 
-    while looked < LOOKED:
-        rows = reader.arrivals(n, STEP)
+    while looked < firehose.LOOKED:
+        rows = reader.arrivals(n, firehose.STEP)
         if not rows:
             return page(not act(last))
         looked += len(rows)

@@ -19,21 +19,8 @@ from banyan_reading.events import event_of
 from banyan_reading.groups import COUNTED, MODERATORS, GroupView
 from banyan_schema.address import Target
 from banyan_schema.collection import OpDraft, undo
+from banyan_schema.social import group as schema
 from banyan_schema.social import post_key
-from banyan_schema.social.group import (
-    ACT,
-    GROUP,
-    MAX_TELL,
-    Group,
-    GroupAct,
-    GroupJoin,
-    Kind,
-    What,
-    act,
-    delete_group,
-    join,
-    write_group,
-)
 from banyan_storage.slots import TARGET
 
 METHODS = MethodTable()
@@ -48,7 +35,7 @@ class GroupCreate(ActorRequest):
     name: str
     description: str = ""
     rules: str = ""
-    kind: Kind = "open"
+    kind: schema.Kind = "open"
 
 
 class GroupSet(ActorRequest):
@@ -58,7 +45,7 @@ class GroupSet(ActorRequest):
     name: str | None = None
     description: str | None = None
     rules: str | None = None
-    kind: Kind | None = None
+    kind: schema.Kind | None = None
 
 
 class GroupDelete(ActorRequest):
@@ -121,8 +108,8 @@ def create(ctx: Context, ask: GroupCreate, now: float) -> GroupWritten:
     """Opens a group, which the account owns."""
     account = hosted.account_of(ctx, ask.by)
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-    group = Group(_named(ask.name), ask.description, ask.rules, ask.kind)
-    entry = append(ctx, account, [write_group(key, group)], now)
+    group = schema.Group(_named(ask.name), ask.description, ask.rules, ask.kind)
+    entry = append(ctx, account, [schema.write_group(key, group)], now)
     return GroupWritten(js.uri(Target(account, key)), group.name, js.entry_hex(entry))
 
 
@@ -132,7 +119,7 @@ def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
     account = hosted.account_of(ctx, ask.by)
     found = groups.owned_by(ctx, account, js.target_of(ask.group, "a group"), "changes it")
     was = found.group
-    new = Group(
+    new = schema.Group(
         was.name if ask.name is None else _named(ask.name),
         was.description if ask.description is None else ask.description,
         was.rules if ask.rules is None else ask.rules,
@@ -147,9 +134,9 @@ def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
         salt = hosted.salt_of(ctx, account)
         for one in found.joining(None):
             if found.is_member(one) and one not in found.rulers and not _admitted(found, one):
-                staying.append(act(salt, GroupAct(found.target, "accept", one)))
-    live = ctx.queries().live(account, Put(GROUP, found.target.key, (), None))
-    entry = append_each(ctx, account, [*_chunks(staying), [write_group(found.target.key, new, live)]], now)
+                staying.append(schema.act(salt, schema.GroupAct(found.target, "accept", one)))
+    live = ctx.queries().live(account, Put(schema.GROUP, found.target.key, (), None))
+    entry = append_each(ctx, account, [*_chunks(staying), [schema.write_group(found.target.key, new, live)]], now)
     return GroupWritten(js.uri(found.target), new.name, js.entry_hex(entry))
 
 
@@ -166,7 +153,7 @@ def delete(ctx: Context, ask: GroupDelete, now: float) -> GroupWritten:
     """Ends a group for good. What was said in it stays with those who said it."""
     account = hosted.account_of(ctx, ask.by)
     found = groups.owned_by(ctx, account, js.target_of(ask.group, "a group"), "deletes it")
-    return _written(found, append(ctx, account, [delete_group(found.target.key)], now))
+    return _written(found, append(ctx, account, [schema.delete_group(found.target.key)], now))
 
 
 @METHODS.write("group.join", "not_found", "refused")
@@ -175,7 +162,7 @@ def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     account, target = hosted.account_of(ctx, ask.by), js.target_of(ask.group, "a group")
     salt = hosted.salt_of(ctx, account)
     if ask.undo:  # also one that was deleted, or is held no more
-        entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target)), now, True)
+        entry = add_or_undo(ctx, "group.join", account, schema.join(salt, schema.GroupJoin(target)), now, True)
         return JoinWritten(js.uri(target), "", js.entry_hex(entry), False)
     found = groups.held(ctx.queries(), target)
     who, name = account_to_text(account), found.group.name
@@ -186,22 +173,28 @@ def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     if found.group.kind == "closed" and not found.admitted(account):
         raise forbidden(f"'{name}' is closed: somebody who moderates it must invite {who} first.")
     asks = found.group.kind == "request" and not found.admitted(account)
-    tell = found.moderators[:MAX_TELL] if asks else ()
-    entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target, tell)), now, False)
+    tell = found.moderators[: schema.MAX_TELL] if asks else ()
+    entry = add_or_undo(ctx, "group.join", account, schema.join(salt, schema.GroupJoin(target, tell)), now, False)
     return JoinWritten(js.uri(target), name, js.entry_hex(entry), asks)
 
 
 def _say(
-    ctx: Context, by: AccountId, found: GroupView, one: GroupAct, now: float, take_back: bool, ends: What | None = None
+    ctx: Context,
+    by: AccountId,
+    found: GroupView,
+    one: schema.GroupAct,
+    now: float,
+    take_back: bool,
+    ends: schema.What | None = None,
 ) -> GroupWritten:
     """Writes an act, or takes it back. ends: another act of the same account, which is taken back with it."""
     salt = hosted.salt_of(ctx, by)
-    draft, more = act(salt, one), list[OpDraft]()
+    draft, more = schema.act(salt, one), list[OpDraft]()
     if ends is not None and not take_back:
-        other = act(salt, GroupAct(found.target, ends, one.account)).op
+        other = schema.act(salt, schema.GroupAct(found.target, ends, one.account)).op
         assert isinstance(other, Add)
         if live := ctx.queries().live(by, other):
-            more = [undo(ACT, live)]
+            more = [undo(schema.ACT, live)]
     if more:
         assert isinstance(draft.op, Add)
         said = [] if ctx.queries().live(by, draft.op) else [draft]
@@ -220,7 +213,7 @@ def accept(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     by, whom, found = _judge(ctx, ask, "accepts members")
     if not ask.undo and not found.joined(whom):
         raise conflict(f"{account_to_text(whom)} has not asked to join '{found.group.name}': invite it.")
-    return _say(ctx, by, found, GroupAct(found.target, "accept", whom), now, ask.undo, "refuse")
+    return _say(ctx, by, found, schema.GroupAct(found.target, "accept", whom), now, ask.undo, "refuse")
 
 
 @METHODS.write("group.refuse", "not_found", "refused")
@@ -229,7 +222,7 @@ def refuse(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     by, whom, found = _judge(ctx, ask, "refuses members")
     if not ask.undo and not found.joined(whom):
         raise conflict(f"{account_to_text(whom)} has not asked to join '{found.group.name}'.")
-    return _say(ctx, by, found, GroupAct(found.target, "refuse", whom), now, ask.undo, "accept")
+    return _say(ctx, by, found, schema.GroupAct(found.target, "refuse", whom), now, ask.undo, "accept")
 
 
 @METHODS.write("group.invite", "not_found", "refused")
@@ -238,7 +231,7 @@ def invite(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     by, whom, found = _judge(ctx, ask, "invites")
     if not ask.undo and found.is_member(whom):
         raise conflict(f"{account_to_text(whom)} is in '{found.group.name}' already.")
-    return _say(ctx, by, found, GroupAct(found.target, "invite", whom), now, ask.undo, "refuse")
+    return _say(ctx, by, found, schema.GroupAct(found.target, "invite", whom), now, ask.undo, "refuse")
 
 
 @METHODS.write("group.ban", "not_found", "refused")
@@ -248,7 +241,7 @@ def ban(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     if not ask.undo and whom in found.rulers:
         who, name = account_to_text(whom), found.group.name
         raise conflict(f"{who} owns or moderates '{name}', and cannot be banned from it.")
-    return _say(ctx, by, found, GroupAct(found.target, "ban", whom), now, ask.undo)
+    return _say(ctx, by, found, schema.GroupAct(found.target, "ban", whom), now, ask.undo)
 
 
 @METHODS.write("group.moderator", "not_found", "refused")
@@ -259,37 +252,37 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> DismissResult:
     found = groups.owned_by(ctx, owner, js.target_of(ask.group, "a group"), "names moderators")
     if whom == owner:
         raise bad_request("The owner need not be named: it rules the group anyway.")
-    named = GroupAct(found.target, "moderator", whom)
+    named = schema.GroupAct(found.target, "moderator", whom)
     if not ask.undo:
         if len(found.moderators) >= MODERATORS and whom not in found.moderators:
             raise conflict(f"'{found.group.name}' has {MODERATORS} moderators, the most that count.")
         said = _say(ctx, owner, found, named, now, False)
         return DismissResult(said.uri, said.name, said.entry, 0)
     salt, q = hosted.salt_of(ctx, owner), ctx.queries()
-    draft = act(salt, named)
+    draft = schema.act(salt, named)
     assert isinstance(draft.op, Add)
     live = q.live(owner, draft.op)
     if not live:
         raise not_found(f"{account_to_text(whom)} is no moderator of '{found.group.name}'.")
-    taken = [] if ask.drop else [act(salt, one) for one in _said(found, whom) if not _says(found, owner, one)]
-    entry = append_each(ctx, owner, [*_chunks(taken), [undo(ACT, live)]], now)
+    taken = [] if ask.drop else [schema.act(salt, one) for one in _said(found, whom) if not _says(found, owner, one)]
+    entry = append_each(ctx, owner, [*_chunks(taken), [undo(schema.ACT, live)]], now)
     return DismissResult(js.uri(found.target), found.group.name, js.entry_hex(entry), len(taken))
 
 
-_KEPT: tuple[What, ...] = ("accept", "invite", "ban", "remove", "pin")
+_KEPT: tuple[schema.What, ...] = ("accept", "invite", "ban", "remove", "pin")
 
 
-def _said(found: GroupView, by: AccountId) -> Iterator[GroupAct]:
+def _said(found: GroupView, by: AccountId) -> Iterator[schema.GroupAct]:
     for what in _KEPT:
         for raw in found.acts(by, what):
-            yield GroupAct(found.target, what, AccountId(raw[TARGET.account]), CellKey(raw[TARGET.key]) or None)
+            yield schema.GroupAct(found.target, what, AccountId(raw[TARGET.account]), CellKey(raw[TARGET.key]) or None)
 
 
-def _says(found: GroupView, by: AccountId, one: GroupAct) -> bool:
+def _says(found: GroupView, by: AccountId, one: schema.GroupAct) -> bool:
     return found.says(by, one.what, one.named)
 
 
-def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: float) -> GroupWritten:
+def _of_post(ctx: Context, ask: PostActRequest, what: schema.What, does: str, now: float) -> GroupWritten:
     by, said = hosted.account_of(ctx, ask.by), js.target_of(ask.uri)
     event = event_of(ctx.queries(), said) if what == "remove" else None
     group = held(ctx, ask.uri).post.group if event is None else event.event.group
@@ -298,7 +291,7 @@ def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: floa
     found = groups.ruled_by(ctx, by, group, does)
     if what == "remove" and not ask.undo and said.account == found.target.account != by:
         raise conflict("What the owner of a group says there only the owner removes.")
-    return _say(ctx, by, found, GroupAct(found.target, what, *said), now, ask.undo)
+    return _say(ctx, by, found, schema.GroupAct(found.target, what, *said), now, ask.undo)
 
 
 @METHODS.write("group.remove", "not_found", "refused")

@@ -23,18 +23,8 @@ from banyan_node.api.methods.profiles import picture_draft
 from banyan_node.api.methods.relations import ending_follow, why_apart
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting import move_in as moved
 from banyan_node.hosting.entry_writer import packed
-from banyan_node.hosting.move_in import (
-    Moved,
-    PostSettings,
-    described,
-    list_id,
-    moved_key,
-    posts_of,
-    shorten,
-    split,
-    unfit,
-)
 from banyan_node.media.intake import item_of
 from banyan_node.media.prefetch import look_again_at
 from banyan_node.operator_errors import CallError, bad_request
@@ -140,7 +130,7 @@ class MovedRow(Response):
 
     id: str
     uri: PostUri
-    state: Moved
+    state: moved.Moved
     parts: int
     dated: bool
     why: str | None
@@ -173,7 +163,7 @@ def known(ctx: Context, ask: MoveKnown, now: float) -> MovedKnown:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     salt, states = hosted.salt_of(ctx, account), list[Literal["new", "here", "bare", "deleted"]]()
     for item in ask.ids:
-        me = Target(account, moved_key(salt, ask.service, item))
+        me = Target(account, moved.moved_key(salt, ask.service, item))
         state = _state(q, me, set())
         if state == "here":
             states.append("here" if _bare(q, me) is None else "bare")
@@ -192,16 +182,16 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
     rows, drafts, seen = list[MovedRow](), list[OpDraft](), set[CellKey]()
 
     def target(item: str) -> Target:
-        return Target(account, moved_key(salt, ask.service, item))
+        return Target(account, moved.moved_key(salt, ask.service, item))
 
     for number, post in enumerate(ask.posts):
         me = target(post.id)
         dated = post.time_ms is not None and 0 <= post.time_ms <= wall_ms
         state, why, parts = _state(q, me, seen), None, 0
-        if state == "came" and (why := unfit(post.text, alone=not post.media)) is not None:
+        if state == "came" and (why := moved.unfit(post.text, alone=not post.media)) is not None:
             state = "refused"
         media = (
-            described(item_of(ctx, item.blob, item.description, now) for item in post.media or ())
+            moved.described(item_of(ctx, item.blob, item.description, now) for item in post.media or ())
             if state in ("came", "here")
             else ()
         )
@@ -211,14 +201,14 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
             drafts.append(write_post(me.key, replace(bare.post, media=media), live))
             seen.add(me.key)
         if state == "came":
-            said_in = split(_clean(post.text)) or [""]
-            keys = [moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
+            said_in = moved.split(_clean(post.text)) or [""]
+            keys = [moved.moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
             reply = None if post.parent is None else ReplyTo(target(post.root or post.parent), target(post.parent))
-            words = PostSettings(
+            words = moved.PostSettings(
                 post.lang, post.warning, post.audience, None if post.tags is None else tuple(post.tags)
             )
             at = post.time_ms if dated else wall_ms - len(ask.posts) + number  # so they keep their order
-            made = posts_of(keys, me, said_in, reply, at, words, media)
+            made = moved.posts_of(keys, me, said_in, reply, at, words, media)
             drafts += [write_post(key, content) for key, content in made]
             parts = len(made)
             seen.add(me.key)
@@ -252,12 +242,12 @@ def profile(ctx: Context, ask: MoveProfile, now: float) -> MovedProfile:
         name, value = name.strip(), _clean(value[:MAX_VALUE])
         if not name or not value or len(name.encode()) > MAX_FIELD or name in PICTURES:
             continue
-        draft = set_profile(salt, name, shorten(value, MAX_VALUE))
+        draft = set_profile(salt, name, moved.shorten(value, MAX_VALUE))
         if name not in came and not is_set(draft):
             came.append(name)
             drafts.append(draft)
     for name, item in ask.pictures.items():
-        told = MediaItem(item.blob, shorten(_clean(item.description or ""), MAX_VALUE))
+        told = MediaItem(item.blob, moved.shorten(_clean(item.description or ""), MAX_VALUE))
         draft = picture_draft(ctx, salt, name, told, now)
         if not is_set(draft):
             came.append(name)
@@ -313,10 +303,10 @@ class _Ties:
             return state
         if tie.kind == "mute":
             return self._seal(Mute(who))
-        title = shorten((tie.title or "").strip(), MAX_TITLE)
+        title = moved.shorten((tie.title or "").strip(), MAX_TITLE)
         if not title:
             raise bad_request("A member needs the 'title' of its list.")
-        on = list_id(self.service, title)
+        on = moved.list_id(self.service, title)
         if self._seal(AccountList(on, title)) == "undone":
             return "undone"
         return self._seal(ListMember(on, who))
@@ -327,7 +317,7 @@ class _Ties:
             salt = hosted.salt_of(self.ctx, who)
         except CallError:
             return None
-        post = Target(who, moved_key(salt, self.service, item))
+        post = Target(who, moved.moved_key(salt, self.service, item))
         return post if self._q.post(post) is not None else None
 
     def _say(self, draft: OpDraft) -> Literal["came", "here", "undone"]:
@@ -379,7 +369,7 @@ def _publish(
     return len(entries)
 
 
-def _state(q: Queries, post: Target, seen: set[CellKey]) -> Moved:
+def _state(q: Queries, post: Target, seen: set[CellKey]) -> moved.Moved:
     """As far as the store tells. seen: keys of this call."""
     if post.key in seen or q.live(post.account, Put(POST, post.key, (), None)):
         return "here"

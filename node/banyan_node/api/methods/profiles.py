@@ -30,19 +30,7 @@ from banyan_reading import identity
 from banyan_reading.identity import field_of, verified
 from banyan_schema.collection import undo
 from banyan_schema.social import OpDraft, set_profile
-from banyan_schema.social.identity import (
-    DOMAIN_FIELD,
-    HANDLE,
-    HANDLE_FIELD,
-    OFFICIAL,
-    HandleConfirmation,
-    Official,
-    attest,
-    confirm_handle,
-    domain_of,
-    is_domain,
-    is_handle,
-)
+from banyan_schema.social import identity as schema
 from banyan_schema.social.profile import PICTURES
 
 METHODS = MethodTable()
@@ -175,7 +163,7 @@ class ConfirmResult(Response):
 
 def _handle(text: str) -> str:
     handle = text.strip().removeprefix("@").lower()
-    if not is_handle(handle):
+    if not schema.is_handle(handle):
         says = f"'{text[:60]}' is no handle; it is a name of a-z, 0-9, '.', '_' and '-', and a domain: lan@vn.example."
         raise bad_request(says)
     return handle
@@ -187,7 +175,7 @@ def claim(ctx: Context, ask: ClaimRequest, now: float) -> ClaimResult:
     only."""
     account = hosted.account_of(ctx, ask.by)
     handle = "" if ask.undo else _handle(ask.handle)
-    entry = set_fields(ctx, account, {HANDLE_FIELD: handle}, now)
+    entry = set_fields(ctx, account, {schema.HANDLE_FIELD: handle}, now)
     return ClaimResult(did(account), entry_hex(entry), handle_of(ctx.queries(), account))
 
 
@@ -197,9 +185,9 @@ def domain(ctx: Context, ask: DomainRequest, now: float) -> DomainResult:
     domain's DNS or on its web server, as docs/social.md says."""
     account = hosted.account_of(ctx, ask.by)
     name = "" if ask.undo else ask.domain.strip().lower()
-    if not ask.undo and not is_domain(name):
+    if not ask.undo and not schema.is_domain(name):
         raise bad_request(f"'{ask.domain[:60]}' is no domain; write, for example, vn.example.")
-    return DomainResult(did(account), entry_hex(set_fields(ctx, account, {DOMAIN_FIELD: name}, now)), name)
+    return DomainResult(did(account), entry_hex(set_fields(ctx, account, {schema.DOMAIN_FIELD: name}, now)), name)
 
 
 @METHODS.write("handle.confirm", "not_found", "refused")
@@ -208,12 +196,13 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> ConfirmResult:
     more."""
     platform, account = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     handle, q = _handle(ask.handle), ctx.queries()
-    claims = identity.field_of(q, platform, DOMAIN_FIELD)
-    if not ask.undo and claims != domain_of(handle):
+    claims = identity.field_of(q, platform, schema.DOMAIN_FIELD)
+    if not ask.undo and claims != schema.domain_of(handle):
         who = account_to_text(platform)
-        says = f"{who} is the platform of {claims or 'no domain'}, not of {domain_of(handle)}: `handle.domain` first."
+        domain = schema.domain_of(handle)
+        says = f"{who} is the platform of {claims or 'no domain'}, not of {domain}: `handle.domain` first."
         raise forbidden(says)
-    draft = confirm_handle(hosted.salt_of(ctx, platform), HandleConfirmation(handle, account))
+    draft = schema.confirm_handle(hosted.salt_of(ctx, platform), schema.HandleConfirmation(handle, account))
     op = draft.op
     assert isinstance(op, Add)
     live, names = q.live(platform, op), identity.names(q, platform, handle)
@@ -222,7 +211,7 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> ConfirmResult:
     if ask.undo or names == {account}:
         entry = add_or_undo(ctx, "handle.confirm", platform, draft, now, ask.undo)
     else:
-        entry = append(ctx, platform, [*([undo(HANDLE, live)] if live else []), draft], now)
+        entry = append(ctx, platform, [*([undo(schema.HANDLE, live)] if live else []), draft], now)
     found = identity.handle_of(ctx.queries(), account)
     return ConfirmResult(did(account), entry_hex(entry), handle, found is not None and found.handle == handle)
 
@@ -265,7 +254,7 @@ def verify(ctx: Context, ask: VerifyRequest, now: float) -> VerifiedAs:
     account is this platform, or follows it."""
     platform, account = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     q, title = ctx.queries(), ask.title.strip()
-    draft = attest(hosted.salt_of(ctx, platform), Official(account, title))
+    draft = schema.attest(hosted.salt_of(ctx, platform), schema.Official(account, title))
     op = draft.op
     assert isinstance(op, Add)
     if ask.undo:
@@ -274,10 +263,10 @@ def verify(ctx: Context, ask: VerifyRequest, now: float) -> VerifiedAs:
         raise bad_request("A platform cannot verify itself.")
     if not title:
         raise bad_request("The title is empty; say what the account speaks for.")
-    if not is_domain(field_of(q, platform, DOMAIN_FIELD)):
+    if not schema.is_domain(field_of(q, platform, schema.DOMAIN_FIELD)):
         raise forbidden(f"{account_to_text(platform)} is the platform of no domain: `handle.domain` first.")
     live = q.live(platform, op)
     if live and [one.title for one in verified(q, account, [platform])] == [title]:
         return VerifiedAs(did(account), entry_hex(live[-1].entry))
-    before = [undo(OFFICIAL, live)] if live else []
+    before = [undo(schema.OFFICIAL, live)] if live else []
     return VerifiedAs(did(account), entry_hex(append(ctx, platform, [*before, draft], now)))

@@ -18,15 +18,7 @@ from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target
-from banyan_storage.local_tables import (
-    MODERATORS,
-    Category,
-    ModerationNotice,
-    ReportedPost,
-    Reporter,
-    ReportNote,
-    Verdict,
-)
+from banyan_storage import local_tables as local
 
 METHODS = MethodTable()
 PAGE = 100
@@ -43,7 +35,7 @@ class ReportRequest(ActorRequest):
     account: AccountRef
     posts: Annotated[list[PostRef], Meta(max_length=reports.POSTS)] = field(default_factory=list)
     comment: Annotated[str, Meta(max_length=reports.COMMENT)] = ""
-    category: Category = "other"
+    category: local.Category = "other"
     rules: Annotated[list[RuleId], Meta(max_length=reports.RULES)] = field(default_factory=list)
     forward: bool = False
 
@@ -70,7 +62,7 @@ class MyReportsRequest(ActorRequest):
 class ReportOutcome(Response):
     """What came of a report. undone: whether that was taken back."""
 
-    verdict: Verdict
+    verdict: local.Verdict
     at_ms: Milliseconds
     undone: bool
 
@@ -83,7 +75,7 @@ class MyReport(Response):
     account: AccountName
     posts: list[PostUri]
     comment: str
-    category: Category
+    category: local.Category
     rules: list[str]
     forward: bool
     state: State
@@ -132,7 +124,7 @@ class ReportRow(Response):
     also: list[ReporterRow]
     others: int
     posts: list[ReportedPostRow]
-    category: Category
+    category: local.Category
     rules: list[str]
     forward: bool
     closed_ms: Milliseconds | None
@@ -161,7 +153,7 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     targets = list(dict.fromkeys(map(target_of, ask.posts)))
     if any(target.account != account for target in targets):
         raise bad_request("The posts of a report are of the account that is reported.")
-    said = Reporter(account_to_text(by), at_ms, ask.comment.strip())
+    said = local.Reporter(account_to_text(by), at_ms, ask.comment.strip())
     open_ones = [*islice(reports.against(ctx.store, account), ENOUGH)]
     named = {uri(target) for target in targets}
     same = next((one for one in open_ones if {post.uri for post in one.posts} == named), None)
@@ -181,29 +173,29 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
             says = f"{held.open:,} reports wait for the moderators of this node: block the account, and come again."
             raise CallError("too_many", says, 429)
         posts = [post for target in targets if (post := _as_it_is(q, target)) is not None]
-        made = ReportNote(
+        made = local.ReportNote(
             held.next, at_ms, said, account_to_text(account), posts, ask.category, list(dict.fromkeys(ask.rules)),
             ask.forward, [], 0, None, [],
         )  # fmt: skip
     reports.put(ctx.store, made)
     reports.count_today(ctx.store, by, at_ms)
     if same is None:
-        for moderator in [*MODERATORS.keys(ctx.store)]:
+        for moderator in [*local.MODERATORS.keys(ctx.store)]:
             if moderator != account:
-                decisions.tell(ctx.store, moderator, ModerationNotice("report", made.id, at_ms))
+                decisions.tell(ctx.store, moderator, local.ModerationNotice("report", made.id, at_ms))
     return _mine(q, made, by)
 
 
-def _as_it_is(q: Queries, target: Target) -> ReportedPost | None:
+def _as_it_is(q: Queries, target: Target) -> local.ReportedPost | None:
     """A post of which nothing is held is left out, as with Mastodon."""
     view = q.post(target, hidden=True)
     if view is None:
         return None
     said = view.post
-    return ReportedPost(uri(target), said.text[: reports.TEXT], said.warning, len(said.media), view.time_ms)
+    return local.ReportedPost(uri(target), said.text[: reports.TEXT], said.warning, len(said.media), view.time_ms)
 
 
-def _mine(q: Queries, one: ReportNote, reader: AccountId) -> MyReport:
+def _mine(q: Queries, one: local.ReportNote, reader: AccountId) -> MyReport:
     me, account = account_to_text(reader), account_from_text(one.account)
     said = next((other for other in (one.by, *one.also) if other.account == me), one.by)
     return MyReport(
@@ -257,7 +249,7 @@ def show(at: CommitView, ask: ReportShowRequest) -> ReportRow:
     return report_row(at, found)
 
 
-def report_row(at: CommitView, one: ReportNote) -> ReportRow:
+def report_row(at: CommitView, one: local.ReportNote) -> ReportRow:
     q, account = at.queries(), account_from_text(one.account)
     rows = PostRows(q, at.blobs)
     others = (found for found in decisions.about(at.store, account, None) if found.id not in one.decisions)
@@ -281,12 +273,12 @@ def report_row(at: CommitView, one: ReportNote) -> ReportRow:
     )
 
 
-def _reporter(q: Queries, one: Reporter) -> ReporterRow:
+def _reporter(q: Queries, one: local.Reporter) -> ReporterRow:
     account = account_from_text(one.account)
     return ReporterRow(did(account), name_of(q, account), one.at_ms, one.comment)
 
 
-def _posts(q: Queries, rows: PostRows, one: ReportNote) -> Iterator[ReportedPostRow]:
+def _posts(q: Queries, rows: PostRows, one: local.ReportNote) -> Iterator[ReportedPostRow]:
     for said in one.posts:
         target = target_of(said.uri)
         view = q.post(target, hidden=True)

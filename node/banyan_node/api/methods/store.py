@@ -23,24 +23,8 @@ from banyan_node.exporting.sinks import draft_of, new_folder, remove_draft, resu
 from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_node.upkeep.tasks import Step
 from banyan_replica.host import PartItem
+from banyan_storage import archive as frames
 from banyan_storage import check, tables
-from banyan_storage.archive import (
-    ArchiveDamaged,
-    CheckpointFrame,
-    ControlFrame,
-    DoneFrame,
-    EndFrame,
-    Frame,
-    NotAnArchive,
-    NotResumable,
-    PartsFrame,
-    Progress,
-    RunFrame,
-    StartFrame,
-    export_archive,
-    read_archive,
-    whole_until,
-)
 from banyan_storage.lmdb_folder import make_folder
 from banyan_storage.local_state import held
 from banyan_storage.local_tables import LOCAL
@@ -152,13 +136,13 @@ def export(at: CommitView, ask: ExportRequest) -> ExportResult:
     return ExportResult(str(path), written, store.counts().accounts, digest_hex(store.digest()))
 
 
-def _exported(store: StoreReader, path: Path, progress: Progress, resume: bool) -> int:
+def _exported(store: StoreReader, path: Path, progress: frames.Progress, resume: bool) -> int:
     """The size of the file. Raises CallError."""
     draft = draft_of(path)
     try:
         if resume and path.exists() and not draft.exists():  # of a version that wrote under the name itself
             with path.open("rb") as old:
-                whole_until(old, store)
+                frames.whole_until(old, store)
             path.rename(draft)
         with resumed_file(path) as file:
             return _export(store, file, progress, resume)
@@ -168,7 +152,7 @@ def _exported(store: StoreReader, path: Path, progress: Progress, resume: bool) 
     except FileExistsError as error:
         said = f"{path} is there already, or is being written: choose another name."
         raise conflict(said) from error
-    except NotResumable as why:
+    except frames.NotResumable as why:
         said = f"{path} cannot be gone on with: {why}. It was left as it is; choose another name."
         raise conflict(said) from why
     except OSError as error:
@@ -176,16 +160,16 @@ def _exported(store: StoreReader, path: Path, progress: Progress, resume: bool) 
         raise CallError("storage", f"{path} cannot be written ({error.strerror}){then}.", 507) from error
 
 
-def _export(reader: StoreReader, file: BinaryIO, progress: Progress, resume: bool) -> int:
+def _export(reader: StoreReader, file: BinaryIO, progress: frames.Progress, resume: bool) -> int:
     """Continues after the last complete account in the file; returns the size of the file afterwards."""
-    keep, after = whole_until(file, reader) if resume else (0, None)
+    keep, after = frames.whole_until(file, reader) if resume else (0, None)
     file.seek(keep)
     file.truncate()
-    export_archive(reader, file, progress, after)
+    frames.export_archive(reader, file, progress, after)
     return file.tell()
 
 
-def _each(step: Step) -> Progress:
+def _each(step: Step) -> frames.Progress:
     """Counts accounts."""
     counted = count(1)
     return lambda account, done: step(next(counted))
@@ -200,15 +184,15 @@ def take(ctx: Context, ask: PathRequest, now: float) -> ArchiveImport:
     taking = _Taking(ctx, ctx.replica.wall_ms(now))
     try:
         with path.open("rb") as file, ctx.works.running("archive.import", path.name, path.stat().st_size) as step:
-            for frame in read_archive(file):
+            for frame in frames.read_archive(file):
                 taking.frame(frame)
                 step(file.tell())
-    except NotAnArchive as error:
+    except frames.NotAnArchive as error:
         raise bad_request(
             f"{path} is no archive of banyan's: it does not begin as one. `banyan export FILE` writes an archive; for "
             "text there are `banyan import graph` and `banyan import posts`."
         ) from error
-    except ArchiveDamaged as error:
+    except frames.ArchiveDamaged as error:
         if not path.stat().st_size:
             raise bad_request(f"{path} is empty; `banyan export FILE` writes an archive.") from error
         raise CallError("storage", f"{path}: {error}; import the whole archive again.", 507) from error
@@ -246,7 +230,7 @@ class _Taking:
         self.expected: bytes | None = None
         self._pending = 0
 
-    def frame(self, frame: Frame) -> None:
+    def frame(self, frame: frames.Frame) -> None:
         try:
             self._judge(frame)
         except Reject:
@@ -257,34 +241,34 @@ class _Taking:
             self._pending = 0
             self.ctx.replica.commit()
 
-    def _judge(self, frame: Frame) -> None:
+    def _judge(self, frame: frames.Frame) -> None:
         ingest, realm = self.ctx.replica.ingest, self.ctx.realm
         match frame:
-            case StartFrame(theirs) if theirs != realm.id:
+            case frames.StartFrame(theirs) if theirs != realm.id:
                 raise conflict(
                     f"The archive is of realm {theirs.hex()[:16]}, this node of {realm.id.hex()[:16]} ({realm.name})."
                 )
-            case ControlFrame(account, entries):
+            case frames.ControlFrame(account, entries):
                 self._pending += sum(len(x) for e in entries for x in e)
                 ingest.control(account, [decode_control(realm, e) for e in entries], self.now_ms)
-            case CheckpointFrame(_, raw):
+            case frames.CheckpointFrame(_, raw):
                 self._pending += len(raw)
                 checkpoint = decode_checkpoint(realm, raw)
                 signing.verify(realm, *checkpoint.signed)
                 ingest.checkpoint(checkpoint, self.now_ms)
-            case RunFrame(_, raw):
+            case frames.RunFrame(_, raw):
                 self._pending += len(raw)
                 run = decode_run(realm, raw)
                 if not self.ctx.store.has(run.entries[-1].id):
                     verify_run(realm, run)
                 ingest.run(run, self.now_ms)
-            case PartsFrame(_, parts):
+            case frames.PartsFrame(_, parts):
                 self._pending += sum(len(raw) for _, _, raw in parts)
                 ingest.parts([PartItem(*part) for part in parts])
-            case DoneFrame(account):
+            case frames.DoneFrame(account):
                 self.only = account if self.last is None else None
                 self.last = account
-            case EndFrame(digest):
+            case frames.EndFrame(digest):
                 self.expected = digest
 
 
