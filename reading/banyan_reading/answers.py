@@ -99,6 +99,7 @@ class GraphTotals:
 
 CURSOR = RowLayout("time 8 | account 32 | key 16", target="account")
 """Where a post or a repost stands among those of all. time: milliseconds since 1970, 48 bits, and a counter."""
+CURSOR_BYTES = CURSOR.key.stop
 
 
 class TimelineLine(NamedTuple):

@@ -39,8 +39,6 @@ from banyan_storage.views.view import count_of
 
 ORDER_BYTES, NEWEST_BYTES = 40, 24
 """Of the last episode of a page of a channel: season, number, time and key, or time and key."""
-FEED_BYTES = 56
-"""Time, account and key of the last episode of a page of many channels."""
 
 
 @dataclass(frozen=True, slots=True)

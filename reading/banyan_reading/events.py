@@ -27,9 +27,6 @@ from banyan_storage.views.social.events import (
 )
 from banyan_storage.views.view import BY_TIME, count_of
 
-CURSOR_BYTES = CURSOR.key.stop
-"""Begin, account and key of the last event of a page."""
-
 
 @dataclass(frozen=True, slots=True)
 class EventView:

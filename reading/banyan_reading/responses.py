@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.answers import CURSOR, PostView, TimelineLine
+from banyan_reading.answers import CURSOR_BYTES, PostView, TimelineLine
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.questions import Questions, ResponseTotals
 from banyan_reading.timelines import by_time
@@ -46,7 +46,7 @@ REFUSED_LOOKED = 500
 as large a part is taken off."""
 AT_ONCE = 10_000
 """Of what one account reposted in one millisecond, so many are looked at."""
-BEGIN = bytes(CURSOR.key.stop)
+BEGIN = bytes(CURSOR_BYTES)
 """A cursor before all posts."""
 
 

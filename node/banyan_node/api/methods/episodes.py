@@ -20,6 +20,7 @@ from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import Visibility, not_shown, why_gone
 from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading import channels as reading
+from banyan_reading.answers import CURSOR_BYTES
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
@@ -182,7 +183,7 @@ def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
     q, account = at.queries(), hosted.account_of(at, ask.by)
     visibility, place = (
         visibility_of(at, account),
-        js.place_of(ask.after, reading.FEED_BYTES, "among new episodes", "after"),
+        js.place_of(ask.after, CURSOR_BYTES, "among new episodes", "after"),
     )
     shown = (
         one

@@ -28,6 +28,7 @@ from banyan_node.hosting.visibility import not_shown
 from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading import events as reading
 from banyan_reading import relations
+from banyan_reading.answers import CURSOR_BYTES
 from banyan_reading.queries import Queries
 from banyan_schema import dates
 from banyan_schema.address import Target
@@ -187,7 +188,7 @@ def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
     q, reader = at.queries(), reader_of(at, ask.by)
     visibility, now, mine = visibility_of(at, reader), now_ms(), reading.answered(q, reader) if reader else {}
     start = reading.start_of(now - BACK_MS if ask.since is None else ask.since)
-    after = js.place_of(ask.after, reading.CURSOR_BYTES, "among events") or start
+    after = js.place_of(ask.after, CURSOR_BYTES, "among events") or start
 
     def wanted(view: reading.EventView) -> bool:
         return visibility.sees(view.target.account) and (ask.since is not None or view.event.over_ms >= now)

@@ -13,13 +13,13 @@ from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.event_stream import cursor_of
 from banyan_node.api.methods.notices import home_read
-from banyan_node.api.methods.post_rows import CURSOR_BYTES, AccountName, PostRow, now_ms, reader_of, visibility_of
+from banyan_node.api.methods.post_rows import AccountName, PostRow, now_ms, reader_of, visibility_of
 from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import home_timeline, hosted
 from banyan_node.hosting.home_timeline import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import bad_request, not_found
-from banyan_reading.answers import PostView, RepostView, TimelineLine
+from banyan_reading.answers import CURSOR_BYTES, PostView, RepostView, TimelineLine
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import cursor_ms
 from banyan_reading.visibility import PlaceKind, ViewPlace, in_langs

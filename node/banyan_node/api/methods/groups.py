@@ -9,7 +9,6 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api import json_types as js
 from banyan_node.api.declare import CommitView, MethodTable, ReaderRequest, Response
 from banyan_node.api.methods.post_rows import (
-    CURSOR_BYTES,
     AccountName,
     PostRow,
     PostRows,
@@ -19,6 +18,7 @@ from banyan_node.api.methods.post_rows import (
     visibility_of,
 )
 from banyan_node.hosting import groups, hosted
+from banyan_reading.answers import CURSOR_BYTES
 from banyan_reading.groups import GroupView, Standing, group_of, joined, owned
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target

@@ -12,16 +12,7 @@ from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, NoResult, Response
 from banyan_node.api.methods.episodes import OfChannel, of_channel
-from banyan_node.api.methods.post_rows import (
-    CURSOR_BYTES,
-    AccountName,
-    InGroup,
-    PostRow,
-    PostRows,
-    now_ms,
-    trusted_by,
-    visibility_of,
-)
+from banyan_node.api.methods.post_rows import AccountName, InGroup, PostRow, PostRows, now_ms, trusted_by, visibility_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, sealed_writer
 from banyan_node.hosting.entry_writer import append_each
@@ -29,6 +20,7 @@ from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import PutAway, heard, tellers
 from banyan_node.operator_errors import bad_request, not_found
 from banyan_reading import identity
+from banyan_reading.answers import CURSOR_BYTES
 from banyan_reading.events import event_of
 from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices

@@ -32,8 +32,6 @@ from banyan_storage.local_tables import LIMITED
 METHODS = MethodTable()
 FOLLOWING_SHOWN = 50
 VIEWER_BYTES = 2_000
-CURSOR_BYTES = 56
-"""Time, account and key of the last post of a page."""
 
 
 class ProfileOf(Request):

@@ -13,7 +13,6 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api import json_types as js
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, PostOf, ReaderRequest, Request, Response
 from banyan_node.api.methods.post_rows import (
-    CURSOR_BYTES,
     AccountName,
     PostRow,
     PostRows,
@@ -27,7 +26,7 @@ from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import hosted
 from banyan_node.media.local_blobs import about_of, naming
 from banyan_node.operator_errors import bad_request, not_found
-from banyan_reading.answers import CURSOR, PostView, RepostView
+from banyan_reading.answers import CURSOR, CURSOR_BYTES, PostView, RepostView
 from banyan_reading.responses import NUMBER_BYTES
 from banyan_reading.visibility import FilterContext, ViewPlace
 from banyan_schema.address import short
