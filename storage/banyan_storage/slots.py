@@ -57,7 +57,9 @@ SHOWN = Table("shown", dupsort=True)
 """account number 4 -> set of: SLOT.own | SHOW"""
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: LINE, of each post that shows"""
-SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, TIMELINE)
+PER_ACCOUNT = (CELLS, TOMBS, COVERS, SHOWN, TIMELINE)
+"""All rows of an account are of one key, its number."""
+SHOWN_TABLES = (NUMBERS, NUMBERED, *PER_ACCOUNT)
 SHOWN_LAYOUT = 3
 """Version of the rows of these tables."""
 

@@ -338,6 +338,11 @@ def test_a_post_whose_key_begins_with_its_time_has_one_row_and_an_edit_to_anothe
     assert rows(early) == (0, 1, [(early << 16).to_bytes(8, "big")])
     assert rows(early - 1) == (1, 1, [(early - 1 << 16).to_bytes(8, "big")])
     assert rows(early) == (0, 1, [(early << 16).to_bytes(8, "big")])
+    number = engine.write().get(NUMBERS, an.id) or b""
+    for table in (SHOWN, TIMELINE):  # a row that nothing gives goes where the account is folded again
+        engine.write().put(table, number, POST + REGISTER + key + bytes(16))
+    store.rebuild_views(an.id, ((entry, decode_body(entry.ops)) for entry in an.logs[an.log(1)]))
+    agrees(store, engine, [an])
 
 
 def test_a_cover_that_comes_first_waits_for_its_target() -> None:

@@ -34,6 +34,7 @@ from banyan_storage.slots import (
     COVERS,
     NUMBERED,
     NUMBERS,
+    PER_ACCOUNT,
     POSTS,
     REGISTER,
     SLOT,
@@ -104,7 +105,7 @@ def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
     for shows in all_shown(txn, number):
         changes.slot(shows, None)
     changes.write()
-    for table in (CELLS, TOMBS, COVERS):
+    for table in PER_ACCOUNT:
         txn.delete(table, number)
 
 

@@ -27,7 +27,7 @@ from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import CELLS, COVERS, NUMBERS, TARGET, TOMBS, all_shown
+from banyan_storage.slots import NUMBERS, PER_ACCOUNT, TARGET, all_shown
 from banyan_storage.tables import RowLayout
 from banyan_storage.viewhook import Append, CountedEntry, Wanting
 from banyan_storage.views.fold import Fold, fold_account
@@ -165,7 +165,7 @@ def clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
     changes.write()
     if len(shows) == size:
         return False
-    for table in (CELLS, TOMBS, COVERS):
+    for table in PER_ACCOUNT:
         txn.delete(table, number)
     return True
 

@@ -28,6 +28,7 @@ from banyan_storage.slots import (
     COVERS,
     NUMBERED,
     NUMBERS,
+    PER_ACCOUNT,
     SHOWN,
     SLOT,
     STAMP,
@@ -193,7 +194,7 @@ class RowCheck:
 
     def _strangers(self) -> Iterator[WrongRow]:
         """Rows of accounts that are not held."""
-        for table in (SHOWN, TIMELINE, CELLS, TOMBS, COVERS):
+        for table in PER_ACCOUNT:
             for number, _ in groupby(self._txn.scan(table), lambda row: row[0]):
                 account = self._txn.get(NUMBERED, number)
                 if account is None or self._txn.get(t.ACCOUNTS, account) is None:
