@@ -4,7 +4,10 @@ The invariants: values of all layers pass the same check, and `Settings.sources`
 name is an error in every layer, so that a mistyped limit is noticed.
 """
 
+from __future__ import annotations
+
 import difflib
+import ipaddress
 import json
 import math
 import os
@@ -13,17 +16,25 @@ import typing
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_origin
 
 import msgspec
 
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
-from banyan_node.home.setting_conflicts import SettingConflict, disagreements
-from banyan_node.home.values import SIZE, Check, PathCheck, size_of_text
+from banyan_node.home.values import (
+    SIZE,
+    Check,
+    PathCheck,
+    allowed,
+    bare,
+    extra_of,
+    meta_of,
+    size_of_text,
+    type_of_items,
+)
 from banyan_node.operator_errors import ConfigError
 
-E = TypeVar("E")
 # BANYAN_ variables that are no settings: where settings and secrets are, and what container platforms set for a
 # service called "banyan".
 _OTHER_VARIABLES = ("HOME", "PASSPHRASE", "PASSPHRASE_FILE", "PORT")
@@ -254,7 +265,7 @@ def _checked(option: Option, value: Any, source: SettingSource, folder: Path | N
     if isinstance(value, str) and option.allowed.startswith(SIZE):
         with suppress(ValueError):
             found = size_of_text(value)
-    if written and get_origin(_bare(option.type)) is list:
+    if written and get_origin(bare(option.type)) is list:
         found = [item.strip() for item in value.split(",") if item.strip()]
     try:
         found = msgspec.convert(found, option.type, strict=not written)
@@ -284,51 +295,102 @@ def _why_not(option: Option, item: Any, folder: Path | None) -> str | None:
     return option.check.why_not(item) if option.check is not None else None
 
 
-def _bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _extra(annotation: Any, kind: type[E]) -> E | None:
-    """What of this kind is said beside the type."""
-    return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, kind)), None)
-
-
-def _meta(annotation: Any) -> msgspec.Meta:
-    return _extra(annotation, msgspec.Meta) or msgspec.Meta()
-
-
-def _of_items(annotation: Any) -> Any:
-    """The type of the items of a list, else the type itself."""
-    bare = _bare(annotation)
-    return get_args(bare)[0] if get_origin(bare) is list else annotation
-
-
-def _allowed(annotation: Any) -> str:
-    bare, meta = _bare(annotation), _meta(annotation) if get_origin(annotation) is Annotated else msgspec.Meta()
-    if meta.title:
-        return meta.title
-    if get_origin(bare) is Literal:
-        return " or ".join(str(choice) for choice in get_args(bare))
-    if get_origin(bare) is list:
-        most = f"at most {meta.max_length} " if meta.max_length is not None else ""
-        return most + _allowed(get_args(bare)[0])
-    if bare is bool:
-        return "true or false"
-    if bare is str:
-        return f"text of at most {meta.max_length} characters"
-    noun = "a whole number" if bare is int else "a number"
-    least = f"above {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
-    return f"{noun} {least} to {meta.le}"
-
-
 def _all_options() -> Iterator[Option]:
     default = Config()
     for section in Config.__struct_fields__:
         table = getattr(default, section)
         for key, annotation in typing.get_type_hints(type(table), include_extras=True).items():
-            why, item = _meta(annotation).description or "", _of_items(annotation)
-            checks = (_extra(item, Check), _extra(item, PathCheck)) if get_origin(item) is Annotated else (None, None)
-            yield Option(f"{section}.{key}", annotation, getattr(table, key), _allowed(annotation), why, *checks)
+            why, item = meta_of(annotation).description or "", type_of_items(annotation)
+            checks = (
+                (extra_of(item, Check), extra_of(item, PathCheck)) if get_origin(item) is Annotated else (None, None)
+            )
+            yield Option(f"{section}.{key}", annotation, getattr(table, key), allowed(annotation), why, *checks)
 
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _all_options()}
+
+
+# Settings that are allowed alone and not together. `disagreements` names each pair, with a sentence that says why.
+#
+# Where a node could start with two settings, but not do what one of them promises, they disagree: it is better said
+# when they are loaded than found out in the third week.
+
+_ANY = ("0.0.0.0", "::")
+"""Hosts that stand for every address of their family."""
+
+
+class SettingConflict(NamedTuple):
+    """names: the settings, of which one must change; one alone if it names the same twice."""
+
+    names: tuple[str, ...]
+    why: str
+
+
+def disagreements(config: Config) -> Iterator[SettingConflict]:
+    """All that is wrong between settings. Each value is allowed by itself (values.py)."""
+    limits, discovery, network = config.limits, config.discovery, config.network
+    if limits.peers < discovery.active_view:
+        yield SettingConflict(
+            ("limits.peers", "discovery.active_view"),
+            f"{limits.peers} connections are too few for {discovery.active_view} neighbours",
+        )
+    if limits.ingest_queue_bytes < limits.frame_bytes:
+        yield SettingConflict(
+            ("limits.ingest_queue_bytes", "limits.frame_bytes"),
+            f"a frame of {limits.frame_bytes:,} bytes does not fit into a queue of {limits.ingest_queue_bytes:,}",
+        )
+    denied = [ipaddress.ip_network(cidr, strict=False) for cidr in network.deny]
+    for cidr in network.allow:
+        if over := _within(ipaddress.ip_network(cidr, strict=False), denied):
+            yield SettingConflict(("network.allow", "network.deny"), f"{cidr} is allowed, and denied as part of {over}")
+    for address in config.node.bootstrap:
+        where = _network(address.split("/")[2])
+        if where and (over := _within(where, denied)):
+            yield SettingConflict(
+                ("node.bootstrap", "network.deny"), f"{address} is to be dialled, and {over} is denied"
+            )
+    taken: list[tuple[str, str, int]] = []
+    for name, host, port in _ports(config):
+        for other, there, number in taken:
+            if number == port and _overlap(host, there):
+                yield SettingConflict(tuple(dict.fromkeys((other, name))), f"port {port} is named twice")
+        taken.append((name, host, port))
+
+
+def _ports(config: Config) -> Iterator[tuple[str, str, int]]:
+    """Setting, host and port of each place where this node is to listen, but for free ports."""
+    control, door = config.control, config.http.address
+    found: list[tuple[str, str, int]] = []
+    if not control.socket:
+        found.append(("control.port", control.host, control.port))
+    for address in config.node.listen:
+        _, _, host, _, port = address.split("/")
+        found.append(("node.listen", host, int(port)))
+    if door and not door.startswith("unix:"):
+        host, _, port = door.rpartition(":")
+        found.append(("http.address", host.strip("[]"), int(port)))
+    for name, host, number in found:
+        if number:
+            yield name, "127.0.0.1" if host == "localhost" else host, number
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two hosts cannot both have a port. IPv4 and IPv6 can."""
+    return one == other or ((":" in one) == (":" in other) and bool({one, other} & {*_ANY}))
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _within(
+    inner: ipaddress.IPv4Network | ipaddress.IPv6Network, outer: list[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> str | None:
+    """The network of `outer` that holds all of `inner`."""
+    for net in outer:
+        if net.version == inner.version and inner.network_address in net and inner.broadcast_address in net:
+            return str(net)
+    return None

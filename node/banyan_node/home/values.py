@@ -11,11 +11,13 @@ import stat
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from msgspec import Meta
 
 from banyan_crdt.ids import of_base58
+
+E = TypeVar("E")
 
 # Ids and addresses of peers. libp2p would take more: it dials port 99999 as 34463, and looks 999.0.0.1 up as a name.
 # And a ban of what is nobody's id has no effect.
@@ -286,3 +288,42 @@ def between(least: float, most: float, why: str, title: str | None = None) -> Me
 def at_most(letters: int, why: str, title: str | None = None) -> Meta:
     """Of a text, or of the items of a list."""
     return Meta(max_length=letters, title=title, description=why)
+
+
+def bare(annotation: Any) -> Any:
+    """The type alone."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def extra_of(annotation: Any, kind: type[E]) -> E | None:
+    """What of this kind is said beside the type."""
+    return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, kind)), None)
+
+
+def meta_of(annotation: Any) -> Meta:
+    return extra_of(annotation, Meta) or Meta()
+
+
+def type_of_items(annotation: Any) -> Any:
+    """The type of the items of a list, else the type itself."""
+    kind = bare(annotation)
+    return get_args(kind)[0] if get_origin(kind) is list else annotation
+
+
+def allowed(annotation: Any) -> str:
+    """What a value may be, in words."""
+    kind, meta = bare(annotation), meta_of(annotation) if get_origin(annotation) is Annotated else Meta()
+    if meta.title:
+        return meta.title
+    if get_origin(kind) is Literal:
+        return " or ".join(str(choice) for choice in get_args(kind))
+    if get_origin(kind) is list:
+        most = f"at most {meta.max_length} " if meta.max_length is not None else ""
+        return most + allowed(get_args(kind)[0])
+    if kind is bool:
+        return "true or false"
+    if kind is str:
+        return f"text of at most {meta.max_length} characters"
+    noun = "a whole number" if kind is int else "a number"
+    least = f"above {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
+    return f"{noun} {least} to {meta.le}"
