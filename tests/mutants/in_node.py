@@ -97,7 +97,7 @@ IN_NODE = (
     Mutant(
         "streams hear nothing of what is hidden",
         "decisions._apply",
-        "tell_judged(ctx, posts)",
+        "content.tell_judged(ctx, posts)",
         "pass",
         ("tests/web/test_judged.py",),
     ),

@@ -12,14 +12,7 @@ from msgspec import Meta, structs
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.declare import AccountRequest, ActorRequest, CommitView, MethodTable, PostOf, Request, Response
 from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostRef, PostUri, did, page_of, target_of, uri
-from banyan_node.api.methods.content import (
-    WithholdRequest,
-    given_to_peers,
-    note_returned,
-    release,
-    tell_judged,
-    withhold,
-)
+from banyan_node.api.methods import content
 from banyan_node.api.methods.post_rows import AccountName, account_name
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -255,7 +248,7 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
     if not posts:
         raise bad_request(f"The verdict {verdict} is about posts: name them in 'posts'.")
     if verdict == "withhold":
-        new = [post for post in posts if given_to_peers(ctx, post) or local.WITHHELD.has(ctx.store, post)]
+        new = [post for post in posts if content.given_to_peers(ctx, post) or local.WITHHELD.has(ctx.store, post)]
         none = "No content of these posts is given out here: it was deleted, or is not held."
     else:
         kind: Kind = "label" if verdict == "label" else "hide"
@@ -275,11 +268,11 @@ def _apply(ctx: Context, made: local.DecisionNote, account: AccountId, posts: Se
         for post in posts:
             HOLDS[verdict].put(ctx.store, post, holds)
             ctx.store.note_act(_ACT[verdict], post.account, post.key, (made.text,) if verdict == "label" else ())
-        tell_judged(ctx, posts)
+        content.tell_judged(ctx, posts)
     elif verdict == "withhold":
         for post in posts:
-            said = WithholdRequest(post_to_text(post), made.order, made.basis, made.scope, made.days)
-            withhold(ctx, said, now)
+            said = content.WithholdRequest(post_to_text(post), made.order, made.basis, made.scope, made.days)
+            content.withhold(ctx, said, now)
 
 
 def _tell(
@@ -325,8 +318,8 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
     elif verdict == "label" or verdict == "hide":
         for post in map(target_of, made.posts):
             if _end(ctx, verdict, post, made.id):
-                note_returned(ctx, post)
-        tell_judged(ctx, map(target_of, made.posts))
+                content.note_returned(ctx, post)
+        content.tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
         later = [one for one in decisions.about(ctx.store, account, None) if one.id > made.id and one.undone is None]
         replaced = {uri_ for one in later if one.verdict == "withhold" for uri_ in one.posts}
@@ -334,7 +327,7 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
             if uri_ in replaced:
                 continue  # by another order, which stands
             try:
-                release(ctx, PostOf(uri_), now)
+                content.release(ctx, PostOf(uri_), now)
             except CallError as why:  # it was released, or its account was dropped meanwhile
                 if why.code != "not_found":
                     raise

@@ -21,7 +21,7 @@ from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_b
 from banyan_node.api.declare import AccountRequest, CommitView, MethodTable, Request, Response
 from banyan_node.api.firehose import cursor_text, did_text, store_name
 from banyan_node.api.json_types import AccountRef, Did, FirehoseCursor
-from banyan_node.api.methods import firehose as firehose
+from banyan_node.api.methods import firehose
 from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.hosting import hosted
 from banyan_reading.queries import Queries

@@ -21,19 +21,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import packed
 from banyan_node.operator_errors import CallError, bad_request, not_found
-from banyan_schema.social import (
-    MAX_TEXT,
-    MAX_VALUE,
-    POST,
-    OpDraft,
-    Post,
-    ReplyTo,
-    Target,
-    post_key,
-    relate,
-    set_profile,
-    write_post,
-)
+from banyan_schema import social
 from banyan_storage.local_tables import IMPORTED_ARTICLES, IMPORTS, ImportState
 
 METHODS = MethodTable()
@@ -166,7 +154,7 @@ class _ImportBatch:
         self._q = ctx.queries()
         self._named: dict[str, AccountId] = {}
         self._salts: dict[AccountId, bytes] = {}
-        self._articles: dict[str, Target] = {}
+        self._articles: dict[str, social.Target] = {}
         self._entries = 0
 
     def apply(self, rows: list[Any]) -> tuple[int, int, int, int, int]:
@@ -187,7 +175,7 @@ class _ImportBatch:
         written = [self._draft(row) for row in posts]
         for who, followed in follows.items():
             self._publish(who, self._new_follows(who, followed))
-        by: dict[AccountId, list[OpDraft]] = {}
+        by: dict[AccountId, list[social.OpDraft]] = {}
         for row, draft in zip(posts, written, strict=True):
             if draft is not None:
                 by.setdefault(row.by, []).append(draft)
@@ -201,10 +189,10 @@ class _ImportBatch:
     def _open(self, name: str) -> None:
         if hosted.named(self.ctx, name) is None:
             made = hosted.create(self.ctx, name, int(self.now * 1000))
-            field = set_profile(self._salt(made.account), "name", name)
+            field = social.set_profile(self._salt(made.account), "name", name)
             self._publish(made.account, [field])
 
-    def _publish(self, who: AccountId, drafts: Iterable[OpDraft]) -> None:
+    def _publish(self, who: AccountId, drafts: Iterable[social.OpDraft]) -> None:
         """In few entries, because a log may have so many a day. Leaves it to reconciliation, because an import would
         flood the gossip."""
         some = packed(drafts)
@@ -220,11 +208,11 @@ class _ImportBatch:
             raise _bad(row)
         return self._account(row[0]), [self._account(n) for n in _names(row, row[1])]
 
-    def _new_follows(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[OpDraft]:
+    def _new_follows(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[social.OpDraft]:
         """Without those of whom one of the two blocks the other."""
         standing, salt = set(self._q.follows(who)), self._salt(who)
         wanted = (target for target in targets if target not in standing and why_apart(self.ctx, who, target) is None)
-        return (relate(salt, "follow", target) for target in wanted)
+        return (social.relate(salt, "follow", target) for target in wanted)
 
     # -- posts
 
@@ -233,7 +221,7 @@ class _ImportBatch:
             title, by = _text(row, "article"), self._account(_text(row, "by"))
             nonce = H("import row", encode([self.name, b"article", title.encode()]))[:16]
             found = _Row(by, nonce, title, None, _text(row, "text"), _time(row))
-            self._articles[title] = Target(by, self._key(found))
+            self._articles[title] = social.Target(by, self._key(found))
             return found
         number = row.get("row")
         if not isinstance(number, int) or not 0 <= number < 1 << 63:
@@ -242,18 +230,20 @@ class _ImportBatch:
         nonce = H("import row", encode([self.name, b"row", number]))[:16]
         return _Row(self._account(_text(row, "author")), nonce, None, thread, _text(row, "text"), _time(row))
 
-    def _draft(self, row: _Row) -> OpDraft | None:
+    def _draft(self, row: _Row) -> social.OpDraft | None:
         """The draft of a row's post, or None if the post exists."""
         key = self._key(row)
-        if self._q.live(row.by, Put(POST, key, (), None)):
+        if self._q.live(row.by, Put(social.POST, key, (), None)):
             return None
         opens = None if row.thread is None else self._opening(row.thread)
-        return write_post(key, Post(row.text, opens and ReplyTo(opens, opens), None, None, row.time_ms))
+        return social.write_post(
+            key, social.Post(row.text, opens and social.ReplyTo(opens, opens), None, None, row.time_ms)
+        )
 
     def _key(self, row: _Row) -> CellKey:
-        return post_key(self._salt(row.by), row.nonce)
+        return social.post_key(self._salt(row.by), row.nonce)
 
-    def _opening(self, title: str) -> Target:
+    def _opening(self, title: str) -> social.Target:
         found = self._articles.get(title)
         if found is None:
             found = IMPORTED_ARTICLES.get(self.ctx.store, self._article(title))
@@ -291,8 +281,8 @@ def _names(row: Any, value: Any) -> list[str]:
         raise _bad(row)
     names = [unicodedata.normalize("NFC", n) for n in value]
     for name in names:
-        if len(name.encode()) > MAX_VALUE:
-            raise bad_request(f"The name '{name[:60]}...' is longer than {MAX_VALUE} bytes.")
+        if len(name.encode()) > social.MAX_VALUE:
+            raise bad_request(f"The name '{name[:60]}...' is longer than {social.MAX_VALUE} bytes.")
     return names
 
 
@@ -302,8 +292,8 @@ def _text(row: dict[str, Any], field: str) -> str:
         raise _bad(row)
     text = unicodedata.normalize("NFC", value)
     size = len(text.encode())
-    if size > MAX_TEXT:
-        raise bad_request(f"The {field} '{text[:40]}...' has {size} bytes; {MAX_TEXT} is the most.")
+    if size > social.MAX_TEXT:
+        raise bad_request(f"The {field} '{text[:40]}...' has {size} bytes; {social.MAX_TEXT} is the most.")
     return text
 
 

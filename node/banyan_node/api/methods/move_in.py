@@ -30,21 +30,8 @@ from banyan_node.media.prefetch import look_again_at
 from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
+from banyan_schema import social
 from banyan_schema.private_kinds import MAX_TITLE, AccountList, Bookmark, ListMember, Mute, said
-from banyan_schema.social import (
-    MAX_FIELD,
-    MAX_VALUE,
-    POST,
-    Audience,
-    OpDraft,
-    ReplyTo,
-    Target,
-    react,
-    relate,
-    repost,
-    set_profile,
-    write_post,
-)
 from banyan_schema.social.post import MAX_MEDIA
 from banyan_schema.social.profile import PICTURES
 from banyan_storage.local_tables import MOVED_TIES
@@ -74,7 +61,7 @@ class MovedPost(Request):
     root: ItemId | None = None
     lang: str | None = None
     warning: str | None = None
-    audience: Audience = "public"
+    audience: social.Audience = "public"
     tags: list[str] | None = None
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
 
@@ -163,7 +150,7 @@ def known(ctx: Context, ask: MoveKnown, now: float) -> MovedKnown:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     salt, states = hosted.salt_of(ctx, account), list[Literal["new", "here", "bare", "deleted"]]()
     for item in ask.ids:
-        me = Target(account, moved.moved_key(salt, ask.service, item))
+        me = social.Target(account, moved.moved_key(salt, ask.service, item))
         state = _state(q, me, set())
         if state == "here":
             states.append("here" if _bare(q, me) is None else "bare")
@@ -179,10 +166,10 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     hosted.writable_log(ctx, account)
     salt, wall_ms = hosted.salt_of(ctx, account), ctx.replica.wall_ms(now)
-    rows, drafts, seen = list[MovedRow](), list[OpDraft](), set[CellKey]()
+    rows, drafts, seen = list[MovedRow](), list[social.OpDraft](), set[CellKey]()
 
-    def target(item: str) -> Target:
-        return Target(account, moved.moved_key(salt, ask.service, item))
+    def target(item: str) -> social.Target:
+        return social.Target(account, moved.moved_key(salt, ask.service, item))
 
     for number, post in enumerate(ask.posts):
         me = target(post.id)
@@ -197,19 +184,21 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
         )
         if state == "here" and media and me.key not in seen and (bare := _bare(q, me)) is not None:
             state = "added"
-            live = q.live(account, Put(POST, me.key, (), None))
-            drafts.append(write_post(me.key, replace(bare.post, media=media), live))
+            live = q.live(account, Put(social.POST, me.key, (), None))
+            drafts.append(social.write_post(me.key, replace(bare.post, media=media), live))
             seen.add(me.key)
         if state == "came":
             said_in = moved.split(_clean(post.text)) or [""]
             keys = [moved.moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
-            reply = None if post.parent is None else ReplyTo(target(post.root or post.parent), target(post.parent))
+            reply = (
+                None if post.parent is None else social.ReplyTo(target(post.root or post.parent), target(post.parent))
+            )
             words = moved.PostSettings(
                 post.lang, post.warning, post.audience, None if post.tags is None else tuple(post.tags)
             )
             at = post.time_ms if dated else wall_ms - len(ask.posts) + number  # so they keep their order
             made = moved.posts_of(keys, me, said_in, reply, at, words, media)
-            drafts += [write_post(key, content) for key, content in made]
+            drafts += [social.write_post(key, content) for key, content in made]
             parts = len(made)
             seen.add(me.key)
         rows.append(MovedRow(post.id, uri(me), state, parts, dated, why))
@@ -232,27 +221,27 @@ def profile(ctx: Context, ask: MoveProfile, now: float) -> MovedProfile:
     """Sets the fields and pictures of a profile that were never set here. Values that are too long are shortened."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     hosted.writable_log(ctx, account)
-    salt, drafts, came = hosted.salt_of(ctx, account), list[OpDraft](), list[str]()
+    salt, drafts, came = hosted.salt_of(ctx, account), list[social.OpDraft](), list[str]()
 
-    def is_set(draft: OpDraft) -> bool:
+    def is_set(draft: social.OpDraft) -> bool:
         assert isinstance(draft.op, Put)
         return bool(q.live(account, draft.op))
 
     for name, value in ask.fields.items():
-        name, value = name.strip(), _clean(value[:MAX_VALUE])
-        if not name or not value or len(name.encode()) > MAX_FIELD or name in PICTURES:
+        name, value = name.strip(), _clean(value[: social.MAX_VALUE])
+        if not name or not value or len(name.encode()) > social.MAX_FIELD or name in PICTURES:
             continue
-        draft = set_profile(salt, name, moved.shorten(value, MAX_VALUE))
+        draft = social.set_profile(salt, name, moved.shorten(value, social.MAX_VALUE))
         if name not in came and not is_set(draft):
             came.append(name)
             drafts.append(draft)
     for name, item in ask.pictures.items():
-        told = MediaItem(item.blob, moved.shorten(_clean(item.description or ""), MAX_VALUE))
+        told = MediaItem(item.blob, moved.shorten(_clean(item.description or ""), social.MAX_VALUE))
         draft = picture_draft(ctx, salt, name, told, now)
         if not is_set(draft):
             came.append(name)
             drafts.append(draft)
-    without = [name for name in PICTURES if name not in came and not is_set(set_profile(salt, name, ""))]
+    without = [name for name in PICTURES if name not in came and not is_set(social.set_profile(salt, name, ""))]
     return MovedProfile(came, without, 0 if ask.dry else _publish(ctx, account, drafts, now))
 
 
@@ -263,7 +252,7 @@ class _Ties:
         self.ctx, self.account, self.service = ctx, account, service
         self._q, self._salt = ctx.queries(), hosted.salt_of(ctx, account)
         self._held = sealed_writer.of(ctx, account)
-        self._public: list[OpDraft] = []
+        self._public: list[social.OpDraft] = []
         self._sealed: list[object] = []
         self._notes: dict[tuple[AccountId, bytes], None] = {}
         self._followed: list[AccountId] = []
@@ -287,16 +276,18 @@ class _Ties:
         emoji = (tie.emoji or "").strip()
         if tie.kind == "react" and not (emoji and purely_emoji(emoji)):
             raise bad_request(f"A reaction needs 'emoji', such as 👍; it got '{emoji[:60]}'.")
-        return self._say(react(self._salt, post, emoji) if tie.kind == "react" else repost(self._salt, post))
+        return self._say(
+            social.react(self._salt, post, emoji) if tie.kind == "react" else social.repost(self._salt, post)
+        )
 
     def _account_tie(self, tie: MovedTie, who: AccountId) -> TieState:
         if tie.kind == "follow":
             if who in self._blocked or why_apart(self.ctx, self.account, who) is not None:
                 return "blocked"
             self._followed.append(who)
-            return self._say(relate(self._salt, "follow", who))
+            return self._say(social.relate(self._salt, "follow", who))
         if tie.kind == "block":
-            state = self._say(relate(self._salt, "block", who))
+            state = self._say(social.relate(self._salt, "block", who))
             if state == "came":
                 self._blocked.add(who)
                 self._public += ending_follow(self.ctx, self.account, who)
@@ -311,16 +302,16 @@ class _Ties:
             return "undone"
         return self._seal(ListMember(on, who))
 
-    def _post(self, who: AccountId, item: str) -> Target | None:
+    def _post(self, who: AccountId, item: str) -> social.Target | None:
         """The post that an item became, if it is held here."""
         try:
             salt = hosted.salt_of(self.ctx, who)
         except CallError:
             return None
-        post = Target(who, moved.moved_key(salt, self.service, item))
+        post = social.Target(who, moved.moved_key(salt, self.service, item))
         return post if self._q.post(post) is not None else None
 
-    def _say(self, draft: OpDraft) -> Literal["came", "here", "undone"]:
+    def _say(self, draft: social.OpDraft) -> Literal["came", "here", "undone"]:
         op = draft.op
         assert isinstance(op, Add)
         state = self._new(op.coll + op.key + op.elem, bool(self._q.live(self.account, op)))
@@ -359,7 +350,7 @@ class _Ties:
 
 
 def _publish(
-    ctx: Context, account: AccountId, drafts: list[OpDraft], now: float, sealed: Sequence[OpDraft] = ()
+    ctx: Context, account: AccountId, drafts: list[social.OpDraft], now: float, sealed: Sequence[social.OpDraft] = ()
 ) -> int:
     """Leaves it to reconciliation, because a life in one go would flood the gossip. Returns the number of entries.
     What is sealed comes first: one signature covers all, and a proof has what stands behind the proved entry."""
@@ -369,14 +360,14 @@ def _publish(
     return len(entries)
 
 
-def _state(q: Queries, post: Target, seen: set[CellKey]) -> moved.Moved:
+def _state(q: Queries, post: social.Target, seen: set[CellKey]) -> moved.Moved:
     """As far as the store tells. seen: keys of this call."""
-    if post.key in seen or q.live(post.account, Put(POST, post.key, (), None)):
+    if post.key in seen or q.live(post.account, Put(social.POST, post.key, (), None)):
         return "here"
-    return "deleted" if q.is_dead(post.account, POST, post.key) else "came"
+    return "deleted" if q.is_dead(post.account, social.POST, post.key) else "came"
 
 
-def _bare(q: Queries, post: Target) -> PostView | None:
+def _bare(q: Queries, post: social.Target) -> PostView | None:
     """A post that is as it was brought, without media; None if it has some, was edited, or its content is gone."""
     view = q.post(post)
     return None if view is None or view.post.media or q.edits([view]) else view

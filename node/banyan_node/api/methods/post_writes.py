@@ -27,24 +27,8 @@ from banyan_reading.groups import group_of
 from banyan_reading.interaction_rules import InteractionRules
 from banyan_reading.profiles import MOST_PINS, pinned
 from banyan_reading.queries import Queries
+from banyan_schema import social
 from banyan_schema.media import Media
-from banyan_schema.social import (
-    POST,
-    Audience,
-    OpDraft,
-    Poll,
-    Post,
-    ReplyTo,
-    Target,
-    delete_post,
-    post_key,
-    post_to_text,
-    react,
-    repost,
-    tags_in,
-    undo,
-    write_post,
-)
 from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, OPEN, Urgency
 from banyan_schema.social.profile import pin
 from banyan_storage.views.large_accounts import has_steps
@@ -81,7 +65,7 @@ class PostRequest(ActorRequest, kw_only=True):
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
     warning: str | None = None
-    audience: Audience = "public"
+    audience: social.Audience = "public"
     mentions: Annotated[list[js.AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     poll: PollInput | None = None
@@ -136,16 +120,20 @@ class WrittenEntry(Response):
 
 
 def _write(
-    ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
+    ctx: Context,
+    ask: PostRequest | ReplyRequest,
+    now: float,
+    reply: social.ReplyTo | None = None,
+    quote: social.Target | None = None,
 ) -> PostResult:
     account = hosted.account_of(ctx, ask.by)
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    key = social.post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     post = post_of(ctx, ask, now, reply, quote)
     if why := why_refused(ctx.queries(), account, post):
         raise forbidden(why)
-    entry = append(ctx, account, [write_post(key, post)], now)
+    entry = append(ctx, account, [social.write_post(key, post)], now)
     return PostResult(
-        js.uri(Target(account, key)), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms())
+        js.uri(social.Target(account, key)), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms())
     )
 
 
@@ -153,13 +141,13 @@ def post_of(
     ctx: Context,
     ask: PostRequest,
     now: float,
-    reply: ReplyTo | None,
-    quote: Target | None,
+    reply: social.ReplyTo | None,
+    quote: social.Target | None,
     known: Mapping[str, Media] = MappingProxyType({}),
-) -> Post:
+) -> social.Post:
     """What a request says. known: items of media by their blob, which need not have been put here. Raises CallError."""
     wall_ms, account = ctx.replica.wall_ms(now), hosted.account_of(ctx, ask.by)
-    return Post(
+    return social.Post(
         ask.text if ask.media else _said(ask.text),
         reply,
         quote,
@@ -167,7 +155,7 @@ def post_of(
         wall_ms,
         (ask.warning or "").strip() or None,
         ask.audience,
-        tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
+        social.tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
         _media(ctx, ask.media or (), known, now),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
@@ -186,12 +174,12 @@ def _media(ctx: Context, asked: Iterable[MediaItem], known: Mapping[str, Media],
     )
 
 
-def answered(parent: PostView) -> ReplyTo:
+def answered(parent: PostView) -> social.ReplyTo:
     """What an answer to this post says that it answers."""
-    return ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
+    return social.ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
 
 
-def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo | None) -> Target | None:
+def _group(ctx: Context, account: AccountId, asked: str | None, reply: social.ReplyTo | None) -> social.Target | None:
     """The group in which a post is said: an answer is said where the post is that it answers, if the account may."""
     if asked is not None:
         return groups.open_to(ctx, account, js.target_of(asked, "a group")).target
@@ -204,12 +192,12 @@ def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo |
 
 def _tags(given: list[str]) -> tuple[str, ...]:
     tags = tuple(dict.fromkeys(tag.strip().removeprefix("#") for tag in given))
-    if bad := [tag for tag in tags if tags_in(f"#{tag}") != (unicodedata.normalize("NFC", tag),)]:
+    if bad := [tag for tag in tags if social.tags_in(f"#{tag}") != (unicodedata.normalize("NFC", tag),)]:
         raise bad_request(f"'{bad[0][:60]}' is no tag: it has letters, digits and _, and at most 128 bytes.")
     return tags
 
 
-def _poll(asked: PollInput, now_ms: int) -> Poll:
+def _poll(asked: PollInput, now_ms: int) -> social.Poll:
     options = tuple(unicodedata.normalize("NFC", option).strip() for option in asked.options)
     if not 2 <= len(options) <= MAX_OPTIONS:
         raise bad_request(f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
@@ -217,7 +205,7 @@ def _poll(asked: PollInput, now_ms: int) -> Poll:
         raise bad_request("The options of a poll differ from one another, and none is empty.")
     if not now_ms < asked.closes_ms <= now_ms + LONGEST_POLL_MS:
         raise bad_request("A poll closes later than now, and within a year.")
-    return Poll(options, asked.choices, asked.closes_ms)
+    return social.Poll(options, asked.choices, asked.closes_ms)
 
 
 def _said(text: str) -> str:
@@ -235,11 +223,13 @@ def held(ctx: Context, post: str, hidden: bool = False) -> PostView:
     return found
 
 
-def missing(q: Queries, target: Target) -> CallError:
+def missing(q: Queries, target: social.Target) -> CallError:
     gone = why_gone(q, target)
     if gone.word == "unknown" and has_steps(q.reader.txn, target.account):
-        return CallError("building", f"{post_to_text(target)} may be in what is being read: ask again later.", 503)
-    says = f"The post {post_to_text(target)} is {gone.sentence}."
+        return CallError(
+            "building", f"{social.post_to_text(target)} may be in what is being read: ask again later.", 503
+        )
+    says = f"The post {social.post_to_text(target)} is {gone.sentence}."
     if (order := withheld_row(gone)) is None:
         return not_found(says)
     return CallError("not_found", says, 451, {"withheld": to_builtins(order)})
@@ -289,11 +279,11 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> PostResult:
     same."""
     view = held(ctx, ask.uri)
     post = view.post
-    op = Put(POST, view.target.key, (), None)
+    op = Put(social.POST, view.target.key, (), None)
     text = post.text if ask.text is None else ask.text
     tags = view.post.tags
-    if tags == tags_in(view.post.text):
-        tags = tags_in(text)
+    if tags == social.tags_in(view.post.text):
+        tags = social.tags_in(text)
     media = post.media
     if ask.media is not None:
         media = _media(ctx, ask.media, {item.blob.hex(): item for item in media}, now)
@@ -310,7 +300,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> PostResult:
         policy=policy_after(post.policy, ask.policy),
     )
     live = ctx.queries().live(view.target.account, op)
-    entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
+    entry = append(ctx, view.target.account, [social.write_post(view.target.key, changed, live)], now)
     return PostResult(js.uri(view.target), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
@@ -321,7 +311,7 @@ def delete(ctx: Context, ask: PostOf, now: float) -> DeleteResult:
     if why_gone(ctx.queries(), post).word != "withheld":  # of that the content is not here, and not needed
         held(ctx, ask.uri, hidden=True)
     answers = ctx.queries().totals([post])[post].replies
-    entry = append(ctx, post.account, [delete_post(post.key)], now)
+    entry = append(ctx, post.account, [social.delete_post(post.key)], now)
     return DeleteResult(js.uri(post), answers, js.entry_hex(entry))
 
 
@@ -331,14 +321,16 @@ def _is_emoji(text: str) -> bool:
     return bool(whole) and not set(whole) <= SKINS and not text.endswith("\u200d") and purely_emoji(text)
 
 
-def add_or_undo(ctx: Context, method: str, account: AccountId, draft: OpDraft, now: float, take_back: bool) -> EntryId:
+def add_or_undo(
+    ctx: Context, method: str, account: AccountId, draft: social.OpDraft, now: float, take_back: bool
+) -> EntryId:
     op = draft.op
     assert isinstance(op, Add)
     live = ctx.queries().live(account, op)
     if take_back:
         if not live:
             raise not_found(f"There is nothing to undo by {method}.")
-        return append(ctx, account, [undo(op.coll, live)], now)
+        return append(ctx, account, [social.undo(op.coll, live)], now)
     return live[-1].entry if live else append(ctx, account, [draft], now)
 
 
@@ -350,7 +342,7 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     emoji = ask.emoji.strip()
     if not ask.undo and not _is_emoji(emoji):
         raise bad_request(f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
-    draft = react(hosted.salt_of(ctx, account), target, emoji)
+    draft = social.react(hosted.salt_of(ctx, account), target, emoji)
     return WrittenEntry(js.entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
 
@@ -361,7 +353,7 @@ def reposting(ctx: Context, ask: UndoPostRequest, now: float) -> WrittenEntry:
     target = js.target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     if not ask.undo and (why := InteractionRules(ctx.queries()).why_not(account, "reposts", [target])):
         raise forbidden(why)
-    draft = repost(hosted.salt_of(ctx, account), target)
+    draft = social.repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(js.entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
 

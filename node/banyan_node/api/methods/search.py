@@ -28,17 +28,8 @@ from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading import identity, relations
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
+from banyan_reading.search import query
 from banyan_reading.search.indexer import SearchIndex
-from banyan_reading.search.query import (
-    BadQuestion,
-    SearchQuery,
-    exact,
-    fold,
-    mark_of_account,
-    read_question,
-    with_any_tag,
-    words_of,
-)
 from banyan_reading.visibility import ViewPlace
 from banyan_schema.address import Target
 from banyan_schema.social.identity import HANDLE_FIELD, is_handle
@@ -94,7 +85,7 @@ def search_posts(at: CommitView, ask: SearchRequest) -> SearchPage:
     """Finds public posts by their words, without those that the reader does not see."""
     by_tags = bool(ask.tags) and not ask.question.strip()
     with _asked(at) as index:
-        question = with_any_tag(ask.tags) if by_tags else read_question(ask.question)
+        question = query.with_any_tag(ask.tags) if by_tags else query.read_question(ask.question)
         return _page(at, index, ask, question, _below(ask.before))
 
 
@@ -103,7 +94,7 @@ def tagged(at: CommitView, ask: TaggedRequest) -> TagPage:
     """The addresses of public posts with at least one of these tags, for programs that have the posts."""
     with _asked(at) as search:
         index, _ = search.current(at.queries())
-        found = [*islice(index.find(with_any_tag(ask.tags), (), _below(ask.before)), ask.limit + 1)]
+        found = [*islice(index.find(query.with_any_tag(ask.tags), (), _below(ask.before)), ask.limit + 1)]
     page = found[: ask.limit]
     return TagPage([uri(target) for _, target in page], _found_post(page[-1][0]) if len(found) > ask.limit else None)
 
@@ -115,7 +106,7 @@ def _asked(at: CommitView) -> Iterator[SearchIndex]:
         raise CallError("refused", "Search needs an index, and this store's folder cannot be written.")
     try:
         yield at.search
-    except BadQuestion as why:
+    except query.BadQuestion as why:
         text = str(why)
         raise bad_request(f"{text[:1].upper()}{text[1:]}.") from None
     except IndexDamaged:
@@ -135,11 +126,11 @@ def _found_post(row: int) -> str:
 
 
 def _page(
-    at: CommitView, search: SearchIndex, ask: SearchRequest, question: SearchQuery, below: int | None
+    at: CommitView, search: SearchIndex, ask: SearchRequest, question: query.SearchQuery, below: int | None
 ) -> SearchPage:
     q = at.queries()
     visibility = visibility_of(at, reader_of(at, ask.by), ViewPlace("public"))
-    marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]
+    marks = [query.mark_of_account(n, _account(at, a)) for n, a in question.accounts]
     index, behind = search.current(q)
     rows = PostRows(q, at.blobs, visibility)
 
@@ -321,7 +312,7 @@ def search_accounts(at: CommitView, ask: AccountSearchRequest) -> AccountsFound:
     """Finds accounts by what they are called. Those whose hosted name begins so are found among all. For words of names
     it looks at those that the reader follows, then at those hosted here, then at others, at most 2,000."""
     q, reader, text = at.queries(), reader_of(at, ask.by), ask.text.strip().removeprefix("@")
-    visibility, wanted = visibility_of(at, reader), words_of(exact(text))
+    visibility, wanted = visibility_of(at, reader), query.words_of(query.exact(text))
     if not wanted:
         raise bad_request("accounts.search needs 'text', a word of a name; it got none.")
     mine = dict.fromkeys(() if reader is None else q.follows(reader))
@@ -354,6 +345,10 @@ def _candidates(at: CommitView, mine: Iterable[AccountId]) -> Iterator[AccountId
 
 def _called(at: CommitView, q: Queries, account: AccountId, wanted: list[str]) -> bool:
     texts, home = q.profile(account).texts, hosted.hosted(at, account)
-    names = exact(" ".join([texts.get("name", ""), texts.get(HANDLE_FIELD, ""), "" if home is None else home.name]))
-    with_marks, without = words_of(names), words_of(fold(names))
-    return all(any(word.startswith(one) for word in (with_marks if fold(one) != one else without)) for one in wanted)
+    names = query.exact(
+        " ".join([texts.get("name", ""), texts.get(HANDLE_FIELD, ""), "" if home is None else home.name])
+    )
+    with_marks, without = query.words_of(names), query.words_of(query.fold(names))
+    return all(
+        any(word.startswith(one) for word in (with_marks if query.fold(one) != one else without)) for one in wanted
+    )
