@@ -11,6 +11,7 @@ from banyan_node.hosting import hosted
 from banyan_replica.intake import author
 from banyan_replica.intake.author import EntryDraft
 from banyan_schema.collection import OpDraft
+from banyan_schema.social import Target, post_key
 
 
 def append(ctx: Context, account: AccountId, drafts: Iterable[OpDraft], now: float) -> EntryId:
@@ -24,6 +25,12 @@ def append_each(ctx: Context, account: AccountId, groups: Iterable[Sequence[OpDr
     log = hosted.writable_log(ctx, account)
     written = ctx.replica.writes.publish(log, ctx.device, entries, now, ctx.pushes)
     return written[-1].entries[-1].id
+
+
+def new_target(ctx: Context, account: AccountId, now: float) -> Target:
+    """What is to be a new post, group, event ... of the account."""
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    return Target(account, key)
 
 
 # A log may have so many entries a day; an entry carries hundreds of operations.

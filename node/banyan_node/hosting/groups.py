@@ -2,8 +2,8 @@
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
-from banyan_node.hosting.visibility import not_shown
-from banyan_node.operator_errors import CallError, forbidden
+from banyan_node.hosting.visibility import shown
+from banyan_node.operator_errors import forbidden
 from banyan_reading.groups import GroupView, group_of
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
@@ -20,15 +20,7 @@ _WHY_NOT = {
 
 def held(q: Queries, target: Target) -> GroupView:
     """The group. Raises CallError if it is not shown here."""
-    found = group_of(q, target)
-    if found is None:
-        raise missing(q, target)
-    return found
-
-
-def missing(q: Queries, target: Target) -> CallError:
-    """Why a group is not shown."""
-    return not_shown(q, GROUP, target, "group", "deleted by its owner")
+    return shown(q, group_of(q, target), GROUP, target, "group", "deleted by its owner")
 
 
 def open_to(ctx: Context, account: AccountId, target: Target) -> GroupView:

@@ -55,6 +55,13 @@ def taking_back(ctx: Context, account: AccountId, contents: Iterable[object]) ->
     return out
 
 
+def drafts_or_undo(
+    ctx: Context, account: AccountId, contents: Iterable[object], now: float, take_back: bool
+) -> list[OpDraft]:
+    """What says them, or takes them back."""
+    return taking_back(ctx, account, contents) if take_back else drafts(ctx, account, contents, now)
+
+
 def sealing_old_mutes(ctx: Context, account: AccountId, now: float) -> list[OpDraft]:
     """What seals the mutes that an older program wrote for all to read, and ends those; empty if there are none."""
     q = ctx.queries()

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from banyan_crdt.ids import AccountId, Coll
 from banyan_node.hosting.sealed_reader import PrivateData
-from banyan_node.operator_errors import CallError, not_found
+from banyan_node.operator_errors import not_found
 from banyan_reading import identity, relations
 from banyan_reading.answers import PostView
 from banyan_reading.channels import channel_of, subscriptions
@@ -28,6 +28,8 @@ from banyan_schema.notices import NOTICES, Notice
 from banyan_schema.private_kinds import AccountList, Filter, FollowWish, ListMember, Mute
 from banyan_schema.social import POST, post_to_text
 from banyan_storage.local_tables import STATED, WITHHELD
+
+T = TypeVar("T")
 
 ELSEWHERE = ViewPlace("elsewhere")
 
@@ -163,11 +165,13 @@ def why_gone(q: Queries, target: Target) -> PostAbsence:
     return PostAbsence("unknown", UNKNOWN)
 
 
-def not_shown(q: Queries, coll: Coll, target: Target, what: str, ended: str) -> CallError:
-    """For a group, an event, a channel ... that is not shown. what: what it is. ended: what its account did, if it
-    did."""
-    why = ended if q.is_dead(target.account, coll, target.key) else UNKNOWN
-    return not_found(f"The {what} {post_to_text(target)} is {why}.")
+def shown(q: Queries, found: T | None, coll: Coll, target: Target, what: str, ended: str) -> T:
+    """A group, an event, a channel ... that is shown. found: None: it is not. what: what it is. ended: what its account
+    did, if it did. Raises CallError."""
+    if found is None:
+        why = ended if q.is_dead(target.account, coll, target.key) else UNKNOWN
+        raise not_found(f"The {what} {post_to_text(target)} is {why}.")
+    return found
 
 
 # An account is told what somebody said who may, and whom it sees.

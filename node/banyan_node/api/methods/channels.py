@@ -13,15 +13,14 @@ from banyan_node.api.methods.post_rows import AccountName, account_name, reader_
 from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.entry_writer import append
-from banyan_node.hosting.visibility import not_shown
+from banyan_node.hosting.entry_writer import append, new_target
+from banyan_node.hosting.visibility import shown
 from banyan_node.media.local_blobs import whole
 from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading.channels import channel_of, channels_of, episode_count, subscribed, subscriber_count, subscriptions
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import channel as schema
-from banyan_schema.social import post_key
 from banyan_storage.blobs import BlobStore
 
 METHODS = MethodTable()
@@ -106,10 +105,7 @@ class ChannelWritten(Response):
 
 def held(q: Queries, target: Target) -> schema.Channel:
     """The channel. Raises CallError if it is not shown here."""
-    found = channel_of(q, target)
-    if found is None:
-        raise not_shown(q, schema.CHANNEL, target, "channel", "dropped by its account")
-    return found
+    return shown(q, channel_of(q, target), schema.CHANNEL, target, "channel", "dropped by its account")
 
 
 def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, schema.Channel]:
@@ -189,8 +185,7 @@ def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
     """Makes a channel, or changes one."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     if ask.channel is None:
-        key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-        target, was = Target(account, key), schema.Channel("")
+        target, was = new_target(ctx, account, now), schema.Channel("")
     else:
         target, was = own(q, account, ask.channel, "changes it")
     picture = was.picture

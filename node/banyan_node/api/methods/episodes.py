@@ -16,14 +16,13 @@ from banyan_node.api.methods.post_rows import PostRow, PostRows, reader_of, visi
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.entry_writer import append
-from banyan_node.hosting.visibility import Visibility, not_shown, why_gone
+from banyan_node.hosting.entry_writer import append, new_target
+from banyan_node.hosting.visibility import Visibility, shown, why_gone
 from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading import channels as reading
 from banyan_reading.answers import CURSOR_BYTES
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
-from banyan_schema.social import post_key
 from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode, drop_episode, write_episode
 
 METHODS = MethodTable()
@@ -233,8 +232,7 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
         published,
         _chapters(ask.chapters) if ask.chapters is not None else was.chapters if was else (),
     )
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-    target = view.target if view else Target(account, key)
+    target = view.target if view else new_target(ctx, account, now)
     live = q.live(account, Put(EPISODE, target.key, (), None))
     entry = append(ctx, account, [write_episode(target.key, said, live)], now)
     return EpisodeWritten(js.uri(target), said.title, js.entry_hex(entry))
@@ -242,9 +240,7 @@ def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
 
 def _own(q: Queries, account: AccountId, text: str, does: str) -> reading.EpisodeView:
     target = js.target_of(text, "an episode")
-    found = reading.episode_of(q, target)
-    if found is None:
-        raise not_shown(q, EPISODE, target, "episode", "dropped by its account")
+    found = shown(q, reading.episode_of(q, target), EPISODE, target, "episode", "dropped by its account")
     if target.account != account:
         raise forbidden(f"Only the account of the episode '{found.episode.title}' {does}.")
     return found

@@ -23,8 +23,8 @@ from banyan_node.api.methods.post_rows import (
 from banyan_node.api.methods.post_writes import add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
-from banyan_node.hosting.entry_writer import append
-from banyan_node.hosting.visibility import not_shown
+from banyan_node.hosting.entry_writer import append, new_target
+from banyan_node.hosting.visibility import shown
 from banyan_node.operator_errors import bad_request, forbidden
 from banyan_reading import events as reading
 from banyan_reading import relations
@@ -34,7 +34,6 @@ from banyan_schema import dates
 from banyan_schema.address import Target
 from banyan_schema.collection import OpDraft, undo
 from banyan_schema.social import event as schema
-from banyan_schema.social import post_key
 
 METHODS = MethodTable()
 OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
@@ -156,10 +155,7 @@ class EventWritten(Response):
 
 def _held(q: Queries, text: str) -> reading.EventView:
     target = js.target_of(text, "an event")
-    found = reading.event_of(q, target)
-    if found is None:
-        raise not_shown(q, schema.EVENT, target, "event", "deleted by its account")
-    return found
+    return shown(q, reading.event_of(q, target), schema.EVENT, target, "event", "deleted by its account")
 
 
 def _row(q: Queries, rows: PostRows, view: reading.EventView, mine: schema.Answer | None) -> EventRow:
@@ -270,9 +266,9 @@ def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
     group = None if ask.group is None else groups.open_to(ctx, account, js.target_of(ask.group, "a group")).target
     where = ((ask.place or "").strip() or None, ask.latitude, ask.longitude)
     event = _checked(schema.SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-    entry = append(ctx, account, [schema.write_event(key, event)], now)
-    return EventWritten(js.uri(Target(account, key)), event.title, js.entry_hex(entry))
+    target = new_target(ctx, account, now)
+    entry = append(ctx, account, [schema.write_event(target.key, event)], now)
+    return EventWritten(js.uri(target), event.title, js.entry_hex(entry))
 
 
 def _own(ctx: Context, account: AccountId, text: str, does: str) -> reading.EventView:

@@ -13,14 +13,12 @@ from banyan_node.api.declare import ActorRequest, MethodTable, Response, UndoReq
 from banyan_node.api.methods.post_writes import add_or_undo, held
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
-from banyan_node.hosting.entry_writer import append, append_each
+from banyan_node.hosting.entry_writer import append, append_each, new_target
 from banyan_node.operator_errors import bad_request, conflict, forbidden, not_found
 from banyan_reading.events import event_of
 from banyan_reading.groups import COUNTED, MODERATORS, GroupView
-from banyan_schema.address import Target
 from banyan_schema.collection import OpDraft, undo
 from banyan_schema.social import group as schema
-from banyan_schema.social import post_key
 from banyan_storage.slots import TARGET
 
 METHODS = MethodTable()
@@ -107,10 +105,10 @@ def _written(found: GroupView, entry: EntryId) -> GroupWritten:
 def create(ctx: Context, ask: GroupCreate, now: float) -> GroupWritten:
     """Opens a group, which the account owns."""
     account = hosted.account_of(ctx, ask.by)
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     group = schema.Group(_named(ask.name), ask.description, ask.rules, ask.kind)
-    entry = append(ctx, account, [schema.write_group(key, group)], now)
-    return GroupWritten(js.uri(Target(account, key)), group.name, js.entry_hex(entry))
+    target = new_target(ctx, account, now)
+    entry = append(ctx, account, [schema.write_group(target.key, group)], now)
+    return GroupWritten(js.uri(target), group.name, js.entry_hex(entry))
 
 
 @METHODS.write("group.set", "not_found", "refused")

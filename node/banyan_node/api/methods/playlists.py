@@ -14,13 +14,12 @@ from banyan_node.api.methods.post_rows import AccountName, PostRow, PostRows, ac
 from banyan_node.api.methods.post_writes import missing
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.entry_writer import append
-from banyan_node.hosting.visibility import not_shown
+from banyan_node.hosting.entry_writer import append, new_target
+from banyan_node.hosting.visibility import shown
 from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.channels import playlist_of, playlists_of
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
-from banyan_schema.social import post_key
 from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist
 
 METHODS = MethodTable()
@@ -100,10 +99,7 @@ class PlaylistWritten(Response):
 
 
 def _held(q: Queries, target: Target) -> Playlist:
-    found = playlist_of(q, target)
-    if found is None:
-        raise not_shown(q, PLAYLIST, target, "playlist", "dropped by its account")
-    return found
+    return shown(q, playlist_of(q, target), PLAYLIST, target, "playlist", "dropped by its account")
 
 
 def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Playlist]:
@@ -157,8 +153,7 @@ def change(ctx: Context, ask: PlaylistSet, now: float) -> PlaylistWritten:
     """Makes a playlist, or changes one. If two devices change one at the same time, the later change shows, whole."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     if ask.playlist is None:
-        key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-        target, was = Target(account, key), Playlist("")
+        target, was = new_target(ctx, account, now), Playlist("")
     else:
         target, was = _own(q, account, ask.playlist, "changes it")
     said = Playlist(

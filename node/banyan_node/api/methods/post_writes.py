@@ -17,7 +17,7 @@ from banyan_node.api.policy_rows import PolicyInput, policy_after
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.drafts import why_refused
-from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.entry_writer import append, new_target
 from banyan_node.hosting.visibility import PostAbsence, why_gone
 from banyan_node.media.intake import item_of
 from banyan_node.operator_errors import CallError, bad_request, conflict, forbidden, not_found
@@ -127,14 +127,12 @@ def _write(
     quote: social.Target | None = None,
 ) -> PostResult:
     account = hosted.account_of(ctx, ask.by)
-    key = social.post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    target = new_target(ctx, account, now)
     post = post_of(ctx, ask, now, reply, quote)
     if why := why_refused(ctx.queries(), account, post):
         raise forbidden(why)
-    entry = append(ctx, account, [social.write_post(key, post)], now)
-    return PostResult(
-        js.uri(social.Target(account, key)), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms())
-    )
+    entry = append(ctx, account, [social.write_post(target.key, post)], now)
+    return PostResult(js.uri(target), js.entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 def post_of(

@@ -270,12 +270,7 @@ def conversation_mute(ctx: Context, ask: ConversationMuteRequest, now: float) ->
     if found is None:
         raise missing(ctx.queries(), target)
     wanted = QuietThread(target if found.post.reply is None else found.post.reply.root)
-    drafts = (
-        sealed_writer.taking_back(ctx, account, [wanted])
-        if ask.undo
-        else sealed_writer.drafts(ctx, account, [wanted], now)
-    )
-    say(ctx, account, drafts, now)
+    say(ctx, account, sealed_writer.drafts_or_undo(ctx, account, [wanted], now, ask.undo), now)
     return MutedConversation(js.uri(wanted.root))
 
 

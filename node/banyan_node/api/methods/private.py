@@ -183,10 +183,7 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     gone = not wanted.text
     if gone and sealed_writer.of(ctx, account).get(wanted) is None:
         raise not_found("There is nothing to take back: no note on that account.")
-    drafts = (
-        sealed_writer.taking_back(ctx, account, [wanted]) if gone else sealed_writer.drafts(ctx, account, [wanted], now)
-    )
-    say(ctx, account, drafts, now)
+    say(ctx, account, sealed_writer.drafts_or_undo(ctx, account, [wanted], now, gone), now)
     return NoteShown(js.did(other), wanted.text)
 
 
@@ -237,10 +234,7 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
     given = dict.fromkeys(hosted.account_of(ctx, who) for who in ask.accounts)
     some = [ListMember(found.id, who) for who in given if (who in there) == ask.undo]
     if some:
-        drafts = (
-            sealed_writer.taking_back(ctx, account, some) if ask.undo else sealed_writer.drafts(ctx, account, some, now)
-        )
-        say(ctx, account, drafts, now)
+        say(ctx, account, sealed_writer.drafts_or_undo(ctx, account, some, now, ask.undo), now)
     return _row(found, len(there) + (-len(some) if ask.undo else len(some)))
 
 
