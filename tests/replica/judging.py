@@ -52,7 +52,8 @@ def sound(ingest: Ingest) -> None:
             log: [*chain, *loose] for log in ingest.store.logs(account) for chain, loose in [ingest.store.held(log)]
         }
         state = account_state(
-            ingest.realm, account, ingest.store.control(account), {k: v for k, v in logs.items() if k.log}
+            *(ingest.realm, account, ingest.store.control(account), {k: v for k, v in logs.items() if k.log}),
+            ingest.store.checkpoints(account),
         )
         assert ingest.store.heads(account) == state.heads
         some = next(iter(logs))

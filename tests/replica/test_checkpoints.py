@@ -21,6 +21,7 @@ from banyan_replica.host import PartItem
 from banyan_replica.intake.author import grant_to
 from banyan_replica.intake.clock_bounds import checkpoints_allowed
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.log_recount import COUNTED_ROWS
 from banyan_replica.replica import Replica
 from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
@@ -266,7 +267,8 @@ def test_a_checkpoint_is_charged_for_what_it_has_read_and_not_taken_from_who_may
     for pins in ([], [an.pin(ours[7])]):
         with pytest.raises(NotYet, match="entries read"):
             a.checkpoint(an.checkpoint("phone", pins=pins), NOW_MS, may)
-    assert asked == [1, 1 + 6], "the control path that is frozen, and the log up to its fork"
+    counted = 6 + COUNTED_ROWS + len(a.store.heads(an.id))
+    assert asked == [1, 1 + counted], "the control path that is frozen, and the log up to its fork"
     assert not list(a.store.checkpoints(an.id))
 
 

@@ -9,7 +9,7 @@ import pytest
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import CellKey, EntryId, Head, LogId, control_log
-from banyan_crdt.ops import Drop, Host, Put
+from banyan_crdt.ops import Drop, Host, Pin, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
 from banyan_replica.intake import control_logs, log_recount
@@ -94,6 +94,49 @@ def test_the_control_log_speaks_before_a_notary_and_a_lower_stratum_before_a_hig
     assert held(node, an.log()) == (ids(a), {b[2].id}), "both pins are of branches of one length"
     node.control(an.id, [an.say(an.pin(b[2]))], NOW_MS)
     assert held(node, an.log()) == (ids(b), {a[2].id})
+    sound(node)
+
+
+def many_forked(n: int) -> tuple[Ingest, Person, Pin]:
+    """An account with n forked logs, and an entry of a notary at the end of those that pin one branch of each."""
+    an = Person()
+    an.grant("phone", first=9, logs=n)
+    an.grant("first", stratum=1)
+    branches = [[an.write(1, number=9 + k, tag=tag) for tag in "ab"] for k in range(n)]
+    others = [notes(an, "first", *(log[0] for log in side)) for side in zip(*branches, strict=True)]
+    node = of(an, *others, *(log for both in branches for log in both))
+    return node, an, an.pin(others[0][-1])
+
+
+def test_a_checkpoint_that_moves_many_logs_reads_and_is_charged_in_proportion_to_them() -> None:
+    """It names one log of a notary, and that names all the others."""
+    costs, paid = list[int](), list[int]()
+
+    def may(rows: int) -> bool:
+        paid.append(rows)
+        return True
+
+    for n in (20, 80):
+        node, an, end = many_forked(n)
+        for k, pins in enumerate(([end], [], [end]), 1):
+            before = node.store.decoded
+            paid.clear()
+            node.checkpoint(an.checkpoint("root0", n=k, pins=pins), NOW_MS, may)
+            assert sum(paid) >= n * log_recount.COUNTED_ROWS
+        costs.append(node.store.decoded - before)
+        sound(node)
+    assert costs[1] < 5 * costs[0]
+
+
+def test_pins_that_were_read_once_are_read_again_when_the_notary_or_a_checkpoint_says_others() -> None:
+    node, an, end = many_forked(2)
+    log = an.log(number=9)
+    node.checkpoint(an.checkpoint("root0", n=1, pins=[end]), NOW_MS)
+    first = node.head(log)
+    assert node.lacks(log) == []
+    for n, pins in enumerate(([], [end], []), 2):
+        node.checkpoint(an.checkpoint("root0", n=n, pins=pins), NOW_MS)
+        assert (node.head(log) == first) == bool(pins)
     sound(node)
 
 
@@ -277,9 +320,9 @@ def test_another_grant_costs_what_is_folded(monkeypatch: pytest.MonkeyPatch) -> 
     node = of(an, an.write(9), [follow(an.full("laptop"), an.log("laptop"), [])])
     rotated = an.say(an.rotate(0, "root2"), by="root1", below=trunk)
     narrow = an.say(an.grant_op("laptop")._replace(colls=(FOLLOW,)), by="root1", below=[*trunk, rotated])
-    with pytest.raises(NotYet, match="10 entries must be counted again"):
+    with pytest.raises(NotYet, match="53 entries must be counted again"):
         node.control(an.id, [rotated, narrow], NOW_MS, may=may)
-    assert asked == [10], "the device's log has one entry, the account ten"
+    assert asked == [10 + 2 * log_recount.COUNTED_ROWS + 3], "ten entries of two logs are counted, of three heads"
     assert held(node, control_log(an.id))[0] == ids([*trunk, wide])
 
 

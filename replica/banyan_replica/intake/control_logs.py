@@ -70,8 +70,8 @@ class ControlLogs:
         self._together.flush()
         logs = self._to_count(account, was, control) if was is not None else set[LogId]()
         folded = was is not None and _regranted(was, control, logs)
-        read = [log for log in self.store.logs(account) if log.log] if folded else logs
-        rows = sum(self.store.head(log).length for log in read)
+        read = {log for log in self.store.logs(account) if log.log} if folded else logs
+        rows = self.slow.work(account, read)
         if rows > SHORT_COUNT and not may(rows):
             raise NotYet("busy", f"{rows} entries must be counted again, and this peer had much judged just now")
         self._settle(account, was, control, loose, logs, now_ms // 1000)
@@ -116,7 +116,7 @@ class ControlLogs:
         forked = bool(self.store.loose_rows(root, limit=1))
         judges = forked or made.writer not in known.grants.grants
         named = self.slow.named_by(account, [made] if old is None else [old, made])
-        rows = sum(self.store.head(log).length for log in [root] * judges + sorted(named))
+        rows = self.slow.work(account, named) + self.store.head(root).length * judges
         if rows and not may(rows):
             raise NotYet("busy", f"a checkpoint has {rows} entries read, and this peer had much judged just now")
         was = self._accounts.control(account) if judges else None

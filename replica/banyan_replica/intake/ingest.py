@@ -57,14 +57,19 @@ class Ingest:
     """The one writer of a store's logs. Not thread-safe: it lives on the thread that owns the store."""
 
     def __init__(self, store: Store, realm: Realm, moved: Moved = lambda *_: None, around: ReplicaHost = ALONE) -> None:
-        self.store, self.realm, self.moved, self._around = store, realm, moved, around
+        self.store, self.realm, self._told, self._around = store, realm, moved, around
         self._accounts = AccountCache(store)
-        self.slow = LogRecount(store, realm, self._accounts, moved)
+        self.slow = LogRecount(store, realm, self._accounts, self.moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
         """Time and total of the last entries of logs, against which the next run is checked."""
         self.together = AppendBatch(store)
         """What waits to be written."""
-        self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
+        self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, self.moved)
+
+    def moved(self, log: LogId, old: Head, new: Head) -> None:
+        """A head moved in the store, or waits to."""
+        self.slow.stale(log)
+        self._told(log, old, new)
 
     @property
     def arrived(self) -> int:
@@ -326,10 +331,15 @@ class Ingest:
 
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
         """See `LogRecount.lacks`."""
-        return self.slow.lacks(log)
+        known = self._accounts.get(log.account)
+        if known is None or log not in known.loose:
+            return []
+        self.flush()
+        return self.slow.lacks(log, known.grants.cut_of(log)[1])
 
     def pinned(self, log: LogId) -> int:
         """How many of the counted entries are pinned."""
+        self.flush()
         known = self._accounts.get(log.account)
         return self.slow.pinned(log, self.slow.pins(log), known.grants.cut_of(log)[1]) if known is not None else 0
 

@@ -9,17 +9,18 @@ a signature within one run.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import TypeAlias
 
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_control
-from banyan_crdt.logs import NOTHING, CountedLog, Grants, PathGrant, count_log, must_hold
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.logs import NOTHING, CountedLog, Grants, LogName, PathGrant, count_log, must_hold
 from banyan_crdt.ops import Body, KeptTip, Pin, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
@@ -38,12 +39,16 @@ BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """Limits of the entries of a log that never counted here, because the owner of its key can write endless branches."""
 FOLDED_AT_ONCE = 8_192
 """Views of accounts of fewer operations are folded again at once: that takes 0.1 to 0.4 s."""
-ROOMS = 1_000
-"""Logs whose used room is cached."""
+ROOMS, ACCOUNTS, PINS = 1_000, 16, 100_000
+"""Logs whose used room is cached; accounts whose pins are, and pins, unless one account has more."""
+COUNTED_ROWS = 20
+"""Counting a short log again costs about as much as reading so many rows: its entries are written anew."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
 """Content of an operation: (entry, op index, bytes), checked against what the operation names."""
 Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]
 """(chain, loose) of a log."""
+PinTable: TypeAlias = defaultdict[LogName, list[Pin]]
+"""The pins of logs below a stratum, in order of rank."""
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Called for every head that moves: (log, old head, new head)."""
 
@@ -93,10 +98,12 @@ class LogRecount:
     def __init__(self, store: Store, realm: Realm, accounts: AccountCache, moved: Moved) -> None:
         self._store, self._realm, self._accounts, self._moved = store, realm, accounts, moved
         self._rooms: OrderedDict[LogId, dict[int, LooseEntryLimit]] = OrderedDict()
+        self._pins: OrderedDict[AccountId, dict[int, PinTable]] = OrderedDict()
 
     def forget(self) -> None:
-        """Empties the cache, which is wrong after a rollback."""
+        """Empties the caches, which are wrong after a rollback."""
         self._rooms.clear()
+        self._pins.clear()
 
     # -- pins
 
@@ -107,24 +114,55 @@ class LogRecount:
         granted = control.grant_of(log.writer, log.log) if control else None
         if control is None or granted is None:
             return []
-        name, stratum = (log.writer, log.log), granted.grant.stratum
-        pins = list(control.pins.get(name, ()))
-        checkpoints = self._store.checkpoints(log.account)
+        name, table = (log.writer, log.log), self._pins_below(control, log.account, granted.grant.stratum)
+        return [*control.pins.get(name, ()), *table.get(name, ())]
+
+    def _pins_below(self, control: Control, account: AccountId, stratum: int) -> PinTable:
+        """The pins that checkpoints and logs below a stratum have of all others. They are read once, not for each log
+        that is counted again, and held until a head of the account moves."""
+        tables = self._pins.setdefault(account, {})
+        if stratum in tables:
+            return tables[stratum]
+        self._pins.move_to_end(account)
+        while len(self._pins) > ACCOUNTS or (len(self._pins) > 1 and sum(map(_size, self._pins.values())) > PINS):
+            self._pins.popitem(last=False)
+        checkpoints = self._store.checkpoints(account)
         turns: list[tuple[tuple[int, int, int], bytes, Checkpoint | LogId]] = [
             (turn, c.writer, c) for c in checkpoints if (turn := turn_of(control, c)) is not None and turn[0] < stratum
         ]
         if any(g.grant.stratum < stratum for granted in control.grants.values() for g in granted):
-            for other in self._store.heads(log.account):
+            for other in self._store.heads(account):
                 own = control.grant_of(other.writer, other.log) if other.log else None
                 if own is not None and own.grant.stratum < stratum:
                     turns.append((control.order_of(other), other.writer, other))
+        table = tables[stratum] = PinTable(list)
         for _, _, said in sorted(turns, key=lambda turn: turn[:2]):
             if isinstance(said, LogId):
                 found = pins_in(control, said, counted_entries(control, said, self._store.walk(said)))
             else:
                 found = pins_of(control, said)
-            pins += [pin for target, pin in found if target == name]
-        return pins
+            for target, pin in found:
+                table[target].append(pin)
+        return table
+
+    def stale(self, log: LogId) -> None:
+        """The head of the log moved: what was read of pins for the logs above it is out of date."""
+        tables = self._pins.get(log.account)
+        if tables:
+            control = None if is_control(log) or is_checkpoint(log) else self._accounts.control(log.account)
+            own = control.grant_of(log.writer, log.log) if control else None
+            for stratum in [x for x in tables if own is None or own.grant.stratum < x]:
+                del tables[stratum]
+
+    def work(self, account: AccountId, logs: AbstractSet[LogId]) -> int:
+        """How many rows it takes at most to count these logs again, and those that their pins name."""
+        known = self._accounts.get(account)
+        if known is None or not logs:
+            return 0
+        heads, strata = self._store.heads(account), {g.grant.stratum for gs in known.grants.grants.values() for g in gs}
+        if any((own := known.grants.grant_of(x.writer, x.log)) and own.grant.stratum < max(strata) for x in logs):
+            logs = logs | known.loose
+        return len(heads) + sum(heads.get(log, NOTHING).length + COUNTED_ROWS for log in logs)
 
     def pinned(self, log: LogId, pins: Sequence[Pin], cut: KeptTip | None) -> int:
         """How many of the counted entries are pinned."""
@@ -142,14 +180,10 @@ class LogRecount:
         more = after[len(before) :]
         return any(self._store.id_at(log, pin.seq) != pin.id and self._store.has(pin.id) for pin in more)
 
-    def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
+    def lacks(self, log: LogId, cut: KeptTip | None) -> list[tuple[int, EntryId]]:
         """(seq, id) of some pinned entries of a forked log that are not held: those of the control log first, then the
         highest. A peer that serves the log proves that one of them, or another pinned entry, stands above what it
         sends: anybody who may pin can pin more entries that do not exist than are named here."""
-        known = self._accounts.get(log.account)
-        if known is None or log not in known.loose:
-            return []
-        cut = known.grants.cut_of(log)[1]
         spoken = [p for p in self.pins(log) if cut is None or p.seq <= cut.seq]
         control = self._accounts.control(log.account)
         first = set(control.pins.get((log.writer, log.log), ())) if control else set()
@@ -222,16 +256,20 @@ class LogRecount:
         control = self._accounts.control(account)
         assert control is not None
         newly: list[Entry] = []
-        todo = set(logs)
+        todo = [(control.order_of(log), log) for log in logs]
+        heapify(todo)
+        waits = set(logs)
         while todo:
-            log = min(todo, key=lambda x: (control.order_of(x), x))
-            todo.remove(log)
+            _, log = heappop(todo)
+            waits.remove(log)
             change = self._recount(control, log, now_s, (added or {}).get(log, ()), (kept or {}).get(log))
             if change is not None:
                 named, came = change
                 newly += came
                 rebuild = True
-                todo |= named - {log}
+                for other in named - waits - {log}:
+                    heappush(todo, (control.order_of(other), other))
+                waits |= named - {log}
         if rebuild:
             if not self._store.rebuild_views_later(account, FOLDED_AT_ONCE):
                 self._store.rebuild_views(account, self._all_counted(account, control))
@@ -429,3 +467,7 @@ def _with_ancestors(loose: Iterable[Entry], firm: Iterable[EntryId]) -> set[Entr
             keep.add(at.id)
             at = None if at.header.prev is None else held.get(at.header.prev)
     return keep
+
+
+def _size(tables: Mapping[int, PinTable]) -> int:
+    return sum(len(pins) for table in tables.values() for pins in table.values())

@@ -28,7 +28,7 @@ from banyan_replica.peers.ledger import Leak
 from banyan_replica.sync.peer_debt import OwedLogs
 from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
 
-REPEATED = 150_000
+REPEATED = 100_000
 """Bytes that a peer is asked for again in an hour; half of them at once. A log that costs more by itself is asked for
 once nothing is left of what came again before. Both ways, and with comparing (known_differences.py), it is less than a
 megabyte in the first hour."""

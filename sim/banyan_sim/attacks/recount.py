@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from banyan_crdt.ops import Drop, Pin
+from itertools import count
+
+from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoint
+from banyan_crdt.ids import LogId
+from banyan_crdt.ops import Drop, Grant, Pin, encode_ops
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_replica.wire import CheckpointItem
 from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import Account, ForgedLog, pushed, pushes
 
@@ -93,3 +100,42 @@ class Forks(Attack):
                     await strangers.sleep(0)
 
         await strangers.each(fork, 2)
+
+
+BRANCHED, NAMED, FLIP_S = 1_000, 200, 0.5
+"""Logs of one account with two branches each, pins in an entry of its notary, and the pause between two checkpoints."""
+
+
+class ChainedPins(Attack):
+    about = (
+        "a notary pins a branch of each of 1,000 logs or the other, and checkpoints pin one of its own branches or none"
+    )
+    spreads = True
+
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
+        stranger, account = await strangers.meet(), strangers.forge.account()
+        notary = Signer(TEST, strangers.random(32))
+        account.control(Grant(notary.key, 1, 1, 1, None, None, None))
+        await stranger.throw(pushes(pushed(account.item(), account.mid)))
+        sides = [list[ForgedLog](), list[ForgedLog]()]
+        for n in range(1, strangers.few(BRANCHED) + 1):
+            log = account.log(n)
+            log.write()
+            twin = log.fork(0)
+            twin.write()
+            await stranger.throw(pushes(log.push(0, 1), twin.push(0, 1)))
+            sides[0].append(log)
+            sides[1].append(twin)
+        ends = list[Pin]()
+        for side in sides:
+            notes = account.log(1)
+            notes.signer, notes.id = notary, LogId(account.id, notary.key, 1)
+            for at in range(0, len(side), NAMED):
+                notes.write(encode_ops(tuple(Pin(*log.id[1:], 0, log.ids[0]) for log in side[at : at + NAMED])))
+            await stranger.throw(pushes(*(notes.push(at, at + 1) for at in range(len(notes.ids)))))
+            ends.append(Pin(notary.key, 1, len(notes.ids) - 1, notes.ids[-1]))
+        place = ControlRef(len(account.path) - 1, account.path[-1].id)
+        for n in count(1):
+            made = make_checkpoint(TEST, account.id, account.root, n, place, ends[:1] if n % 2 else ())
+            await stranger.throw(pushes(pushed(CheckpointItem(encode_checkpoint(made)), made.id)))
+            await strangers.sleep(FLIP_S)
