@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from banyan_cli.errors import BadInput
 from banyan_node.home.folder import Home, write_private
 
-if TYPE_CHECKING:
-    from banyan_cli.command_session import Session
+
+class Caller(Protocol):
+    """What a command is given: its home, and who answers its calls."""
+
+    home: Home
+
+    def call(self, method: str, **params: Any) -> Any: ...
+
 
 SHORT = 8
 """Digits of a post's key that are shown: the last ones, because the first are the time, which is similar in posts of
@@ -60,7 +66,7 @@ def note(home: Home, **shown: Iterable[dict[str, Any]]) -> None:
         return
 
 
-def post(s: Session, text: str) -> str:
+def post(s: Caller, text: str) -> str:
     """The uri that a person means: by its last or first digits, the first of those shown, or ACCOUNT/DIGITS. Raises
     BadInput."""
     who, slash, digits = text.strip().rstrip("…").rpartition("/")
@@ -92,12 +98,12 @@ def fitting(uris: Iterable[str], digits: str) -> list[str]:
     return ends or [uri for uri, key in keys if key.startswith(digits) or key[-SHORT:].startswith(digits)]
 
 
-def acting(s: Session, by: str | None) -> str | None:
+def acting(s: Caller, by: str | None) -> str | None:
     """The account of `--as`; None: the one of this node, which the node knows."""
     return None if by is None else account(s, by)
 
 
-def account(s: Session, text: str) -> str:
+def account(s: Caller, text: str) -> str:
     """The account that a person means: an id, its beginning or a name. BadInput where it fits none or several."""
     wanted = text.strip().removeprefix("@").rstrip("…")
     if wanted.startswith("did:") and len(wanted) >= WHOLE:
@@ -118,7 +124,7 @@ def account(s: Session, text: str) -> str:
     return found[0][0]
 
 
-def _with_handle(s: Session, handle: str) -> str:
+def _with_handle(s: Caller, handle: str) -> str:
     """The account of a handle that a platform confirms."""
     rows = s.call("handle.find", handle=handle)["accounts"]
     found = [row for row in rows if row["platforms"]]
@@ -152,7 +158,7 @@ def one_of(what: str, text: str, known: Sequence[str], source: str) -> str:
     raise BadInput(f"'{text}' is no {what} here: {some}; {source} lists them.")
 
 
-def own_list(s: Session, which: str, by: str | None) -> str:
+def own_list(s: Caller, which: str, by: str | None) -> str:
     """The id of a list of the reader, by title or id. Raises BadInput."""
     rows = s.call("lists", by=by)["lists"]
     found = [one["id"][:SHORT] for one in rows if one["title"] == which]
@@ -161,7 +167,7 @@ def own_list(s: Session, which: str, by: str | None) -> str:
     return _of_mine("list", which, rows, "title")
 
 
-def own_filter(s: Session, which: str, by: str | None) -> str:
+def own_filter(s: Caller, which: str, by: str | None) -> str:
     """The id of a filter of the reader, by its words or id. Raises BadInput."""
     return _of_mine("filter", which, s.call("filters", by=by)["filters"], "words")
 
@@ -199,10 +205,10 @@ _LISTED: dict[str, tuple[str, str, int, tuple[dict[str, Any], ...]]] = {
 """Of what has a title: the command that shows addresses, and the calls that list those of the reader."""
 
 
-def _titled(what: str) -> Callable[[Session, str, str | None], str]:
+def _titled(what: str) -> Callable[[Caller, str, str | None], str]:
     source, method, limit, calls = _LISTED[what]
 
-    def address(s: Session, text: str, by: str | None) -> str:
+    def address(s: Caller, text: str, by: str | None) -> str:
         """The address of the one that a person means: an address, the title of one, or its digits, of those that were
         shown and those of the reader. Raises BadInput."""
         wanted = text.strip()

@@ -24,7 +24,7 @@ from banyan_schema.social.post import OPEN, Who, policy_of
 from banyan_storage.views.social.responses import RULES, RULES_VIEW
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 Act: TypeAlias = Literal["answers", "quotes", "reposts"]
 """By the names of the fields of a policy."""
@@ -162,24 +162,24 @@ class InteractionRules:
 # What the rows say (questions.py).
 
 
-def has_rules(ask: Queries) -> bool:
+def has_rules(ask: ViewReader) -> bool:
     ask.need(RULES_VIEW.name)
     return ask.reader.txn.count(RULES) > 0
 
 
-def rule_of(ask: Queries, target: Target) -> PostRule | None:
+def rule_of(ask: ViewReader, target: Target) -> PostRule | None:
     rows = _rows(ask, target)
     found = [*ask.reader.txn.prefix(RULES, rows, limit=2)] if rows else []
     said = [value for key, value in found if key == rows]
     return PostRule(policy_of(said[0][0]) if said else OPEN, len(found) > len(said)) if found else None
 
 
-def hides_below(ask: Queries, below: Target, post: Target) -> bool:
+def hides_below(ask: ViewReader, below: Target, post: Target) -> bool:
     rows = _rows(ask, below)
     return bool(rows) and any(ask.reader.txn.prefix(RULES, rows + post.raw, limit=1))
 
 
-def _rows(ask: Queries, target: Target) -> bytes:
+def _rows(ask: ViewReader, target: Target) -> bytes:
     """What the rows of a post begin with."""
     number = ask.number(target.account)
     return b"" if number is None else number + target.key

@@ -35,7 +35,7 @@ from banyan_storage.views.social.votes import (
 from banyan_storage.views.view import count_of
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 BEHIND = 1 << 15
 """Added to the rank of a poll among those that ended after the same arrival, to stand in the place of an operation. No
@@ -43,7 +43,7 @@ entry has so many."""
 
 
 def all_notices(
-    ask: Queries,
+    ask: ViewReader,
     account: AccountId,
     before: bytes | None,
     wanted: Wanted,
@@ -57,7 +57,7 @@ def all_notices(
     return merge(found, ended(ask, account, before, wanted, now_ms), key=itemgetter(0), reverse=True)
 
 
-def ended(ask: Queries, account: AccountId, before: bytes | None, wanted: Wanted, now_ms: int) -> Iterator[Heard]:
+def ended(ask: ViewReader, account: AccountId, before: bytes | None, wanted: Wanted, now_ms: int) -> Iterator[Heard]:
     """Like `noticed`: (cursor, what it hears of), the last to end first. None in the place of what is not wanted, or
     ends at another time since it was edited. Raises ViewBuilding."""
     ask.need(POLL_ENDS_VIEW.name)
@@ -91,7 +91,7 @@ def _ends(
         yield number_of(ends), Target.of(poll)
 
 
-def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Notification | None:
+def _told(ask: ViewReader, poll: Target, ends_ms: int, wanted: Wanted) -> Notification | None:
     if not wanted("poll_ended", poll.account):
         return None
     view = ask.post(poll)
@@ -105,14 +105,14 @@ def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Notificat
 PLACE_BYTES = 8
 
 
-def tally(ask: Queries, post: Target, poll: Poll) -> PollTally:
+def tally(ask: ViewReader, post: Target, poll: Poll) -> PollTally:
     ask.need(BALLOTS_VIEW.name)
     begins = tally_key(post, poll)
     counts = {key[KEY_BYTES]: count_of(raw) for key, raw in ask.reader.txn.prefix(BALLOT_COUNTS, begins)}
     return PollTally(tuple(counts.get(n, 0) for n in range(len(poll.options))), counts.get(VOTER[0], 0))
 
 
-def vote_of(ask: Queries, account: AccountId, post: Target, poll: Poll) -> list[int]:
+def vote_of(ask: ViewReader, account: AccountId, post: Target, poll: Poll) -> list[int]:
     ask.need()
     begins = tally_key(post, poll)
     seed = ask.seed(Target(account, vote_key(post)), VOTE)

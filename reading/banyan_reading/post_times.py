@@ -20,13 +20,13 @@ from banyan_storage.slots import ms_of
 from banyan_storage.tables import part_place, u48
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 POLICIES = 32
 """So many changes of the policy alone are looked through, one behind another."""
 
 
-def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
+def edits(ask: ViewReader, views: Iterable[PostView]) -> dict[bytes, int]:
     at = [(view, *part_place(view.write)) for view in views]
     records, found = ask.records(u48(n) for _, n, _ in at), dict[bytes, int]()
     for view, n, op in at:
@@ -56,6 +56,6 @@ def _said_ms(reader: StoreReader, view: PostView, op: Op, ms: int) -> int | None
     return ms
 
 
-def written_ms(ask: Queries, post: Target) -> int | None:
+def written_ms(ask: ViewReader, post: Target) -> int | None:
     seed = ask.seed(post, POST)
     return ms_of(time_in(seed)) if seed else None

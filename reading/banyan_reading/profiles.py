@@ -17,10 +17,10 @@ from banyan_storage.engine import after_prefix
 from banyan_storage.slots import all_shown, last
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 
-def face(ask: Queries, account: AccountId) -> Face:
+def face(ask: ViewReader, account: AccountId) -> Face:
     """As its profile has them: if two cells are of one field, the later write is shown. Raises ViewBuilding."""
     ask.need()
     number, names, avatars = ask.number(account), dict[bytes, str](), dict[bytes, bytes | None]()

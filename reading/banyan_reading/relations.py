@@ -30,7 +30,7 @@ from banyan_storage.views.social.relations import (
 )
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 COUNTED = 10_000
 """So many accepted followers are looked at to count them."""
@@ -82,7 +82,7 @@ def count(ask: People, account: AccountId) -> int:
 # What the rows say (questions.py).
 
 
-def locked(ask: Queries, accounts: Iterable[AccountId]) -> set[AccountId]:
+def locked(ask: ViewReader, accounts: Iterable[AccountId]) -> set[AccountId]:
     ask.need(LOCKED_VIEW.name)
     txn, numbers = ask.reader.txn, ask.numbers(accounts)
     if txn.count(LOCKED) <= len(numbers):  # most accounts have no row
@@ -93,7 +93,7 @@ def locked(ask: Queries, accounts: Iterable[AccountId]) -> set[AccountId]:
     return {one for one in found if ask.profile(one).texts.get(FIELD) == LOCKED_VALUE}
 
 
-def follow_answered(ask: Queries, account: AccountId, answer: Answer, follower: AccountId) -> bool:
+def follow_answered(ask: ViewReader, account: AccountId, answer: Answer, follower: AccountId) -> bool:
     ask.need(LOCKED_VIEW.name)
     number = ask.number(account)
     return number is not None and any(
@@ -101,14 +101,14 @@ def follow_answered(ask: Queries, account: AccountId, answer: Answer, follower: 
     )
 
 
-def accepted(ask: Queries, account: AccountId) -> Iterator[AccountId]:
+def accepted(ask: ViewReader, account: AccountId) -> Iterator[AccountId]:
     ask.need(LOCKED_VIEW.name)
     number = ask.number(account)
     rows = ask.reader.txn.prefix(FOLLOW_ANSWERS, number + _answer("accept")) if number else iter(())
     return (AccountId(one) for one, _ in groupby(key[FOLLOW_ANSWER.follower] for key, _ in rows))
 
 
-def following(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:
+def following(ask: ViewReader, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:
     ask.need("followers")
     txn, number = ask.reader.txn, None if after is None else ask.number(after)
     start = bytes(account) if number is None else after_prefix(account + number) or account
@@ -154,12 +154,12 @@ def _common(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Itera
             at += 1
 
 
-def among(ask: Queries, account: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
+def among(ask: ViewReader, account: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
     known = {number: one for one, number in ask.numbers(accounts).items()}
     return sorted(known[number] for number in _common(ask.reader.txn, account, sorted(known)))
 
 
-def relates(ask: Queries, account: AccountId, relation: Relation, other: AccountId) -> bool:
+def relates(ask: ViewReader, account: AccountId, relation: Relation, other: AccountId) -> bool:
     ask.need("relations")
     number = ask.number(account)
     return number is not None and any(ask.reader.txn.prefix(_TABLES[relation], number + other, limit=1))

@@ -34,7 +34,7 @@ from banyan_storage.views.social.timeline import SHARES
 from banyan_storage.views.view import BY, UNIQUE, count_of
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
@@ -97,7 +97,7 @@ def _refused(ask: Questions, rules: InteractionRules, view: PostView) -> tuple[F
 
 
 def reacted(
-    ask: Queries, target: Target, emoji: str = "", after: bytes = b""
+    ask: ViewReader, target: Target, emoji: str = "", after: bytes = b""
 ) -> Iterator[tuple[bytes, AccountId, str]]:
     raw = emoji.encode()[:255]
     wanted = bytes((len(raw),)) + raw if emoji else b""
@@ -105,11 +105,11 @@ def reacted(
         yield cursor, account, cursor[1:-NUMBER_BYTES].decode("utf-8", "replace")
 
 
-def reposted(ask: Queries, target: Target, after: bytes = b"") -> Iterator[tuple[bytes, AccountId]]:
+def reposted(ask: ViewReader, target: Target, after: bytes = b"") -> Iterator[tuple[bytes, AccountId]]:
     return _each(ask, REPOSTS, target, b"", after)
 
 
-def reacted_by(ask: Queries, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
+def reacted_by(ask: ViewReader, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
     ask.need("reactions")
     txn, number = ask.reader.txn, ask.number(account)
     if number is None:
@@ -122,7 +122,7 @@ def reacted_by(ask: Queries, target: Target, account: AccountId, emojis: Iterabl
     return [emoji for emoji in emojis if did(emoji)]
 
 
-def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
+def reposted_by(ask: ViewReader, target: Target, account: AccountId) -> int | None:
     ask.need("reactions")
     number = ask.number(account)
     if number is None:
@@ -134,7 +134,7 @@ def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
     return None
 
 
-def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
+def reposted_at(ask: ViewReader, account: AccountId, ms: int) -> Iterator[Target]:
     ask.need("shares")
     number = ask.number(account)
     if number is None:
@@ -147,19 +147,21 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
             yield target
 
 
-def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None = None) -> Iterator[TimelineLine]:
+def quoting(
+    ask: ViewReader, target: Target, before: bytes | None, after: bytes | None = None
+) -> Iterator[TimelineLine]:
     ask.need("quotes")
     return by_time(ask, QUOTES, (target.raw,), before, after)
 
 
-def answering(ask: Queries, target: Target) -> Iterator[Target]:
+def answering(ask: ViewReader, target: Target) -> Iterator[Target]:
     ask.need("thread")
     for key, _ in ask.reader.txn.prefix(REPLIES, target.raw):
         account = ask.reader.txn.get(NUMBERED, key[REPLY.account])
         yield Target(AccountId(account or b""), CellKey(key[REPLY.key]))
 
 
-def totals(ask: Queries, targets: Sequence[Target]) -> dict[Target, ResponseTotals]:
+def totals(ask: ViewReader, targets: Sequence[Target]) -> dict[Target, ResponseTotals]:
     """Of quotes those that are hidden here do not count, if they are of the newest ones; fewer count while their view
     is built."""
     ask.need("reactions", "thread")
@@ -177,7 +179,9 @@ def totals(ask: Queries, targets: Sequence[Target]) -> dict[Target, ResponseTota
     }
 
 
-def responses(ask: Queries, targets: Iterable[Target], accounts: Iterable[AccountId]) -> Iterator[tuple[int, int, int]]:
+def responses(
+    ask: ViewReader, targets: Iterable[Target], accounts: Iterable[AccountId]
+) -> Iterator[tuple[int, int, int]]:
     ask.need("reactions", "thread")
     rows, of = ask.reader.txn.prefix, {*ask.numbers(accounts).values()}
     for target in targets:
@@ -190,7 +194,9 @@ def responses(ask: Queries, targets: Iterable[Target], accounts: Iterable[Accoun
         yield reposts, replies, reactions
 
 
-def _each(ask: Queries, table: Table, target: Target, wanted: bytes, after: bytes) -> Iterator[tuple[bytes, AccountId]]:
+def _each(
+    ask: ViewReader, table: Table, target: Target, wanted: bytes, after: bytes
+) -> Iterator[tuple[bytes, AccountId]]:
     ask.need("reactions")
     txn, prefix = ask.reader.txn, target.raw + wanted
     start = after_prefix(target.raw + after) if after else prefix

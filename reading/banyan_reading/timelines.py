@@ -24,7 +24,7 @@ from banyan_storage.views.social.timeline import SHARES
 from banyan_storage.views.view import BY_PLACE, BY_TIME
 
 if TYPE_CHECKING:
-    from banyan_reading.queries import Queries
+    from banyan_reading.view_reader import ViewReader
 
 POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 """The tables of a timeline. Their rows have one form."""
@@ -98,7 +98,7 @@ def oldest(
 
 
 def by_time(
-    ask: Queries, table: Table, keys: Sequence[bytes], before: bytes | None, after: bytes | None
+    ask: ViewReader, table: Table, keys: Sequence[bytes], before: bytes | None, after: bytes | None
 ) -> Iterator[TimelineLine]:
     """The posts of some keys of a table (key -> set of: BY_PLACE), newest first: those of one time by the account's
     number, those of one account as they came. before: the cursor of the last line of the page before. after: then what
@@ -120,7 +120,7 @@ def _row_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
     return (time + number + shown[SHOW.place]).ljust(BY_PLACE.place.stop, unknown)
 
 
-def _key_of(ask: Queries, place: bytes) -> bytes:
+def _key_of(ask: ViewReader, place: bytes) -> bytes:
     """The key of the register that the operation at a place writes."""
     n, at = part_place(place)
     raw = ask.records([u48(n)]).get(u48(n))
