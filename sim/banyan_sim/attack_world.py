@@ -188,7 +188,7 @@ class AttackWorld(World):
         rng = random.Random(f"{seed}/hostile")
         self.kinds, self.crowds = kinds, list[Crowd]()
         nets = [f"{11 + i // 250}.{i % 250}" for i in range(honest, honest + hostile)]
-        for n, kind in enumerate(kinds):
+        for n, kind in enumerate(kinds[:hostile]):  # each has a seat
             seats, victims = nets[n :: len(kinds)], list(self.nodes)
             rng.shuffle(victims)
             own = random.Random(f"{seed}/{kind}")
