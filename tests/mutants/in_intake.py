@@ -55,8 +55,8 @@ IN_INTAKE = (
     Mutant(
         "judging a checkpoint beside a forked control log costs its sender nothing",
         "ControlLogs.checkpoint",
-        "[root] * judges + sorted(named)",
-        "sorted(named)",
+        "self.store.head(root).length * judges",
+        "0",
         ("tests/replica/test_checkpoints.py",),
     ),
     Mutant(

@@ -22,7 +22,6 @@ import pytest
 from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
-from banyan_node.api.methods import store
 from banyan_node.exporting import site
 from banyan_node.exporting.activitystreams import CONTEXT
 from banyan_node.exporting.sinks import draft_of
@@ -34,6 +33,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
 from banyan_schema.social.post import Poll
+from banyan_storage import archive
 from banyan_storage.archive import export_archive
 from tests.forking import Code
 from tests.needs import on_own_disk
@@ -368,7 +368,7 @@ def test_an_export_of_everything_that_broke_off_goes_on_and_one_that_was_cancell
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(store, "export_archive", no_room)
+            patched.setattr(archive, "export_archive", no_room)
             with pytest.raises(CallError, match="go on with --resume"):
                 node.call("archive.export", path=str(broken))
         assert not broken.exists()
@@ -385,7 +385,7 @@ def test_an_export_of_everything_that_broke_off_goes_on_and_one_that_was_cancell
             node.context.works.stop(node.context.works.rows()[0].id)
             export_archive(*args)
 
-        monkeypatch.setattr(store, "export_archive", stopped)
+        monkeypatch.setattr(archive, "export_archive", stopped)
         with pytest.raises(CallError, match="cancelled"):
             node.call("archive.export", path=str(broken))
     assert sorted(found.name for found in tmp_path.iterdir()) == ["a", "out"]

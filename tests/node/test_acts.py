@@ -15,7 +15,7 @@ from banyan_crdt.ids import account_to_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.firehose import Kind
-from banyan_node.api.methods import content, firehose, firehose_runs
+from banyan_node.api.methods import content, firehose
 from banyan_node.context import Context
 from banyan_node.hosting import erasure
 from banyan_node.local import open_local
@@ -228,8 +228,7 @@ def test_signed_entries_tell_acts_in_order_and_give_again_what_is_shown_again(tm
 def test_an_act_behind_the_last_arrival_is_told_where_a_page_has_looked_at_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (firehose, firehose_runs):
-        monkeypatch.setattr(module, "LOOKED", 1)
+    monkeypatch.setattr(firehose, "LOOKED", 1)
     with local(tmp_path / "home") as node:
         an, since = node.call("account.create", name="an")["account"], node.call("firehose")["cursor"]
         node.call("decision.add", verdict="hide", account=an, posts=[node.call("post", text="một")["uri"]])
