@@ -109,13 +109,6 @@ IN_INTAKE = (
         ("tests/replica/test_log_recount.py", "tests/replica/test_ingest.py"),
     ),
     Mutant(
-        "pins of a checkpoint that were read once stay",
-        "LogRecount.stale",
-        "is_control(log) or is_checkpoint(log)",
-        "is_control(log)",
-        ("tests/replica/test_checkpoints.py", "tests/replica/test_log_recount.py"),
-    ),
-    Mutant(
         "what pins name in turn is counted for nothing",
         "LogRecount.work",
         "logs | known.loose",

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_control
 from banyan_crdt.logs import NOTHING, CountedLog, Grants, LogName, PathGrant, count_log, must_hold
 from banyan_crdt.ops import Body, KeptTip, Pin, decode_body
 from banyan_crdt.realm import Realm
@@ -149,7 +149,7 @@ class LogRecount:
         """The head of the log moved: what was read of pins for the logs above it is out of date."""
         tables = self._pins.get(log.account)
         if tables:
-            control = None if is_control(log) or is_checkpoint(log) else self._accounts.control(log.account)
+            control = self._accounts.control(log.account) if log.log else None
             own = control.grant_of(log.writer, log.log) if control else None
             for stratum in [x for x in tables if own is None or own.grant.stratum < x]:
                 del tables[stratum]
