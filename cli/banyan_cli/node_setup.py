@@ -75,12 +75,7 @@ def make_node(
             made = store.call("account.create", name=loaded.config.node.name, hosted=False, recovery=recovery)
             if follow is not None:
                 store.call("follow", account=follow)
-    return {
-        "home": str(home.path),
-        "account": made["account"],
-        "name": made["name"],
-        "sealed": passphrase is not None,
-    }
+    return {"home": str(home.path), "account": made["account"], "name": made["name"], "sealed": passphrase is not None}
 
 
 @contextmanager

@@ -84,30 +84,13 @@ By = Annotated[
     typer.Option("--as", help="Which account hosted here acts; yours when left out.", autocompletion=some_account),
 ]
 Reader = Annotated[
-    str | None,
-    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=some_account),
+    str | None, typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=some_account)
 ]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
-Who = Annotated[
-    str,
-    argument("An account's id or its beginning, or a name.", some_account, "ACCOUNT"),
-    ACCOUNT,
-]
-Whose = Annotated[
-    str | None,
-    argument("An account's id or name; yours when left out.", some_account),
-    ACCOUNT,
-]
-Hosted = Annotated[
-    str,
-    argument("An account hosted here: its name or id.", some_account, "NAME"),
-    ACCOUNT,
-]
-Uri = Annotated[
-    str,
-    argument("A post: its digits as shown, or its address.", some_post, "POST"),
-    POST,
-]
+Who = Annotated[str, argument("An account's id or its beginning, or a name.", some_account, "ACCOUNT"), ACCOUNT]
+Whose = Annotated[str | None, argument("An account's id or name; yours when left out.", some_account), ACCOUNT]
+Hosted = Annotated[str, argument("An account hosted here: its name or id.", some_account, "NAME"), ACCOUNT]
+Uri = Annotated[str, argument("A post: its digits as shown, or its address.", some_post, "POST"), POST]
 _TITLED = "Its title or digits as shown, or its address."
 Group = Annotated[
     str,

@@ -28,10 +28,7 @@ Account = Annotated[
     typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=some_account),
 ]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
-Granted = Annotated[
-    str,
-    argument("A writer's key or its beginning, as in `account show`.", some_writer, "WRITER"),
-]
+Granted = Annotated[str, argument("A writer's key or its beginning, as in `account show`.", some_writer, "WRITER")]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Incomplete = Annotated[
     bool, typer.Option("--incomplete", help="Cut although a peer claims more of the account than is here.")
@@ -87,10 +84,7 @@ def account_list() -> None:
 @account_commands.command("show")
 def show(
     s: Session,
-    account: Annotated[
-        str | None,
-        argument("An account's id or name; yours when left out.", some_account),
-    ] = None,
+    account: Annotated[str | None, argument("An account's id or name; yours when left out.", some_account)] = None,
 ) -> None:
     """Its keys, who may write in it, and where its logs stand."""
     from banyan_cli.show.account import account as shown
@@ -121,8 +115,7 @@ def grant(
 def pin(
     s: Session,
     writer: Annotated[
-        str | None,
-        argument("A writer's key or its beginning; every writer if left out.", some_writer),
+        str | None, argument("A writer's key or its beginning; every writer if left out.", some_writer)
     ] = None,
     log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
     account: Account = None,

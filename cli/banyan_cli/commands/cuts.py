@@ -46,10 +46,7 @@ LOOKED_AT = 1_000
 @account_commands.command("activity")
 def activity(
     s: Session,
-    writer: Annotated[
-        str | None,
-        argument("A writer's key or its beginning; all if left out.", some_writer),
-    ] = None,
+    writer: Annotated[str | None, argument("A writer's key or its beginning; all if left out.", some_writer)] = None,
     account: Account = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=LOOKED_AT, help="How many.")] = 20,
 ) -> None:
@@ -66,8 +63,7 @@ def activity(
 def cut(
     s: Session,
     writer: Annotated[
-        str | None,
-        argument("The writer's key or its beginning; when left out it is asked for.", some_writer),
+        str | None, argument("The writer's key or its beginning; when left out it is asked for.", some_writer)
     ] = None,
     account: Account = None,
     after: After = None,

@@ -176,9 +176,7 @@ def _several(typed: Fields) -> str:
 )
 def event_ls(
     account: Annotated[
-        str | None,
-        argument("One account's events; else yours and whom you follow.", some_account),
-        ACCOUNT,
+        str | None, argument("One account's events; else yours and whom you follow.", some_account), ACCOUNT
     ] = None,
     group: Annotated[
         str | None, typer.Option("--group", metavar="GROUP", help="Those of a group."), Ref(refs.group)

@@ -34,8 +34,7 @@ NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see
 def feed(
     s: Session,
     account: Annotated[
-        str | None,
-        argument("One account's posts; else yours and whom you follow.", some_account),
+        str | None, argument("One account's posts; else yours and whom you follow.", some_account)
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,

@@ -76,11 +76,7 @@ def _show_group(console: Console, value: Row) -> None:
     "groups", _GROUPS, "No groups yet: `banyan group create NAME`.", field="groups", seen="groups", limit=1_000
 )
 def group_ls(
-    account: Annotated[
-        str | None,
-        argument("Whose groups; yours when left out.", some_account),
-        ACCOUNT,
-    ] = None,
+    account: Annotated[str | None, argument("Whose groups; yours when left out.", some_account), ACCOUNT] = None,
     by: Reader = None,
 ) -> None:
     """The groups that an account owns, is in, or asked to join."""

@@ -32,10 +32,7 @@ STEADY = 3
 @account_commands.command()
 def handover(
     s: Session,
-    name: Annotated[
-        str,
-        argument("An account hosted here: name or id.", some_account, "NAME"),
-    ],
+    name: Annotated[str, argument("An account hosted here: name or id.", some_account, "NAME")],
     out: Annotated[
         Path | None, typer.Option(help="A new file for the words, sealed by a passphrase; else they are shown.")
     ] = None,
@@ -124,14 +121,7 @@ _WHOSE = {
 
 
 def _give(
-    s: Session,
-    name: str,
-    words: str,
-    out: Path | None,
-    plain: bool,
-    passphrase: Path | None,
-    yes: bool,
-    new: bool,
+    s: Session, name: str, words: str, out: Path | None, plain: bool, passphrase: Path | None, yes: bool, new: bool
 ) -> None:
     """The words reach the user, or a file, before the keys move."""
     question = f"Give the root key of {name} away? This node keeps the right to write until the user cuts it."

@@ -114,10 +114,7 @@ def link(s: Session, name: Hosted) -> None:
 @_token.command("add")
 def add_token(
     s: Session,
-    name: Annotated[
-        str | None,
-        argument("The account that it acts for; none: for the node.", some_account),
-    ] = None,
+    name: Annotated[str | None, argument("The account that it acts for; none: for the node.", some_account)] = None,
     scopes: Annotated[
         str, typer.Option(help="What it allows: read write follow push host admin firehose, read:statuses ...")
     ] = "read",
@@ -146,8 +143,7 @@ def add_token(
 
 @_token.command("list")
 def list_tokens(
-    s: Session,
-    name: Annotated[str | None, argument("Only those of this account.", some_account)] = None,
+    s: Session, name: Annotated[str | None, argument("Only those of this account.", some_account)] = None
 ) -> None:
     """The tokens that are valid, those of apps too, the newest first."""
     account = None if name is None else refs.account(s, name)

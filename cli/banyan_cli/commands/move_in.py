@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 Source = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A zip, a tar.gz, a folder, or one file of it.")]
 Accounts = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A CSV file of who is who: their name there, their account here."),
+    Path | None, typer.Option(metavar="FILE", help="A CSV file of who is who: their name there, their account here.")
 ]
 ReportTo = Annotated[
     Path | None,

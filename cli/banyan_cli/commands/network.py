@@ -85,8 +85,7 @@ def listed(s: Session) -> None:
 
 @_peers.command("add")
 def add(
-    s: Session,
-    address: Annotated[str, typer.Argument(help="Such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...")],
+    s: Session, address: Annotated[str, typer.Argument(help="Such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...")]
 ) -> None:
     """Dial a peer now, and count it among the named ones while this node runs."""
     answer = s.call("peers.add", addr=address)
@@ -126,10 +125,7 @@ def bans(s: Session) -> None:
     s.out.answers(rows, _BANS, "Nobody is banned.")
 
 
-Refused = Annotated[
-    str,
-    argument("As above; or a network such as 192.0.2.0/24.", some_peer, "PEER"),
-]
+Refused = Annotated[str, argument("As above; or a network such as 192.0.2.0/24.", some_peer, "PEER")]
 
 
 def _on(s: Session, act: str, refused: str, **given: Any) -> tuple[Any, str]:
@@ -197,10 +193,6 @@ def diff(s: Session, peer: Peer) -> None:
 
 @root.value("digest", facts)
 def digest(
-    account: Annotated[
-        str | None,
-        argument("Only of this account: name or id.", some_account),
-        ACCOUNT,
-    ] = None,
+    account: Annotated[str | None, argument("Only of this account: name or id.", some_account), ACCOUNT] = None,
 ) -> None:
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""

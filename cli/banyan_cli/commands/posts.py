@@ -26,10 +26,7 @@ Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi 
 Mention = Annotated[
     list[str] | None,
     typer.Option(
-        "--mention",
-        metavar="ACCOUNT",
-        help="Who is to notice it; may be given again.",
-        autocompletion=some_account,
+        "--mention", metavar="ACCOUNT", help="Who is to notice it; may be given again.", autocompletion=some_account
     ),
 ]
 Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
@@ -314,9 +311,7 @@ def draft_add(
     replace: Annotated[
         str | None,
         typer.Option(
-            "--replace",
-            metavar="DRAFT",
-            help="The draft that this replaces; without --media its pictures stay.",
+            "--replace", metavar="DRAFT", help="The draft that this replaces; without --media its pictures stay."
         ),
     ] = None,
     media: File = None,

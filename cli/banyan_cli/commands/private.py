@@ -19,15 +19,9 @@ _list = root.group("list", "Lists of accounts, which only you can see.")
 _filter = root.group("filter", "Words whose posts you do not want to see.")
 Title = Annotated[str, typer.Argument(metavar="TITLE")]
 OwnList = Annotated[
-    str,
-    typer.Argument(metavar="LIST", help="The list's title, or the beginning of its id."),
-    Ref(refs.own_list),
+    str, typer.Argument(metavar="LIST", help="The list's title, or the beginning of its id."), Ref(refs.own_list)
 ]
-People = Annotated[
-    list[str],
-    argument("Accounts, by id or name.", some_account, "ACCOUNT..."),
-    ACCOUNT,
-]
+People = Annotated[list[str], argument("Accounts, by id or name.", some_account, "ACCOUNT..."), ACCOUNT]
 
 
 @root.act("bookmark", "Kept: `banyan bookmarks` lists it.")

@@ -40,8 +40,7 @@ def init(
         str | None, typer.Option(help="A commitment that `banyan keys words` made elsewhere; no words are made here.")
     ] = None,
     keep_recovery: Annotated[
-        bool,
-        typer.Option("--keep-recovery", help="No words: the key stays here; who copies the home has the account."),
+        bool, typer.Option("--keep-recovery", help="No words: the key stays here; who copies the home has the account.")
     ] = False,
     ask: Annotated[
         bool | None, typer.Option("--ask/--no-ask", help="Ask what matters; the default on a terminal without options.")
@@ -205,11 +204,7 @@ def _show_identity(console: Console, value: dict[str, Any]) -> None:
 
 @_config.command("show")
 def config_show(
-    s: Session,
-    name: Annotated[
-        str | None,
-        argument("One setting or section; all when left out.", some_setting),
-    ] = None,
+    s: Session, name: Annotated[str | None, argument("One setting or section; all when left out.", some_setting)] = None
 ) -> None:
     """Every setting, its value, and where the value comes from."""
     rows = [

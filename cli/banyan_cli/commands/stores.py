@@ -182,11 +182,7 @@ def _rebuild_running(s: Session, view: str | None) -> list[str]:
 @_store.act("content.withhold")
 def store_withhold(
     answer: Fields,
-    uri: Annotated[
-        str,
-        argument("The post; the short form that a feed shows will do.", some_post, "POST"),
-        POST,
-    ],
+    uri: Annotated[str, argument("The post; the short form that a feed shows will do.", some_post, "POST"), POST],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
     scope: Annotated[str, typer.Option(help="Where it holds.")] = "",
@@ -220,8 +216,7 @@ def store_withheld() -> None:
 
 @_store.act("content.release")
 def store_release(
-    answer: Fields,
-    uri: Annotated[str, argument("The post that was withheld.", some_post, "POST"), POST],
+    answer: Fields, uri: Annotated[str, argument("The post that was withheld.", some_post, "POST"), POST]
 ) -> str:
     """Lift a withholding: the content is shown again, from the sealed copy that was kept, or else from peers."""
     asked = answer["released"] - answer["kept"]

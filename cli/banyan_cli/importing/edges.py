@@ -48,10 +48,7 @@ class Graph:
 
 
 def read_edges(
-    path: Path,
-    undirected: bool = False,
-    limit: int | None = None,
-    advance: Callable[[int], None] = lambda read: None,
+    path: Path, undirected: bool = False, limit: int | None = None, advance: Callable[[int], None] = lambda read: None
 ) -> Graph:
     """The graph of the first `limit` edges. advance: told how many bytes of the file were read, now and then.
 

@@ -95,11 +95,7 @@ def _kind(name: str) -> str | None:
 
 
 def reading(
-    archive: Archive,
-    audience: Audience,
-    comments: bool = False,
-    with_albums: bool = True,
-    unknown_titles: bool = False,
+    archive: Archive, audience: Audience, comments: bool = False, with_albums: bool = True, unknown_titles: bool = False
 ) -> ArchiveContents:
     """audience: of all posts. comments: whether they come as posts. with_albums: whether photos that no post shows do.
     unknown_titles: whether posts come whose title is not understood. Raises BadInput if there is nothing of

@@ -10,15 +10,7 @@ from typing import Any
 from emoji import purely_emoji
 
 from banyan_cli.importing import streams
-from banyan_cli.importing.activitystreams import (
-    LIKE,
-    SERVICE,
-    actor_fields,
-    actor_pictures,
-    handles_of,
-    id_of,
-    notes,
-)
+from banyan_cli.importing.activitystreams import LIKE, SERVICE, actor_fields, actor_pictures, handles_of, id_of, notes
 from banyan_cli.importing.archives import Archive, no_such_files
 from banyan_cli.importing.model import BROKEN, MOST_ID, ArchiveContents, Found, Omission, Tie, TieKind, line, plain
 from banyan_cli.importing.streams import MOST_ITEM, Broken, items

@@ -27,12 +27,7 @@ from banyan_replica.frontier.persistence import (
     due_at_end,
     open_rows,
 )
-from banyan_replica.frontier.rows import (
-    Rows,
-    id_words,
-    name_of,
-    name_words,
-)
+from banyan_replica.frontier.rows import Rows, id_words, name_of, name_words
 from banyan_replica.frontier.sketch import empty, key_of, place
 from banyan_replica.frontier.sums import FrontierTable, Range, RowSums, is_head, packed
 from banyan_storage.local_tables import FRONTIER

@@ -29,19 +29,7 @@ from banyan_crdt.ids import (
     key_digest,
 )
 from banyan_crdt.logs import PathGrant, granted_valid
-from banyan_crdt.ops import (
-    Add,
-    ControlOp,
-    Grant,
-    Init,
-    Op,
-    Part,
-    Pin,
-    Put,
-    Slot,
-    Text,
-    encode_ops,
-)
+from banyan_crdt.ops import Add, ControlOp, Grant, Init, Op, Part, Pin, Put, Slot, Text, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below

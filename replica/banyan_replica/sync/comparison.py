@@ -70,11 +70,7 @@ class SketchComparison:
     """Asks, answers and decodes. `sync` fetches the result."""
 
     def __init__(
-        self,
-        sync: ComparisonHost,
-        links: dict[str, PeerSession],
-        rng: Rng,
-        random_bytes: Callable[[int], bytes],
+        self, sync: ComparisonHost, links: dict[str, PeerSession], rng: Rng, random_bytes: Callable[[int], bytes]
     ) -> None:
         self._sync, self._links = sync, links
         self._rng, self._random_bytes = rng, random_bytes

@@ -35,12 +35,7 @@ class MissingParts:
     from the peer now, or nothing."""
 
     def __init__(
-        self,
-        store: Store,
-        limits: Limits,
-        rng: Rng,
-        why_not: Callable[[str, AccountId], str],
-        around: ReplicaHost,
+        self, store: Store, limits: Limits, rng: Rng, why_not: Callable[[str, AccountId], str], around: ReplicaHost
     ) -> None:
         self._store, self._limits, self._rng, self._why_not, self._around = store, limits, rng, why_not, around
         self._cursor = b""

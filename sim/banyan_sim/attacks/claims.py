@@ -41,10 +41,7 @@ class FalseClaims(Attack):
     async def _name(self, strangers: Attackers, stranger: Attacker) -> None:
         random = strangers.random
         heads = [
-            (
-                LogId(AccountId(random(32)), WriterKey(random(32)), 1),
-                Head(9_000, EntryId(random(32)), 0),
-            )
+            (LogId(AccountId(random(32)), WriterKey(random(32)), 1), Head(9_000, EntryId(random(32)), 0))
             for _ in range(strangers.few(HEADS))
         ]
         await stranger.say(Heads(b"", 0, heads))

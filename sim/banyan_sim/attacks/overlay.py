@@ -29,8 +29,7 @@ class Shuffles(Attack):
                 for _ in range(20):
                     sample = tuple(invented(random) for _ in range(MAX_SAMPLE))
                     await stranger.throw(
-                        gossip(Shuffle(invented(random), MAX_TTL, sample)),
-                        gossip(ForwardJoin(invented(random), 0)),
+                        gossip(Shuffle(invented(random), MAX_TTL, sample)), gossip(ForwardJoin(invented(random), 0))
                     )
                     await strangers.sleep(0.02)
 

@@ -44,11 +44,7 @@ class ManyPlatforms(Attack):
             stranger = await strangers.meet()
             while stranger.alive:
                 for _ in range(strangers.few(EACH)):
-                    platform, now, root = (
-                        Signer(TEST, random(32)),
-                        strangers.forge.now_ms(),
-                        random(32),
-                    )
+                    platform, now, root = (Signer(TEST, random(32)), strangers.forge.now_ms(), random(32))
                     name = EntryId(H("witness", now.to_bytes(8, "big"), root))
                     await stranger.say(Witness(platform.key, now, root, platform.sign(name)))
                 await strangers.sleep(0)
