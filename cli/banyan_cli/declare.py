@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import typer
@@ -235,6 +236,12 @@ class Commands:
 
 
 root = Commands()
+
+
+def shown(name: str) -> Show:
+    """A function of a module of `show`, such as `feed.why`. It is loaded when it is called: rich takes long to load."""
+    module, _, function = name.partition(".")
+    return lambda console, value: getattr(import_module(f"banyan_cli.show.{module}"), function)(console, value)
 
 
 def unchanged(sentence: str, *names: str) -> Wrong:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -158,6 +159,13 @@ class Attack(ABC):
         """Attacks until it is cancelled. It may return earlier if nothing is left to do."""
 
 
+class Nothing(Attack):
+    about = "nobody attacks: what the other rows are compared with"
+
+    async def run(self, strangers: Any, victim: Victim) -> None:
+        await strangers.sleep(inf)
+
+
 def _found(packages: Iterable[ModuleType]) -> dict[str, type[Attack]]:
     """All attacks by name, which is that of the class: those of the modules here and in other packages."""
     modules = [
@@ -165,7 +173,7 @@ def _found(packages: Iterable[ModuleType]) -> dict[str, type[Attack]]:
         for package in (attacks, *packages)
         for module in pkgutil.iter_modules(package.__path__)
     ]
-    return {
+    return {NOTHING: Nothing} | {
         re.sub("(?<!^)(?=[A-Z])", "_", thing.__name__).lower(): thing
         for module in modules
         for thing in vars(module).values()

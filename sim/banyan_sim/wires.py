@@ -7,6 +7,7 @@ dial across it until it heals.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections import Counter
@@ -14,7 +15,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from banyan_sim.trace import Trace
+# The trace: one hash over all that happened in a world, in order. The same seed must give the same hash.
+#
+# It must depend on the seed alone: on names, bytes and virtual time, and never on addresses in memory, the order of a
+# set, the wall clock or the system's randomness.
+
+
+class Trace:
+    """`events` counts what was added."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(b"banyan/sim/trace\0", digest_size=16)
+        self.events = 0
+
+    def add(self, now: float, what: str, who: str, other: str = "", data: bytes = b"") -> None:
+        """`now`: virtual seconds. Every field is framed, so that different histories give different hashes."""
+        self.events += 1
+        self._hash.update(f"{now!r} {what} {who} {other} {len(data)}\n".encode() + data)
+
+    def hex(self) -> str:
+        """The hash of everything up to now."""
+        return self._hash.hexdigest()
+
 
 LATENCY_S = 0.04
 """Median one-way latency of a link; links differ lognormally."""

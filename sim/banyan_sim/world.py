@@ -18,8 +18,7 @@ from banyan_sim import bad_answers as sketches
 from banyan_sim import byzantine as lies
 from banyan_sim.byzantine import Liar
 from banyan_sim.machine import Machine, choose
-from banyan_sim.trace import Trace
-from banyan_sim.wires import Network
+from banyan_sim.wires import Network, Trace
 from banyan_sim.workload import Workload
 
 # Faults: what breaks, when and for how long, drawn from the seed before the world starts.

@@ -14,7 +14,7 @@ from rich.console import Console
 from banyan_cli.commands import network
 from banyan_cli.show import status
 from banyan_cli.show.feed import feed, fit, footer, notices, thread
-from banyan_cli.show.phrases import ago, count, name_of, size
+from banyan_cli.show.tables import ago, count, name_of, size
 from banyan_node.terminal_escape import plain
 
 URI = "did:banyan:zabc/" + "3fa81b02" * 4

@@ -155,7 +155,7 @@ def test_suites_of_a_module_are_those_that_import_it() -> None:
     found = suites_of(ROOT / "replica/banyan_replica/peers/ledger.py")
     assert "tests/replica/test_ledger.py" in found
     assert all(suite.startswith("tests/") for suite in found)
-    assert suites_of(ROOT / "sim/banyan_sim/trace.py")
+    assert suites_of(ROOT / "sim/banyan_sim/wires.py")
 
 
 def test_a_run_that_would_read_another_tree_than_the_copy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
 from banyan_replica.peers.ledger import Leak, Load, Scale
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.session import PeerClaims, PeerSession
+from banyan_replica.peers.session import Course, PeerClaims, PeerSession
 from banyan_replica.peers.states import (
     COURSE,
     LIFE,
@@ -32,7 +32,6 @@ from banyan_replica.peers.states import (
     step,
 )
 from banyan_replica.sync.catchup import PeerReader, SpanRead
-from banyan_replica.sync.course import Course
 from banyan_replica.sync.orders import Orders, RangeForPeer, ReplayForPeer
 from banyan_replica.sync.peer_debt import Later, OwedLogs, OwedRanges, Pace, PeerDebt
 from banyan_replica.sync.replay import note_agreement

@@ -15,8 +15,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import argument, some_account, some_writer
-from banyan_cli.show.phrases import count
-from banyan_cli.show.tables import columns, named
+from banyan_cli.show.tables import columns, count, named
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +86,7 @@ def show(
     account: Annotated[str | None, argument("An account's id or name; yours when left out.", some_account)] = None,
 ) -> None:
     """Its keys, who may write in it, and where its logs stand."""
-    from banyan_cli.show.account import account as shown
+    from banyan_cli.show.status import account as shown
 
     value = s.call("account.show", account=which(s, account))
     s.out.answer(value, partial(shown, here=s.call("id")["writer"]))

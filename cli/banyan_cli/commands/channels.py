@@ -26,8 +26,7 @@ from banyan_cli.parameters import (
     argument,
     some_account,
 )
-from banyan_cli.show.phrases import clock, count
-from banyan_cli.show.tables import Row, aside, columns, headline, named
+from banyan_cli.show.tables import Row, aside, clock, columns, count, headline, named
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 

@@ -28,7 +28,7 @@ from banyan_cli.commands.accounts import (
 from banyan_cli.commands.keys import are_renewed, renew_master
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import argument, some_writer
-from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import count
 
 After = Annotated[
     list[str] | None,
@@ -51,7 +51,7 @@ def activity(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=LOOKED_AT, help="How many.")] = 20,
 ) -> None:
     """What the writers of an account did lately, with a mark where a thief may have been at work."""
-    from banyan_cli.show.account import activity as shown
+    from banyan_cli.show.status import activity as shown
 
     who = which(s, account)
     key = None if writer is None else granted(s.call("account.show", account=who), writer)
@@ -145,7 +145,7 @@ def _points(s: Session, who: str, writers: list[str], after: list[str] | None, y
 
 
 def _asked(s: Session, who: str, writers: list[str]) -> list[str]:
-    from banyan_cli.show.account import activity as shown
+    from banyan_cli.show.status import activity as shown
 
     rows = [row for key in writers for row in s.call("account.activity", account=who, writer=key, limit=15)["entries"]]
     if not rows:

@@ -20,7 +20,7 @@ import typer
 from banyan_cli import checks, errors
 from banyan_cli.command_session import CallTarget, Session
 from banyan_cli.declare import root
-from banyan_cli.show.phrases import count, size, span
+from banyan_cli.show.tables import count, size, span
 from banyan_node.operator_errors import NoNode
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates

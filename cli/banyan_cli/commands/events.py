@@ -14,8 +14,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import Fields, Read, Ref, Wrong, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import ACCOUNT, By, Event, Reader, Undo, Who, argument, some_account
-from banyan_cli.show.phrases import span
-from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, people
+from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, people, span
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 

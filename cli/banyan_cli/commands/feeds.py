@@ -8,11 +8,10 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import Cursor, root
+from banyan_cli.declare import Cursor, root, shown
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import Reader, Uri, argument, some_account, some_post
-from banyan_cli.show.phrases import count
-from banyan_cli.show.tables import Row, columns, facts, named, people, posts
+from banyan_cli.show.tables import Row, columns, count, facts, named, people
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def feed(
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
     none = none if rank == "newest" else "Nothing new since you read last."
     rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
-    s.out.answers(rows or page["posts"], posts, none)
+    s.out.answers(rows or page["posts"], shown("feed.feed"), none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
         same += "" if on_list is None else f" --list '{on_list}'"
@@ -110,13 +109,7 @@ def thread(
         s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
 
 
-def _show_why(console: Console, value: Row) -> None:
-    from banyan_cli.show.feed import why
-
-    why(console, value)
-
-
-@root.value("why", _show_why)
+@root.value("why", shown("feed.why"))
 def why(uri: Uri) -> None:
     """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
 
@@ -156,7 +149,7 @@ def search(
     asked = " ".join(question)
     page = s.call("search", question=asked, limit=limit, before=before, by=by)
     refs.note(s.home, posts=page["posts"])
-    s.out.answers(page["posts"], posts, "Nothing is found.")
+    s.out.answers(page["posts"], shown("feed.feed"), "Nothing is found.")
     if page["behind"]:
         s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
     if page["before"]:
@@ -217,8 +210,6 @@ def notifications(
 
     Those that you have not read have a dot.
     """
-    from banyan_cli.show.feed import notices as show
-
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
     reader = None if by is None else refs.account(s, by)
@@ -230,7 +221,7 @@ def notifications(
     posts, groups, events = ([row[kind] for row in rows if row[kind]] for kind in ("post", "group", "event"))
     accounts = [one for row in rows for one in (*row["accounts"], row["to"]) if one]
     refs.note(s.home, posts=posts, accounts=accounts, groups=groups, events=events)
-    s.out.answers(rows, show, "Nothing yet.")
+    s.out.answers(rows, shown("feed.notices"), "Nothing yet.")
     if page["before"]:
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
         same += "" if reader is None else f" --as {reader}"

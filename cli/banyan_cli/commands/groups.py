@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import refs
-from banyan_cli.declare import Fields, Sentence, root, unchanged
+from banyan_cli.declare import Fields, Sentence, root, shown, unchanged
 from banyan_cli.parameters import ACCOUNT, By, Group, Reader, Undo, Uri, Who, argument, checked, some_account
-from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, posts, styled
+from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, styled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +98,7 @@ def _again(what: str) -> Sentence:
 
 @_group.rows(
     "group.feed",
-    posts,
+    shown("feed.feed"),
     "No posts here yet: `banyan post --group`.",
     field="posts",
     seen="posts",

@@ -16,7 +16,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.commands.accounts import Incomplete, Sure, account_commands, confirm
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import argument, some_account
-from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import count
 from banyan_node.operator_errors import CallError
 
 PassphraseFile = Annotated[

@@ -18,8 +18,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import Hosted, argument, some_account
-from banyan_cli.show.phrases import ago, count
-from banyan_cli.show.tables import columns
+from banyan_cli.show.tables import ago, columns, count
 from banyan_schema import dates
 
 if TYPE_CHECKING:

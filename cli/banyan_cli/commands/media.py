@@ -14,8 +14,7 @@ from banyan_cli.declare import Fields, Read, Ref, root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import Undo
 from banyan_cli.refs import SHORT_BLOB
-from banyan_cli.show.phrases import count, size
-from banyan_cli.show.tables import Row, columns, facts
+from banyan_cli.show.tables import Row, columns, count, facts, size
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.parameters import Hosted, some_account
-from banyan_cli.show.phrases import ago, count, now_ms
-from banyan_cli.show.tables import Row, columns, facts
+from banyan_cli.show.tables import Row, ago, columns, count, facts, now_ms
 from banyan_schema import dates
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import By
-from banyan_cli.show.phrases import count
+from banyan_cli.show.tables import count
 from banyan_cli.show.tables import table as rows_table
 from banyan_node.terminal_escape import plain
 

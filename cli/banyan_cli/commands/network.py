@@ -9,10 +9,9 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import Ref, root
+from banyan_cli.declare import Ref, root, shown
 from banyan_cli.parameters import ACCOUNT, argument, some_account, some_peer
-from banyan_cli.show.phrases import ago, count, now_ms, sentence, span
-from banyan_cli.show.tables import Row, columns, facts, named
+from banyan_cli.show.tables import Row, ago, columns, count, facts, named, now_ms, sentence, span
 from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
@@ -155,13 +154,7 @@ def pardon(s: Session, peer: Refused) -> None:
     s.out.done(answer, f"{whom} is welcome again.")
 
 
-def _show_status(console: Console, value: Row) -> None:
-    from banyan_cli.show.status import status
-
-    status(console, value)
-
-
-@root.value("status", _show_status)
+@root.value("status", shown("status.status"))
 def status() -> None:
     """Whether this node is complete; for each account that you follow: what is held, what peers have, who is asked."""
 

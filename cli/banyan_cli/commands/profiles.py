@@ -12,8 +12,7 @@ from banyan_cli.command_session import Session, put
 from banyan_cli.declare import Fields, Wrong, root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import By, Undo, Who, Whose
-from banyan_cli.show.phrases import count
-from banyan_cli.show.tables import Row, aside, columns, labelled, named, styled
+from banyan_cli.show.tables import Row, aside, columns, count, labelled, named, styled
 from banyan_node.terminal_escape import plain
 
 if TYPE_CHECKING:

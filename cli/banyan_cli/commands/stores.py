@@ -16,8 +16,7 @@ from banyan_cli.commands.accounts import Sure, account_commands
 from banyan_cli.declare import Fields, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import POST, Who, argument, some_account, some_post
-from banyan_cli.show.phrases import ago, count, name_of, size
-from banyan_cli.show.tables import Row, columns, facts
+from banyan_cli.show.tables import Row, ago, columns, count, facts, name_of, size
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
 

@@ -17,13 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.show.phrases import ago, clock, count, name_of, now_ms, size, span
+from banyan_cli.show.tables import Row, ago, clock, count, name_of, now_ms, size, span
 from banyan_node.terminal_escape import plain
 from banyan_schema.dates import second
 
 # Pictures and films: a line for each.
-
-Row = dict[str, Any]
 
 
 def media_line(item: Row) -> Text:

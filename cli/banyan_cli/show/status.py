@@ -1,4 +1,5 @@
-"""What the node says of itself: `status`, and what a person sees when it is up, in the place of a log line."""
+"""What the node says of itself and of an account: `status`, what a person sees when it is up, in the place of a log
+line, and `account show`."""
 
 from __future__ import annotations
 
@@ -8,10 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from banyan_cli.show.phrases import ago, count, name_of, sentence, span
+from banyan_cli.show.tables import Row, ago, aside, columns, count, name_of, named, sentence, span
 from banyan_node.terminal_escape import plain
-
-Row = dict[str, Any]
+from banyan_schema.dates import minute
 
 
 def nobody(accounts: int) -> str:
@@ -118,3 +118,76 @@ def welcome_lines(value: dict[str, Any]) -> Iterator[str]:
         yield "Ask a friend for the account that `banyan id` shows there."
     else:
         yield 'In a second terminal: `banyan feed`, `banyan post "..."`, `banyan status`.'
+
+
+# Shows an account to its owner: whether something is wrong, who may write, and what was decided when.
+
+SLOTS = {0: "root", 1: "recovery"}
+_KEYS = columns(
+    ("key", lambda key: SLOTS.get(key["slot"], f"slot {key['slot']}")),
+    ("generation#", lambda key: str(key["generation"])),
+    ("here", lambda key: "yes" if key["held"] else "no"),
+    ("digest", lambda key: key["current"][:16]),
+)
+_HISTORY = columns(
+    ("entry#", lambda step: str(step["seq"])),
+    ("when", lambda step: minute(step["time_ms"])),
+    ("op", "op"),
+    ("what", "sentence"),
+)
+
+
+def account(console: Console, value: Row, here: str = "") -> None:
+    """Shows the answer of `account.show`. here: this node's writer."""
+    state = (
+        "closed" if value["closed"] else "frozen: two keys of equal strength disagree" if value["frozen"] else "open"
+    )
+    whose = "  yours" if value["own"] else "  hosted here" if value["hosted"] else ""
+    console.print(Text.assemble((named(value), "bold"), f"  {state}", (whose, "dim")))
+    console.print(Text(value["account"], "dim"), soft_wrap=True)
+    _KEYS(console, value["keys"])
+    cut = {cut["writer"] for cut in value["cuts"]}
+    columns(
+        ("writer", lambda grant: grant["writer"][:16]),
+        ("stratum#", lambda grant: str(grant["stratum"])),
+        ("until", lambda grant: "no end" if grant["until_ms"] is None else minute(grant["until_ms"])),
+        ("collections", lambda grant: "all" if grant["colls"] is None else ", ".join(grant["colls"])),
+        ("", lambda grant: "cut" if grant["writer"] in cut else "this node" if grant["writer"] == here else ""),
+    )(console, value["grants"])
+    pinned = {(pin["writer"], pin["log"]): pin["seq"] + 1 for pin in value["pins"]}
+    columns(
+        ("log", lambda log: "control" if log["log"] == 0 else f"{log['writer'][:16]} {log['log']}"),
+        ("entries#", "length"),
+        ("pinned#", lambda log: pinned.get((log["writer"], log["log"]))),
+        ("", lambda log: ", ".join(["forked"] * bool(log["flag"]) + ["written here"] * bool(log.get("own")))),
+    )(console, value["logs"])
+    if value["host"]:
+        console.print(Text(f"hosted by {value['host']}", "dim"), soft_wrap=True)
+    aside(console, count(len(value["logs"]), "log"))
+    _HISTORY(console, value["path"])
+
+
+def _marks(row: Row) -> Text:
+    """With what may be a thief's in bold."""
+    marks = ["written here"] * row["own"] + row["marks"] + ["counts no more"] * (not row["counts"])
+    return Text(", ".join(marks), "" if marks == ["written here"] else "bold")
+
+
+_DID = {"post": "post", "edit": "edit of", "delete": "deletes", "other": "something else"}
+
+
+def _what(row: Row) -> str:
+    said = "" if row["text"] is None else " ".join(row["text"].split())[:60]
+    about = "" if row["uri"] is None else f"{row['uri'].rpartition('/')[2][-8:]} "
+    return f"{_DID[row['does']]} {about}{said}".rstrip()
+
+
+activity = columns(
+    ("entry", lambda row: row["entry"][:8]),
+    ("when", lambda row: minute(row["time_ms"])),
+    ("writer", lambda row: row["writer"][:16]),
+    ("log#", lambda row: str(row["log"])),
+    ("", _marks),
+    ("what", _what),
+)
+"""What writers did lately: entries by which a cut is named."""

@@ -4,7 +4,7 @@ from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoin
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import TEST
-from banyan_replica.wire import CheckpointItem
+from banyan_replica.wire import CheckpointItem, Message, Parts, WantParts, encode_message
 from banyan_sim.attack import Attack, Attackers, Victim
 from banyan_sim.forge import pushed, pushes
 
@@ -101,3 +101,82 @@ class WrongSignatures(Attack):
                 await stranger.throw(frame)
 
         await strangers.each(lie, 4)
+
+
+BARE_EACH, BARE_SIZE, PAUSE_S = 8, 1_000, 0.05
+"""Posts in one frame, bytes of the content that each declares, and the pause between two frames."""
+
+
+class BarePosts(Attack):
+    about = "neighbours that push 160 posts a second each without their content, and answer that they have none of it"
+    needs = 8
+    spreads = True
+
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
+        async def push(n: int) -> None:
+            stranger, asked = await strangers.meet(), list[WantParts]()
+
+            def hear(message: Message) -> None:
+                if isinstance(message, WantParts):
+                    asked.append(message)
+
+            stranger.on = hear
+            await stranger.join()
+            account = strangers.forge.account()
+            await stranger.throw(pushes(pushed(account.item(), account.mid)))
+            log = account.log(1)
+            while stranger.alive:
+                first = len(log.ids)
+                for _ in range(BARE_EACH):
+                    ops, size, _ = strangers.forge.large_post(strangers.few(BARE_SIZE))
+                    log.write(ops, size)
+                await stranger.throw(pushes(*(log.push(at, at + 1) for at in range(first, first + BARE_EACH))))
+                await strangers.sleep(PAUSE_S)
+                for question in asked:
+                    await stranger.say(Parts([(entry, op, None, b"") for entry, op in question.parts]))
+                asked.clear()
+
+        await strangers.each(push, 8)
+
+
+LARGE_EACH, LARGE_SIZE = 40, 60_000
+"""Posts in one frame, each in an account of its own, and bytes of each."""
+
+
+class LargeContent(Attack):
+    about = "posts of 60 kB, each of an account of its own, as fast as the links take them"
+    spreads = True
+
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
+        async def fill(n: int) -> None:
+            stranger = await strangers.meet()
+            while stranger.alive:
+                openings, posts = [], []
+                for _ in range(strangers.few(LARGE_EACH)):
+                    account = strangers.forge.account()
+                    log = account.log(1)
+                    ops, size, raw = strangers.forge.large_post(strangers.few(LARGE_SIZE))
+                    log.write(ops, size)
+                    openings.append(pushed(account.item(), account.mid))
+                    posts.append(log.push(0, 1, [raw]))
+                await stranger.throw(pushes(*openings), pushes(*posts))
+
+        await strangers.each(fill, 4)
+
+
+ROWS = 100_000
+
+
+class UnaskedParts(Attack):
+    about = "answers of 4 MB to questions that nobody asked: read strictly, then ignored, and free"
+
+    async def run(self, strangers: Attackers, victim: Victim) -> None:
+        random = strangers.random
+        frame = encode_message(Parts([(EntryId(random(32)), 0, None, b"") for _ in range(strangers.few(ROWS))]))
+
+        async def answer(n: int) -> None:
+            stranger = await strangers.meet()
+            while stranger.alive:
+                await stranger.throw(frame)
+
+        await strangers.each(answer, 4)
