@@ -175,16 +175,15 @@ def certificate(url: str) -> tuple[bool | None, str]:
 
 
 def door_remembers(path: Path) -> tuple[bool | None, str]:
-    """Whether door.db can be read, and by its owner alone."""
-    from banyan_web.door_store import why_unsound
+    """Whether door.db can be read, and by its owner alone. Raises StorageError if it cannot."""
+    from banyan_web.door_store import check
 
     if not path.exists():
         return None, "There is none yet: nobody has logged in, and no token was made."
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         return False, f"{path} has mode {mode:04o}, so others on this machine can read it; run `chmod 600 {path}`."
-    if (why := why_unsound(path)) is not None:
-        return False, f"{path} is damaged ({why}); stop the node and put a copy back, or remove it: people log in anew."
+    check(path)
     return True, "Logins, tokens and apps can be read."
 
 

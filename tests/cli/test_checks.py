@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from banyan_cli import checks
 from banyan_node.home.config import Config
+from banyan_storage.errors import CorruptStore
 from banyan_web.door_store import DoorStore
 
 
@@ -123,10 +124,8 @@ def test_a_damaged_door_db_and_one_that_others_can_read_are_found(tmp_path: Path
         with damaged.open("r+b") as file:
             file.seek(4096)
             file.write(b"\xff" * 20_000)
-    ok, said = checks.door_remembers(path)
-    assert ok is False
-    assert f"{path} is damaged (" in said
-    assert "put a copy back, or remove it" in said
+    with pytest.raises(CorruptStore, match=r"door\.db is damaged \(.*put a copy back, or let `banyan store repair`"):
+        checks.door_remembers(path)
 
 
 def test_a_port_of_another_program_is_found_though_something_answers_there() -> None:

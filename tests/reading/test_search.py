@@ -216,7 +216,7 @@ def test_a_full_disk_is_said_and_is_no_mistake_of_the_index() -> None:
     rng = random.Random("full")
     with indexed() as index:
         index._db.execute("pragma max_page_count = 300")
-        with pytest.raises(DiskFull, match="is full: make room"), index.commit(1):
+        with pytest.raises(DiskFull, match="no room left for the search index"), index.commit(1):
             index.put(document(rng.randbytes(9_000).hex(" ", 3), n) for n in range(300))
         index._db.execute("pragma max_page_count = 100000")
         with index.commit(1):

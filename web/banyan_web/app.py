@@ -6,7 +6,6 @@ logged, and answered with one sentence. (params.py bounds what is read of a requ
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -27,7 +26,7 @@ from banyan_node.home.sections import HttpSettings
 from banyan_node.server.http_connections import let_in
 from banyan_web import archive_downloads
 from banyan_web.door_files import DoorFiles
-from banyan_web.door_store import DoorStore, Token, is_full
+from banyan_web.door_store import DoorStore, Token
 from banyan_web.endpoint import (
     DoorBackend,
     DoorContext,
@@ -56,7 +55,7 @@ from banyan_web.platform.deliveries import deliver
 from banyan_web.platform.openapi import describing
 from banyan_web.rate_limiter import Meter, counted, is_anonymous
 from banyan_web.rate_limits import RateLimits
-from banyan_web.refusals import HttpRefusal, answer, refusal
+from banyan_web.refusals import HttpRefusal, answer, failure, refusal
 from banyan_web.websocket import SocketEndpoint, SocketPlace
 
 ROOMS = ("firehose", "mastodon.endpoints", "mastodon.push", "mastodon.streaming", "oauth", "page", "platform")
@@ -98,7 +97,6 @@ _USUAL = {
 _SLASHES = re.compile("/{2,}")
 GOING_AWAY = 1001
 """The code of a WebSocket that ends because the server stops (RFC 6455, 7.4.1)."""
-_log = logging.getLogger(__name__)
 
 
 def door_app(web: DoorContext, every: Iterable[Endpoints] = EVERY) -> DoorApp:
@@ -244,8 +242,7 @@ class _PathRoute:
         except ClientDisconnect:
             return
         except Exception as why:
-            _log.exception("%s %r failed", request.method, _path(request))
-            response = shown(request, _failed(why))
+            response = shown(request, failure(why, f"{request.method} {_path(request)!r}"))
         finally:
             await request.close()
         for name, value in more.items():
@@ -286,13 +283,6 @@ class _PathRoute:
         if is_anonymous(token) and not _path(request).startswith(FREE) and not is_person(self._web, request):
             meter.charge(address)
         return token, address
-
-
-def _failed(why: BaseException) -> HttpRefusal:
-    """What is told of an error that nobody foresaw."""
-    if is_full(why):
-        return HttpRefusal(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
-    return HttpRefusal(500, "Something went wrong inside the node; its log says what.")
 
 
 def _path(request: Request) -> str:

@@ -10,12 +10,11 @@ codes, oauth/logins.py passwords and sessions.
 from __future__ import annotations
 
 import ctypes
-import errno
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,8 @@ import apsw
 from banyan_node.home.audit import AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import CorruptStore, StorageError
+from banyan_storage.sqlite_errors import SqliteFile
 
 # The tables of `door.db`, as the steps that lead to them.
 #
@@ -126,6 +126,8 @@ MIGRATIONS = (_FIRST, _FIRST + _UPLOADS_IN_ONE_TABLE, _KEYS_AT_THE_NODE)
 SCOPES = ("read", "write", "follow", "push", "host", "admin", "firehose")
 FOLLOW = frozenset({"blocks", "follows", "mutes"})
 """Of which `follow` allows reading and writing, as in old versions of Mastodon."""
+LOST = "passwords, tokens, apps, push subscriptions, webhooks, consumers' cursors and uploads that are not posted yet"
+"""What is in the door's file alone."""
 BUSY_S = 5
 """How long one process waits for another that writes."""
 DAY_S = 86_400
@@ -159,14 +161,20 @@ class Token(NamedTuple):
 
 
 class DoorStore:
-    """Any thread."""
+    """Any thread. All that reads or writes raises StorageError."""
 
     def __init__(self, path: Path) -> None:
+        """Raises StorageError, ControlError."""
         self._lock = threading.RLock()
         self._written = 0
         self.path = path
-        path.touch(0o600)
-        self._db = apsw.Connection(str(path))
+        self._errors = _sqlite(path).errors
+        with self._errors():
+            self._open()
+
+    def _open(self) -> None:
+        self.path.touch(0o600)
+        self._db = apsw.Connection(str(self.path))
         self._db.set_busy_timeout(BUSY_S * 1000)
         stay = ctypes.c_int(1)  # the files beside it stay at the end: on a full disk they could not be made again
         self._db.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(stay))
@@ -205,17 +213,18 @@ class DoorStore:
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
         """A transaction: all or nothing. One inside another is a part of it."""
-        with self._lock:
+        with self._lock, self._errors():
             if self._db.in_transaction:
                 yield self._db
                 return
             self._db.execute("begin immediate")  # one that read first could not wait for another process
             try:
                 yield self._db
+                self._db.execute("commit")
             except BaseException:
-                self._db.execute("rollback")
+                if self._db.in_transaction:  # SQLite ends it itself where the disk is full
+                    self._db.execute("rollback")
                 raise
-            self._db.execute("commit")
             self._written += 1
 
     @property
@@ -231,8 +240,8 @@ class DoorStore:
                 for _, column, *_ in list(db.execute(f"pragma table_info({table})")):
                     if column in ("account", "owner"):
                         db.execute(f"delete from {table} where {column} = ?", (account,))
-        with self._lock:
-            list(self._db.execute("pragma wal_checkpoint(truncate)"))
+        with self.reading() as db:
+            list(db.execute("pragma wal_checkpoint(truncate)"))
 
     def end_terms(self, *tables: str) -> None:
         """Deletes rows whose term has ended; default: of all tables."""
@@ -242,7 +251,7 @@ class DoorStore:
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
-        with self._lock:
+        with self._lock, self._errors():
             yield self._db
 
     def row(self, what: str, *values: Any) -> Sequence[Any] | None:
@@ -341,6 +350,11 @@ def _token(row: Sequence[Any]) -> Token:
     return Token(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
 
 
+def _sqlite(path: Path) -> SqliteFile:
+    remedy = "stop the node and put a copy back, or let `banyan store repair` set it aside, which loses"
+    return SqliteFile(path, "the door's file", f"{remedy} {LOST}; posts and accounts stay")
+
+
 def beside(path: Path, do: Callable[[DoorStore], object]) -> None:
     """Does it with the door's file, if a door was ever open. Raises StorageError."""
     if not path.exists():
@@ -348,33 +362,36 @@ def beside(path: Path, do: Callable[[DoorStore], object]) -> None:
     try:
         with closing(DoorStore(path)) as door:
             do(door)
-    except (apsw.Error, ControlError) as error:
+    except ControlError as error:
         raise StorageError(f"{path}: {error}") from error
 
 
-def why_unsound(path: Path) -> str | None:
-    """What SQLite finds wrong in the file, or None. It is only read, also beside a running node."""
-    db = None
-    try:
-        db = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
+def check(path: Path) -> None:
+    """Reads all pages of the file, also beside a running node. Raises CorruptStore, another StorageError."""
+    with _sqlite(path).errors(), closing(apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)) as db:
         db.set_busy_timeout(BUSY_S * 1000)
         found = str(next(iter(db.execute("pragma quick_check(1)")))[0])
-    except apsw.Error as error:
-        return str(error)
-    finally:
-        if db is not None:
-            db.close()
-    return None if found == "ok" else " ".join(found.split())
+        if found != "ok":
+            raise apsw.CorruptError(" ".join(found.split()))
 
 
-def is_full(why: BaseException | None) -> bool:
-    """Whether an error, or one of those that it has in it, is that a disk is full."""
-    if isinstance(why, BaseExceptionGroup):
-        return any(map(is_full, why.exceptions))
-    if why is None:
+def tidy(door: DoorStore) -> None:
+    """Deletes what has ended. Raises CorruptStore also for damage where nobody reads."""
+    door.end_terms()
+    check(door.path)
+
+
+def set_aside(path: Path) -> bool:
+    """Moves a damaged file to `door.db-damaged`. Returns whether there was one. Raises StorageError, OSError."""
+    try:
+        if path.exists():
+            check(path)
         return False
-    full = isinstance(why, apsw.FullError) or (isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT))
-    return full or is_full(why.__cause__ or why.__context__)
+    except CorruptStore:
+        for end in ("-wal", "-shm", ""):  # last the file itself: a new one must not find what was written beside it
+            with suppress(FileNotFoundError):
+                Path(f"{path}{end}").replace(f"{path}-damaged{end}")
+        return True
 
 
 def hashed(raw: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,8 +12,10 @@ from starlette.responses import Response
 
 from banyan_node.api.errors import DOOR_CODES, door_status
 from banyan_node.operator_errors import CallError
+from banyan_storage.errors import DiskFull, StorageError
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 BUILDING = 503
 """What is asked for is not shown yet: a view that it needs is being built, or what its author wrote is being folded."""
 
@@ -61,6 +65,29 @@ def there(value: T | None) -> T:
 def of_call(error: CallError) -> HttpRefusal:
     """What the node refused."""
     return HttpRefusal(door_status(error), error.message, code=error.code, **error.more)
+
+
+def failure(why: BaseException, what: str) -> HttpRefusal:
+    """What is told of an error that is no refusal. what: failed, for the log."""
+    found = _of_storage(why)
+    if found is None:
+        _log.error("%s failed", what, exc_info=why)
+        return HttpRefusal(500, "Something went wrong inside the node; its log says what.")
+    _log.error("%s failed: %s", what, found)
+    if isinstance(found, StorageError) and not isinstance(found, DiskFull):
+        return HttpRefusal(507, "A file of this server cannot be used; its log says which, and what to do.")
+    return HttpRefusal(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
+
+
+def _of_storage(why: BaseException | None) -> BaseException | None:
+    """The StorageError, or the error of a full disk, that an error is, or has in it."""
+    if isinstance(why, BaseExceptionGroup):
+        return next(filter(None, map(_of_storage, why.exceptions)), None)
+    if why is None or isinstance(why, StorageError):
+        return why
+    if isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT):
+        return why
+    return _of_storage(why.__cause__ or why.__context__)
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

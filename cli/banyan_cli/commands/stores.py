@@ -55,6 +55,7 @@ def store_verify(s: Session) -> None:
 
     with waiting(s.out.notes, "verifying"):
         answer = _faults_at_rest(s) or s.call("store.verify")
+        answer["problems"] += _faults_of_door(s.home.door)
     s.out.answer(answer, _show_verify)
     if answer["problems"]:
         raise typer.Exit(errors.STORAGE)
@@ -75,11 +76,24 @@ def _faults_at_rest(s: Session) -> Row | None:
     return {"checked": 0, "unchecked": [], "problems": problems} if problems else None
 
 
+def _faults_of_door(path: Path) -> list[Row]:
+    from banyan_storage.errors import CorruptStore
+    from banyan_web.door_store import check
+
+    try:
+        if path.exists():
+            check(path)
+        return []
+    except CorruptStore as why:
+        return [{"where": "the door", "sentence": str(why)}]
+
+
 def _show_verify(console: Console, value: Row) -> None:
     for problem in value["problems"]:
         console.print(f"{problem['where']}: {problem['sentence']}", soft_wrap=True)
     problems, unchecked = value["problems"], value["unchecked"]
-    of_views, local = (sum(problem["where"].startswith(of) for problem in problems) for of in ("views", "local state"))
+    parts = ("views", "local state", "the door")
+    of_views, local, door = (sum(problem["where"].startswith(of) for problem in problems) for of in parts)
     said = ["the store is sound"] if not problems else []
     if of_views:
         said.append(f"{count(of_views, 'problem')} of views; `banyan store rebuild` builds them again from the log")
@@ -88,7 +102,9 @@ def _show_verify(console: Console, value: Row) -> None:
             f"{count(local, 'row')} that only this node has; `banyan store repair`, with the node stopped, takes "
             "them out and says what comes of each: hosted accounts stay, and so does what moderators hid"
         )
-    if (others := len(problems) - of_views - local) > 0:
+    if door:
+        said.append("the door's file is damaged; `banyan store repair`, with the node stopped, sets it aside")
+    if (others := len(problems) - of_views - local - door) > 0:
         said.append(
             f"{count(others, 'problem')}; `banyan store repair`, with the node stopped, keeps what can be proved, and "
             "peers are asked for the rest"
@@ -102,8 +118,11 @@ def _show_verify(console: Console, value: Row) -> None:
 def store_repair(s: Session) -> None:
     """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
     from banyan_node.local import repair_local
+    from banyan_web.door_store import LOST, set_aside
 
     _refuse_while_running(s)
+    if set_aside(s.home.door):
+        s.out.note(f"{s.home.door} was damaged and is now {s.home.door}-damaged, for you to delete. Lost are {LOST}.")
     done = repair_local(s.home, s.settings, s.out.note)
     value: Row = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
     value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries}

@@ -31,7 +31,8 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.search.query import SearchQuery, Term
 from banyan_reading.timelines import APART
 from banyan_schema.social import Target
-from banyan_storage.errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
+from banyan_storage.errors import DiskFailed, IndexDamaged
+from banyan_storage.sqlite_errors import SqliteFile
 
 VERSION = 4
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""
@@ -39,8 +40,7 @@ PATIENCE_MS = 5_000
 """How long one connection waits for another that writes."""
 CHECKSUM_BYTES = 8
 """At the end of each page."""
-_WRONG_CHECKSUM = 8202
-"""SQLITE_IOERR_DATA."""
+_REMEDY = "it is made again"
 _LATEST = (1 << 63 - APART) - 1
 
 
@@ -60,9 +60,6 @@ class Document(NamedTuple):
     tags: tuple[str, ...] = ()
 
 
-_FAILURES = (apsw.Error, OSError, UnicodeDecodeError, DecompressError)
-
-
 class Trend(NamedTuple):
     """A tag, how many accounts used it within the time asked for, and in how many posts of each hour, the oldest
     first."""
@@ -79,6 +76,7 @@ class FtsIndex:
         """An index of another store is emptied, a damaged one or one of another version made again. Raises
         StorageError."""
         self._path, self._store = path, store_id
+        self._as_sqlite = SqliteFile(path, "the search index", _REMEDY, IndexDamaged)
         self.untidy = False
         """Whether something was removed that may still be in the file beside it."""
         try:
@@ -114,24 +112,12 @@ class FtsIndex:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
-        except _FAILURES as why:
-            first = why.__context__  # the end of a transaction fails after what ended it
-            raise self._told(first if isinstance(first, _FAILURES) else why) from why
-
-    def _told(self, why: Exception) -> StorageError:
-        if _is_damage(why):
-            return IndexDamaged(f"the search index {self._path} is damaged ({why}); it is made again")
-        if isinstance(why, apsw.FullError):
-            return DiskFull(f"the disk of the search index {self._path} is full: make room; it goes on then")
-        if isinstance(why, apsw.ReadOnlyError | apsw.CantOpenError | OSError):
-            return StoreReadOnly(
-                f"the search index {self._path} cannot be opened and written; remove what is there, which is made "
-                "again, or make its folder writable"
-            )
-        if isinstance(why, apsw.BusyError | apsw.LockedError):
-            return DiskFailed(f"the search index {self._path} is used by another process; try again")
-        return DiskFailed(f"the search index {self._path} failed ({why}); delete it, and it is made again")
+            with self._as_sqlite.errors():
+                yield
+        except DecompressError as why:
+            raise IndexDamaged(f"the search index {self._path} is damaged ({why}); {_REMEDY}") from why
+        except apsw.Error as why:
+            raise DiskFailed(f"the search index {self._path} failed ({why}); delete it, and {_REMEDY}") from why
 
     def close(self) -> None:
         """Nothing is used afterwards."""
@@ -287,12 +273,6 @@ def remove(path: Path) -> None:
     """Removes an index; it is made again. Raises OSError."""
     for end in ("-wal", "-shm", ""):
         Path(f"{path}{end}").unlink(missing_ok=True)
-
-
-def _is_damage(why: Exception) -> bool:
-    if isinstance(why, apsw.IOError):
-        return getattr(why, "extendedresult", 0) == _WRONG_CHECKSUM
-    return isinstance(why, apsw.NotADBError | apsw.CorruptError | UnicodeDecodeError | DecompressError)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

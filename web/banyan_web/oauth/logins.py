@@ -13,7 +13,7 @@ from nacl import pwhash
 from nacl.exceptions import InvalidkeyError
 
 from banyan_node.context import DoorData
-from banyan_web.door_store import DoorStore, beside, hashed
+from banyan_web.door_store import DoorStore, beside, hashed, tidy
 
 LEAST, MOST = 10, 1_024
 """Characters of a password, and its bytes of UTF-8."""
@@ -181,5 +181,5 @@ def at_door(path: Path) -> DoorData:
     return DoorData(
         lambda account: beside(path, lambda door: door.forget(account)),
         lambda account: beside(path, lambda door: sign_out(door, account)),
-        lambda: beside(path, DoorStore.end_terms),
+        lambda: beside(path, tidy),
     )

@@ -10,7 +10,6 @@ not wait for each other; for larger bodies a client has to read while it writes.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple, TypeAlias
@@ -22,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, failure
 
 NDJSON, JSON = "application/x-ndjson", "application/json"
 LINE_BYTES = 256 << 10
@@ -36,8 +35,6 @@ PIECES = 16
 """Pieces of the body that wait."""
 ANSWER_BYTES = 16 << 20
 """Answers that wait to be sent."""
-FAILED = "This failed inside the node, whose log says why. The same line may be sent again."
-_log = logging.getLogger(__name__)
 _DECODE = msgspec.json.Decoder()
 _ENCODE = msgspec.json.Encoder()
 
@@ -118,9 +115,8 @@ async def _rows(batch: Sequence[NdjsonLine], do: Do) -> list[dict[str, Any]]:
         done = await do(batch)
     except HttpRefusal as why:
         done = [refused_line(why)] * len(batch)
-    except Exception:
-        _log.exception("lines could not be done")
-        done = [refused_line(HttpRefusal(500, FAILED, code="internal"))] * len(batch)
+    except Exception as why:
+        done = [refused_line(failure(why, "a batch of lines"))] * len(batch)
     return [{"line": line.number, **answer} for line, answer in zip(batch, done, strict=True)]
 
 

@@ -31,6 +31,7 @@ from banyan_node.operator_errors import ControlError
 from banyan_node.server.http_server import Bind, endpoint_of, listen
 from banyan_node.server.servers import ServerAddress
 from banyan_web.door_files import folder_of, remove
+from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import ServerRules
 from banyan_web.mastodon.push.crypto import PUSH
 from banyan_web.open_streams import LAST_LINES_S
@@ -61,9 +62,10 @@ _log = structlog.get_logger("banyan")
 
 async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Serves HTTP at `http.address` by `http.workers` processes until the node stops. Reports the endpoint, once all of
-    them serve. Raises PortBusy, ControlError, ConfigError."""
+    them serve. Raises PortBusy, ControlError, ConfigError, StorageError."""
     http = node.settings.config.http
-    ServerRules.read(http, node.home.path)  # each worker reads it, and its refusal would stand in the log alone
+    ServerRules.read(http, node.home.path)  # each worker reads these, and a refusal would stand in the log alone
+    DoorStore(node.home.door).close()
     listener = listen(Bind.at(http.address))
     endpoint, counts = endpoint_of(listener), shared_memory()
     try:

@@ -1,0 +1,102 @@
+"""A damaged `door.db`: one sentence says so, a running node goes on, and `banyan store repair` sets the file aside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_cli import checks
+from banyan_cli.errors import OK, STORAGE
+from banyan_storage.errors import CorruptStore
+from banyan_web import door_store
+from banyan_web.door_store import DoorStore
+from tests.cli.shell import banyan, process
+from tests.web.door import Door, open_node
+
+PAGE = 4_096
+ROOTS = 60
+"""The first pages, in which every table begins: a file in which they are whole can be opened."""
+
+
+def fill(door: DoorStore) -> None:
+    """Makes a file of many pages, with nothing beside it."""
+    for n in range(300):
+        door.mint(None, f"platform {n}", ("host",))
+        door.write("insert into cards values (?, null, null, null, ?, 4000000000)", f"https://a.org/{n}", bytes(3_000))
+    with door.reading() as db:
+        list(db.execute("pragma wal_checkpoint(truncate)"))
+
+
+def damage(path: Path, first: int) -> None:
+    """The page, and all behind it if it is not the first."""
+    with path.open("r+b") as file:
+        file.seek(first * PAGE)
+        file.write(os.urandom(path.stat().st_size - first * PAGE if first else PAGE))
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_damaged_file_ends_a_command_with_what_to_do_until_a_repair_sets_it_aside(home: Path, workers: str) -> None:
+    path = home / "door.db"
+    door = DoorStore(path)
+    fill(door)
+    door.close()
+    damage(path, 0)
+    assert banyan("--home", home, "config", "set", "http.workers", workers).code == OK
+    for command in (("up", "--http", "127.0.0.1:0"), ("token", "list"), ("login", "list"), ("store", "verify")):
+        ran = process("--home", home, *command)
+        assert ran.code == STORAGE, (command, ran)
+        assert f"{path} is damaged (file is not a database); stop the node and put a copy back" in ran.out + ran.err
+    was = path.read_bytes()
+    ran = banyan("--home", home, "store", "repair")
+    assert ran.code == OK
+    assert f"{path} was damaged and is now {path}-damaged, for you to delete. Lost are passwords, tokens" in ran.err
+    assert (home / "door.db-damaged").read_bytes() == was
+    assert not path.exists()
+    assert banyan("--home", home, "token", "add", "--scopes", "read", "--label", "again").code == OK
+    assert banyan("--home", home, "store", "verify").code == OK
+    assert banyan("--home", home, "store", "repair").code == OK
+    assert path.exists()
+
+
+def test_a_file_that_another_process_holds_is_not_set_aside(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_store, "BUSY_S", 0)
+    door = DoorStore(home / "door.db")
+    with door.reading() as db:
+        for statement in ("journal_mode = delete", "locking_mode = exclusive"):
+            list(db.execute(f"pragma {statement}"))
+        db.execute("begin exclusive")
+        ran = banyan("--home", home, "store", "repair")
+    assert ran.code == STORAGE
+    assert "is used by another process" in ran.err
+    assert (home / "door.db").exists()
+
+
+def test_damage_that_a_running_node_meets_is_an_error_of_the_request_and_the_node_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with open_node(tmp_path / "home") as door:
+            _, client = await door.person("an")
+            fill(door.store)
+            damage(door.store.path, ROOTS)
+            beside = Door(door.node, door.url, door.hub)  # with no page in memory
+            answer = await client.http.post("/api/v1/apps", json={"client_name": "a", "redirect_uris": "b:c"})
+            assert answer.status_code == 507, answer.text
+            assert answer.json()["code"] == "storage"
+            assert "log says which" in answer.json()["error"]
+            with pytest.raises(CorruptStore, match=r"is damaged \("):
+                beside.store.tokens()
+            with pytest.raises(CorruptStore, match=r"or let `banyan store repair` set it aside"):
+                checks.door_remembers(door.store.path)
+            await beside.close()
+            assert (await door.client().http.get("/health")).status_code == 200
+            assert (await door.node.backend.call("status", {}))["running"]
+        with trio.fail_after(60):
+            async with open_node(tmp_path / "home") as door:
+                while not (failing := (await door.node.backend.call("status", {}))["failing"]):
+                    await trio.sleep(0.05)
+                assert f"{door.store.path} is damaged" in failing["terms at the door"]
+                assert (await door.client().http.get("/health")).status_code == 200
+
+    trio.run(story)
