@@ -267,15 +267,13 @@ async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     return done
 
 
-@ENDPOINTS.post("/v1/reports", "write:reports", shape=EndpointShape(ReportRequest, MyReport, refuses=(*BODY, 409, 429)))
+@ENDPOINTS.post("/v1/reports", "write:reports", shape=acts(ReportRequest, MyReport, refuses=(*BODY, 409, 429)))
 async def report(web: DoorContext, ask: DoorRequest) -> Any:
     """Reports an account, or posts of it, to the moderators of this node. One that says what an open one says is folded
     into it."""
     given = shaped(ask.params, ReportRequest)
     by = acting(ask, given.by, await own_name(web, ask))
-    return await web.call(
-        "report.add", **{**{name: getattr(given, name) for name in given.__struct_fields__}, "by": by}
-    )
+    return await web.call("report.add", key_for(ask), **{**msgspec.structs.asdict(given), "by": by})
 
 
 def _platform(ask: DoorRequest) -> str:

@@ -14,6 +14,7 @@ from banyan_web.mastodon.entities.accounts import relationships as standing
 from banyan_web.mastodon.entity_ids import account_id, did_of, thing_id, thing_of
 from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text, texts, truthy
+from banyan_web.platform.requests import key_for
 from banyan_web.refusals import HttpRefusal, there
 
 # What somebody does to another account: follow, block, mute, note; and those who ask to follow.
@@ -187,7 +188,7 @@ async def show_list(web: DoorContext, ask: DoorRequest) -> Any:
 
 @ENDPOINTS.post("/api/v1/lists", "write:lists")
 async def make(web: DoorContext, ask: DoorRequest) -> Any:
-    return _entity(await web.call("list.set", title=_title(ask), **_ways(ask), by=ask.account))
+    return _entity(await web.call("list.set", key_for(ask), title=_title(ask), **_ways(ask), by=ask.account))
 
 
 @ENDPOINTS.put("/api/v1/lists/{id}", "write:lists")

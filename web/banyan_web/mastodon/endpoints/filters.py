@@ -10,6 +10,7 @@ from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.entity_ids import thing_id, thing_of
 from banyan_web.params import number, text, texts, truthy
+from banyan_web.platform.requests import key_for
 from banyan_web.refusals import HttpRefusal, gone, there
 
 ENDPOINTS = Endpoints()
@@ -136,7 +137,8 @@ async def _write(
     if not words:
         raise HttpRefusal(422, "A filter has at least one keyword: this network filters posts by their words alone.")
     of = rows[0]["of"] if rows else None
-    found = await web.call("filters.set", **{name: about[name] for name in _NEW}, words=words, of=of, by=ask.account)
+    said = {name: about[name] for name in _NEW}
+    found = await web.call("filters.set", key_for(ask), **said, words=words, of=of, by=ask.account)
     return entity(found["filters"])
 
 

@@ -13,6 +13,7 @@ from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.mastodon.entity_ids import LARGEST, PLACE_BYTES, did_of, notice_id, place_of, status_id
 from banyan_web.params import text, texts, truthy
+from banyan_web.platform.requests import key_for
 from banyan_web.refusals import HttpRefusal
 
 ENDPOINTS = Endpoints()
@@ -48,6 +49,7 @@ async def create(web: DoorContext, ask: DoorRequest) -> Any:
         raise HttpRefusal(422, f"category is one of {', '.join(CATEGORIES)}.")
     made = await web.call(
         "report.add",
+        key_for(ask),
         by=ask.account,
         account=who,
         posts=[*named],
