@@ -131,6 +131,16 @@ class Attackers(ABC):
     async def each(self, play: Callable[[int], Work], count: int = 0) -> None:
         """Plays `play(n)` for n below `count` (0: all identities) at once, each again whenever its link has ended."""
 
+    async def repeat(self, act: Callable[[Attacker], Work], count: int = 0) -> None:
+        """So many identities (0: all) meet the victim, and each acts again and again while its link stands."""
+
+        async def play(n: int) -> None:
+            stranger = await self.meet()
+            while stranger.alive:
+                await act(stranger)
+
+        await self.each(play, count)
+
     @abstractmethod
     async def sleep(self, seconds: float) -> None: ...
 

@@ -5,7 +5,7 @@ from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import TEST
 from banyan_replica.wire import CheckpointItem, Message, Parts, WantParts, encode_message
-from banyan_sim.attack import Attack, Attackers, Victim
+from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import pushed, pushes
 
 ACCOUNTS_EACH = 256
@@ -16,14 +16,12 @@ class MintAccounts(Attack):
     spreads = True
 
     async def run(self, strangers: Attackers, victim: Victim) -> None:
-        async def mint(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                frame, _ = strangers.forge.minted(strangers.few(ACCOUNTS_EACH))
-                await stranger.throw(frame)
-                await strangers.sleep(0)
+        async def mint(stranger: Attacker) -> None:
+            frame, _ = strangers.forge.minted(strangers.few(ACCOUNTS_EACH))
+            await stranger.throw(frame)
+            await strangers.sleep(0)
 
-        await strangers.each(mint, 4)
+        await strangers.repeat(mint, 4)
 
 
 CHECKPOINTS_EACH, NUMBERS = 200, 10_000
@@ -37,21 +35,19 @@ class Checkpoints(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         each = strangers.few(CHECKPOINTS_EACH)
 
-        async def replace(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                account = strangers.forge.account()
-                await stranger.throw(pushes(pushed(account.item(), account.mid)))
-                place = ControlRef(0, account.path[0].id)
-                for first in range(1, strangers.few(NUMBERS), each):
-                    made = [
-                        make_checkpoint(TEST, account.id, account.device, number, place, ())
-                        for number in range(first, first + each)
-                    ]
-                    await stranger.throw(pushes(*(pushed(CheckpointItem(encode_checkpoint(c)), c.id) for c in made)))
-                    await strangers.sleep(0)
+        async def replace(stranger: Attacker) -> None:
+            account = strangers.forge.account()
+            await stranger.throw(pushes(pushed(account.item(), account.mid)))
+            place = ControlRef(0, account.path[0].id)
+            for first in range(1, strangers.few(NUMBERS), each):
+                made = [
+                    make_checkpoint(TEST, account.id, account.device, number, place, ())
+                    for number in range(first, first + each)
+                ]
+                await stranger.throw(pushes(*(pushed(CheckpointItem(encode_checkpoint(c)), c.id) for c in made)))
+                await strangers.sleep(0)
 
-        await strangers.each(replace, 2)
+        await strangers.repeat(replace, 2)
 
 
 ENTRIES, PINS = 30, 190
@@ -65,19 +61,17 @@ class DeepControl(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         pins = strangers.few(PINS)
 
-        async def push(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                account = strangers.forge.account()
-                await stranger.throw(pushes(pushed(account.item(), account.mid)))
-                for _ in range(strangers.few(ENTRIES)):
-                    account.control(
-                        *(Pin(strangers.forge.writer(), 1, k, EntryId(strangers.random(32))) for k in range(pins))
-                    )
-                    await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
-                    await strangers.sleep(0)
+        async def push(stranger: Attacker) -> None:
+            account = strangers.forge.account()
+            await stranger.throw(pushes(pushed(account.item(), account.mid)))
+            for _ in range(strangers.few(ENTRIES)):
+                account.control(
+                    *(Pin(strangers.forge.writer(), 1, k, EntryId(strangers.random(32))) for k in range(pins))
+                )
+                await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
+                await strangers.sleep(0)
 
-        await strangers.each(push, 4)
+        await strangers.repeat(push, 4)
 
 
 WRONG_EACH = 500
@@ -95,12 +89,7 @@ class WrongSignatures(Attack):
             items.append(pushed(item, account.mid))
         frame = pushes(*items)
 
-        async def lie(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.throw(frame)
-
-        await strangers.each(lie, 4)
+        await strangers.repeat(lambda stranger: stranger.throw(frame), 4)
 
 
 BARE_EACH, BARE_SIZE, PAUSE_S = 8, 1_000, 0.05
@@ -148,20 +137,18 @@ class LargeContent(Attack):
     spreads = True
 
     async def run(self, strangers: Attackers, victim: Victim) -> None:
-        async def fill(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                openings, posts = [], []
-                for _ in range(strangers.few(LARGE_EACH)):
-                    account = strangers.forge.account()
-                    log = account.log(1)
-                    ops, size, raw = strangers.forge.large_post(strangers.few(LARGE_SIZE))
-                    log.write(ops, size)
-                    openings.append(pushed(account.item(), account.mid))
-                    posts.append(log.push(0, 1, [raw]))
-                await stranger.throw(pushes(*openings), pushes(*posts))
+        async def fill(stranger: Attacker) -> None:
+            openings, posts = [], []
+            for _ in range(strangers.few(LARGE_EACH)):
+                account = strangers.forge.account()
+                log = account.log(1)
+                ops, size, raw = strangers.forge.large_post(strangers.few(LARGE_SIZE))
+                log.write(ops, size)
+                openings.append(pushed(account.item(), account.mid))
+                posts.append(log.push(0, 1, [raw]))
+            await stranger.throw(pushes(*openings), pushes(*posts))
 
-        await strangers.each(fill, 4)
+        await strangers.repeat(fill, 4)
 
 
 ROWS = 100_000
@@ -174,9 +161,4 @@ class UnaskedParts(Attack):
         random = strangers.random
         frame = encode_message(Parts([(EntryId(random(32)), 0, None, b"") for _ in range(strangers.few(ROWS))]))
 
-        async def answer(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.throw(frame)
-
-        await strangers.each(answer, 4)
+        await strangers.repeat(lambda stranger: stranger.throw(frame), 4)

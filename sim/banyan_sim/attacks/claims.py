@@ -161,13 +161,11 @@ class ManyPlatforms(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
 
-        async def state(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                for _ in range(strangers.few(EACH)):
-                    platform, now, root = (Signer(TEST, random(32)), strangers.forge.now_ms(), random(32))
-                    name = EntryId(H("witness", now.to_bytes(8, "big"), root))
-                    await stranger.say(Witness(platform.key, now, root, platform.sign(name)))
-                await strangers.sleep(0)
+        async def state(stranger: Attacker) -> None:
+            for _ in range(strangers.few(EACH)):
+                platform, now, root = (Signer(TEST, random(32)), strangers.forge.now_ms(), random(32))
+                name = EntryId(H("witness", now.to_bytes(8, "big"), root))
+                await stranger.say(Witness(platform.key, now, root, platform.sign(name)))
+            await strangers.sleep(0)
 
-        await strangers.each(state, 8)
+        await strangers.repeat(state, 8)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from banyan_crdt.ids import base58
 from banyan_replica.gossip.frames import ForwardJoin, PeerInfo, PushFrame, Shuffle
 from banyan_replica.gossip.settings import MAX_ADDRS, MAX_SAMPLE, MAX_TTL
-from banyan_sim.attack import Attack, Attackers, Victim
+from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import gossip, pushed, pushes
 
 
@@ -22,18 +22,16 @@ class Shuffles(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         random = strangers.random
 
-        async def mix(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.join()
-                for _ in range(20):
-                    sample = tuple(invented(random) for _ in range(MAX_SAMPLE))
-                    await stranger.throw(
-                        gossip(Shuffle(invented(random), MAX_TTL, sample)), gossip(ForwardJoin(invented(random), 0))
-                    )
-                    await strangers.sleep(0.02)
+        async def mix(stranger: Attacker) -> None:
+            await stranger.join()
+            for _ in range(20):
+                sample = tuple(invented(random) for _ in range(MAX_SAMPLE))
+                await stranger.throw(
+                    gossip(Shuffle(invented(random), MAX_TTL, sample)), gossip(ForwardJoin(invented(random), 0))
+                )
+                await strangers.sleep(0.02)
 
-        await strangers.each(mix, 8)
+        await strangers.repeat(mix, 8)
 
 
 EVERY_S = 1.0
@@ -44,13 +42,11 @@ class Eclipse(Attack):
     needs = 20
 
     async def run(self, strangers: Attackers, victim: Victim) -> None:
-        async def join(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.join()
-                await strangers.sleep(EVERY_S)
+        async def join(stranger: Attacker) -> None:
+            await stranger.join()
+            await strangers.sleep(EVERY_S)
 
-        await strangers.each(join)
+        await strangers.repeat(join)
 
 
 TWICE, STORM, STORM_EACH = 40, 32, 250
@@ -130,15 +126,13 @@ class FutureDates(Attack):
     spreads = True
 
     async def run(self, strangers: Attackers, victim: Victim) -> None:
-        async def date(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                accounts = [strangers.forge.account() for _ in range(strangers.few(DATED_EACH))]
-                await stranger.throw(pushes(*(pushed(a.item(), a.mid) for a in accounts)))
-                logs = [a.log(1, strangers.forge.now_ms() + DAY_MS) for a in accounts]
-                for log in logs:
-                    log.write()
-                await stranger.throw(pushes(*(log.push(0, 1) for log in logs)))
-                await strangers.sleep(0.1)
+        async def date(stranger: Attacker) -> None:
+            accounts = [strangers.forge.account() for _ in range(strangers.few(DATED_EACH))]
+            await stranger.throw(pushes(*(pushed(a.item(), a.mid) for a in accounts)))
+            logs = [a.log(1, strangers.forge.now_ms() + DAY_MS) for a in accounts]
+            for log in logs:
+                log.write()
+            await stranger.throw(pushes(*(log.push(0, 1) for log in logs)))
+            await strangers.sleep(0.1)
 
-        await strangers.each(date, 4)
+        await strangers.repeat(date, 4)

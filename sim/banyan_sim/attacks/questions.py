@@ -4,7 +4,7 @@ from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Unknown, encode_ops
 from banyan_replica.wire import LAST, Credit, Interest, Scan, Sketch, SketchNames, Want, Wants, encode_message
 from banyan_replica.wire import WantParts as Question
-from banyan_sim.attack import Attack, Attackers, Victim
+from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import ForgedLog, pushed, pushes
 
 POSTS, SIZE, AT_ONCE = 17, 60_000, 8
@@ -31,13 +31,11 @@ class WantParts(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         question = await shelve(strangers)
 
-        async def ask(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.say(*[question] * strangers.few(AT_ONCE))
-                await strangers.sleep(0.1)
+        async def ask(stranger: Attacker) -> None:
+            await stranger.say(*[question] * strangers.few(AT_ONCE))
+            await strangers.sleep(0.1)
 
-        await strangers.each(ask)
+        await strangers.repeat(ask)
 
 
 LOGS, BRANCH = 4, 62
@@ -84,25 +82,18 @@ class DearNames(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         places = strangers.random(8 * strangers.few(PLACES))
 
-        async def ask(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.say(SketchNames(b"", places))
-
-        await strangers.each(ask, 4)
+        await strangers.repeat(lambda stranger: stranger.say(SketchNames(b"", places)), 4)
 
 
 class SaltedSketches(Attack):
     about = "questions under ever new salts, for each of which the whole frontier must be read"
 
     async def run(self, strangers: Attackers, victim: Victim) -> None:
-        async def ask(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.say(Sketch(strangers.random(16), 0, 0, 0, strangers.random(88)))
-                await strangers.sleep(0.01)
+        async def ask(stranger: Attacker) -> None:
+            await stranger.say(Sketch(strangers.random(16), 0, 0, 0, strangers.random(88)))
+            await strangers.sleep(0.01)
 
-        await strangers.each(ask)
+        await strangers.repeat(ask)
 
 
 EVERY_S = 0.005
@@ -130,13 +121,11 @@ class Interests(Attack):
     on_chosen = True
 
     async def run(self, strangers: Attackers, victim: Victim) -> None:
-        async def follow(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                held = b"".join(account[:16] for account in victim.followed[:8])
-                await stranger.say(Interest(0, held + strangers.random(16 * strangers.few(NAMES - 8))))
+        async def follow(stranger: Attacker) -> None:
+            held = b"".join(account[:16] for account in victim.followed[:8])
+            await stranger.say(Interest(0, held + strangers.random(16 * strangers.few(NAMES - 8))))
 
-        await strangers.each(follow, 8)
+        await strangers.repeat(follow, 8)
 
 
 TIMES = 5_000
@@ -148,12 +137,7 @@ class TinyFrames(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         frames = [encode_message(Credit(0))] * strangers.few(TIMES)
 
-        async def drizzle(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.throw(*frames)
-
-        await strangers.each(drizzle, 4)
+        await strangers.repeat(lambda stranger: stranger.throw(*frames), 4)
 
 
 ITEMS = (4 << 20) - 16
@@ -167,12 +151,7 @@ class EmptyArrays(Attack):
         items = strangers.few(ITEMS)
         frame = b"\x82\x07\x9a" + items.to_bytes(4, "big") + b"\x80" * items
 
-        async def throw(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                await stranger.throw(frame)
-
-        await strangers.each(throw, 4)
+        await strangers.repeat(lambda stranger: stranger.throw(frame), 4)
 
 
 JUNK = b"\x82\x18\x63\x00"

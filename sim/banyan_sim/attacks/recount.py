@@ -83,23 +83,21 @@ class Forks(Attack):
     async def run(self, strangers: Attackers, victim: Victim) -> None:
         depth, each = strangers.few(DEPTH), strangers.few(EACH)
 
-        async def fork(n: int) -> None:
-            stranger = await strangers.meet()
-            while stranger.alive:
-                account = strangers.forge.account()
-                log = account.log(1)
-                log.write(count=depth)
-                await stranger.throw(pushes(pushed(account.item(), account.mid)), pushes(log.push(0, depth)))
-                for top in range(depth - 1, each, -each):
-                    twins = []
-                    for seq in range(top, top - each, -1):
-                        twin = log.fork(seq)
-                        twin.write()
-                        twins.append(twin.push(seq, seq + 1))
-                    await stranger.throw(pushes(*twins))
-                    await strangers.sleep(0)
+        async def fork(stranger: Attacker) -> None:
+            account = strangers.forge.account()
+            log = account.log(1)
+            log.write(count=depth)
+            await stranger.throw(pushes(pushed(account.item(), account.mid)), pushes(log.push(0, depth)))
+            for top in range(depth - 1, each, -each):
+                twins = []
+                for seq in range(top, top - each, -1):
+                    twin = log.fork(seq)
+                    twin.write()
+                    twins.append(twin.push(seq, seq + 1))
+                await stranger.throw(pushes(*twins))
+                await strangers.sleep(0)
 
-        await strangers.each(fork, 2)
+        await strangers.repeat(fork, 2)
 
 
 BRANCHED, NAMED, FLIP_S = 1_000, 200, 0.5
