@@ -11,11 +11,11 @@ from banyan_node.hosting import erasure, hosted
 from banyan_node.hosting.interest import LocalDemand
 from banyan_node.links.link_manager import Links
 from banyan_node.moderation import withheld
-from banyan_replica.host import PartItem, ReplicaHost, StandaloneHost
+from banyan_replica.host import PartItem, ReplicaHost
 from banyan_storage.local_tables import DROPPED
 
 
-class CommandHost(StandaloneHost):
+class CommandHost(ReplicaHost):
     """Of a command that has the store for itself: no peer is linked."""
 
     def __init__(self, ctx: Context) -> None:

@@ -17,7 +17,7 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
 from banyan_node.hosting.reach import Reach
 from banyan_reading.queries import Queries
-from banyan_replica.host import StandaloneHost
+from banyan_replica.host import ReplicaHost
 from banyan_replica.outbox import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
@@ -123,7 +123,7 @@ class Adversary(Protocol):
     def heard(self, peer: str, data: bytes) -> bool: ...
 
 
-class Machine(StandaloneHost):
+class Machine(ReplicaHost):
     """`skew`: how far its wall clock is ahead, seconds. `slow_disk`: multiplies fsync time."""
 
     def __init__(self, name: str, index: int, world: Outside, limits: Limits) -> None:

@@ -16,8 +16,7 @@ from rich.console import Console
 
 from banyan_cli import errors
 from banyan_cli.demo.nodes import DemoNode
-from banyan_cli.demo.screen import Screen, frontiers
-from banyan_cli.demo.story import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
+from banyan_cli.demo.story import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES, Screen, frontiers
 from tests.cli.shell import COMMAND, banyan, clean_environment, forked
 
 
@@ -72,7 +71,7 @@ def test_the_demo_converges_prints_what_it_promises_and_leaves_nothing(
 
 
 def test_the_demo_says_again_and_again_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_cli.demo.screen.SILENCE_SECONDS", 0.4)
+    monkeypatch.setattr("banyan_cli.demo.story.SILENCE_SECONDS", 0.4)
     out = io.StringIO()
     with Screen(Console(file=out), []).shown():
         deadline = time.monotonic() + 60

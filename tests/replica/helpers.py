@@ -14,7 +14,7 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
-from banyan_replica.host import PartItem, StandaloneHost
+from banyan_replica.host import PartItem, ReplicaHost
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.outbox import Commit, Disconnect, Event, Send
@@ -81,7 +81,7 @@ def plain_hello(**changed: Any) -> Hello:
     return Hello(VERSION, TEST.id, b"a rogue's store.", 0, bytes(32), 0, b"", 0)._replace(**changed)
 
 
-class Around(StandaloneHost):
+class Around(ReplicaHost):
     """What a test says of a node's people and of its work."""
 
     def __init__(self) -> None:

@@ -17,9 +17,9 @@ from banyan_crdt.run import Run, decode_run
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
 from banyan_replica.gossip.frames import Join, encode_frame
+from banyan_replica.intake.own_tips import MOST, RecentOwnHeads
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync.exchange import PROBE_BYTES
-from banyan_replica.sync.recent_own_heads import MOST, RecentOwnHeads
 from banyan_replica.wire import (
     ABILITIES,
     BUSY,

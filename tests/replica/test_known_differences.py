@@ -12,7 +12,7 @@ from banyan_replica.frontier.sketch import CELLS, Numbers, P, add_one, decode, e
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync import exchange
 from banyan_replica.sync.known_differences import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, KnownDifferences
-from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
+from banyan_replica.sync.repeats import UnacceptedLogs
 from banyan_replica.wire import Heads, SketchCells, SketchNames, decode_message
 from tests.replica.flips import WAYS, Flips, Way
 from tests.replica.flips import measure as measure_flips
@@ -122,7 +122,7 @@ def test_what_differed_before_sums_were_compared_stands_once_the_budget_is_spent
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comparisons find what is refused, as if each side had something that the other needs (unaccepted_logs.py)."""
+    """Comparisons find what is refused, as if each side had something that the other needs (repeats.py)."""
     monkeypatch.setattr(UnacceptedLogs, "put", lambda *_: None)
 
 

@@ -16,8 +16,7 @@ from banyan_crdt.realm import TEST
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync import partial_frontier
-from banyan_replica.sync.names import AGAIN_S, Names
-from banyan_replica.sync.partial_frontier import AT_ONCE, PartialFrontier
+from banyan_replica.sync.partial_frontier import AGAIN_S, AT_ONCE, Names, PartialFrontier
 from banyan_replica.wire import (
     GossipFrame,
     Heads,

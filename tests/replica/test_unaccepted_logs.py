@@ -15,7 +15,7 @@ from banyan_node.api.methods import network_view
 from banyan_node.context import Context
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add_one, decode, empty, key_of, pack, place, submod, weight
-from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
+from banyan_replica.sync.repeats import UnacceptedLogs
 from banyan_replica.wire import AS_IF, Heads, Sketch, SketchCells, SketchNames, Wants
 from tests.crdt.make import Person
 from tests.model.world_net import Tuning, tuned
@@ -204,7 +204,7 @@ def test_an_answer_that_claims_nothing_is_not_taken_for_a_claim() -> None:
 
 
 def test_of_two_logs_that_were_ground_to_have_one_place_the_later_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_replica.sync.unaccepted_logs.place", lambda *_: 7)
+    monkeypatch.setattr("banyan_replica.sync.repeats.place", lambda *_: 7)
     refused, rng = UnacceptedLogs(KEY), random.Random(1)
     for log in (name(1), name(2), name(1)):
         refused.put(log, head(rng, 3), NOTHING, 9)

@@ -72,12 +72,11 @@ from banyan_replica.wire import (
     Wants,
     Witness,
     encode_message,
-    grammar,
 )
 from banyan_schema.social import Poll, Target, write_vote
 from banyan_schema.social.vote import ballot_of, vote_key
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
-from tests.vectors import borders, joints, social, states
+from tests.vectors import borders, grammar, joints, social, states
 from tests.vectors.blobs import blobs
 from tests.vectors.firehose import firehose
 from tests.vectors.pages import block, filled

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 IN_ORDER = (
-    *("setup", "keys", "posts", "media", "feeds", "profiles", "people", "private", "groups", "events"),
+    *("setup", "keys", "posts", "media", "feeds", "profiles", "people", "groups", "events"),
     *("channels", "items", "accounts", "cuts", "handover", "logins"),
     *("moderation", "network", "import_export", "stores", "doctor", "play"),
 )

@@ -1,7 +1,10 @@
-"""What this store wrote itself, and what a checkpoint of its says. It continues only these logs, and never forgets
-these entries and their ancestors."""
+"""What this store wrote itself, what a checkpoint of its says, and which logs of its own accounts moved last. It
+continues only these logs, and never forgets these entries and their ancestors."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 
 from banyan_crdt.checkpoint import MAX_PINS, Checkpoint, ControlRef
 from banyan_crdt.control import Control
@@ -55,3 +58,34 @@ def checkpoint_content(
             found.append((pin.seq - (last.seq if last else -1), pin))
     most = sorted(found, key=lambda row: (-row[0], row[1]))[:MAX_PINS]
     return place, sorted(pin for _, pin in most)
+
+
+# The logs of this node's own accounts whose heads moved last.
+#
+# Where more differs than a sketch can tell, comparing takes as long as that is much, and strangers decide how much it
+# is. So neighbours first tell each other where these logs stand: what their people write does not wait for the rest.
+
+MOST = 64
+"""Logs that are remembered and told: 7 kB."""
+
+
+class RecentOwnHeads:
+    """ours(account): whether it is one of this node's own."""
+
+    __slots__ = ("_logs", "_ours")
+
+    def __init__(self, ours: Callable[[AccountId], bool]) -> None:
+        self._ours = ours
+        self._logs: OrderedDict[LogId, None] = OrderedDict()
+
+    def moved(self, log: LogId) -> None:
+        """The head of the log moved."""
+        if self._ours(log.account):
+            self._logs[log] = None
+            self._logs.move_to_end(log)
+            if len(self._logs) > MOST:
+                self._logs.popitem(last=False)
+
+    def __iter__(self) -> Iterator[LogId]:
+        """The logs, that which moved last first."""
+        return reversed(self._logs)

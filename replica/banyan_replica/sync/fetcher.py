@@ -31,8 +31,7 @@ from banyan_replica.sync.item_builder import locator
 from banyan_replica.sync.known_differences import MOVED
 from banyan_replica.sync.peer_debt import AskedLog
 from banyan_replica.sync.range_readers import RangeReaders
-from banyan_replica.sync.repeats import SOME, Repeats
-from banyan_replica.sync.unaccepted_logs import UnacceptedLogs
+from banyan_replica.sync.repeats import SOME, Repeats, UnacceptedLogs
 from banyan_replica.wire import Answered, Message, Want, Wants
 
 WANTS = 1_000

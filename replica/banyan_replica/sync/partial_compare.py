@@ -1,10 +1,10 @@
 """Comparing if a node holds only some accounts: then two nodes compare the frontier of the accounts that both hold.
 
 A partial node names its accounts to each neighbour once, the most important first, and then only changes. A neighbour
-keeps as many of the first names as it has room for, and says how many (names.py). So both sides of a link know the same
-set. Each keeps the frontier of that set in a separate index (`PartialFrontier`), with a root, sketches and ranges like
-a whole frontier. Roots are told every few seconds; if they differ, the shares are compared like whole frontiers
-(comparison.py), at a cost proportional to the difference.
+keeps as many of the first names as it has room for, and says how many (partial_frontier.py). So both sides of a link
+know the same set. Each keeps the frontier of that set in a separate index (`PartialFrontier`), with a root, sketches
+and ranges like a whole frontier. Roots are told every few seconds; if they differ, the shares are compared like whole
+frontiers (comparison.py), at a cost proportional to the difference.
 
 Each root is sent with a digest of the names that the sender keeps of the receiver's. So lost names are noticed, and all
 names are sent again. The pause doubles each time, so a peer whose digest is never right costs little.
@@ -22,8 +22,7 @@ from banyan_replica.gossip.address_groups import group_of
 from banyan_replica.host import ReplicaHost
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.sync.names import REPLACE, Names, SentNames
-from banyan_replica.sync.partial_frontier import PartialFrontier
+from banyan_replica.sync.partial_frontier import REPLACE, Names, PartialFrontier, SentNames
 from banyan_replica.wire import NAME_BYTES, Interest, Message
 from banyan_storage.reader import StoreReader
 

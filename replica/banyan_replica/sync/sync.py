@@ -6,7 +6,7 @@ Neighbours tell each other their roots every few seconds. If they differ, the ch
 - A node that holds little has several neighbours read the network to it, in account order (catchup.py).
 - Otherwise a sketch of the whole frontier tells what differs, in one round trip (comparison.py).
 - If too much differs for a sketch, sums are compared prefix by prefix, down to heads. First both tell each other where
-  the logs of their own people stand (recent_own_heads.py).
+  the logs of their own people stand (own_tips.py).
 
 Each side asks for what it lacks (fetcher.py) and hears what the other lacks, so one exchange informs both. If one side
 holds only some accounts, the accounts that both hold are compared (partial_compare.py).
@@ -24,6 +24,7 @@ from banyan_replica.frontier.sums import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.host import ReplicaHost
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.own_tips import RecentOwnHeads
 from banyan_replica.intake.untrusted import AccountFilter
 from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
@@ -33,9 +34,8 @@ from banyan_replica.sync.fetcher import Fetcher
 from banyan_replica.sync.known_differences import KnownDifferences
 from banyan_replica.sync.notice_exchange import NoticeExchange
 from banyan_replica.sync.partial_compare import ALL, PartialComparison
-from banyan_replica.sync.recent_own_heads import RecentOwnHeads
+from banyan_replica.sync.repeats import difference
 from banyan_replica.sync.replay import ReplayPlanner
-from banyan_replica.sync.unaccepted_logs import difference
 from banyan_replica.wire import (
     FANOUT,
     MAX_RANGE,

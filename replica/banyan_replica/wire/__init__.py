@@ -2,7 +2,7 @@
 
 `message_table.py` defines all messages. From it are made the codec, which messages may come before hello, which count
 against credit, and the grammar and the table in docs/protocol.md. `messages.py` has the values, `fields.py` the types
-of fields, `data_items.py` the items of `data`, `grammar.py` the text of the page.
+of fields, `data_items.py` the items of `data`.
 """
 
 from banyan_replica.wire.data_items import content_size, decode_item, encode_item, size_of
