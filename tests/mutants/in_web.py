@@ -6,7 +6,7 @@ IN_WEB = (
     Mutant(
         "whom a gate of the door refused is not counted",
         "_PathRoute._answered",
-        "self._web.bounds.stopped(why.gate, self._web.bounds.address_of(request))",
+        "self._web.bounds.refused(why, request)",
         "None",
         ("tests/web/test_hardening.py",),
     ),

@@ -26,6 +26,18 @@ TABLE = runpy.run_path(str(ROOT / "docs" / "gates_table.py"))
 TOO_MUCH = {429, 503}
 """Statuses by which HTTP refuses whoever asks too much; those of bodies and tokens have one gate each
 (`refusals.GATES`)."""
+UNCOUNTED = {
+    "oauth/grants.py": "`_broken` counts",
+    "platform/hosting.py": "a line of many, which the node refuses: it has no gate",
+    "platform/json_lines.py": "what the node refuses of lines: it has no gate; those of a body count as they come",
+    "page/public.py": "what the node says of a question stands in the page of its answers",
+    "mastodon/endpoints/media.py": "what the node says of a file is kept, and said when it is asked for",
+    "mastodon/push/sender.py": "a log says it: nobody is answered",
+    "mastodon/streaming/hub.py": "a stream leaves out what is not shown",
+}
+"""Where a refusal that is caught is no answer of a gate, each with what becomes of it."""
+SAID = ("message", "body", "status")
+"""What an answer takes of a refusal."""
 TOLD = {"connection-refused", "stream-refused"}
 """Events of the edge about refusals."""
 
@@ -85,6 +97,25 @@ def test_a_refusal_for_too_much_names_its_gate() -> None:
         if isinstance(call.args[0], ast.Constant) and call.args[0].value in TOO_MUCH
         if not any(key.arg == "gate" for key in call.keywords)
     ] == []
+
+
+def test_whoever_answers_with_a_refusal_counts_it() -> None:
+    """Each handler of the door that catches one, names what it says, and raises none: `RateLimits.refused`."""
+    found = set[str]()
+    for file in [file for file in FILES if file.startswith("web/")]:
+        for handler in ast.walk(ast.parse(FILES[file])):
+            if not isinstance(handler, ast.ExceptHandler) or ast.unparse(handler.type or handler) != "HttpRefusal":
+                continue
+            inner = [node for one in handler.body for node in ast.walk(one)]
+            said = [
+                one for one in inner if isinstance(one, ast.Attribute) and one.attr in ("message", "body", "status")
+            ]
+            given = [one for call in inner if isinstance(call, ast.Call) for one in call.args]
+            says = any(ast.unparse(one) == handler.name for one in [*given, *(one.value for one in said)])
+            counts = any(isinstance(one, ast.Call) and ast.unparse(one.func).endswith("refused") for one in inner)
+            if says and not counts and not any(isinstance(one, ast.Raise) for one in inner):
+                found.add(file.removeprefix("web/banyan_web/"))
+    assert found == UNCOUNTED.keys()
 
 
 def test_what_the_edge_refuses_is_counted_at_a_gate() -> None:

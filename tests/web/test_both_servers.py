@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from banyan_node.server.http_connections import PATIENCE, Patience, let_in
+from banyan_node.server.http_protocol import HEAD_BYTES, Stopped, uncounted
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_node.server.websocket import MESSAGE_BYTES
 from banyan_web.workers import uvicorn_server
@@ -106,11 +107,13 @@ Dial = Callable[[], Line]
 Serve = Callable[..., None]
 
 
-def by_worker(talk: Callable[[Dial], None], patience: Patience = PATIENCE, most: int = 100) -> None:
+def by_worker(
+    talk: Callable[[Dial], None], patience: Patience = PATIENCE, most: int = 100, stopped: Stopped = uncounted
+) -> None:
     async def run() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
-            server = DoorServer(APP, listener, most, 1.0, patience)
+            server = DoorServer(APP, listener, most, 1.0, patience, stopped=stopped)
             serving = asyncio.create_task(server.serve())
             await server.accepting.wait()
             try:
@@ -122,7 +125,9 @@ def by_worker(talk: Callable[[Dial], None], patience: Patience = PATIENCE, most:
     asyncio.run(run())
 
 
-def by_node(talk: Callable[[Dial], None], patience: Patience = PATIENCE, most: int = 100) -> None:
+def by_node(
+    talk: Callable[[Dial], None], patience: Patience = PATIENCE, most: int = 100, stopped: Stopped = uncounted
+) -> None:
     async def run() -> None:
         shutdown = trio.Event()
         serve = partial(
@@ -134,6 +139,7 @@ def by_node(talk: Callable[[Dial], None], patience: Patience = PATIENCE, most: i
             connections=most,
             patience=patience,
             sockets=True,
+            stopped=stopped,
         )
         async with trio.open_nursery() as nursery:
             endpoint = await nursery.start(serve)
@@ -168,6 +174,41 @@ def test_slow_clients_are_cut(serve: Serve) -> None:
             assert line.ask(GET, b"\r\n\r\n").startswith(b"HTTP/1.1 200")
 
     serve(do, QUICK)
+
+
+def test_each_refusal_of_a_connection_is_counted_once_at_its_gate(serve: Serve) -> None:
+    counted = list[tuple[str, str]]()
+
+    def stops(gate: str, times: int = 1) -> bool:
+        found, expected = [*counted], [(gate, "127.0.0.1")] * times
+        counted.clear()
+        return found == expected
+
+    def do(dial: Dial) -> None:
+        for raw, status in (
+            (b"GET / HTTP/2.0\r\n\r\n", b"505"),
+            (b"no HTTP at all\r\n\r\n", b"400"),
+            (b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: odd\r\n\r\n", b"501"),
+            (b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"a" * HEAD_BYTES + b"\r\n\r\n", b"431"),
+        ):
+            with dial() as line:
+                assert line.ask(raw)[9:12] == status
+            assert stops("head"), raw[:30]
+        with dial() as line:
+            assert line.ask(GET[:-2]) == b""
+        assert stops("head"), "a head that does not end"
+        with dial() as silent, dial() as idle:
+            assert idle.ask(GET, b"]").startswith(b"HTTP/1.1 200")
+            assert silent.hear() == b""
+            idle.hear()
+        assert stops("head", 0), "no word, and a connection that waits for a next request"
+        with dial() as deaf:
+            deaf.socket.sendall(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")
+            time.sleep(1)
+            deaf.hear()
+        assert stops("unread")
+
+    serve(do, QUICK, stopped=lambda gate, whom: counted.append((gate, whom)))
 
 
 def test_requests_that_come_at_once_are_answered_in_their_order(serve: Serve) -> None:

@@ -22,6 +22,7 @@ from banyan_node.hosting.entry_writer import append
 from banyan_schema.social import relate
 from banyan_web.mastodon.entity_ids import account_id
 from banyan_web.platform import json_lines
+from banyan_web.rate_limits import RateLimits
 from tests.web.door import Client, Door, open_node
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -409,7 +410,7 @@ async def test_no_more_is_read_than_can_be_answered(monkeypatch: pytest.MonkeyPa
 
     scope = {"type": "http", "method": "POST", "headers": []}
     with trio.move_on_after(1):
-        await json_lines.Conversation(Request(scope, receive), do)(scope, receive, send_nothing)
+        await json_lines.Conversation(RateLimits(), Request(scope, receive), do)(scope, receive, send_nothing)
     assert came < json_lines.PIECES + 20
     assert done < 2_000
 

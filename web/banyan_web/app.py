@@ -236,8 +236,7 @@ class _PathRoute:
         try:
             response = await self._answer(request, more, meter)
         except HttpRefusal as why:
-            if why.gate:
-                self._web.bounds.stopped(why.gate, self._web.bounds.address_of(request))
+            self._web.bounds.refused(why, request)
             response = shown(request, why)
         except ClientDisconnect:
             return

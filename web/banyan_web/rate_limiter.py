@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Any
 
 import anyio.lowlevel
+from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from banyan_node.api.cost import SPENT, CallCost, TimedAwaitable
@@ -96,6 +97,7 @@ class Meter:
             with self._until:
                 await TimedAwaitable(answering, self._cost)
             if self._refused:
+                self._bounds.refused(_MANY_STREAMS, HTTPConnection(self._scope))
                 await refusal(_MANY_STREAMS)(self._scope, self._receive, self._send)
         finally:
             SPENT.reset(before)

@@ -237,6 +237,11 @@ class RateLimits:
         """The count begins anew."""
         self._counts.forget(kind, key)
 
+    def refused(self, why: HttpRefusal, asked: HTTPConnection) -> None:
+        """Counts a refusal at its gate, if it has one. Each is told by who answers with it."""
+        if why.gate:
+            self.stopped(why.gate, self.address_of(asked))
+
     def address_of(self, asked: HTTPConnection) -> str:
         """Who asks."""
         peer = None if asked.client is None else asked.client.host

@@ -20,7 +20,7 @@ BUILDING = 503
 """What is asked for is not shown yet: a view that it needs is being built, or what its author wrote is being folded."""
 
 
-GATES = {401: "token", 408: "body", 413: "body"}
+GATES = {401: "token", 408: "body", 413: "body", 429: "tries"}
 """The gate of refusals that name none."""
 
 

@@ -78,8 +78,7 @@ class SocketPlace:
             let_in(socket.scope)
             await self._endpoint.serve(web, WebSocketConnection(socket, token, meter, web, protocol))
         except HttpRefusal as why:
-            if why.gate:
-                web.bounds.stopped(why.gate, web.bounds.address_of(socket))
+            web.bounds.refused(why, socket)
             await socket.send_denial_response(refusal(why))
 
     def _shown(self, socket: WebSocket) -> tuple[str, str | None]:

@@ -43,13 +43,15 @@ FRAME: Mapping[str, str] = {
 
 REQUEST: Mapping[str, str] = {
     "lines": "connections: `control.connections`, `http.connections`; the oldest that showed no token goes",
+    "head": "bytes and seconds of a head, and what is no HTTP/1.1",
     "host": "who the control API answers to: this machine",
     "token": "who may ask: the control API's token of this run; the door's tokens and sessions",
     "rate": "requests with a token, or from an address: `http.token_rate`, `http.address_rate`",
     "anonymous": "what answers without a login cost of the processor: `http.anonymous_cpu`",
     "body": "bytes and seconds of a body",
-    "tries": "passwords, apps and writings of an address; passwords that are checked at once",
+    "tries": "passwords, apps and writings of an address; reports of an account; passwords that are checked at once",
     "queue": "what is written without a login: in turns by network and account",
+    "unread": "seconds until an answer is read",
     "archives": "archives that are written and sent at once, and their size",
     "streams": "streams that are open: `control.streams`; of an address and of all; of a connection",
 }

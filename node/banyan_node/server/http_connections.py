@@ -16,7 +16,7 @@ then needs one system call each way, and many programs open a new connection for
 import logging
 import math
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -77,6 +77,8 @@ class HttpConnection:
                     self._http = Http(settings, context, tasks, state, self._told, self._write, self._client)
                     self._wait_for_a_head()
                     await self._read()
+            if self._idle and self._scope.deadline <= trio.current_time():
+                self._http.conversation.late()
         except* Exception as errors:
             _log.warning("a connection to the control API ended by an error: %r", errors.exceptions)  # perhaps a flood
             _log.debug("where it was", exc_info=errors)
@@ -148,13 +150,15 @@ class HttpConnection:
         """Writes to a client that reads slowly. Returns whether it took all."""
         self._waiting += 1
         try:
-            with trio.move_on_after(self._patience.send):
+            with trio.move_on_after(self._patience.send) as patience:
                 async with self._turn:
                     while rest and not self._closed:
                         await trio.lowlevel.wait_writable(self._line.fileno())
                         rest = rest[self._push(rest) :]
         finally:
             self._waiting -= 1
+        if patience.cancelled_caught:
+            self._http.conversation.unread()
         return not rest
 
     def _push(self, data: bytes | memoryview) -> int:
@@ -173,12 +177,10 @@ def let_in(scope: Mapping[str, Any]) -> None:
 
 
 class HttpConnections:
-    """All connections to one listener. stopped(gate, whom): told of each that goes because there are too many."""
+    """All connections to one listener."""
 
-    def __init__(
-        self, app: ASGIApp, most: int, patience: Patience, settings: ServerSettings, stopped: Callable[[str, str], None]
-    ) -> None:
-        self._app, self._most, self._patience, self._stopped = app, most, patience, stopped
+    def __init__(self, app: ASGIApp, most: int, patience: Patience, settings: ServerSettings) -> None:
+        self._app, self._most, self._patience, self._stopped = app, most, patience, settings.stopped
         self._settings, self._context = settings, ServerContext(None)
         self._open: dict[HttpConnection, None] = {}
 

@@ -82,16 +82,28 @@ HEAD_BYTES = 64 << 10
 """The largest head of a request, in however many pieces it comes."""
 _log = logging.getLogger(__name__)
 Send = Callable[[Any], Awaitable[None]]
+Stopped = Callable[[str, str], object]
+"""Is told which gate refused, and whom."""
+
+
+def uncounted(gate: str, whom: str) -> None:
+    """Where nobody counts."""
+
+
+def name_of(client: tuple[str, int] | None) -> str:
+    """Of the other end of a connection; None: of a Unix socket."""
+    return client[0] if client else "a Unix socket"
 
 
 class ServerSettings(Config):
     """anycorn's settings. The Date header is made once a second.
 
-    sockets: whether WebSockets are taken. body: makes what is said to who speaks no HTTP."""
+    sockets: whether WebSockets are taken. body: makes what is said to who speaks no HTTP. stopped: told of each refusal
+    of a gate."""
 
-    def __init__(self, sockets: bool = False, body: RefusalBody = nested) -> None:
+    def __init__(self, sockets: bool = False, body: RefusalBody = nested, stopped: Stopped = uncounted) -> None:
         super().__init__()
-        self.sockets, self.body = sockets, body
+        self.sockets, self.body, self.stopped = sockets, body, stopped
         self.websocket_max_message_size = MESSAGE_BYTES
         self.websocket_ping_interval = PING_S
         self.websocket_permessage_deflate = False
@@ -200,8 +212,19 @@ class HttpConversation(h11.Connection):
 
     refused = 400
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: Stopped = uncounted, whom: str = "") -> None:
+        """stopped: told of what is refused. whom: the other end."""
         super().__init__(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self._stopped, self.whom = stopped, whom
+
+    def late(self) -> None:
+        """The connection ends because no head came in time: a part of one is refused, no word at all is not."""
+        if self.their_state is h11.IDLE and len(self._receive_buffer):
+            self._stopped("head", self.whom)
+
+    def unread(self) -> None:
+        """The connection ends because an answer is not read."""
+        self._stopped("unread", self.whom)
 
     def receive_data(self, data: bytes) -> None:
         if self.their_state is not h11.MUST_CLOSE:
@@ -210,6 +233,7 @@ class HttpConversation(h11.Connection):
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         if self.their_state is h11.MUST_CLOSE:
             return h11.NEED_DATA
+        before = self.their_state
         try:
             waiting = len(self._receive_buffer)
             event = super().next_event()
@@ -220,6 +244,8 @@ class HttpConversation(h11.Connection):
                 _check(event)
         except h11.RemoteProtocolError as error:
             self.refused = error.error_status_hint
+            if before is not h11.ERROR:
+                self._stopped("head", self.whom)
             self._process_error(self.their_role)  # nothing more is read
             raise
         return event
@@ -252,7 +278,7 @@ class Http(H11Protocol):
         client: tuple[str, int] | None = None,
     ) -> None:
         super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, client, None, tell, None)
-        self.connection = HttpConversation()
+        self.conversation = self.connection = HttpConversation(config.stopped, name_of(client))
         self._write, self._sockets, self._body = write, config.sockets, config.body
         self._head = b""
         """The head of an answer, which waits for the body."""

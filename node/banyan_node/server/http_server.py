@@ -23,7 +23,7 @@ from banyan_node.home.values import NO_SOCKET, why_no_bind
 from banyan_node.operator_errors import ControlError, PortBusy
 from banyan_node.server import http_protocol
 from banyan_node.server.http_connections import PATIENCE, HttpConnections, Patience
-from banyan_node.server.http_protocol import ServerSettings
+from banyan_node.server.http_protocol import ServerSettings, Stopped, uncounted
 from banyan_node.server.servers import Announcement, ServerAddress
 
 _log = structlog.get_logger("banyan")
@@ -72,15 +72,15 @@ async def serve_app(
     connections: int = 1_024,
     patience: Patience = PATIENCE,
     sockets: bool = False,
-    stopped: Callable[[str, str], None] = lambda gate, whom: None,
+    stopped: Stopped = uncounted,
     task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves an application until `shutdown`. app: makes it, from its URL. sockets: whether it takes WebSockets.
-    stopped: see `HttpConnections`. Raises PortBusy, ControlError."""
+    stopped: see `ServerSettings`. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    settings = ServerSettings(sockets, http_protocol.flat)
-    served = HttpConnections(app(endpoint.url), connections, patience, settings, stopped)
+    settings = ServerSettings(sockets, http_protocol.flat, stopped)
+    served = HttpConnections(app(endpoint.url), connections, patience, settings)
     try:
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
     finally:
@@ -99,13 +99,13 @@ async def serve_control(
     grace_seconds: float = 3.0,
     connections: int = 128,
     patience: Patience = PATIENCE,
-    stopped: Callable[[str, str], None] = lambda gate, whom: None,
+    stopped: Stopped = uncounted,
     task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves the control API, and announces it in the home while it answers. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = HttpConnections(app, connections, patience, ServerSettings(), stopped)
+    served = HttpConnections(app, connections, patience, ServerSettings(stopped=stopped))
     announcement = Announcement(home, endpoint, token)
     try:
         async with trio.open_nursery() as nursery:

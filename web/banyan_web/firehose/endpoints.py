@@ -271,6 +271,7 @@ async def _listen(
         except (msgspec.DecodeError, RecursionError):
             answer = {"kind": "refused", "error": "A message is a JSON object.", "status": 400}
         except HttpRefusal as why:
+            web.bounds.refused(why, to.socket)
             answer = {"kind": "refused", "error": why.message, "status": why.status}
         async with lock:
             await to.say(answer)

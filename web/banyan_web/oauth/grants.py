@@ -58,7 +58,7 @@ async def show(web: DoorContext, ask: DoorRequest) -> Any:
     try:
         asked = _asked(web, ask.params)
     except HttpRefusal as why:
-        return _broken(lang, why)
+        return _broken(web, ask, lang, why)
     except TellApp as why:
         return _told(lang, why)
     at = visit(web, ask)
@@ -91,7 +91,7 @@ async def decide(web: DoorContext, ask: DoorRequest) -> Any:
         at = sent(web, ask)
         asked = _asked(web, ask.params)
     except HttpRefusal as why:
-        return _broken(lang, why)
+        return _broken(web, ask, lang, why)
     except TellApp as why:
         return _told(lang, why)
     if at.person is None:
@@ -146,7 +146,8 @@ def _again(params: dict[str, Any]) -> str:
     return "/oauth/authorize?" + urlencode([(k, params[k]) for k in _KEPT if isinstance(params.get(k), str)])
 
 
-def _broken(lang: str, why: HttpRefusal) -> Response:
+def _broken(web: DoorContext, ask: DoorRequest, lang: str, why: HttpRefusal) -> Response:
+    web.bounds.refused(why, ask.request)
     return page(LOGIN[lang]["broken"], [paragraph(why.message, "wrong")], lang, why.status)
 
 

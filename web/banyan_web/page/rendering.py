@@ -264,6 +264,7 @@ def as_page(do: Do) -> Do:
         except HttpRefusal as why:
             if why.status == 401:
                 return RedirectResponse("/login?next=/home", 303)
+            web.bounds.refused(why, ask.request)
             says = 422 if why.more.get("code") == "refused" else why.status  # to load the page again changes nothing
             return await render(web, ask, "error.html", why.status, why=why.message, status=says)
 

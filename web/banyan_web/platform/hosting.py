@@ -94,7 +94,7 @@ async def create_many(web: DoorContext, ask: DoorRequest) -> Response:
 
     if isinstance(given, NdjsonLine):
         raise given.why or HttpRefusal(422, "Send an array of accounts. POST /v1/accounts opens one.")
-    return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
+    return Conversation(web.bounds, ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
 @ENDPOINTS.get("/v1/accounts", HOST, EndpointShape(None, HostedRows, query=_AFTER))

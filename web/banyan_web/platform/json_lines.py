@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from banyan_web.rate_limits import RateLimits
 from banyan_web.refusals import HttpRefusal, failure
 
 NDJSON, JSON = "application/x-ndjson", "application/json"
@@ -72,10 +73,10 @@ def refused_line(why: HttpRefusal, **more: Any) -> dict[str, Any]:
 class Conversation(Response):
     """The answer to a request whose body is lines."""
 
-    def __init__(self, request: Request, do: Do) -> None:
+    def __init__(self, bounds: RateLimits, request: Request, do: Do) -> None:
         super().__init__(headers={"content-type": "application/x-ndjson", "cache-control": "no-store"})
         del self.headers["content-length"]
-        self._request, self._do = request, do
+        self._bounds, self._request, self._do = bounds, request, do
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         came, coming = anyio.create_memory_object_stream[list[NdjsonLine]](PIECES)
@@ -93,6 +94,8 @@ class Conversation(Response):
         try:
             async with came, aclosing(lines_of(self._request)) as lines:
                 async for some in lines:
+                    for why in (line.why for line in some if line.why is not None):
+                        self._bounds.refused(why, self._request)
                     await came.send(some)
         except ClientDisconnect:
             scope.cancel()  # what was sent whole may be done; its answer reaches nobody

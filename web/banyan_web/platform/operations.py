@@ -95,7 +95,7 @@ async def operations(web: DoorContext, ask: DoorRequest) -> Response:
     async def do(lines: Sequence[NdjsonLine]) -> list[dict[str, Any]]:
         return await write(web, giver, [_said(ask, line, key, own) for line in lines])
 
-    return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
+    return Conversation(web.bounds, ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
 async def _one(

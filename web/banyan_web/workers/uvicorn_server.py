@@ -31,7 +31,7 @@ from wsproto.utilities import ProtocolError
 
 from banyan_node.server import http_protocol
 from banyan_node.server.http_connections import PATIENCE, STATE, Patience, TokenProof
-from banyan_node.server.http_protocol import HttpConversation
+from banyan_node.server.http_protocol import HttpConversation, Stopped, uncounted
 from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
 from banyan_web.rate_limiter import SharedCounts
 
@@ -54,6 +54,7 @@ class WorkerConnection:
     last look, and since when they are as many. gone: it was cut."""
 
     shown: TokenProof = field(default_factory=TokenProof)
+    conversation: HttpConversation = field(default_factory=HttpConversation)
     transport: asyncio.Transport | None = None
     head_since: float | None = None
     full_since: float | None = None
@@ -69,7 +70,7 @@ class WorkerConnection:
 
 
 class WorkerConnections:
-    """All connections of a process. fewer: called when there is one less. stopped: see `HttpConnections`."""
+    """All connections of a process. fewer: called when there is one less. stopped: see `ServerSettings`."""
 
     def __init__(
         self,
@@ -77,11 +78,11 @@ class WorkerConnections:
         patience: Patience,
         fewer: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
-        stopped: Callable[[str, str], None] = lambda gate, whom: None,
+        stopped: Stopped = uncounted,
     ) -> None:
         self._most, self._patience, self._fewer, self.clock = most, patience, fewer, clock
         self._held: dict[WorkerConnection, None] = {}
-        self._stopped = stopped
+        self.stopped = stopped
 
     def __len__(self) -> int:
         return len(self._held)
@@ -95,7 +96,7 @@ class WorkerConnections:
         """One more, in the place of a stranger if need be."""
         if self._full and (stranger := self._stranger) is not None:
             del self._held[stranger]
-            self._stopped("lines", "connections without a token")
+            self.stopped("lines", "connections without a token")
             stranger.cut()
         held = WorkerConnection(head_since=self.clock())
         self._held[held] = None
@@ -129,6 +130,7 @@ class WorkerConnections:
             full = held.full_since is not None and now - held.full_since > send
             late = held.head_since is not None and now - held.head_since > head
             if stuck or full or late:
+                (held.conversation.late if late else held.conversation.unread)()
                 held.cut()
 
 
@@ -162,7 +164,7 @@ class DoorServer(uvicorn.Server):
         grace_seconds: float,
         patience: Patience = PATIENCE,
         share: WorkerShare | None = None,
-        stopped: Callable[[str, str], None] = lambda gate, whom: None,
+        stopped: Stopped = uncounted,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -297,13 +299,14 @@ class DoorProtocol(H11Protocol):
     ) -> None:
         self._held, self._lines = app_state[_HELD], app_state[_LINES]
         super().__init__(config, server_state, {**app_state, STATE: self._held.shown}, _loop)
-        self.conn: HttpConversation = HttpConversation()
+        self.conn: HttpConversation = HttpConversation(self._lines.stopped)
+        self._held.conversation = self.conn
         self._upgraded = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         made = cast("asyncio.Transport", transport)  # as uvicorn takes it
         super().connection_made(made)
-        self._held.transport = made
+        self._held.transport, self.conn.whom = made, http_protocol.name_of(self.client)
         if self._held.gone:
             made.abort()
 

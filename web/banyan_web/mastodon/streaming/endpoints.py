@@ -178,4 +178,5 @@ async def _change(web: DoorContext, to: WebSocketConnection, stream: AppStream, 
         else:
             raise HttpRefusal(400, "The type of a message is subscribe or unsubscribe")
     except HttpRefusal as why:
+        web.bounds.refused(why, to.socket)
         await to.say({"error": why.message, "status": why.status})
