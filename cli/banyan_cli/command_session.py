@@ -52,6 +52,7 @@ class Session:
         self.out = out
         self._open = ExitStack()
         self._backend: CallTarget | None = None
+        self._node: tuple[object, CallTarget] | None = None
         self._passphrase: str | None = None
         self._said_copied = self._said_late = False
         self.sure = False
@@ -105,13 +106,18 @@ class Session:
         return self._backend
 
     def node(self) -> CallTarget | None:
-        """The running node, or None. Of a copied home that is said once: the command works on the copy itself."""
+        """The running node, or None; the same client as before if it is the same node, which takes few connections. Of
+        a copied home that is said once: the command works on the copy itself."""
         if not self.home.running.exists():
             return None
         from banyan_node.server.control_client import ControlClient
+        from banyan_node.server.servers import find_running
 
         try:
-            return self._open.enter_context(ControlClient.from_home(self.home, LONG_SECONDS))
+            found = find_running(self.home)
+            if self._node is None or self._node[0] != found:
+                self._node = found, self._open.enter_context(ControlClient(self.home, *found, LONG_SECONDS))
+            return self._node[1]
         except CopiedHome as error:
             if not self._said_copied:
                 self._said_copied = True

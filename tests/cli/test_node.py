@@ -223,6 +223,16 @@ def test_an_import_killed_at_any_moment_goes_on_and_ends_with_everything(home: P
     assert _json("--home", home, "store", "verify")["problems"] == []
 
 
+def test_a_command_that_asks_often_takes_one_connection(home: Path) -> None:
+    assert banyan("--home", home, "config", "set", "control.connections", "4").code == 0
+    with node_up(home):
+        ran = banyan("--home", home, "doctor", "--json")
+        assert ran.code == 0, ran.out
+        said = {one["check"]: one["sentence"] for one in ran.json["checks"]}
+        assert not [one for one in said.values() if "Unknown" in one or "went away" in one]
+        assert said["gates"].startswith("In the last minutes ")
+
+
 def test_status_and_doctor_say_why_none_of_the_peers_that_a_run_dials_is_linked(home: Path, tmp_path: Path) -> None:
     other = tmp_path / "main"
     assert banyan("--home", other, "init", "--realm", "main").code == 0

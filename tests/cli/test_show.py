@@ -14,7 +14,7 @@ from rich.console import Console
 from banyan_cli.commands import network
 from banyan_cli.show import status
 from banyan_cli.show.feed import feed, fit, footer, notices, thread
-from banyan_cli.show.tables import ago, count, name_of, size
+from banyan_cli.show.tables import ago, count, measured, name_of, size
 from banyan_node.terminal_escape import plain
 
 URI = "did:banyan:zabc/" + "3fa81b02" * 4
@@ -205,3 +205,10 @@ def test_what_was_warned_of_is_shown_only_where_it_was_asked_for() -> None:
     assert "kết thúc" not in _shown(partial(feed, now=NOW), [row])
     assert "⚠ phim" in _shown(partial(feed, now=NOW), [row])
     assert "kết thúc buồn" in _shown(partial(thread, asked=URI, now=NOW), {"posts": [row], "gaps": []})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.007447839001542889, "7 ms"), (0.9994, "999 ms"), (1.98, "2.0 s"), (4_321.0, "4,321.0 s")]
+)
+def test_a_measured_time_is_said_as_precisely_as_people_read(seconds: float, said: str) -> None:
+    assert measured(seconds) == said

@@ -159,8 +159,10 @@ def test_the_tally_names_whom_a_gate_stopped_most_lately() -> None:
     now += LATELY_S
     tally.stopped("slots", "one")
     assert tally.most()[0].whom == "other"
+    tally.stopped("read", "slower", seconds=0.5)
+    assert tally.most()[1] == AdmissionStop("read", "slower", 2, 3.5), "of before and lately together"
     now += LATELY_S
-    assert tally.most() == [AdmissionStop("slots", "one", 1, 0.0)]
+    assert tally.most() == [AdmissionStop("slots", "one", 1, 0.0), AdmissionStop("read", "slower", 1, 0.5)]
     now += 2 * LATELY_S
     assert tally.most() == []
 

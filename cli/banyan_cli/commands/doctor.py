@@ -20,7 +20,7 @@ import typer
 from banyan_cli import checks, errors
 from banyan_cli.command_session import CallTarget, Session
 from banyan_cli.declare import root
-from banyan_cli.show.tables import count, size, span
+from banyan_cli.show.tables import count, measured, size, span
 from banyan_node.operator_errors import NoNode
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
@@ -375,7 +375,7 @@ def _gates(s: Session) -> tuple[bool | None, str]:
     rows = node.call("status")["stopped"]
     said = [
         f"{row['gate']} {'delayed' if row['seconds'] else 'refused'} {row['whom']} most"
-        f" ({span(row['seconds'] * 1000) if row['seconds'] else count(row['times'], 'time')})"
+        f" ({measured(row['seconds']) if row['seconds'] else count(row['times'], 'time')})"
         for row in rows
     ]
     return True, f"In the last minutes {' and '.join(said) or 'no gate stopped anybody'}."

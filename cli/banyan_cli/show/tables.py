@@ -47,6 +47,11 @@ def span(ms: int) -> str:
     return f"{ms} ms"
 
 
+def measured(seconds: float) -> str:
+    """A length of time that was measured: `7 ms`, `1.9 s`."""
+    return f"{seconds:,.1f} s" if seconds >= 1 else f"{seconds * 1_000:.0f} ms"
+
+
 def clock(ms: int) -> str:
     """`1:02:03`, or `2:03`."""
     hours, rest = divmod(ms // 1000, 3600)

@@ -73,6 +73,9 @@ class AdmissionStop(NamedTuple):
     times: int
     seconds: float
 
+    def with_more(self, times: int, seconds: float) -> "AdmissionStop":
+        return self._replace(times=self.times + times, seconds=self.seconds + seconds)
+
 
 class AdmissionTally:
     """Any thread. clock: seconds."""
@@ -101,7 +104,7 @@ class AdmissionTally:
             lately = self._lately
             key = (gate, whom) if (gate, whom) in lately or len(lately) < NAMES else (gate, OTHERS)
             held = lately.get(key, AdmissionStop(*key, 0, 0.0))
-            lately[key] = held._replace(times=held.times + times, seconds=held.seconds + seconds)
+            lately[key] = held.with_more(times, seconds)
 
     @contextmanager
     def delay(self, gate: str, whom: str) -> Iterator[None]:
@@ -116,9 +119,11 @@ class AdmissionTally:
         """Who was refused most often lately, and who was delayed for longest, if anybody was."""
         with self._lock:
             self._forget()
-            every = [*self._before.values(), *self._lately.values()]
-        refused = max((one for one in every if not one.seconds), key=lambda one: one.times, default=None)
-        delayed = max((one for one in every if one.seconds), key=lambda one: one.seconds, default=None)
+            every = self._before.copy()
+            for key, one in self._lately.items():
+                every[key] = one.with_more(every[key].times, every[key].seconds) if key in every else one
+        refused = max((one for one in every.values() if not one.seconds), key=lambda one: one.times, default=None)
+        delayed = max((one for one in every.values() if one.seconds), key=lambda one: one.seconds, default=None)
         return [one for one in (refused, delayed) if one is not None]
 
     def _forget(self) -> None:
