@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio_websocket import ConnectionRejected
 
 from banyan_cli import checks
 from banyan_cli.errors import OK, STORAGE
@@ -15,6 +16,7 @@ from banyan_web import door_store
 from banyan_web.door_store import DoorStore
 from tests.cli.shell import banyan, process
 from tests.web.door import Door, open_node
+from tests.web.test_streaming import socket_of
 
 PAGE = 4_096
 ROOTS = 60
@@ -74,26 +76,32 @@ def test_a_file_that_another_process_holds_is_not_set_aside(home: Path, monkeypa
     assert (home / "door.db").exists()
 
 
-def test_damage_that_a_running_node_meets_is_an_error_of_the_request_and_the_node_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_damage_that_a_running_node_meets_is_an_error_of_the_request_and_the_node_goes_on(
+    tmp_path: Path, workers: str
+) -> None:
     async def story() -> None:
-        async with open_node(tmp_path / "home") as door:
-            _, client = await door.person("an")
+        async with open_node(tmp_path / "home", http__workers=workers) as door:
+            an, client = await door.person("an")
             fill(door.store)
             damage(door.store.path, ROOTS)
             beside = Door(door.node, door.url, door.hub)  # with no page in memory
             answer = await client.http.post("/api/v1/apps", json={"client_name": "a", "redirect_uris": "b:c"})
-            assert answer.status_code == 507, answer.text
-            assert answer.json()["code"] == "storage"
+            assert (answer.status_code, answer.json()["code"]) == (507, "storage"), answer.text
             assert "log says which" in answer.json()["error"]
+            with pytest.raises(ConnectionRejected) as refused:
+                async with socket_of(door, client.token or ""):
+                    pass
+            assert refused.value.status_code == 507
             with pytest.raises(CorruptStore, match=r"is damaged \("):
                 beside.store.tokens()
             with pytest.raises(CorruptStore, match=r"or let `banyan store repair` set it aside"):
                 checks.door_remembers(door.store.path)
             await beside.close()
             assert (await door.client().http.get("/health")).status_code == 200
-            assert (await door.node.backend.call("status", {}))["running"]
+            assert (await door.node.backend.call("post", {"text": "it goes on", "as": an}))["uri"]
         with trio.fail_after(60):
-            async with open_node(tmp_path / "home") as door:
+            async with open_node(tmp_path / "home", http__workers=workers) as door:
                 while not (failing := (await door.node.backend.call("status", {}))["failing"]):
                     await trio.sleep(0.05)
                 assert f"{door.store.path} is damaged" in failing["terms at the door"]

@@ -267,6 +267,8 @@ def test_a_body_is_waited_for_and_not_read_beyond_what_is_taken(serve: Serve) ->
 
 
 def test_a_websocket_has_its_limits(serve: Serve) -> None:
+    counted = list[tuple[str, str]]()
+
     def do(dial: Dial) -> None:
         big = b"\x81\xff" + (MESSAGE_BYTES + 1).to_bytes(8, "big") + bytes(4) + b"x" * (MESSAGE_BYTES + 1)
         for last, code in ((big, 1009), (b"\x88\x82\0\0\0\0\x03\xe8", 1000)):
@@ -277,11 +279,12 @@ def test_a_websocket_has_its_limits(serve: Serve) -> None:
                 assert line.ask(b"\x81\x82\0\0\0\0hi", b"hi").endswith(b"\x81\x02hi")
                 assert line.ask(b"\x89\x82\0\0\0\0hi", b"hi") == b"\x8a\x02hi", "a ping is answered"
                 assert line.ask(last)[2:4] == code.to_bytes(2, "big")
+            assert counted == [("body", "127.0.0.1")], "the message that is too large"
         for other in (HELLO.replace(b"GET /ws", b"POST /ws"), HELLO.replace(b"permessage", b"\xff")):
             with dial() as line:
                 assert b" 101 " not in line.ask(other, b"\r\n\r\n")
 
-    serve(do)
+    serve(do, stopped=lambda gate, whom: counted.append((gate, whom)))
 
 
 def test_one_connection_too_many_replaces_a_stranger(serve: Serve) -> None:

@@ -12,8 +12,10 @@ import trio
 
 from banyan_node.moderation import reports
 from banyan_web.mastodon.streaming.endpoints import MOST
+from banyan_web.oauth.logins import set_password
 from banyan_web.platform.json_lines import LINE_BYTES
 from tests.web.door import Door, open_node
+from tests.web.login_page import PASSWORD, Browser
 from tests.web.test_streaming import socket_of
 
 
@@ -75,3 +77,16 @@ async def test_what_the_node_refuses_as_too_much_is_counted(tmp_path: Path, monk
             account, _ = await door.person(name)
             await client.ask("POST", "/v1/reports", status, json={"account": account, "category": "spam"})
         assert more("tries") == 1
+
+
+async def test_a_wrong_password_is_counted(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("an")
+        set_password(door.store, an, "an", PASSWORD)
+        more, browser = counter(door), Browser(door.url)
+
+        def log_in() -> None:
+            browser.send(browser.see("/login"), 401, name="an", password="another one")
+
+        await trio.to_thread.run_sync(log_in)
+        assert more("token") == 1

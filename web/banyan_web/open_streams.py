@@ -21,8 +21,9 @@ from starlette.types import Receive, Scope, Send
 from banyan_node.server.blob_files import until_gone
 from banyan_web.door_store import DoorStore, Token, hashed
 from banyan_web.oauth.logins import Person, session
+from banyan_web.refusals import failure
 
-LOOK_S = 0.25
+LOOK_S, FAILED_S = 0.25, 5.0
 """Between two looks at whether anything was revoked: some microseconds where nothing was written."""
 REVOKED = 1008
 """The code of a WebSocket that ends because its token does (RFC 6455, 7.4.1)."""
@@ -114,8 +115,9 @@ class OpenStreams:
             await anyio.sleep(LOOK_S)
             try:
                 self._look()
-            except Exception:  # the disk fails, perhaps
-                _log.exception("whether tokens were revoked cannot be read")
+            except Exception as why:  # the disk fails, perhaps
+                failure(why, "looking for revoked tokens")
+                await anyio.sleep(FAILED_S)
 
     def _look(self) -> None:
         shown = [stream for stream in self._open if stream.shown]

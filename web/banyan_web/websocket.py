@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from banyan_node.server.http_connections import let_in
+from banyan_storage.errors import StorageError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext
 from banyan_web.open_streams import token_shown
 from banyan_web.rate_limiter import Meter, counted, is_anonymous
-from banyan_web.refusals import HttpRefusal, refusal
+from banyan_web.refusals import HttpRefusal, failure, refusal
 
 
 @dataclass(slots=True)
@@ -80,6 +81,10 @@ class SocketPlace:
         except HttpRefusal as why:
             web.bounds.refused(why, socket)
             await socket.send_denial_response(refusal(why))
+        except StorageError as why:
+            told = failure(why, "a WebSocket")
+            if socket.application_state is WebSocketState.CONNECTING:
+                await socket.send_denial_response(refusal(told))
 
     def _shown(self, socket: WebSocket) -> tuple[str, str | None]:
         """The token, and the protocol to answer with: Mastodon's own page sends the token as one."""

@@ -48,7 +48,7 @@ REQUEST: Mapping[str, str] = {
     "token": "who may ask: the control API's token of this run; the door's tokens and sessions",
     "rate": "requests with a token, or from an address: `http.token_rate`, `http.address_rate`",
     "anonymous": "what answers without a login cost of the processor: `http.anonymous_cpu`",
-    "body": "bytes and seconds of a body",
+    "body": "bytes and seconds of a body, bytes of a message of a WebSocket",
     "tries": "passwords, apps and writings of an address; reports of an account; passwords that are checked at once",
     "queue": "what is written without a login: in turns by network and account",
     "unread": "seconds until an answer is read",

@@ -38,6 +38,7 @@ from anycorn.utils import InvalidRequestPathError, decode_asgi_path
 from anycorn.worker_context import WorkerContext
 from starlette.types import ASGIApp
 
+from banyan_node.server.servers import name_of
 from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, Socket, wants_socket
 
 # For a client whose bytes are no request that is understood here.
@@ -88,11 +89,6 @@ Stopped = Callable[[str, str], object]
 
 def uncounted(gate: str, whom: str) -> None:
     """Where nobody counts."""
-
-
-def name_of(client: tuple[str, int] | None) -> str:
-    """Of the other end of a connection; None: of a Unix socket."""
-    return client[0] if client else "a Unix socket"
 
 
 class ServerSettings(Config):

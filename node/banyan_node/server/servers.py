@@ -83,6 +83,11 @@ class Announcement:
             self._home.token.unlink(missing_ok=True)
 
 
+def name_of(client: tuple[str, int] | None) -> str:
+    """Of the other end of a connection; None: of a Unix socket."""
+    return client[0] if client else "a Unix socket"
+
+
 def find_running(home: Home) -> tuple[ControlFile, str]:
     """The running node of this home, and its token. Raises NoNode, CopiedHome."""
     nobody = f"No node is running in {home.path}; start one with `banyan up`."

@@ -7,7 +7,7 @@ The differences from anycorn's own stream, and why:
 - Messages are not compressed: a few bytes can become very many, and wsproto bounds that nowhere.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import trio
 from anycorn.protocol.events import Event, StreamClosed
@@ -15,6 +15,8 @@ from anycorn.protocol.ws_stream import FrameTooLargeError, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping
 from wsproto.frame_protocol import CloseReason
+
+from banyan_node.server.servers import name_of
 
 MESSAGE_BYTES = 64 << 10
 """The largest message of a client."""
@@ -47,6 +49,7 @@ class Socket(WSStream):
                 try:
                     self.buffer.extend(event)
                 except FrameTooLargeError:
+                    cast(Any, self.config).stopped("body", name_of(self.client))
                     await self._fail(CloseReason.MESSAGE_TOO_BIG)
                     return
                 if event.message_finished and self.app_put is not None:

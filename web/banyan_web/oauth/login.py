@@ -187,6 +187,7 @@ async def _proved(web: DoorContext, ask: DoorRequest, name: str, password: str) 
         return _No("busy", 503)
     person = await _hashing(web, partial(logins.who, web.door, name, password))
     if person is None:
+        web.bounds.stopped("token", ask.address)
         return _No("wrong", 401)
     web.bounds.forget("login here", here)
     return _No("closed", 403) if await web.is_closed(person.account) else person

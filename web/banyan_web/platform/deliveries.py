@@ -26,6 +26,7 @@ from banyan_web.firehose.tail import in_pieces, place_of
 from banyan_web.outbound_http import Unreachable
 from banyan_web.platform.requests import owner_name
 from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose, stands
+from banyan_web.refusals import failure
 
 TOGETHER = 100
 """The most events of one request."""
@@ -50,8 +51,8 @@ async def deliver(web: DoorContext) -> None:
             try:
                 owners = {owner_name(None, label) for label in web.door.platforms()}
                 wanted = {hook.id: hook for hook in every(web.door) if hook.state == ACTIVE and hook.owner in owners}
-            except Exception:  # a full disk, perhaps: the node goes on
-                _log.exception("webhooks cannot be read")
+            except Exception as why:  # a full disk, perhaps: the node goes on
+                failure(why, "reading webhooks")
                 await anyio.sleep(FIRST_S)
                 continue
             for id, (hook, _) in [*running.items()]:

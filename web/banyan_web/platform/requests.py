@@ -24,7 +24,6 @@ from banyan_node.api.declare import Request
 from banyan_node.home.audit import Actor
 from banyan_node.idempotency import MAX_KEY, RecordKey, key_of
 from banyan_node.operator_errors import CallError
-from banyan_storage.errors import StorageError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import DoorContext, DoorRequest, EndpointShape
 from banyan_web.refusals import HttpRefusal, of_call
@@ -141,11 +140,8 @@ def queried(ask: DoorRequest, kind: type[R]) -> dict[str, Any]:
 
 
 async def written_down(web: DoorContext, by: Actor, do: str, given: dict[str, Any]) -> None:
-    """Before the door does something that no method of the node does. Raises HttpRefusal."""
-    try:
-        await to_thread.run_sync(web.door.audit.append, by, do, given)
-    except StorageError as error:
-        raise HttpRefusal(507, str(error), code="storage") from error
+    """Before the door does something that no method of the node does. Raises StorageError."""
+    await to_thread.run_sync(web.door.audit.append, by, do, given)
 
 
 # Idempotency-Keys: the same request with the same key is answered again, and not done again.

@@ -27,11 +27,13 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from uvicorn.server import ServerState
+from wsproto.events import BytesMessage, TextMessage
 from wsproto.utilities import ProtocolError
 
 from banyan_node.server import http_protocol
 from banyan_node.server.http_connections import PATIENCE, STATE, Patience, TokenProof
 from banyan_node.server.http_protocol import HttpConversation, Stopped, uncounted
+from banyan_node.server.servers import name_of
 from banyan_node.server.websocket import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
 from banyan_web.rate_limiter import SharedCounts
 
@@ -287,7 +289,26 @@ class DoorServer(uvicorn.Server):
             line.close()
 
 
-class DoorProtocol(H11Protocol):
+class _HeldProtocol(asyncio.Protocol):
+    """Tells the connection's record what becomes of it."""
+
+    _held: WorkerConnection
+    _lines: WorkerConnections
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lines.remove(self._held)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._held.full_since = self._lines.clock()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._held.full_since = None
+        super().resume_writing()
+
+
+class DoorProtocol(_HeldProtocol, H11Protocol):
     """HTTP/1.1 on one connection."""
 
     def __init__(
@@ -306,13 +327,9 @@ class DoorProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         made = cast("asyncio.Transport", transport)  # as uvicorn takes it
         super().connection_made(made)
-        self._held.transport, self.conn.whom = made, http_protocol.name_of(self.client)
+        self._held.transport, self.conn.whom = made, name_of(self.client)
         if self._held.gone:
             made.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lines.remove(self._held)
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -322,14 +339,6 @@ class DoorProtocol(H11Protocol):
         self._held.head_since = self._lines.clock()
         super().on_response_complete()
         self._note()
-
-    def pause_writing(self) -> None:
-        self._held.full_since = self._lines.clock()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._held.full_since = None
-        super().resume_writing()
 
     def _note(self) -> None:
         """Whether a request is answered now."""
@@ -361,7 +370,7 @@ class DoorProtocol(H11Protocol):
         self.transport.close()
 
 
-class DoorSocket(WSProtocol):
+class DoorSocket(_HeldProtocol, WSProtocol):
     """A WebSocket, on a connection that was a DoorProtocol's."""
 
     def __init__(
@@ -374,20 +383,14 @@ class DoorSocket(WSProtocol):
         self._held, self._lines = app_state[_HELD], app_state[_LINES]
         super().__init__(config, server_state, app_state, _loop)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lines.remove(self._held)
-        super().connection_lost(exc)
-
     def shutdown(self) -> None:
         try:
             super().shutdown()
         except (RuntimeError, ProtocolError):  # a broken handshake must not end the requests of others
             self.transport.abort()
 
-    def pause_writing(self) -> None:
-        self._held.full_since = self._lines.clock()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._held.full_since = None
-        super().resume_writing()
+    def handle_message(self, event: TextMessage | BytesMessage) -> None:
+        before = self.close_sent
+        super().handle_message(event)
+        if self.close_sent and not before:  # it was too large
+            self._lines.stopped("body", self._held.conversation.whom)
