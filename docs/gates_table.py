@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_name("architecture.md")
 START, END = "<!-- gates: made by docs/gates_table.py -->", "<!-- end of gates -->"
 ROOMS = ("node/banyan_node", "replica/banyan_replica", "web/banyan_web")
 COUNTED = {"stopped": 0, "_stopped": 0, "delay": 0}
-NAMED = COUNTED | {"bye": 1, "NotAdmitted": 0, "_let_go": 2}
+NAMED = COUNTED | {"bye": 1, "NotAdmitted": 0, "too_much": 0, "_let_go": 2}
 """Calls that name a gate, and at which place; others name it as `gate`. What they do not say themselves is said in the
 same block of statements."""
 BY_STATUS = ("web/banyan_web/refusals.py", "GATES")

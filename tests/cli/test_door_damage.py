@@ -28,8 +28,7 @@ def fill(door: DoorStore) -> None:
     for n in range(300):
         door.mint(None, f"platform {n}", ("host",))
         door.write("insert into cards values (?, null, null, null, ?, 4000000000)", f"https://a.org/{n}", bytes(3_000))
-    with door.reading() as db:
-        list(db.execute("pragma wal_checkpoint(truncate)"))
+    door.rows("pragma wal_checkpoint(truncate)")
 
 
 def damage(path: Path, first: int) -> None:
@@ -66,11 +65,9 @@ def test_a_damaged_file_ends_a_command_with_what_to_do_until_a_repair_sets_it_as
 def test_a_file_that_another_process_holds_is_not_set_aside(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door_store, "BUSY_S", 0)
     door = DoorStore(home / "door.db")
-    with door.reading() as db:
-        for statement in ("journal_mode = delete", "locking_mode = exclusive"):
-            list(db.execute(f"pragma {statement}"))
-        db.execute("begin exclusive")
-        ran = banyan("--home", home, "store", "repair")
+    for statement in ("pragma journal_mode = delete", "pragma locking_mode = exclusive", "begin exclusive"):
+        door.rows(statement)
+    ran = banyan("--home", home, "store", "repair")
     assert ran.code == STORAGE
     assert "is used by another process" in ran.err
     assert (home / "door.db").exists()

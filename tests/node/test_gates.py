@@ -84,6 +84,7 @@ def test_the_page_has_the_sentences_that_stand_beside_a_gate() -> None:
         ("network", "… is not an address that the CIDR settings admit"),
         ("hello", "protocol version … meets …: update the older node"),
         ("rate", "Too many requests"),
+        ("queue", "Many who are not logged in write at the moment; try again soon."),
         ("host", "The Host header is …; this answers to localhost, 127.0.0.1 and [::1]."),
     } <= says
 

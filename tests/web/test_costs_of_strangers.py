@@ -271,7 +271,7 @@ async def test_who_is_not_logged_in_has_a_few_streams_of_an_address(tmp_path: Pa
 def test_streams_are_bounded_for_all_who_are_not_logged_in() -> None:
     bounds = RateLimits(processes=2)
     assert sum(bounds.open_stream(f"9.9.{n}.1") for n in range(200)) == STREAMS // 2
-    bounds.close_stream("9.9.1.1")
+    bounds.close("streams", "9.9.1.1")
     assert bounds.open_stream("9.8.0.1")
     assert not bounds.open_stream("9.8.0.2")
 

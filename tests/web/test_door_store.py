@@ -25,9 +25,8 @@ STAYS = {"apps", "logins", "webhooks", "push_subscriptions", "consumers"}
 def test_a_row_that_has_a_term_goes_when_nothing_new_comes(tmp_path: Path) -> None:
     door = DoorStore(tmp_path / "door.db")
     times, left = {"expires", "created", "kept", "until", "updated"}, dict[str, int]()
-    with door.reading() as db:
-        tables = [str(name) for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
-        columns = {table: [column[1:3] for column in db.execute(f"pragma table_info({table})")] for table in tables}
+    tables = [str(name) for (name,) in door.rows("select name from sqlite_master where type = 'table'")]
+    columns = {table: [column[1:3] for column in door.rows(f"pragma table_info({table})")] for table in tables}
     timed = {table for table in tables if times.intersection(name for name, _ in columns[table])}
     assert timed - STAYS == TERMS.keys()
     now = int(time.time())
@@ -38,9 +37,8 @@ def test_a_row_that_has_a_term_goes_when_nothing_new_comes(tmp_path: Path) -> No
                        for name, kind in columns[table]]  # fmt: skip
                 db.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
     at_door(door.path).end_terms()
-    with door.reading() as db:
-        for table in TERMS:
-            left[table] = next(iter(db.execute(f"select count(*) from {table}")))[0]
+    for table in TERMS:
+        left[table] = door.rows(f"select count(*) from {table}")[0][0]
     assert left == dict.fromkeys(TERMS, 1)
     door.close()
 
@@ -51,13 +49,9 @@ async def test_a_node_ends_terms_at_its_door_also_without_http(tmp_path: Path) -
     with door.writing() as db:
         db.execute("insert into cards (url, kept) values ('https://example.org', 1)")
 
-    def rows() -> list[object]:
-        with door.reading() as db:
-            return list(db.execute("select 1 from cards"))
-
     async with running(Node(home, load_settings(home), Keystore.open(home.keys).keys, at_door=at_door(home.door))):
         with trio.fail_after(30):
-            while rows():
+            while door.rows("select 1 from cards"):
                 await trio.sleep(0.02)
     door.close()
 
@@ -73,8 +67,7 @@ def test_an_erased_account_goes_from_every_table(tmp_path: Path) -> None:
                 row = [(abs(hash(whose)), whose)[column[2].lower() in ("text", "blob")] for column in columns]
                 db.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
     door.forget("did:banyan:zAn")
-    with door.reading() as db:
-        left = {table: [list(row) for row in db.execute(f"select * from {table}")] for table in tables}
+    left = {table: [list(row) for row in door.rows(f"select * from {table}")] for table in tables}
     assert {table for table, rows in left.items() if len(rows) != 1 or "did:banyan:zAn" in rows[0]} == set()
     assert b"did:banyan:zAn" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
     door.close()

@@ -153,8 +153,7 @@ async def test_an_address_that_fails_is_tried_again_and_misses_nothing(tmp_path:
 
 
 def _error(door: Door, id: str) -> str:
-    with door.store.reading() as db:
-        return next(iter(db.execute("select error from webhooks where id = ?", (id,))))[0] or ""
+    return door.store.rows("select error from webhooks where id = ?", id)[0][0] or ""
 
 
 async def test_what_failed_for_a_day_is_disabled_and_can_be_enabled(
@@ -396,5 +395,4 @@ async def test_a_webhook_with_content_tells_what_was_said_and_can_be_replayed(tm
 
 
 def _cursor_of(door: Door, id: str) -> str:
-    with door.store.reading() as db:
-        return str(next(iter(db.execute("select cursor from webhooks where id = ?", (id,))))[0])
+    return str(door.store.rows("select cursor from webhooks where id = ?", id)[0][0])

@@ -128,8 +128,7 @@ async def quiet(service: Backend, count: int) -> None:
 
 
 def subscriptions(door: Door) -> list[tuple[Any, ...]]:
-    with door.store.reading() as db:
-        return list(db.execute("select id, error from push_subscriptions"))
+    return door.store.rows("select id, error from push_subscriptions")
 
 
 async def test_an_app_is_told_what_it_asked_for_in_the_words_of_mastodon(tmp_path: Path, service: Backend) -> None:

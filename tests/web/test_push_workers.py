@@ -99,8 +99,8 @@ def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, serv
             until(lambda: heard() != before)
 
         def heard() -> list[Any]:
-            with closing(DoorStore(home.door)) as door, door.reading() as db:
-                return list(db.execute("select heard from push_subscriptions"))
+            with closing(DoorStore(home.door)) as door:
+                return door.rows("select heard from push_subscriptions")
 
         def told() -> None:
             until(lambda: len(app.read) >= len(texts))

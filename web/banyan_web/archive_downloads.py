@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from banyan_web.door_files import PIECE, remove
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, too_much
 
 MOST = 64 << 20
 """Bytes of an archive that is given to anybody."""
@@ -31,12 +31,7 @@ async def archive_of(web: DoorContext, ask: DoorRequest, account: str, whole: bo
     """The file, which has no name any more, and what closes it: call that once. whole: of any size. Raises
     HttpRefusal."""
     if not web.bounds.open(_SENDING, ask.address, OF_ADDRESS, OF_ALL):
-        raise HttpRefusal(
-            429,
-            "Many archives are being sent; take these first, then try again.",
-            {"retry-after": "10"},
-            gate="archives",
-        )
+        raise too_much("archives", "Many archives are being sent; take these first, then try again.")
     try:
         file = await _written(web, account, None if whole else MOST)
     except BaseException:
@@ -55,9 +50,7 @@ async def archive_of(web: DoorContext, ask: DoorRequest, account: str, whole: bo
 
 async def _written(web: DoorContext, account: str, most: int | None) -> BinaryIO:
     if web.bounds.archives_full:
-        raise HttpRefusal(
-            503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"}, gate="archives"
-        )
+        raise too_much("archives", "Many archives are written at the moment; try again soon.", status=503)
     folder = await to_thread.run_sync(web.files.made_folder)
     path = folder / "archive"
     try:

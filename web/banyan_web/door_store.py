@@ -200,7 +200,7 @@ class DoorStore:
         """One step, if there is one. Where there is none nothing is written, so a node starts on a full disk. Raises
         ControlError."""
         with self.writing() as db:
-            found, known = next(iter(db.execute("pragma user_version")))[0], len(MIGRATIONS)
+            found, known = self.rows("pragma user_version")[0][0], len(MIGRATIONS)
             if found > known:
                 raise ControlError(
                     f"{self.path} is of version {found}, and this banyan reads versions up to {known}: "
@@ -230,8 +230,7 @@ class DoorStore:
     @property
     def version(self) -> tuple[int, int]:
         """Another one after each write, of any process."""
-        with self.reading() as db:
-            return self._written, next(iter(db.execute("pragma data_version")))[0]
+        return self._written, self.rows("pragma data_version")[0][0]
 
     def forget(self, account: str) -> None:
         """Forgets all that is kept of the account. It is overwritten in the file, and in the one beside it."""
@@ -240,8 +239,7 @@ class DoorStore:
                 for _, column, *_ in list(db.execute(f"pragma table_info({table})")):
                     if column in ("account", "owner"):
                         db.execute(f"delete from {table} where {column} = ?", (account,))
-        with self.reading() as db:
-            list(db.execute("pragma wal_checkpoint(truncate)"))
+        self.rows("pragma wal_checkpoint(truncate)")
 
     def end_terms(self, *tables: str) -> None:
         """Deletes rows whose term has ended; default: of all tables."""
@@ -249,15 +247,14 @@ class DoorStore:
             for table in tables or TERMS:
                 db.execute(f"delete from {table} where {TERMS[table]}", {"now": int(time.time())})
 
-    @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def rows(self, what: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a query finds."""
         with self._lock, self._errors():
-            yield self._db
+            return list(self._db.execute(what, values))
 
-    def row(self, what: str, *values: Any) -> Sequence[Any] | None:
+    def row(self, what: str, *values: Any) -> tuple[Any, ...] | None:
         """The first row that a query finds."""
-        with self.reading() as db:
-            return next(iter(db.execute(what, values)), None)
+        return next(iter(self.rows(what, *values)), None)
 
     def write(self, what: str, *values: Any) -> int:
         """One statement. Returns how many rows it changed."""
@@ -306,8 +303,7 @@ class DoorStore:
         """Until when a token or the session of a browser is good, in seconds since 1970. None: for ever; 0: it is not.
         hash_: of its secret."""
         what = "select expires from tokens where hash = ?1 union all select expires from sessions where hash = ?1"
-        with self.reading() as db:
-            row: Sequence[float | None] = next(iter(db.execute(what, (hash_,))), (0.0,))
+        row: tuple[float | None] = self.row(what, hash_) or (0.0,)
         return row[0]
 
     def platforms(self) -> set[str]:
@@ -316,8 +312,7 @@ class DoorStore:
             "select distinct app from tokens where account is null and ' ' || scopes || ' ' like '% host %' "
             "and (expires is null or expires > ?)"
         )
-        with self.reading() as db:
-            return {str(app) for (app,) in db.execute(what, (time.time(),))}
+        return {str(app) for (app,) in self.rows(what, time.time())}
 
     def tokens(self, account: str | None = None) -> list[Token]:
         """Those that are valid, of the account or of all, the newest first."""
@@ -325,8 +320,7 @@ class DoorStore:
             f"select {_TOKEN} from tokens where (expires is null or expires > ?1) and (?2 is null or account = ?2) "
             "order by created desc, id"
         )
-        with self.reading() as db:
-            return [_token(row) for row in db.execute(what, (time.time(), account))]
+        return [_token(row) for row in self.rows(what, time.time(), account)]
 
     def revoke(self, raw: str) -> None:
         """The token allows nothing any more. One that there is not is no mistake."""

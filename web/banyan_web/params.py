@@ -137,7 +137,7 @@ def text(params: dict[str, Any], name: str, default: str | None = None) -> str:
 def numbered(said: str) -> int:
     """The number that a path names. Raises HttpRefusal."""
     if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
-        raise HttpRefusal(404, "There is nothing of that number.", code="not_found")
+        raise HttpRefusal(404, "There is nothing of that number.")
     return int(said)
 
 

@@ -20,15 +20,13 @@ from banyan_node.api.cost import SPENT, CallCost, TimedAwaitable
 from banyan_schema.dates import iso
 from banyan_web.door_store import Token
 from banyan_web.rate_limits import UNLIMITED, RateLimits, WindowCount, moved_on
-from banyan_web.refusals import HttpRefusal, refusal
+from banyan_web.refusals import HttpRefusal, refusal, too_much
 
 BYTE_S = 1e-8
 """What a byte of an answer counts as, seconds: 100 MB as one."""
 STEP_S = 0.05
 """An answer that goes on is charged whenever it cost so much."""
-_MANY_STREAMS = HttpRefusal(
-    429, "Too many streams are open without logging in: close one, or log in.", {"retry-after": "10"}, gate="streams"
-)
+_MANY_STREAMS = too_much("streams", "Too many streams are open without logging in: close one, or log in.")
 
 
 def counted(bounds: RateLimits, token: Token | None, address: str) -> dict[str, str]:
@@ -39,7 +37,7 @@ def counted(bounds: RateLimits, token: Token | None, address: str) -> dict[str, 
         return {}
     headers = _headers(count)
     if count.over:
-        headers["retry-after"] = _again(bounds, count)
+        headers["retry-after"] = str(_again(bounds, count))
         raise HttpRefusal(429, "Too many requests", headers, gate="rate")
     return headers
 
@@ -72,8 +70,7 @@ class Meter:
         self._spend()
         over = None if self._address is None else self._bounds.anonymous_over(self._address)
         if over is not None:
-            again = {"retry-after": _again(self._bounds, over)}
-            raise HttpRefusal(429, "Too much was asked for without logging in.", again, gate="anonymous")
+            raise too_much("anonymous", "Too much was asked for without logging in.", _again(self._bounds, over))
 
     async def send(self, message: Message) -> None:
         """Sends a part of the answer. A stream that is one too many is ended before its first part."""
@@ -104,7 +101,7 @@ class Meter:
             self._begins()
             self._spend()
             if self._streaming and self._address is not None:
-                self._bounds.close_stream(self._address)
+                self._bounds.close("streams", self._address)
 
     async def beside(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
         """What another task does for the answer."""
@@ -134,8 +131,8 @@ def is_anonymous(token: Token | None) -> bool:
     return token is None or (token.account is None and not any(scope in token.scopes for scope in UNLIMITED))
 
 
-def _again(bounds: RateLimits, count: WindowCount) -> str:
-    return str(max(1, count.ends - int(bounds.clock())))
+def _again(bounds: RateLimits, count: WindowCount) -> int:
+    return max(1, count.ends - int(bounds.clock()))
 
 
 def _headers(count: WindowCount) -> dict[str, str]:

@@ -29,7 +29,7 @@ from starlette.requests import HTTPConnection
 
 from banyan_replica.gossip.address_groups import nets_of
 from banyan_web.door_store import Token
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, too_much
 
 MEDIA_BYTES = 100 << 20
 """The largest file."""
@@ -216,9 +216,6 @@ class RateLimits:
         most = max(1, self.address_rate * STREAM_S // PERIOD_S) if self.address_rate else STREAMS
         return self.open("streams", address, most, STREAMS)
 
-    def close_stream(self, address: str) -> None:
-        self.close("streams", address)
-
     def open(self, kind: str, address: str, of_address: int, of_all: int) -> bool:
         """Counts one more of a kind that is open at one time; close it. False if so many are open of this address, or
         of all."""
@@ -356,9 +353,7 @@ class AnonymousQueue:
         mine = _QueuedRequest(account is not None, who)
         line = [one for one in self._waiting if one.known == mine.known]
         if sum(one.who == who for one in line) >= OF_ONE:
-            raise HttpRefusal(
-                429, "Too much comes from here at once; send one after the other.", {"retry-after": "10"}, gate="queue"
-            )
+            raise too_much("queue", "Too much comes from here at once; send one after the other.")
         self._waiting.append(mine)
         if len(line) >= WAITING:
             last = max((mine, *reversed(line)), key=self._rank)
@@ -400,6 +395,4 @@ class AnonymousQueue:
 
 
 def _busy() -> HttpRefusal:
-    return HttpRefusal(
-        503, "Many who are not logged in write at the moment; try again soon.", {"retry-after": "20"}, gate="queue"
-    )
+    return too_much("queue", "Many who are not logged in write at the moment; try again soon.", 20, 503)

@@ -46,6 +46,11 @@ class HttpRefusal(Exception):
         return {"error": self.message, "code": self.code, **self.more}
 
 
+def too_much(gate: str, message: str, again_s: int = 10, status: int = 429) -> HttpRefusal:
+    """So much is not taken now. again_s: when to try again, seconds from now."""
+    return HttpRefusal(status, message, {"retry-after": str(again_s)}, gate=gate)
+
+
 GONE = "Record not found"
 """As Mastodon says it."""
 

@@ -157,9 +157,7 @@ async def dictionary(web: DoorContext, ask: DoorRequest) -> Response:
     only(ask.params)
     found = dictionaries().get(ask.path["hash"])
     if found is None:
-        raise HttpRefusal(
-            404, "There is no such dictionary: GET /v1/firehose/dictionaries lists them.", code="not_found"
-        )
+        raise HttpRefusal(404, "There is no such dictionary: GET /v1/firehose/dictionaries lists them.")
     headers = {"content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable"}
     return Response(found.raw, 200, headers)
 

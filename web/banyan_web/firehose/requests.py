@@ -21,7 +21,7 @@ from banyan_web.firehose.subscription import Elsewhere, FirehoseFilter, follow
 from banyan_web.firehose.tail import RUNS, place_of, store_of
 from banyan_web.open_streams import StreamEnd, says_its_end
 from banyan_web.params import boolean, text, texts, whole
-from banyan_web.refusals import HttpRefusal, of_call
+from banyan_web.refusals import HttpRefusal, of_call, too_much
 
 # Named consumers: how far each has confirmed the firehose, kept by the door for at-least-once delivery.
 #
@@ -51,9 +51,8 @@ def owner_of(token: Token) -> str:
 
 def consumers_of(door: DoorStore, owner: str) -> list[Consumer]:
     """By name."""
-    with door.reading() as db:
-        what = "select name, cursor, updated from consumers where owner = ? order by name"
-        return [Consumer(*row) for row in db.execute(what, (owner,))]
+    what = "select name, cursor, updated from consumers where owner = ? order by name"
+    return [Consumer(*row) for row in door.rows(what, owner)]
 
 
 def find_consumer(door: DoorStore, owner: str, name: str) -> Consumer | None:
@@ -146,12 +145,7 @@ async def opened(web: DoorContext, token: Token, p: dict[str, Any], line: HTTPCo
     if unknown := sorted(p.keys() - KNOWN):
         raise HttpRefusal(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
     if web.firehose.tail.followers + web.firehose.runs.followers >= web.bounds.share(MOST):
-        raise HttpRefusal(
-            429,
-            f"{MOST} streams of the firehose are open, and no more are allowed.",
-            {"retry-after": "30"},
-            gate="streams",
-        )
+        raise too_much("streams", f"{MOST} streams of the firehose are open, and no more are allowed.", 30)
     given, proof, uncounted = _format(p, headers), boolean(p, "proof"), boolean(p, "uncounted")
     if given == "cbor" and (proof or uncounted):
         raise HttpRefusal(

@@ -23,7 +23,7 @@ from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.mastodon.push.subscriptions import PushSubscribers
 from banyan_web.params import text, texts
 from banyan_web.rate_limits import APPS_ADDRESS, APPS_S
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, too_much
 
 # What a token may do, in the words of Mastodon and some of this node.
 #
@@ -187,11 +187,9 @@ async def create(web: DoorContext, ask: DoorRequest) -> Any:
     website = text(ask.params, "website", "").strip() or None
     if website is not None and not _is_website(website):
         raise _invalid("Website must be an http or https URL")
-    count = web.bounds.take("apps", ask.address, APPS_ADDRESS, APPS_S)
-    if count.over:
-        raise HttpRefusal(
-            429, f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later.", gate="tries"
-        )
+    if web.bounds.take("apps", ask.address, APPS_ADDRESS, APPS_S).over:
+        says = f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later."
+        raise too_much("tries", says, APPS_S)
     app, secret = await anyio.to_thread.run_sync(register, web.door, name, redirects, scopes, website)
     more = {"client_id": app.client, "client_secret": secret, "client_secret_expires_at": 0}
     return {**application(web, app), **more}

@@ -62,8 +62,7 @@ def set_password(door: DoorStore, account: str, name: str, password: str) -> Non
 
 def logins(door: DoorStore) -> list[Login]:
     """By name."""
-    with door.reading() as db:
-        return [Login(*row) for row in db.execute("select account, name, created from logins order by name")]
+    return [Login(*row) for row in door.rows("select account, name, created from logins order by name")]
 
 
 def login_of(door: DoorStore, account: str) -> Login | None:

@@ -25,7 +25,7 @@ from banyan_web.mastodon.entities.statuses import row_of
 from banyan_web.oauth.sessions import visitor_of
 from banyan_web.page.formats import post_path, readable
 from banyan_web.page.rendering import page, render
-from banyan_web.refusals import HttpRefusal, of_call
+from banyan_web.refusals import HttpRefusal, of_call, too_much
 
 ENDPOINTS = Endpoints()
 RATE, LOOKED = 20, 40
@@ -128,7 +128,7 @@ async def _listening(web: DoorContext, eyes: _Eyes, params: Mapping[str, str]) -
 def demand_room(web: DoorContext) -> None:
     """Raises HttpRefusal if as many streams are open as there may be."""
     if _STREAMS.open >= web.bounds.share(STREAMS):
-        raise HttpRefusal(503, "Too many watch; try again soon.", {"retry-after": "10"}, gate="streams")
+        raise too_much("streams", "Too many watch; try again soon.", status=503)
 
 
 class EventStream(Response):

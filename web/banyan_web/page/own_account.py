@@ -15,7 +15,7 @@ from banyan_web.page.formats import account_path
 from banyan_web.page.forms import back, files_of, form, put, somebody
 from banyan_web.page.rendering import page, render
 from banyan_web.params import text, texts
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, too_much
 
 ENDPOINTS = Endpoints()
 FIELDS = 4
@@ -129,15 +129,13 @@ async def take(web: DoorContext, ask: DoorRequest) -> Any:
     says so."""
     from_here(web, ask.request)
     if web.bounds.take("own entries", ask.address, WRITINGS, WRITING_S).over:
-        raise HttpRefusal(
-            429, "Too much came from here; try again in some minutes.", {"retry-after": "60"}, gate="tries"
-        )
+        raise too_much("tries", "Too much came from here; try again in some minutes.", 60)
     account, archive = text(ask.params, "account"), text(ask.params, "archive")
     if visitor_of(web, ask) is not None:
         return await _taken(web, account, archive)
     seen = await web.call("entries.look", archive=archive, account=account)
     if not (seen["held"] or web.server.browser_accounts):
-        raise HttpRefusal(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
+        raise HttpRefusal(403, "This node takes no new accounts from browsers: log in first.")
     async with web.bounds.strangers.turn(ask.address, account if seen["news"] else None):
         return await _taken(web, account, archive)
 

@@ -191,7 +191,7 @@ async def ban(web: DoorContext, ask: DoorRequest) -> Any:
     """Refuses a peer or a network, and hangs up. Answers all bans."""
     wanted = shaped(ask.params, NewBan)
     if (wanted.peer is None) == (wanted.network is None):
-        raise HttpRefusal(422, "Name a 'peer' or a 'network', one of both.", code="bad_request")
+        raise HttpRefusal(422, "Name a 'peer' or a 'network', one of both.")
     method, given = "peers.ban" if wanted.network is None else "networks.ban", msgspec.structs.asdict(wanted)
     await once(web, ask, lambda key: web.act(actor(ask), method, key, **given))
     return await web.call("bans")
@@ -206,7 +206,7 @@ async def decide(web: DoorContext, ask: DoorRequest) -> Any:
     """Decides a report, or without one. The author, and who reported, are told."""
     given = msgspec.structs.asdict(shaped(ask.params, NewDecision))
     if given.pop("by") is not None:
-        raise HttpRefusal(422, "A token decides as itself: leave 'as' out.", code="bad_request")
+        raise HttpRefusal(422, "A token decides as itself: leave 'as' out.")
     return await once(web, ask, lambda key: web.act(actor(ask), "decision.add", key, **given))
 
 

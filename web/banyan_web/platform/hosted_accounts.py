@@ -106,7 +106,7 @@ async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
     async def do(key: RecordKey | None) -> Any:
         found = next((one for one in await to_thread.run_sync(web.door.tokens) if one.id == id_), None)
         if found is None:
-            raise HttpRefusal(404, "There is no such token, or none any more.", code="not_found")
+            raise HttpRefusal(404, "There is no such token, or none any more.")
         await written_down(web, by, "token.revoke", msgspec.to_builtins(_token(found)))
         return await keep(web, key, {})
 
@@ -139,7 +139,7 @@ async def hosted_standing(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
     """What holds of the account of the path. Raises HttpRefusal."""
     found: dict[str, Any] = await web.call("account.standing", account=ask.path["account"])
     if not found["hosted"]:
-        raise HttpRefusal(404, "That account is not hosted here.", code="not_found")
+        raise HttpRefusal(404, "That account is not hosted here.")
     return found
 
 
@@ -223,7 +223,7 @@ async def end(web: DoorContext, ask: DoorRequest) -> Any:
     said = {name: asked[name] for name in ("reason", "days") if name in asked}
     if said and not asked["erase"]:
         says = "`reason` and `days` are of an erasure: add erase=true, or leave them out to close the account only."
-        raise HttpRefusal(422, says, code="bad_request")
+        raise HttpRefusal(422, says)
 
     async def do(key: RecordKey | None) -> Any:
         if asked["erase"]:

@@ -193,7 +193,7 @@ def _read(line: NdjsonLine) -> NewAccount | HttpRefusal:
     try:
         one = shaped(line.value, NewAccount)
         if not one.name.strip() or len(one.name.encode()) > MAX_NAME:
-            raise HttpRefusal(422, f"A name has 1 to {MAX_NAME} bytes, and not only spaces.", code="bad_request")
+            raise HttpRefusal(422, f"A name has 1 to {MAX_NAME} bytes, and not only spaces.")
         return one
     except HttpRefusal as why:
         return why
@@ -239,7 +239,7 @@ async def mint(web: DoorContext, ask: DoorRequest) -> Any:
         raw = await to_thread.run_sync(web.door.mint, account, app, scopes, given.seconds)
         token = await to_thread.run_sync(web.door.token, raw)
         if token is None:
-            raise HttpRefusal(500, "The token was not kept: ask for another one.", code="internal")
+            raise HttpRefusal(500, "The token was not kept: ask for another one.")
         answer = MintedToken(token.id, raw, account, list(scopes), token.expires)
         made = seal.close(key, msgspec.to_builtins(answer))
         kept = await keep(web, key, made, [account])
@@ -258,7 +258,7 @@ async def revoke(web: DoorContext, ask: DoorRequest) -> Any:
 
     async def do(key: RecordKey | None) -> Any:
         if all(one.id != id_ for one in await to_thread.run_sync(web.door.tokens, account)):
-            raise HttpRefusal(404, "There is no such token of this account, or none any more.", code="not_found")
+            raise HttpRefusal(404, "There is no such token of this account, or none any more.")
         await written_down(web, actor(ask), "token.revoke", {"id": id_, "account": account})
         return await keep(web, key, {})
 

@@ -56,7 +56,7 @@ def is_json(request: Request) -> bool:
     """Whether the body is JSON; otherwise it is NDJSON. Raises HttpRefusal if it is said to be something else."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (JSON, NDJSON, "application/ndjson", "application/jsonl"):
-        raise HttpRefusal(415, f"Send one JSON object a line, as {NDJSON}, or an array, as {JSON}.", code="bad_request")
+        raise HttpRefusal(415, f"Send one JSON object a line, as {NDJSON}, or an array, as {JSON}.")
     return kind == JSON
 
 
@@ -183,7 +183,7 @@ async def lines_of(request: Request) -> AsyncGenerator[list[NdjsonLine], None]:
         yield [_line(number + 1, rest)]
 
 
-_TOO_LONG = HttpRefusal(413, f"A line has at most {LINE_BYTES:,} bytes.", code="too_large")
+_TOO_LONG = HttpRefusal(413, f"A line has at most {LINE_BYTES:,} bytes.")
 _TOO_LONG_LINE = NdjsonLine(1, None, _TOO_LONG)
 
 
@@ -196,9 +196,7 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes | HttpRefusal, None]
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                yield HttpRefusal(
-                    408, f"Nothing came for {IDLE_S:.0f} s; what came before is answered.", code="too_slow"
-                )
+                yield HttpRefusal(408, f"Nothing came for {IDLE_S:.0f} s; what came before is answered.")
                 return
             yield piece
 
@@ -215,9 +213,9 @@ async def objects_of(request: Request) -> NdjsonLine | list[NdjsonLine]:
                     raw += piece
                     if len(raw) > ARRAY_BYTES:
                         why = f"At most {ARRAY_BYTES:,} bytes of JSON are taken here; send more as {NDJSON}."
-                        raise HttpRefusal(413, why, code="too_large")
+                        raise HttpRefusal(413, why)
     except TimeoutError:
-        raise HttpRefusal(408, f"The body did not come within {IDLE_S:.0f} s.", code="too_slow") from None
+        raise HttpRefusal(408, f"The body did not come within {IDLE_S:.0f} s.") from None
     value = _decoded(bytes(raw))
     if isinstance(value, list):
         return [_of_value(number, one) for number, one in enumerate(value, 1)]
@@ -228,7 +226,7 @@ def _decoded(raw: bytes) -> Any:
     try:
         return _DECODE.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return HttpRefusal(400, "This is no JSON.", code="bad_request")
+        return HttpRefusal(400, "This is no JSON.")
 
 
 def _line(number: int, raw: bytes) -> NdjsonLine:
@@ -239,5 +237,5 @@ def _of_value(number: int, value: Any) -> NdjsonLine:
     if isinstance(value, HttpRefusal):
         return NdjsonLine(number, None, value)
     if not isinstance(value, dict):
-        return NdjsonLine(number, None, HttpRefusal(422, "This is no JSON object.", code="bad_request"))
+        return NdjsonLine(number, None, HttpRefusal(422, "This is no JSON object."))
     return NdjsonLine(number, value, None)

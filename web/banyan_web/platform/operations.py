@@ -117,7 +117,7 @@ def _said(ask: DoorRequest, line: NdjsonLine, key: str | None, own: str | None) 
     if "id" not in operation and key is not None:
         operation["id"] = f"{key}:{line.number}"
     if operation.get("do") not in MAY:
-        return HttpRefusal(422, f"'do' is one of {', '.join(MAY)}.", code="bad_request")
+        return HttpRefusal(422, f"'do' is one of {', '.join(MAY)}.")
     named = operation.get("as")
     try:
         operation["as"] = named if named is not None and not isinstance(named, str) else acting(ask, named, own)

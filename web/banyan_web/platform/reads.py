@@ -108,7 +108,7 @@ def _value(method: Method, name: str, said: Any) -> Any:
         return msgspec.convert([said], field.type, strict=False)
     except msgspec.ValidationError:
         says = f"'{name}' is {takes(method.asks, name)}; it got {said!r:.60}."
-        raise HttpRefusal(422, says, code="bad_request") from None
+        raise HttpRefusal(422, says) from None
 
 
 def tagged(ask: DoorRequest, value: Any) -> Response:

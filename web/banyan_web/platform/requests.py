@@ -62,11 +62,11 @@ def acting(ask: DoorRequest, named: str | None, own: str | None = None) -> str:
     HttpRefusal."""
     if is_platform(ask.token):
         if named is None:
-            raise HttpRefusal(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
+            raise HttpRefusal(422, "Say which account acts: `as` is its DID, or its name here.")
         return named
     if named in (None, ask.account) or (own is not None and named == own):
         return ask.account
-    raise HttpRefusal(403, "This token is of another account than `as`.", code="not_allowed")
+    raise HttpRefusal(403, "This token is of another account than `as`.")
 
 
 async def reading(web: DoorContext, ask: DoorRequest, needed: bool = False) -> str | None:
@@ -74,14 +74,14 @@ async def reading(web: DoorContext, ask: DoorRequest, needed: bool = False) -> s
     somebody has to. Raises HttpRefusal."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
-        raise HttpRefusal(422, "`as` is one account.", code="bad_request")
+        raise HttpRefusal(422, "`as` is one account.")
     if is_platform(ask.token):
         if needed and not named:
             says = "Say of which account: `as` is its DID, or its name here. Your token is of no account."
-            raise HttpRefusal(422, says, code="bad_request")
+            raise HttpRefusal(422, says)
         return named
     if named not in (None, ask.account) and named != await own_name(web, ask):
-        raise HttpRefusal(403, "This token is of another account than `as`.", code="not_allowed")
+        raise HttpRefusal(403, "This token is of another account than `as`.")
     return ask.account
 
 
@@ -91,7 +91,7 @@ def only(params: Iterable[str], *known: str) -> None:
         if name not in known:
             near = get_close_matches(name, known, 1)
             meant = f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(known) or 'none'}."
-            raise HttpRefusal(422, f"There is no parameter '{name[:60]}'; {meant}", code="bad_request")
+            raise HttpRefusal(422, f"There is no parameter '{name[:60]}'; {meant}")
 
 
 def shaped(params: dict[str, Any], kind: type[T]) -> T:
@@ -100,7 +100,7 @@ def shaped(params: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(params, kind)
     except msgspec.ValidationError as error:
-        raise HttpRefusal(422, decode.wrong("This", kind, params, str(error)), code="bad_request") from None
+        raise HttpRefusal(422, decode.wrong("This", kind, params, str(error))) from None
 
 
 # What the endpoints of /v1/admin share: who acts, and parameters of a query.
@@ -125,7 +125,7 @@ def actor(ask: DoorRequest, why: str | None = None) -> Actor:
     if ask.token is None:
         raise HttpRefusal(401, "This needs a token.")
     if len(why or "") > MOST_WHY:
-        raise HttpRefusal(422, f"'why' has at most {MOST_WHY} characters.", code="bad_request")
+        raise HttpRefusal(422, f"'why' has at most {MOST_WHY} characters.")
     return Actor(f"token {ask.token.id} ({ask.token.app})", "api", why or None)
 
 
@@ -135,7 +135,7 @@ def queried(ask: DoorRequest, kind: type[R]) -> dict[str, Any]:
     try:
         asked = msgspec.convert(ask.params, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise HttpRefusal(422, decode.wrong("This", kind, ask.params, str(error)), code="bad_request") from None
+        raise HttpRefusal(422, decode.wrong("This", kind, ask.params, str(error))) from None
     return {name: getattr(asked, name) for name in kind.__struct_fields__ if getattr(asked, name) is not None}
 
 
@@ -155,7 +155,7 @@ def given_key(ask: DoorRequest) -> str | None:
     """The Idempotency-Key. Raises HttpRefusal."""
     key = ask.request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
-        raise HttpRefusal(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.", code="bad_request")
+        raise HttpRefusal(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
     return key
 
 

@@ -101,11 +101,8 @@ class Hook(NamedTuple):
 
 def every(door: DoorStore, owner: str | None = None) -> list[Hook]:
     """By their time. owner: None: of all."""
-    with door.reading() as db:
-        rows = db.execute(
-            f"select {_ROW} from webhooks where ? is null or owner = ? order by created, id", (owner, owner)
-        )
-        return [Hook(*row) for row in rows]
+    what = f"select {_ROW} from webhooks where ?1 is null or owner = ?1 order by created, id"
+    return [Hook(*row) for row in door.rows(what, owner)]
 
 
 def stands(door: DoorStore, hook: Hook) -> bool:
@@ -150,7 +147,7 @@ async def create(web: DoorContext, ask: DoorRequest) -> Any:
     try:
         await web.outside.check(url)
     except Unreachable as why:
-        raise HttpRefusal(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
+        raise HttpRefusal(422, f"This URL cannot be told anything: {why}.") from None
     secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
     await _check(web, wanted)
     names = [one for one in wanted.accounts if not one.startswith("did:")]
@@ -174,8 +171,7 @@ def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters
     names = "id, owner, url, secret, filters, created, state, cursor"
     row = (made["id"], owner, url, made["secret"], filters, int(time.time()), ACTIVE, cursor)
     with door.writing() as db:
-        (count,) = next(iter(db.execute("select count(*) from webhooks where owner = ? and id != ?", (owner, row[0]))))
-        if count >= MOST:
+        if len([hook for hook in every(door, owner) if hook.id != made["id"]]) >= MOST:
             raise HttpRefusal(409, f"There are {MOST} webhooks already: delete one first.", code="refused")
         db.execute(f"insert or ignore into webhooks ({names}) values (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
@@ -185,9 +181,9 @@ async def _check(web: DoorContext, wanted: NewWebhook) -> None:
     kinds = {*wanted.events}
     if not kinds.isdisjoint(EVENTS) and not kinds.isdisjoint(CONTENT):
         why = f"events are of {', '.join(EVENTS)} or of {', '.join(CONTENT)}: make a webhook for each."
-        raise HttpRefusal(422, why, code="bad_request")
+        raise HttpRefusal(422, why)
     if wanted.collections and kinds.isdisjoint(CONTENT):
-        raise HttpRefusal(422, f"collections are for events of {', '.join(CONTENT)}.", code="bad_request")
+        raise HttpRefusal(422, f"collections are for events of {', '.join(CONTENT)}.")
     await web.call("firehose", **of_firehose(wanted.accounts, wanted.collections))  # the node knows which there are
 
 
@@ -262,7 +258,7 @@ def _owner(ask: DoorRequest) -> str:
 def _one(web: DoorContext, ask: DoorRequest) -> Hook:
     found = [hook for hook in every(web.door, _owner(ask)) if hook.id == ask.path["id"]]
     if not found:
-        raise HttpRefusal(404, "There is no such webhook.", code="not_found")
+        raise HttpRefusal(404, "There is no such webhook.")
     return found[0]
 
 
@@ -293,5 +289,5 @@ def _secret(said: str) -> str:
     except ValueError:
         size = 0
     if not 24 <= size <= 64:
-        raise HttpRefusal(422, f"secret: {PREFIX} and 24 to 64 random bytes in base64.", code="bad_request")
+        raise HttpRefusal(422, f"secret: {PREFIX} and 24 to 64 random bytes in base64.")
     return said

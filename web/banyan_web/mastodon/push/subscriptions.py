@@ -102,9 +102,8 @@ def _subscription(row: Sequence[Any]) -> PushSubscription:
 def by_account(door: DoorStore) -> dict[str, set[int]]:
     """The ids of all."""
     found: dict[str, set[int]] = {}
-    with door.reading() as db:
-        for account, id_ in db.execute("select account, id from push_subscriptions"):
-            found.setdefault(account, set()).add(id_)
+    for account, id_ in door.rows("select account, id from push_subscriptions"):
+        found.setdefault(account, set()).add(id_)
     return found
 
 
