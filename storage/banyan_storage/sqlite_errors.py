@@ -17,13 +17,13 @@ import apsw
 from banyan_storage.errors import CorruptStore, DiskFailed, DiskFull, StorageError, StoreClosed, StoreReadOnly
 
 FAILURES = (apsw.Error, OSError, UnicodeDecodeError)
-_DAMAGED, _FULL = (
-    "{file} is damaged ({why}); {remedy}",
-    "no room left for {file}; free some, nothing committed was lost",
-)
 KINDS: tuple[tuple[type[StorageError], str, tuple[type[Exception], ...]], ...] = (
-    (CorruptStore, _DAMAGED, (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, UnicodeDecodeError)),
-    (DiskFull, _FULL, (apsw.FullError,)),
+    (
+        CorruptStore,
+        "{file} is damaged ({why}); {remedy}",
+        (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, UnicodeDecodeError),
+    ),
+    (DiskFull, "no room left for {file}; free some, nothing committed was lost", (apsw.FullError,)),
     (
         StoreReadOnly,
         "{file} cannot be opened and written ({why}); check its owner and mount",
@@ -46,8 +46,8 @@ KINDS: tuple[tuple[type[StorageError], str, tuple[type[Exception], ...]], ...] =
 first one counts."""
 _DAMAGED_PAGES = (apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LEAST_ROOM = 1 << 16
-"""Bytes. On a disk with less, a file that cannot be made or grow is reported as an I/O error."""
+_LEAST_ROOM, _PERHAPS_FULL = 1 << 16, (apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, OSError)
+"""Bytes, and how SQLite reports on a disk with less that a file cannot be made or grow."""
 
 
 class SqliteFile(NamedTuple):
@@ -72,15 +72,16 @@ class SqliteFile(NamedTuple):
 
     def explain(self, why: Exception) -> StorageError | None:
         """None: a mistake of this program."""
-        kind, said = next(((kind, said) for kind, said, of in KINDS if isinstance(why, of)), (None, ""))
+        meant = type(why)
         if getattr(why, "extendedresult", 0) in _DAMAGED_PAGES:
-            kind, said = CorruptStore, _DAMAGED
-        elif getattr(why, "errno", 0) in _NO_ROOM or (kind in (DiskFailed, StoreReadOnly) and self._no_room()):
-            kind, said = DiskFull, _FULL
-        if kind is None:
-            return None
-        text = said.format(file=f"{self.name} {self.path}", why=why, remedy=self.remedy)
-        return self.damaged(text) if kind is CorruptStore else kind(text)
+            meant = apsw.CorruptError
+        elif getattr(why, "errno", 0) in _NO_ROOM or (isinstance(why, _PERHAPS_FULL) and self._no_room()):
+            meant = apsw.FullError
+        for kind, said, of in KINDS:
+            if issubclass(meant, of):
+                text = said.format(file=f"{self.name} {self.path}", why=why, remedy=self.remedy)
+                return self.damaged(text) if kind is CorruptStore else kind(text)
+        return None
 
     def _no_room(self) -> bool:
         try:

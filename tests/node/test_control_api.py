@@ -461,7 +461,7 @@ def test_a_stale_control_file_is_explained(tmp_path: Path) -> None:
         with pytest.raises(NoNode, match="cannot be read"):
             ask(home, "echo")
     finally:
-        announcement.end()
+        announcement.close()
     assert home.running.exists()  # it is not this run's any more, so this run leaves it
 
 

@@ -375,17 +375,21 @@ def tidy(door: DoorStore) -> None:
     check(door.path)
 
 
-def set_aside(path: Path) -> bool:
-    """Moves a damaged file to `door.db-damaged`. Returns whether there was one. Raises StorageError, OSError."""
+def damage_of(path: Path) -> str | None:
+    """What is wrong with the file, and what to do; None: nothing, or there is none. Raises StorageError."""
     try:
         if path.exists():
             check(path)
-        return False
-    except CorruptStore:
-        for end in ("-wal", "-shm", ""):  # last the file itself: a new one must not find what was written beside it
-            with suppress(FileNotFoundError):
-                Path(f"{path}{end}").replace(f"{path}-damaged{end}")
-        return True
+    except CorruptStore as why:
+        return str(why)
+    return None
+
+
+def set_aside(path: Path) -> None:
+    """Moves the file to `door.db-damaged`. Raises OSError."""
+    for end in ("-wal", "-shm", ""):  # last the file itself: a new one must not find what was written beside it
+        with suppress(FileNotFoundError):
+            Path(f"{path}{end}").replace(f"{path}-damaged{end}")
 
 
 def hashed(raw: str) -> bytes:

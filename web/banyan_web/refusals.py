@@ -74,25 +74,16 @@ def of_call(error: CallError) -> HttpRefusal:
 
 def failure(why: BaseException, what: str) -> HttpRefusal:
     """What is told of an error that is no refusal. what: failed, for the log."""
-    found = _of_storage(why)
-    if found is None:
-        _log.error("%s failed", what, exc_info=why)
-        return HttpRefusal(500, "Something went wrong inside the node; its log says what.")
-    _log.error("%s failed: %s", what, found)
-    if isinstance(found, StorageError) and not isinstance(found, DiskFull):
+    while isinstance(why, BaseExceptionGroup):
+        why = why.exceptions[0]
+    full = isinstance(why, DiskFull) or (isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT))
+    known = full or isinstance(why, StorageError)
+    _log.error("%s failed: %s", what, why, exc_info=None if known else why)
+    if full:
+        return HttpRefusal(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
+    if known:
         return HttpRefusal(507, "A file of this server cannot be used; its log says which, and what to do.")
-    return HttpRefusal(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
-
-
-def _of_storage(why: BaseException | None) -> BaseException | None:
-    """The StorageError, or the error of a full disk, that an error is, or has in it."""
-    if isinstance(why, BaseExceptionGroup):
-        return next(filter(None, map(_of_storage, why.exceptions)), None)
-    if why is None or isinstance(why, StorageError):
-        return why
-    if isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT):
-        return why
-    return _of_storage(why.__cause__ or why.__context__)
+    return HttpRefusal(500, "Something went wrong inside the node; its log says what.")
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

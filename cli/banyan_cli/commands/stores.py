@@ -52,10 +52,12 @@ def _show_stats(console: Console, value: Row) -> None:
 def store_verify(s: Session) -> None:
     """Check every page, hash, link and signature, and every row of every view; name what differs, change nothing."""
     from banyan_cli.progress import waiting
+    from banyan_web.door_store import damage_of
 
     with waiting(s.out.notes, "verifying"):
         answer = _faults_at_rest(s) or s.call("store.verify")
-        answer["problems"] += _faults_of_door(s.home.door)
+        if (why := damage_of(s.home.door)) is not None:
+            answer["problems"].append({"where": "the door", "sentence": why})
     s.out.answer(answer, _show_verify)
     if answer["problems"]:
         raise typer.Exit(errors.STORAGE)
@@ -74,18 +76,6 @@ def _faults_at_rest(s: Session) -> Row | None:
     except StoreLocked:  # a node that is starting, or another command: the call below waits for it
         return None
     return {"checked": 0, "unchecked": [], "problems": problems} if problems else None
-
-
-def _faults_of_door(path: Path) -> list[Row]:
-    from banyan_storage.errors import CorruptStore
-    from banyan_web.door_store import check
-
-    try:
-        if path.exists():
-            check(path)
-        return []
-    except CorruptStore as why:
-        return [{"where": "the door", "sentence": str(why)}]
 
 
 def _show_verify(console: Console, value: Row) -> None:
@@ -118,10 +108,11 @@ def _show_verify(console: Console, value: Row) -> None:
 def store_repair(s: Session) -> None:
     """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
     from banyan_node.local import repair_local
-    from banyan_web.door_store import LOST, set_aside
+    from banyan_web.door_store import LOST, damage_of, set_aside
 
     _refuse_while_running(s)
-    if set_aside(s.home.door):
+    if damage_of(s.home.door) is not None:
+        set_aside(s.home.door)
         s.out.note(f"{s.home.door} was damaged and is now {s.home.door}-damaged, for you to delete. Lost are {LOST}.")
     done = repair_local(s.home, s.settings, s.out.note)
     value: Row = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}

@@ -9,7 +9,8 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -77,16 +78,10 @@ async def serve_app(
 ) -> None:
     """Serves an application until `shutdown`. app: makes it, from its URL. sockets: whether it takes WebSockets.
     stopped: see `ServerSettings`. Raises PortBusy, ControlError."""
-    listener = listen(bind)
-    endpoint = endpoint_of(listener)
     settings = ServerSettings(sockets, http_protocol.flat, stopped)
-    served = HttpConnections(app(endpoint.url), connections, patience, settings)
-    try:
+    with listening(bind) as (listener, endpoint):
+        served = HttpConnections(app(endpoint.url), connections, patience, settings)
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
-    finally:
-        listener.close()
-        if endpoint.socket:
-            Path(endpoint.socket).unlink(missing_ok=True)
 
 
 async def serve_control(
@@ -103,21 +98,13 @@ async def serve_control(
     task_status: StartSignal = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves the control API, and announces it in the home while it answers. Raises PortBusy, ControlError."""
-    listener = listen(bind)
-    endpoint = endpoint_of(listener)
     served = HttpConnections(app, connections, patience, ServerSettings(stopped=stopped))
-    announcement = Announcement(home, endpoint, token)
-    try:
+    with listening(bind) as (listener, endpoint), closing(Announcement(home, endpoint, token)) as announcement:
         async with trio.open_nursery() as nursery:
             if not _announce(announcement):
                 nursery.start_soon(_announce_later, announcement)
             await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
             nursery.cancel_scope.cancel()
-    finally:
-        announcement.end()
-        listener.close()
-        if endpoint.socket:
-            Path(endpoint.socket).unlink(missing_ok=True)
 
 
 def _announce(announcement: Announcement) -> bool:
@@ -177,15 +164,18 @@ async def _end_after(seconds: float, connections: HttpConnections, serving: trio
     serving.cancel_scope.cancel()
 
 
-def listen(bind: Bind) -> socket.socket:
-    """A listening socket. Raises PortBusy, ControlError."""
-    return _bind_socket(Path(bind.socket)) if bind.socket else _bind_port(bind.host, bind.port)
-
-
-def endpoint_of(listener: socket.socket) -> ServerAddress:
-    """The actual address of a listening socket."""
+@contextmanager
+def listening(bind: Bind) -> Iterator[tuple[socket.socket, ServerAddress]]:
+    """A listening socket, and its actual address. Raises PortBusy, ControlError."""
+    listener = _bind_socket(Path(bind.socket)) if bind.socket else _bind_port(bind.host, bind.port)
     name = listener.getsockname()
-    return ServerAddress(socket=name) if isinstance(name, str) else ServerAddress(name[0], name[1])
+    endpoint = ServerAddress(socket=name) if isinstance(name, str) else ServerAddress(name[0], name[1])
+    try:
+        yield listener, endpoint
+    finally:
+        listener.close()
+        if endpoint.socket:
+            Path(endpoint.socket).unlink(missing_ok=True)
 
 
 def _bind_port(host: str, port: int) -> socket.socket:

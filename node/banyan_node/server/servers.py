@@ -77,7 +77,7 @@ class Announcement:
         write_private(self._home.token, self._token.encode())
         write_private(self._home.running, self._written)
 
-    def end(self) -> None:
+    def close(self) -> None:
         if self._home.running.exists() and self._home.running.read_bytes() == self._written:
             self._home.running.unlink()
             self._home.token.unlink(missing_ok=True)

@@ -40,10 +40,6 @@ class Consumer(NamedTuple):
     updated: int
 
 
-class TooMany(Exception):
-    """The owner has as many as it may."""
-
-
 def owner_of(token: Token) -> str:
     """Whose consumers these are. Anybody may register an app under any name, so an app is known by its client id."""
     return token.account or (f"app:{token.app}" if token.client is None else f"client:{token.client}")
@@ -60,13 +56,13 @@ def find_consumer(door: DoorStore, owner: str, name: str) -> Consumer | None:
 
 
 def begin_consumer(door: DoorStore, owner: str, name: str, cursor: str) -> Consumer:
-    """The consumer; a new one begins at the cursor. Raises TooMany."""
+    """The consumer; a new one begins at the cursor. Raises HttpRefusal."""
     with door.writing() as db:
         held = find_consumer(door, owner, name)
         if held is not None:
             return held
         if len(consumers_of(door, owner)) >= MOST_CONSUMERS:
-            raise TooMany
+            raise HttpRefusal(429, "There are too many consumers of this account; delete one.", gate="streams")
         made = Consumer(name, cursor, int(time.time()))
         db.execute("insert into consumers values (?, ?, ?, ?)", (owner, *made))
         return made
@@ -252,10 +248,7 @@ async def _since(
     if named is None:
         return begin, seen
     name = name_of(named)
-    try:
-        held = await anyio.to_thread.run_sync(begin_consumer, web.door, owner_of(token), name, begin)
-    except TooMany:
-        raise HttpRefusal(429, "There are too many consumers of this account; delete one.", gate="streams") from None
+    held = await anyio.to_thread.run_sync(begin_consumer, web.door, owner_of(token), name, begin)
     return held.cursor if given is None else begin, seen
 
 

@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -28,7 +27,7 @@ from banyan_crdt.sealing import Opener
 from banyan_node.api.declare import DoorState, DoorWorker
 from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
-from banyan_node.server.http_server import Bind, endpoint_of, listen
+from banyan_node.server.http_server import Bind, listening
 from banyan_node.server.servers import ServerAddress
 from banyan_web.door_files import folder_of, remove
 from banyan_web.door_store import DoorStore
@@ -66,9 +65,8 @@ async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNOR
     http = node.settings.config.http
     ServerRules.read(http, node.home.path)  # each worker reads these, and a refusal would stand in the log alone
     DoorStore(node.home.door).close()
-    listener = listen(Bind.at(http.address))
-    endpoint, counts = endpoint_of(listener), shared_memory()
-    try:
+    with listening(Bind.at(http.address)) as (listener, endpoint), os.fdopen(shared_memory(), "rb") as memory:
+        counts = memory.fileno()
         listener.setblocking(False)  # of the socket itself, so of all that share it
         key = secrets.token_bytes(KEY_BYTES)
         made: list[DoorProcess] = []
@@ -87,11 +85,6 @@ async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNOR
                 nursery.start_soon(stand_in, listener, lambda: any(one.serves for one in made))
                 task_status.started(endpoint)
             nursery.cancel_scope.cancel()
-    finally:
-        listener.close()
-        os.close(counts)
-        if endpoint.socket:
-            Path(endpoint.socket).unlink(missing_ok=True)
 
 
 async def stand_in(listener: socket.socket, serves: Callable[[], bool]) -> None:
