@@ -57,14 +57,14 @@ def _show(console: Console, value: dict[str, Any]) -> None:
 
 
 def _findings(s: Session) -> Iterator[Finding]:
-    checks: tuple[tuple[str, Callable[[Session], tuple[bool | None, str]]], ...] = (
+    every: tuple[tuple[str, Callable[[Session], tuple[bool | None, str]]], ...] = (
         ("python", _python),
         ("versions", _versions),
         ("home", _home),
         ("settings", _settings),
         ("keys", _keys),
         ("disk", _disk),
-        ("map", _map),
+        ("map", lambda s: checks.store_map(next(p for p in (s.home.path, *s.home.path.parents) if p.exists()))),
         ("limits", _limits),
         ("clock", _clock),
         ("store", _store),
@@ -74,15 +74,15 @@ def _findings(s: Session) -> Iterator[Finding]:
         ("ports", _ports),
         ("node", _node),
         ("door", _door),
-        ("door.db", _door_db),
-        ("cert", _certificate),
+        ("door.db", lambda s: checks.door_remembers(s.home.door)),
+        ("cert", lambda s: checks.certificate(s.settings.config.http.url)),
         ("peers", _peers),
         ("slots", _slots),
         ("gates", _gates),
         ("complete", _complete),
     )
     failed = dict[str, str]()
-    for name, check in checks:
+    for name, check in every:
         try:
             yield Finding(name, *check(s))
         except Exception as error:
@@ -240,20 +240,11 @@ def _versions(s: Session) -> tuple[bool | None, str]:
     )
 
 
-def _map(s: Session) -> tuple[bool | None, str]:
-    return checks.store_map(next(p for p in (s.home.path, *s.home.path.parents) if p.exists()))
-
-
 def _limits(s: Session) -> tuple[bool | None, str]:
-    pid = None if s.node() is None else _pid(s)
-    return checks.open_files(s.settings.config, bool(_doors(s)), pid)
-
-
-def _pid(s: Session) -> int:
-    """Of the running node. Raises NoNode."""
     from banyan_node.server.servers import find_running
 
-    return find_running(s.home)[0].pid
+    pid = None if s.node() is None else find_running(s.home)[0].pid
+    return checks.open_files(s.settings.config, bool(_doors(s)), pid)
 
 
 def _doors(s: Session) -> list[str]:
@@ -282,14 +273,6 @@ def _door(s: Session) -> tuple[bool | None, str]:
     ended = sum(worker["ended"] for worker in said["workers"])
     lost = f"; {count(ended, 'worker')} ended unasked since the start" if ended else ""
     return True, f"{answered[0][1]} It is served by {count(len(said['workers']), 'worker')}{lost}."
-
-
-def _door_db(s: Session) -> tuple[bool | None, str]:
-    return checks.door_remembers(s.home.door)
-
-
-def _certificate(s: Session) -> tuple[bool | None, str]:
-    return checks.certificate(s.settings.config.http.url)
 
 
 def _own_ports(s: Session, node: CallTarget) -> tuple[bool | None, str]:
