@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from release import executable, trying, wheelhouse
+from release import trying, wheelhouse
+
+SHIV = "shiv>=1.0.8"
 
 
 def main() -> int:
@@ -30,7 +34,7 @@ def main() -> int:
                 print(wheelhouse.build(given.into, tuple(given.python)))
             case "executable":
                 house = given.wheelhouse or wheelhouse.build(Path(folder) / "wheelhouse")
-                print(executable.build(given.file, house))
+                print(executable(given.file, house))
             case "try":
                 house = given.wheelhouse or wheelhouse.build(Path(folder) / "wheelhouse")
                 for what in TRIES if given.all else given.what or ["wheelhouse"]:
@@ -43,13 +47,28 @@ def main() -> int:
     return 0
 
 
+def executable(file: Path, house: Path) -> Path:
+    """One file that carries all packages of a node, made with shiv: a zip that Python runs.
+
+    It is unpacked once, into ~/.shiv, and starts from there. It needs a Python of the version that made it. Raises
+    CalledProcessError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    command = ["uv", "run", "--quiet", "--no-project", "--python", python, "--with", SHIV, "--with", "pip>=25", "shiv"]
+    command += ["--console-script", "banyan", "--output-file", str(file), "--python", f"/usr/bin/env python{python}"]
+    command += ["--extend-pythonpath", "--compressed", "--reproducible"]  # processes that a node starts find it too
+    command += ["--quiet", "--no-index", "--find-links", str(house), "banyan-social"]
+    subprocess.run(command, env=wheelhouse.environment(), check=True, stdin=subprocess.DEVNULL)
+    return file
+
+
 TRIES = ("wheelhouse", "executable", "uv")
 
 
 def _try(what: str, house: Path, folder: Path) -> trying.Tried:
     match what:
         case "executable":
-            return trying.try_executable(executable.build(folder / "banyan", house))
+            return trying.try_executable(executable(folder / "banyan", house))
         case "uv":
             return trying.try_uv_tool(house)
         case _:

@@ -89,17 +89,8 @@ def try_uv_tool(wheelhouse: Path) -> Tried:
             k: v for k, v in os.environ.items() if k in ("SSL_CERT_FILE", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS")
         }
         began = time.monotonic()
-        command = [
-            uv,
-            "tool",
-            "install",
-            "--quiet",
-            "--overrides",
-            "overrides.txt",
-            "--python",
-            env["PATH"] + "/python3",
-        ]
-        _run(home, env | theirs | tools | certificates, *command, ours.absolute())
+        command = ("tool", "install", "--quiet", "--overrides", "overrides.txt", "--python", f"{env['PATH']}/python3")
+        _run(home, env | theirs | tools | certificates, uv, *command, ours.absolute())
         return _demo("uv tool", home, env, [home / "tool-bin/banyan"], time.monotonic() - began)
 
 

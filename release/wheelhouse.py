@@ -105,8 +105,7 @@ def build(into: Path, pythons: tuple[str, ...] = ()) -> Path:
 
     Raises CalledProcessError, FileExistsError."""
     into.mkdir(parents=True)
-    env = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false", "SOURCE_DATE_EPOCH": _time_of_tree()}
-    env = {name: value for name, value in env.items() if name not in ("VIRTUAL_ENV", "PIP_FIND_LINKS")}
+    env = environment() | {"CC": "/bin/false", "CXX": "/bin/false", "SOURCE_DATE_EPOCH": _time_of_tree()}
     locked = into / "locked.txt"
     _run(
         *("uv", "export", "--quiet", "--locked", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"),
@@ -116,21 +115,19 @@ def build(into: Path, pythons: tuple[str, ...] = ()) -> Path:
     needed: dict[str, list[str]] = {}
     for python in pythons or (f"{sys.version_info[0]}.{sys.version_info[1]}",):
         part = into / python
-        pip = (
-            "uv",
-            "run",
-            "--quiet",
-            "--no-project",
-            "--python",
-            python,
-            "--with",
-            PIP,
-            "python",
-            "-m",
-            "pip",
+        pip = ("uv", "run", "--quiet", "--no-project", "--python", python, "--with", PIP, "python", "-m", "pip")
+        _run(
+            *pip,
             "wheel",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--wheel-dir",
+            str(part),
+            "-r",
+            str(locked),
+            env=env,
         )
-        _run(*pip, "--quiet", "--no-deps", "--require-hashes", "--wheel-dir", str(part), "-r", str(locked), env=env)
         needed[python] = [wheel.name for wheel in part.glob("*.whl")]
         for wheel in part.glob("*.whl"):
             wheel.replace(into / wheel.name)
@@ -148,6 +145,11 @@ def build(into: Path, pythons: tuple[str, ...] = ()) -> Path:
     (into / "overrides.txt").write_text("fastecdsa>=4\n")
     shutil.copytree(ROOT / "deploy", into / "deploy")
     return into
+
+
+def environment() -> dict[str, str]:
+    """This one's, without what would lead uv and pip to other packages."""
+    return {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PIP_FIND_LINKS")}
 
 
 def _line(wheel: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import runpy
 import shlex
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from banyan_cli.errors import EXIT_CODES
 from banyan_cli.main import command_of, hoist
 from banyan_storage.tables import SCHEMA
 from banyan_storage.upgrade import STEPS
-from docs import api_digests
+from docs import generate
 from tests.fuzz import hits
 from tests.mutants.anchor import ROOMS as MISTAKEN
 
@@ -112,10 +111,9 @@ def test_every_command_that_is_shown_exists_with_the_options_shown(page: Path) -
                 options |= {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
 
 
-def test_the_table_of_settings_is_that_of_the_settings() -> None:
-    page = ROOT / "docs" / "operating.md"
-    made: str = runpy.run_path(str(ROOT / "docs" / "settings_table.py"))["filled"](page.read_text("utf-8"))
-    assert page.read_text("utf-8") == made, "run `uv run python docs/settings_table.py`"
+@pytest.mark.parametrize("file", generate.FILES)
+def test_tables_and_digests_are_those_of_the_code(file: str) -> None:
+    assert (ROOT / "docs" / file).read_text("utf-8") == generate.FILES[file](), "run `uv run python -m docs.generate`"
 
 
 def test_the_table_of_upgrades_ends_at_the_schema_of_the_program() -> None:
@@ -126,10 +124,6 @@ def test_the_table_of_upgrades_ends_at_the_schema_of_the_program() -> None:
     assert f"| earlier, or later than {SCHEMA} |" in table
     samples = re.findall(r"bringing it to (\d+)|this program reads (\d+)|is upgraded to (\d+)", page)
     assert {int("".join(one)) for one in samples} == {SCHEMA}
-
-
-def test_a_change_of_an_api_stands_in_the_diff() -> None:
-    assert api_digests.PLACE.read_text() == api_digests.digests(), "run `uv run python -m docs.api_digests`"
 
 
 def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from banyan_web.app import EVERY
-from docs.platform_openapi import platform_openapi
+from docs.generate import platform_openapi
 from tests.js.test_client import needs_node
 from tests.needs import ROOT, skipped_without
 from tests.web.door import open_node

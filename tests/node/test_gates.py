@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from banyan_node.admission.gates import (
     AdmissionStop,
     AdmissionTally,
 )
+from docs.generate import places
 
 ROOT = Path(__file__).parent.parent.parent
 GATES = {**FRAME, **REQUEST}
 ROOMS = ("node/banyan_node", "replica/banyan_replica", "web/banyan_web")
-TABLE = runpy.run_path(str(ROOT / "docs" / "gates_table.py"))
 TOO_MUCH = {429, 503}
 """Statuses by which HTTP refuses whoever asks too much; those of bodies and tokens have one gate each
 (`refusals.GATES`)."""
@@ -67,7 +66,7 @@ def literal(node: ast.expr) -> set[str]:
     return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
-PLACES = TABLE["places"]()
+PLACES = places()
 
 
 def test_no_gate_has_a_name_twice() -> None:
@@ -137,12 +136,6 @@ def test_one_goodbye_names_no_gate_because_whoever_asks_for_it_counted() -> None
     """That of `Peers.turn_away`."""
     unnamed = [file for file, name, call in CALLS if name == "bye" and not literal(call.args[1]) - {""}]
     assert unnamed == ["replica/banyan_replica/peers/peers.py"]
-
-
-def test_the_page_shows_both_chains() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    made: str = TABLE["filled"](page)
-    assert page == made, "run `uv run python docs/gates_table.py`"
 
 
 def test_the_tally_names_whom_a_gate_stopped_most_lately() -> None:

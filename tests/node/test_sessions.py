@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import random
-import runpy
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -111,12 +110,6 @@ def test_an_event_in_a_state_that_does_not_know_it_raises(table: Any, start: Enu
             else:
                 with pytest.raises(IllegalStep, match=f"{state.name} has no step for {event.name}"):
                     step(table, state, event)
-
-
-def test_the_table_of_states_in_the_docs_is_that_of_the_code() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    made: str = runpy.run_path(str(ROOT / "docs" / "states_table.py"))["filled"](page)
-    assert page == made, "run `uv run python docs/states_table.py`"
 
 
 # -- who writes what

@@ -2,7 +2,7 @@
 
 A gate bounds something, and delays or refuses who is beyond. Where it does, its name stands in the code: with the
 sentence that the other side gets, and for the tally, which the metrics and `banyan doctor` read. From there the page
-has both (docs/gates_table.py). A gate belongs to one room and may look into others; this list is of all rooms.
+has both (docs/generate.py). A gate belongs to one room and may look into others; this list is of all rooms.
 """
 
 import threading
