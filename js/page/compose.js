@@ -1,5 +1,5 @@
 /** The form for writing: what was not sent is kept in this browser, pictures are shown, times are of this device. */
-import { element } from './panel.js';
+import { element } from './check.js';
 import { filled, words } from './words.js';
 
 const WARN_AT = 500;

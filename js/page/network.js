@@ -7,9 +7,8 @@
  * @typedef {{ what: string, state: 'ok' | 'no' | 'wait' }} Health
  * @typedef {{ complete: boolean, peers: Peer[], spreads: Spread[], health: Health[], [figure: string]: any }} State
  */
-import { localTime } from './check.js';
-import { element } from './panel.js';
-import { listen } from './stream.js';
+import { element, localTime } from './check.js';
+import { listen } from './live.js';
 import { filled, words } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';

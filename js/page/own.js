@@ -12,7 +12,7 @@ import { MAIN, TEST } from '../src/crypto.js';
 import { forgetAccount, generateKeys, loadAccount, loadKeys, signerOf, storeAccount, storeKeys } from '../src/keys.js';
 import { read } from '../src/social.js';
 import { append, createAccount, draftPost, draftProfile, freshLog } from '../src/write.js';
-import { element } from './panel.js';
+import { element } from './check.js';
 import { commitments, spelled } from './paper.js';
 import { filled, words } from './words.js';
 

@@ -1,6 +1,6 @@
 /** What each page of a node runs: times as the reader's clock has them, the check of all posts, and what the page needs. */
-import { act } from './act.js';
-import { checkPage, localTime } from './check.js';
+import { checkPage, element, localTime } from './check.js';
+import { filled, words } from './words.js';
 
 for (const time of document.querySelectorAll('time[datetime]'))
   if (time instanceof HTMLTimeElement) time.textContent = localTime(Date.parse(time.dateTime));
@@ -32,3 +32,41 @@ for (const [selector, run] of parts) {
   if (found instanceof HTMLElement) run(found).catch((error) => console.error(error));
 }
 await checkPage();
+
+/** Says something to the person, for a while. @param {string} text */
+function tell(text) {
+  document.querySelector('.said')?.remove();
+  const said = element('div', text, 'said');
+  said.setAttribute('role', 'status');
+  document.querySelector('main')?.prepend(said);
+  setTimeout(() => said.remove(), 6_000);
+}
+
+/** A mark of a post by one click. Without scripts the same form leads back to the post. @param {SubmitEvent} event */
+async function act(event) {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !('act' in form.dataset)) return;
+  event.preventDefault();
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector('button'));
+  const undo = /** @type {HTMLInputElement} */ (form.elements.namedItem('undo'));
+  const isOn = undo.value === '1';
+  /** @param {boolean} on @param {number} step */
+  const show = (on, step) => {
+    button.setAttribute('aria-pressed', String(on));
+    const count = button.querySelector('.count');
+    const next = Number(count?.textContent || 0) + step;
+    const isCounted = count && !button.classList.contains('keep');
+    if (isCounted) count.textContent = next > 0 ? String(next) : '';
+  };
+  const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+  button.disabled = true;
+  show(!isOn, isOn ? -1 : 1);
+  const answer = await fetch(form.action, { method: 'POST', body, redirect: 'manual' }).catch(() => null);
+  button.disabled = false;
+  if (answer?.type === 'opaqueredirect') {
+    undo.value = isOn ? '0' : '1';
+    return;
+  }
+  show(isOn, isOn ? 1 : -1);
+  tell(filled(words.failed, { why: answer ? String(answer.status) : words.lost }));
+}

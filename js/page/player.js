@@ -1,5 +1,5 @@
 /** An episode: chapters lead into the film, and it goes on where the listener stopped. */
-import { element } from './panel.js';
+import { element } from './check.js';
 import { filled, words } from './words.js';
 
 const NEAR_END_S = 10;

@@ -2,9 +2,8 @@
  * New posts of a timeline: they are put in as they come if the reader is at the top, else a button offers them. Posts about
  * which moderators decide are shown as they are shown to this reader now, or go.
  */
-import { checkPage, forget, localTime } from './check.js';
-import { element } from './panel.js';
-import { listen } from './stream.js';
+import { checkPage, element, forget, localTime } from './check.js';
+import { listen } from './live.js';
 import { filled, words } from './words.js';
 
 const GAP_MS = 500;
