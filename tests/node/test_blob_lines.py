@@ -12,7 +12,7 @@ from trio.testing import MockClock, memory_stream_pair
 from banyan_crdt.errors import Malformed
 from banyan_node.edge.blob_streams import ANSWER_S, BlobLine
 from banyan_node.edge.link import PREFIX
-from banyan_node.media.blob_peers import NoPeerAnswer
+from banyan_node.media.blob_fetcher import NoPeerAnswer
 
 
 class Stream:

@@ -17,7 +17,7 @@ import trio
 from banyan_crdt.errors import Malformed
 from banyan_node.edge.config import EdgeError
 from banyan_node.edge.link import PREFIX, READ_SIZE, WRITE_SIZE, ByteStream, LinkFrameReader
-from banyan_node.media.blob_peers import BlobAnswers, NoPeerAnswer
+from banyan_node.media.blob_fetcher import BlobAnswers, NoPeerAnswer
 from banyan_replica.wire.blob_messages import MAX_QUESTION
 
 BLOB_PROTOCOL = "/banyan/blob/1"

@@ -33,7 +33,7 @@ from banyan_node.edge.dial import Attempt, host_of, split, why_failed
 from banyan_node.edge.libp2p_host import GuardedHost, GuardedSwarm, close_connection, make_host
 from banyan_node.edge.libp2p_services import HeadsBridge, discover
 from banyan_node.edge.link import Buffers, Link
-from banyan_node.media.blob_peers import BlobAnswers
+from banyan_node.media.blob_fetcher import BlobAnswers
 
 SYNC_PROTOCOL = "/banyan/1/sync"
 LONGEST_PAUSE = 5.0

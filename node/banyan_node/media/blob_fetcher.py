@@ -8,8 +8,8 @@ of another one too.
 
 import random
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import structlog
 import trio
@@ -17,7 +17,6 @@ import trio
 from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
-from banyan_node.media.blob_peers import BlobPeers, NoPeerAnswer
 from banyan_node.media.local_blobs import drafted, naming, unknown
 from banyan_node.operator_errors import CallError, conflict
 from banyan_node.upkeep import storage_quota
@@ -43,6 +42,24 @@ HEDGE_S = 1.0
 PATIENCE_S = 5.0
 """When PEERS are asked for a list, one that did not send it within so long makes room for the next."""
 WRITERS = 2
+BlobAnswers: TypeAlias = Callable[[str, bytes], Awaitable[bytes]]
+"""(peer, question) -> answer. May wait: the peer asks its next question after the answer, or lets it wait. Raises
+Malformed for what is no question."""
+
+
+class NoPeerAnswer(Exception):
+    """The peer did not answer: it is gone, or too slow. A sentence without a full stop."""
+
+
+class BlobPeers(Protocol):
+    """The peers that can be asked."""
+
+    def linked(self) -> Sequence[str]:
+        """Their ids, now."""
+
+    async def ask(self, peer: str, question: bytes, most: int) -> bytes:
+        """The answer, of at most so many bytes. Raises NoPeerAnswer, and Malformed if the peer announces a longer one.
+        Whoever no longer waits for it may be cancelled: the peer is not told, and its next answers come behind it."""
 
 
 class FetchState(NamedTuple):
