@@ -29,8 +29,8 @@ from banyan_storage.engine import Engine
 from banyan_storage.entry_records import decode_record, encode_grants, record_after
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import indexed
-from banyan_storage.local_state import held
-from banyan_storage.local_tables import LOCAL
+from banyan_storage.local_state import apart, held
+from banyan_storage.local_tables import LOCAL, TWICE
 from banyan_storage.reader import StoreReader, StoreTotals
 from banyan_storage.soundness import row_bytes
 from banyan_storage.views.registry import GUARDED
@@ -364,6 +364,11 @@ def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
     yield from _due(reader)
     for one in held(reader, LOCAL).values():
         yield from (StoreProblem(LOCAL_STATE, row.sentence) for row in one.damaged)
+    for name, raw, copy in apart(reader.txn, TWICE):
+        says = (
+            "is lost" if raw is None else "has no copy that is sound" if copy is None else "is not what its copy says"
+        )
+        yield StoreProblem(LOCAL_STATE, f"the row {repr(name[:80])[1:]} {says}")
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
         yield StoreProblem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")

@@ -8,6 +8,7 @@ and deletes what no program uses any more.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import msgspec
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BanyanError
 from banyan_storage import tables as t
-from banyan_storage.engine import WriteTxn, after_prefix
+from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
 from banyan_storage.errors import CorruptStore, StoreVersion
 
 K = TypeVar("K")
@@ -215,7 +216,50 @@ def _put(store: TakesNotes, name: bytes, raw: bytes | None) -> None:
 # -- all of them
 
 
-def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes]) -> None:
+def write_row(txn: WriteTxn, name: bytes, raw: bytes | None, twice: tuple[bytes, ...]) -> None:
+    """Writes a row, or deletes it (None); those under the prefixes `twice` in both tables."""
+    if raw is None:
+        txn.delete(t.META, t.NOTE + name)
+    else:
+        txn.put(t.META, t.NOTE + name, raw)
+    if not name.startswith(twice):
+        return
+    if raw is None:
+        txn.delete(t.COPIES, name)
+    else:
+        txn.put(t.COPIES, name, t.guard(name, raw))
+
+
+def apart(txn: ReadTxn, twice: tuple[bytes, ...]) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+    """The name of each row that its two tables do not say alike, what `meta` says, and what its copy says; None: it
+    has no such row, or no copy whose checksum is right."""
+    copies = dict(txn.scan(t.COPIES))
+    for key, raw in txn.prefix(t.META, t.NOTE):
+        name = key[len(t.NOTE) :]
+        if name.startswith(twice):
+            copy = copies.pop(name, None)
+            if copy is None or (copy := t.guarded(name, copy)) != raw:
+                yield name, raw, copy
+    yield from ((name, None, t.guarded(name, copy)) for name, copy in copies.items())
+
+
+def reconcile(txn: WriteTxn, twice: tuple[bytes, ...]) -> list[str]:
+    """Makes both tables say the same: what a copy proves, else what is in `meta`. Returns a sentence for each prefix of
+    which rows are back. Commits nothing."""
+    back = Counter[bytes]()
+    for name, raw, copy in [*apart(txn, twice)]:
+        write_row(txn, name, raw if copy is None else copy, twice)
+        if copy is None and raw is None:
+            txn.delete(t.COPIES, name)
+        if copy is not None:
+            back[next((prefix for prefix in twice if name.startswith(prefix)), b"")] += 1
+    return [
+        f"Rows '{prefix.decode()}' that were lost or changed are back from their copies: {back[prefix]}"
+        for prefix in back
+    ]
+
+
+def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes], twice: tuple[bytes, ...]) -> None:
     """Brings the rows of a store to the versions of these kinds. retired: prefixes that older programs used. Raises
     StoreVersion. Commits nothing."""
     held: dict[str, int] = msgspec.json.decode(txn.get(t.META, VERSIONS_KEY) or b"{}")
@@ -233,7 +277,7 @@ def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes]) -> No
         stop = after_prefix(begin) if isinstance(kind, LocalRows) else begin + b"\0"
         for key, raw in [*txn.scan(t.META, begin, stop)]:
             new = kind.upgrade(raw, version)
-            txn.delete(t.META, key) if new is None else txn.put(t.META, key, new)
+            write_row(txn, key[len(t.NOTE) :], new, twice)
         held[name], changed = kind.version, True
     if changed:
         txn.put(t.META, VERSIONS_KEY, msgspec.json.encode(held))

@@ -389,5 +389,12 @@ ACCOUNTS_SCANNED = LocalValue(b"accounts scanned", "banyan_node.upkeep.maintenan
 LOCAL: dict[str, Kind] = {
     name.lower().replace("_", " "): kind for name, kind in globals().items() if isinstance(kind, LocalRows | LocalValue)
 }
+_TWICE = "banyan_node.hosting", "banyan_node.moderation", "banyan_node.links", "banyan_node.api.methods"
+TWICE = tuple(
+    kind.prefix
+    for kind in LOCAL.values()
+    if kind.owner.startswith((*_TWICE, "banyan_storage", "banyan_replica.replica"))
+)
+"""What is kept in two tables: if it were lost with a page, what was hidden would show again, or accounts be gone."""
 RETIRED = (b"pinned:", b"swept:", b"tomb:", b"scan:", b"checkpoint:", b"claimed")
 """Prefixes of older programs, whose rows go when the store is opened."""

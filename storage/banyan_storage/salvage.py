@@ -44,18 +44,29 @@ _VALUES = {t.LOGS: (68,), t.HEADS: (13, 45), t.CHAIN: (8,), t.LOOSE: (11,), t.LA
 
 
 def copy_readable(pages: Pages, engine: Engine, commit_rows: int = BLOCK) -> int:
-    """Copies every row that can be read to an empty store, with commits. Returns how many."""
+    """Copies every row that can be read to an empty store, with commits. Returns how many.
+
+    Raises CorruptStore if rows of local state may be lost with their copies: what was hidden would show again.
+    """
     tables = {table.name: table for table in engine.tables}
-    copied = 0
+    copied, whole = 0, set[Table]()
     for name, db in pages.tables().items():
         table = tables.get(name)
         if table is None:
             continue
+        pages.faults.clear()  # to tell whether this table has any
         rows = (row for row in pages.rows(name, db) if _fits(table, row))
         while block := list(islice(rows, commit_rows)):
             engine.write().put_many(table, block)
             engine.commit()
             copied += len(block)
+        if not pages.faults:
+            whole.add(table)
+    if copied and not whole & {t.META, t.COPIES}:
+        raise CorruptStore(
+            "what only this node knows (hidden posts, hosted accounts) is damaged, and so is its copy: what was hidden "
+            "could show again; nothing is repaired, and the store stays as it is: restore a copy of the home"
+        )
     return copied
 
 

@@ -27,7 +27,8 @@ from banyan_storage import tables as t
 from banyan_storage.batch import AppendedRows
 from banyan_storage.entry_records import encode_grants
 from banyan_storage.errors import CorruptStore
-from banyan_storage.local_tables import LEAVING
+from banyan_storage.local_state import write_row
+from banyan_storage.local_tables import LEAVING, TWICE
 from banyan_storage.log_rewrites import RewritingStore
 from banyan_storage.transaction import snapshot
 from banyan_storage.viewhook import Append, CountedEntry
@@ -172,7 +173,4 @@ class Store(RewritingStore):
     def put_note(self, key: bytes, value: bytes | None) -> None:
         """Writes the bytes of a row of local state (local_state.py); None deletes it. Keys have at most 500 bytes."""
         self.changes += 1
-        if value is None:
-            self._write.delete(t.META, t.NOTE + key)
-        else:
-            self._write.put(t.META, t.NOTE + key, value)
+        write_row(self._write, key, value, TWICE)

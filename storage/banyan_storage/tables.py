@@ -91,6 +91,8 @@ DUE = Table("due")
 ARRIVED = Table("arrived")
 ACTS = Table("acts")
 META = Table("meta")
+COPIES = Table("copies")
+"""Rows of local state a second time, guarded, in other pages than `meta` (local_tables.py's TWICE)."""
 STORE_TABLES = (
     LOGS,
     HEADS,
@@ -111,9 +113,10 @@ STORE_TABLES = (
     ARRIVED,
     ACTS,
     META,
+    COPIES,
 )
 
-SCHEMA = 9
+SCHEMA = 10
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
 LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
 NAMING_KEY = b"content that names blobs"

@@ -24,7 +24,7 @@ from banyan_storage.entry_records import decode_grants
 from banyan_storage.errors import StorageError
 from banyan_storage.head_moves import HeadMoves
 from banyan_storage.id_index import IdIndex, Late, Offer, nothing
-from banyan_storage.local_tables import LOCAL, RETIRED
+from banyan_storage.local_tables import LOCAL, RETIRED, TWICE
 from banyan_storage.reader import Lack, StoreReader, StoreTotals
 from banyan_storage.upgrade import refuse_other, refuse_realm, schema_of
 from banyan_storage.viewhook import CountedEntry, NoViews, ViewHooks
@@ -73,7 +73,7 @@ class PendingStore(StoreReader):
             self._write.put_many(t.META, sorted(about.items()))
         self._check_kind()
         views.opened(self._write, self.fresh)
-        local_state.opened(self._write, LOCAL.values(), RETIRED)
+        local_state.opened(self._write, LOCAL.values(), RETIRED, TWICE)
         blob_names.opened(self._write, StoreReader(self._write, realm), self.fresh)
         engine.commit()
         self._ids = IdIndex(self._write)

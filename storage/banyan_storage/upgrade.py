@@ -17,7 +17,8 @@ from banyan_storage.due import Work, set_due
 from banyan_storage.engine import Engine, Item, ReadTxn, WriteTxn
 from banyan_storage.entry_records import is_record, record_name
 from banyan_storage.errors import StorageError, StoreVersion
-from banyan_storage.local_tables import MEND
+from banyan_storage.local_state import reconcile
+from banyan_storage.local_tables import MEND, TWICE
 from banyan_storage.tables import RowLayout
 from banyan_storage.views import invalidation, journal
 
@@ -141,10 +142,16 @@ def _short_records(txn: WriteTxn, now_s: int, say: Say) -> None:
     """8 to 9: new records are shorter (entry_records.py), and an older program cannot read them. Others stay."""
 
 
+def _copy_rows(txn: WriteTxn, now_s: int, say: Say) -> None:
+    """9 to 10: rows of local state whose loss would show what was hidden have a copy."""
+    reconcile(txn, TWICE)
+
+
 STEPS: Mapping[int, Step] = {
     4: _loose_by_place,
     5: _version_views,
     6: _guard_rows,
     7: _begin_acts,
     8: _short_records,
+    9: _copy_rows,
 }

@@ -91,7 +91,7 @@ def test_a_store_without_checksums_gets_them_and_keeps_what_it_knew(home: Home) 
     said = list[str]()
     engine, _ = open_store(home, TEST, said.append)
     with closing(engine):
-        assert "of schema 6; bringing it to 9" in said[0]
+        assert "of schema 6; bringing it to 10" in said[0]
         assert list(engine.write().scan(t.ARRIVED)) == before
         assert journal.changes(engine.write(), seen[0], 9) is None, "whoever follows reads all anew"
         assert invalidation.changes(engine.write(), seen[1]) is None

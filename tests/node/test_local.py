@@ -111,7 +111,7 @@ def test_an_old_store_says_what_is_done_with_it_once(tmp_path: Path) -> None:
         assert node.call("store.verify")["problems"] == []
         node.call("account.create", name="an", hosted=False)
     assert len(said) == 2
-    assert "The store is of schema 4; bringing it to 9: 68 entries" in said[0]
+    assert "The store is of schema 4; bringing it to 10: 68 entries" in said[0]
     assert "were dropped" in said[1]
     assert str(home.mended) in said[1]
     assert home.mended.stat().st_mode & 0o777 == 0o600

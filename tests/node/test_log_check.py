@@ -100,7 +100,7 @@ def test_an_old_store_is_mended_of_exactly_what_is_wrong(tmp_path: Path) -> None
             assert store.held(log) == fresh.held(log)
     assert store.store_id == b"a store of old. "
     assert BANNED.get(store, "a note") == "of old"
-    assert "The store is of schema 4; bringing it to 9" in said[0]
+    assert "The store is of schema 4; bringing it to 10" in said[0]
     assert f"{found.gone:,} entries of {found.wrong_logs} logs were wrong" in said[-1]
     lines = (tmp_path / "report").read_text("utf-8")
     assert all(e.id.hex() in lines for e in STORY.bad if e.header.skip == NONSENSE)

@@ -114,11 +114,11 @@ def test_rows_of_an_earlier_version_are_made_new_or_go_and_a_later_version_is_re
         LocalValue(b"v", "", U32),
     ]
     for _ in range(2):
-        opened(txn, new, [b"old:"])
+        opened(txn, new, [b"old:"], ())
         assert [(key, len(raw)) for key, raw in txn.prefix(META, NOTE)] == [
             (b"note:n:a", 8),
             (b"note:n:b", 8),
             (b"note:v", 4),
         ]
     with pytest.raises(StoreVersion, match="'n:' of the store are of version 2, and this program knows 1"):
-        opened(txn, [LocalRows(b"n:", "", TEXT, U64)], [])
+        opened(txn, [LocalRows(b"n:", "", TEXT, U64)], [], ())

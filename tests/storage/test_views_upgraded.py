@@ -36,7 +36,7 @@ def old_store() -> tuple[MemoryEngine, Store]:
     load(engine, FIVE)
     assert upgrade(engine, 1_800_000_000, said.append)
     assert len(said) == 1
-    assert "The store is of schema 5; bringing it to 9" in said[0]
+    assert "The store is of schema 5; bringing it to 10" in said[0]
     return engine, opened(engine)
 
 

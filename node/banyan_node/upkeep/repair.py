@@ -34,8 +34,8 @@ from banyan_storage.errors import CorruptStore, begin_again
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
 from banyan_storage.lmdb_pages import Pages
-from banyan_storage.local_state import DAMAGED, DamagedRow, LocalRows, held, take_out
-from banyan_storage.local_tables import FRONTIER, LOCAL
+from banyan_storage.local_state import DAMAGED, DamagedRow, LocalRows, held, reconcile, take_out
+from banyan_storage.local_tables import FRONTIER, LOCAL, TWICE
 from banyan_storage.store import Store
 from banyan_storage.tables import PARTS, part_key
 from banyan_storage.upgrade import Say
@@ -185,6 +185,7 @@ def repair(home: Home, realm: Realm, say: Say) -> RepairResult:
         say(f"{rows:,} rows were copied; the damaged file stays as {home.store / DAMAGED_FILE}, for you to delete.")
     with closing(LmdbEngine(home.store, TABLES)) as engine:
         salvage.names(engine.write(), realm)
+        back = reconcile(engine.write(), TWICE)
         engine.commit()
     engine, store = open_store(home, realm, say)
     with closing(engine):
@@ -200,7 +201,7 @@ def repair(home: Home, realm: Realm, say: Say) -> RepairResult:
     engine, store = open_store(home, realm, say)
     with closing(engine):
         finish(engine, store, say)
-        local = repair_rows(store, home.mended)
+        local = back + repair_rows(store, home.mended)
         return RepairResult(faults, rows, found, len(wrong), local, verify(store, lambda account, n: None))
 
 
