@@ -12,6 +12,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +20,13 @@ import typer
 
 from banyan_cli import checks, errors
 from banyan_cli.command_session import CallTarget, Session
+from banyan_cli.commands.stores import faults_at_rest
 from banyan_cli.declare import root
 from banyan_cli.show.tables import count, measured, size, span
 from banyan_node.operator_errors import NoNode
 from banyan_node.terminal_escape import plain
 from banyan_schema import dates
+from banyan_storage.errors import StorageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +59,10 @@ def _show(console: Console, value: dict[str, Any]) -> None:
         console.print(f"{check['check']:<9} {plain(check['sentence'])}", soft_wrap=True)
 
 
+_READ_STORE = {"clock", "store", "media", "account", "erasures", "node", "peers", "slots", "gates", "complete"}
+"""Checks that read the store. A damaged page could end the process in them."""
+
+
 def _findings(s: Session) -> Iterator[Finding]:
     every: tuple[tuple[str, Callable[[Session], tuple[bool | None, str]]], ...] = (
         ("python", _python),
@@ -82,7 +89,15 @@ def _findings(s: Session) -> Iterator[Finding]:
         ("complete", _complete),
     )
     failed = dict[str, str]()
+    damaged = None
+    with suppress(StorageError, OSError):  # the check below says why the store cannot be opened
+        damaged = faults_at_rest(s)
     for name, check in every:
+        if damaged and name in _READ_STORE:
+            if name == "store":
+                first = damaged["problems"][0]["sentence"]
+                yield Finding(name, False, f"a page is damaged ({first}) and was not read; run `banyan store repair`")
+            continue
         try:
             yield Finding(name, *check(s))
         except Exception as error:

@@ -55,7 +55,7 @@ def store_verify(s: Session) -> None:
     from banyan_web.door_store import damage_of
 
     with waiting(s.out.notes, "verifying"):
-        answer = _faults_at_rest(s) or s.call("store.verify")
+        answer = faults_at_rest(s) or s.call("store.verify")
         if (why := damage_of(s.home.door)) is not None:
             answer["problems"].append({"where": "the door", "sentence": why})
     s.out.answer(answer, _show_verify)
@@ -63,7 +63,7 @@ def store_verify(s: Session) -> None:
         raise typer.Exit(errors.STORAGE)
 
 
-def _faults_at_rest(s: Session) -> Row | None:
+def faults_at_rest(s: Session) -> Row | None:
     """What is wrong with the pages of a store at rest: it cannot be opened without danger until that is repaired."""
     if s.node() is not None:
         return None
