@@ -67,11 +67,11 @@ def requests(ask: People, account: AccountId, after: AccountId | None = None) ->
         yield one, locked and not any(ask.follow_answered(account, answer, one) for answer in ANSWERS)
 
 
-def count(ask: People, account: AccountId) -> int:
+def count(ask: People, account: AccountId, locked: bool) -> int:
     """How many followers this node knows; of a locked account, whom it accepted. If it answered to more than COUNTED,
     it is the most that there can be."""
     all_of_them = ask.follower_count(account)
-    if not is_locked(ask, account):
+    if not locked:
         return all_of_them
     accepted = ask.accepted(account)
     found = sum(ask.relates(one, "follow", account) for one in islice(accepted, COUNTED))

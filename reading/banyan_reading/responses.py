@@ -65,14 +65,12 @@ def counts_of(ask: Questions, views: Sequence[PostView], rules: InteractionRules
     edited = ask.edits(views)
     by_target = {view.target: view for view in views}
     refused = {target: _refused(ask, rules, view) for target, view in by_target.items() if rules.touch(view)}
-    none = (Fraction(0),) * 3
     counts = dict[Target, PostCounts]()
     for target, found in ask.totals([*by_target]).items():
-        replies, quotes, reposts = (
-            round(n * (1 - part)) for n, part in zip(found, refused.get(target, none), strict=True)
-        )
+        if parts := refused.get(target):
+            found = ResponseTotals(*(round(n * (1 - part)) for n, part in zip(found, parts, strict=True)))
         reactions = {one.emoji: one.accounts for one in ask.reactions(target)}
-        counts[target] = PostCounts(replies, quotes, reposts, reactions, edited.get(by_target[target].write))
+        counts[target] = PostCounts(*found, reactions, edited.get(by_target[target].write))
     return counts
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
@@ -117,10 +117,10 @@ class ViewReader:
 
     def numbers(self, accounts: Iterable[AccountId]) -> dict[AccountId, bytes]:
         """The same of many, without those of which nothing shows."""
-        wanted = sorted(dict.fromkeys(accounts))
-        read = dict(self._txn.get_many(NUMBERS, [account for account in wanted if account not in self._numbers]))
-        found = {account: self._numbers.get(account) or read.get(account, b"") for account in wanted}
-        return {account: number for account, number in found.items() if number}
+        wanted = sorted({*accounts} - self.leaving.keys())
+        unread = [account for account in wanted if account not in self._numbers]
+        self._numbers.update(cast("Iterable[tuple[AccountId, bytes]]", self._txn.get_many(NUMBERS, unread)))
+        return {account: self._numbers[account] for account in wanted if account in self._numbers}
 
     def account(self, number: bytes) -> AccountId:
         """Whose number it is. It is read once, and the number of the account need not be read then."""

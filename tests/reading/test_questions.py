@@ -291,7 +291,7 @@ def test_a_locked_account_lets_in_whom_it_accepts(people: tuple[Person, ...], as
     with asking(*people) as ask:
         assert ask.locked([one.id for one in people]) == {an.id}
         assert list(relations.followers(ask, an.id)) == [binh.id]
-        assert (relations.count(ask, an.id), ask.follower_count(an.id)) == (1, 2)
+        assert (relations.count(ask, an.id, relations.is_locked(ask, an.id)), ask.follower_count(an.id)) == (1, 2)
         assert (relations.waits(ask, chi.id, an.id), relations.waits(ask, binh.id, an.id)) == (True, False)
         assert relations.followed(ask, chi.id, [an.id, binh.id]) == [binh.id]
         assert dict(relations.requests(ask, an.id)) == {binh.id: False, chi.id: False}
@@ -486,7 +486,7 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
             found[f"{name} {n}"] = getattr(ask, name)(who)
         found[f"following {n}"] = sorted(ask.following(who))
         found[f"count {n}"] = (
-            relations.count(ask, who),
+            relations.count(ask, who, relations.is_locked(ask, who)),
             ask.post_count(who),
             ask.among(who, ids),
             ask.follows(who, ids[0], 1),

@@ -64,7 +64,7 @@ def test_followers_are_as_a_plain_fold_says(seed: int) -> None:
                 found = list(relations.followers(ask, account))
                 assert len(found) == len(set(found))
                 assert set(found) == in_fact
-                assert relations.count(ask, account) == len(in_fact)
+                assert relations.count(ask, account, relations.is_locked(ask, account)) == len(in_fact)
                 waiting = {one for one, waits in relations.requests(ask, account) if waits}
                 assert waiting == ({one for one in following if one not in said} if is_locked else set())
                 for n in range(len(found)):
@@ -99,7 +99,7 @@ def test_what_is_not_counted_to_its_end_is_the_most_that_there_can_be(monkeypatc
             other.send(store)
     an.send(store)
     with queries(engine, TEST) as ask:
-        assert relations.count(ask, an.id) == 2
+        assert relations.count(ask, an.id, relations.is_locked(ask, an.id)) == 2
 
 
 def test_an_answer_in_an_odd_cell_is_an_answer() -> None:

@@ -6,6 +6,7 @@ out as the same object, so whoever makes something of it can keep that.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import msgspec
 
@@ -27,18 +28,15 @@ class RowCache:
 
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
         self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
-        self._for_reader, self._for_all = PostRows(self._q, at.blobs, visibility), PostRows(self._q, at.blobs)
+        self._face = cache(self._kept_face)
+        self._for_reader = PostRows(self._q, at.blobs, visibility, self._face)
+        self._for_all = PostRows(self._q, at.blobs, face=self._face)
 
     def name(self, account: AccountId) -> str:
         return self._face(account).name
 
-    def _face(self, account: AccountId) -> Face:
-        found = self._kept.get(("face", account))
-        if found is None:
-            found = face_of(self._q, account)
-            self._kept.put(("face", account), found, [account], FACE_BYTES)
-        face: Face = found
-        return face
+    def _kept_face(self, account: AccountId) -> Face:
+        return self._kept.made(("face", account), [account], FACE_BYTES, lambda: face_of(self._q, account))
 
     def view(self, line: TimelineLine) -> PostView | None:
         """What stands at a line; None if that is not held."""

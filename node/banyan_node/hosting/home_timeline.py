@@ -68,21 +68,26 @@ def _merged(
     kept.put(key, merges, (), merges.weight)
 
 
+def follows(q: Queries, kept: CacheAccess, account: AccountId) -> list[AccountId]:
+    """Whom the account follows."""
+    return kept.made(("follows", account), [account], 0, lambda: q.follows(account))
+
+
 def _let_in(q: Queries, kept: CacheAccess, own: AccountId) -> Mapping[AccountId, bytes]:
     """The numbers of the account and of those that it follows and that let it, those of which something is held."""
-    follows = kept.made(("follows", own), [own], 0, lambda: q.follows(own))
+    others = follows(q, kept, own)
     found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
     before = None if found is None else found[0]
     touched = None if before is None else kept.accounts_since(before.position)
     if before is None or touched is None:
         before, touched = _Followed(kept.position, []), set()
     now, numbers = before, None if found is None else found[1]
-    if numbers is None or touched or before.lacking or before.follows is not follows:
-        now = _followed(q, own, follows, before, touched)
+    if numbers is None or touched or before.lacking or before.follows is not others:
+        now = _followed(q, own, others, before, touched)
         if numbers is None or now.numbers is not before.numbers or now.waits != before.waits:
             numbers = {account: number for account, number in now.numbers.items() if account not in now.waits}
     now.position = kept.position
-    kept.put(("followed", own), (now, numbers), (), FOLLOW_BYTES * len(follows))
+    kept.put(("followed", own), (now, numbers), (), FOLLOW_BYTES * len(others))
     return numbers
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -13,6 +14,7 @@ from banyan_node.api.json_types import NOBODY, BlobHex, Did, Milliseconds, Own, 
 from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.policy_rows import InteractionPolicyRow, may_not
 from banyan_node.hosting import hosted
+from banyan_node.hosting.home_timeline import follows
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
@@ -25,6 +27,7 @@ from banyan_reading.responses import PostCounts, counts_of
 from banyan_reading.visibility import Refusal, Verdict, ViewPlace
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
+from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LIMITED
@@ -238,7 +241,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         fields=found.texts,
         pictures={name: shown_media(at.blobs, picture) for name, picture in found.pictures.items()},
         follows=q.follow_count(account),
-        followers=relations.count(q, account),
+        followers=relations.count(q, account, found.texts.get(LOCKED) == LOCKED_VALUE),
         posts=q.post_count(account),
         following=[account_name(q, a) for a in following],
         handle=handle_of(q, account, found),
@@ -250,13 +253,18 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 
 
 class PostRows:
-    """Makes rows of posts, and caches names and pictures of accounts."""
+    """Makes rows of posts. face: of an account; default: read once."""
 
-    def __init__(self, q: Queries, blobs: BlobStore, visibility: Visibility | None = None) -> None:
-        self._q, self._blobs = q, blobs
+    def __init__(
+        self,
+        q: Queries,
+        blobs: BlobStore,
+        visibility: Visibility | None = None,
+        face: Callable[[AccountId], Face] | None = None,
+    ) -> None:
+        self._q, self._blobs, self.face = q, blobs, cache(partial(face_of, q)) if face is None else face
         self._visibility, self.rules = visibility, InteractionRules(q) if visibility is None else visibility.rules
         self._reader = None if visibility is None else visibility.reader
-        self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
         self._counts: dict[Target, PostCounts] = {}
         self._pinned: set[Target] | None = None
@@ -267,11 +275,6 @@ class PostRows:
             found = group_of(self._q, target)
             self._groups[target] = InGroup(uri(target), found.group.name if found else "")
         return self._groups[target]
-
-    def face(self, account: AccountId) -> Face:
-        if account not in self._faces:
-            self._faces[account] = face_of(self._q, account)
-        return self._faces[account]
 
     def name(self, account: AccountId) -> str:
         return self.face(account).name
@@ -361,7 +364,7 @@ class PostRows:
 def trusted_by(at: CommitView) -> list[AccountId]:
     """The accounts whose word on official channels counts at this node: its own, and those that this one follows."""
     own = hosted.me(at)
-    return [] if own is None else [own, *at.queries().follows(own)]
+    return [] if own is None else [own, *follows(at.queries(), at.kept, own)]
 
 
 def visibility_of(at: CommitView, reader: AccountId | None, where: ViewPlace = ELSEWHERE) -> Visibility:

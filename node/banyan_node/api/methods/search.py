@@ -286,8 +286,8 @@ def profiles(at: CommitView, ask: ProfilesRequest) -> Profiles:
 
 def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set[Did]) -> ProfileRow:
     found, home, to = q.profile(account), hosted.hosted(at, account), identity.moved_to(q, account)
-    born, last = at.store.entry(EntryId(account)), next(q.lines([account], None, False), None)
-    handle = handle_of(q, account, found)
+    born, last = at.store.line(EntryId(account)), next(q.lines([account], None, False), None)
+    handle, locked = handle_of(q, account, found), found.texts.get(LOCKED) == LOCKED_VALUE
     return ProfileRow(
         account=did(account),
         held=born is not None,
@@ -295,14 +295,14 @@ def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set
         name=found.texts.get("name", ""),
         fields=found.texts,
         pictures={name: shown_media(at.blobs, picture) for name, picture in found.pictures.items()},
-        locked=found.texts.get(LOCKED) == LOCKED_VALUE,
+        locked=locked,
         follows=q.follow_count(account),
-        followers=relations.count(q, account),
+        followers=relations.count(q, account, locked),
         posts=q.post_count(account),
         handle=handle,
         confirmed=handle is not None and any(one.account in trusted for one in handle.platforms),
         moved_to=None if to is None else account_name(q, to),
-        born_ms=None if born is None else born.header.time >> 16,
+        born_ms=None if born is None else born.time >> 16,
         last_post_ms=None if last is None else last.ms,
     )
 
