@@ -6,7 +6,8 @@ queries.py answers from it what pages ask.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Any, cast
 
@@ -69,18 +70,40 @@ class ViewReader:
         self._txn = txn
         self._reader = reader
         self._used = used
-        self._building = cursors(txn)
         self._records: dict[bytes, bytes] = {}
         self._accounts: dict[bytes, AccountId] = {}
         self._numbers: dict[AccountId, bytes] = {}
         """Those that were asked for: a page asks for each of its authors several times."""
-        self._withholds, self._moderates, self._labels = (kind.any(reader) for kind in (WITHHELD, HIDDEN, LABELLED))
         self._gives: dict[AccountId, bool] = {}
         """Whether readers are given all content of an account that counts: usually, and then nothing is looked up."""
-        self.leaving = reader.leaving()
+
+    # Few readers need all of these, so each is read when it is asked for.
+
+    @cached_property
+    def _building(self) -> Mapping[str, bytes]:
+        return cursors(self._txn)
+
+    @cached_property
+    def _withholds(self) -> bool:
+        return WITHHELD.any(self._reader)
+
+    @cached_property
+    def _moderates(self) -> bool:
+        return HIDDEN.any(self._reader)
+
+    @cached_property
+    def _labels(self) -> bool:
+        return LABELLED.any(self._reader)
+
+    @cached_property
+    def leaving(self) -> Mapping[AccountId, bytes]:
         """Accounts that are erased in steps: nothing of them is shown."""
-        self.hides = bool(self._withholds or self._moderates or self.leaving)
+        return self._reader.leaving()
+
+    @cached_property
+    def hides(self) -> bool:
         """Whether any post is hidden or withheld here."""
+        return bool(self._withholds or self._moderates or self.leaving)
 
     def need(self, *views: str) -> None:
         """Raises ViewBuilding if one of these is being built."""
