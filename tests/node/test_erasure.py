@@ -23,7 +23,7 @@ from banyan_node.upkeep import maintenance, trusted_clock
 from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.due import Work
 from banyan_storage.errors import StorageError
-from banyan_storage.tables import DUE, NOTE
+from banyan_storage.tables import COPIES, DUE, NOTE
 from tests.forking import forked
 from tests.needs import NIGHT
 from tests.node.pictures import photo
@@ -120,9 +120,10 @@ def naming(ctx: Context, account: str, name: str) -> set[str]:
         for key, value in ctx.store.txn.scan(table, b"", None):
             both = key + b"\0" + value
             if any(one in both for one in (raw, account.encode(), name.encode())):
-                note = key.split(b":")[1].decode(errors="replace") if key.startswith(NOTE) else ""
+                row = key if table == COPIES else key.removeprefix(NOTE) if key.startswith(NOTE) else b""
+                note = row.split(b":")[0].decode(errors="replace")
                 work = Work(key[0]).name if table == DUE else ""
-                tables.add(f"{table.name} {note}{work}".strip())
+                tables.add(f"{'meta' if table == COPIES else table.name} {note}{work}".strip())
     return tables
 
 
