@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 account_commands = root.group("account", "Accounts: grant, pin, cut, drop, rotate, recover, close; hand over and take.")
 
 Account = Annotated[
-    str | None,
-    typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=some_account),
+    str | None, typer.Option(help="An account hosted here; yours when left out.", autocompletion=some_account)
 ]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
 Granted = Annotated[str, argument("A writer's key or its beginning, as in `account show`.", some_writer, "WRITER")]

@@ -55,21 +55,19 @@ def _chapter(text: str) -> dict[str, Any]:
 
 Of = Annotated[str | None, argument("Whose; yours when left out.", some_account), ACCOUNT]
 Name = Annotated[str, typer.Argument(metavar="TITLE")]
-Title = Annotated[str | None, typer.Option("--title", help="Another title.")]
+Title = Annotated[str | None, typer.Option(help="Another title.")]
 Text = Annotated[str | None, typer.Option("--text", help="What it is about.")]
 Language = Annotated[str | None, typer.Option("--lang", help="Such as vi or en-GB; '' takes it away.")]
-Site = Annotated[str | None, typer.Option("--site", help="Its page in the web; '' takes it away.")]
+Site = Annotated[str | None, typer.Option(help="Its page in the web; '' takes it away.")]
 Picture = Annotated[
     str | None,
-    typer.Option("--picture", metavar="FILE", help="A picture; '' takes it away."),
+    typer.Option(metavar="FILE", help="A picture; '' takes it away."),
     Ref(lambda s, file, by: file and str(put(s, file)["blob"])),
 ]
-Season = Annotated[int | None, typer.Option("--season", min=-1, help="Of which season; -1: of none.")]
-Number = Annotated[int | None, typer.Option("--number", min=-1, help="Which one it is; -1: without a number.")]
+Season = Annotated[int | None, typer.Option(min=-1, help="Of which season; -1: of none.")]
+Number = Annotated[int | None, typer.Option(min=-1, help="Which one it is; -1: without a number.")]
 Published = Annotated[
-    str | None,
-    typer.Option("--published", metavar="TIME", help="Else when it was posted: '2026-01-31 19:00', UTC."),
-    Read(_published),
+    str | None, typer.Option(metavar="TIME", help="Else when it was posted: '2026-01-31 19:00', UTC."), Read(_published)
 ]
 Chapter = Annotated[
     list[str] | None,
@@ -218,7 +216,7 @@ def channel_show(
 def channel_add(
     channel: Channel,
     post: Uri,
-    title: Annotated[str | None, typer.Option("--title", help="Else the first line of the post.")] = None,
+    title: Annotated[str | None, typer.Option(help="Else the first line of the post.")] = None,
     season: Season = None,
     number: Number = None,
     published: Published = None,

@@ -33,7 +33,6 @@ from banyan_cli.show.tables import count
 After = Annotated[
     list[str] | None,
     typer.Option(
-        "--after",
         metavar="POST|TIME",
         help="Your last post there, its entry in `account activity`, or a time (ISO 8601, UTC): nothing later counts, "
         "deletions neither. May be repeated, a post for each log.",

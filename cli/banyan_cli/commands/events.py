@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 _event = root.group("event", "Events: what takes place when and where, and who comes.")
 WHEN = "Such as '2026-12-24 19:00', in the clock of the zone."
-Ends = Annotated[str | None, typer.Option("--ends", help=WHEN)]
-Place = Annotated[str | None, typer.Option("--place", help="Where, in words.")]
-At = Annotated[
-    str | None, typer.Option("--at", metavar="LAT,LON", help="Where, in degrees: 21.0285,105.8542; north and east.")
-]
+Ends = Annotated[str | None, typer.Option(help=WHEN)]
+Place = Annotated[str | None, typer.Option(help="Where, in words.")]
+At = Annotated[str | None, typer.Option(metavar="LAT,LON", help="Where, in degrees: 21.0285,105.8542; north and east.")]
 ANSWERS = ("yes", "no", "maybe")
 YesOrNo = Annotated[str, typer.Argument(help="yes, no or maybe.")]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,14 +106,14 @@ def _show_event(console: Console, value: Row) -> None:
 def event_create(
     s: Session,
     title: Annotated[str, typer.Argument(metavar="TITLE")],
-    begins: Annotated[str, typer.Option("--begins", help=WHEN)],
-    zone: Annotated[str, typer.Option("--zone", help="Its time zone, such as Asia/Ho_Chi_Minh.")],
+    begins: Annotated[str, typer.Option(help=WHEN)],
+    zone: Annotated[str, typer.Option(help="Its time zone, such as Asia/Ho_Chi_Minh.")],
     ends: Ends = None,
     place: Place = None,
     at: At = None,
-    text: Annotated[str | None, typer.Option("--text", help="What it is about.")] = None,
+    text: Annotated[str | None, typer.Option(help="What it is about.")] = None,
     group: Annotated[
-        str | None, typer.Option("--group", metavar="GROUP", help="It takes place in a group that you are in.")
+        str | None, typer.Option(metavar="GROUP", help="It takes place in a group that you are in.")
     ] = None,
     by: By = None,
 ) -> None:
@@ -130,13 +128,13 @@ def event_create(
 def event_set(
     s: Session,
     which: Event,
-    title: Annotated[str | None, typer.Option("--title", help="Another title.")] = None,
-    begins: Annotated[str | None, typer.Option("--begins", help=WHEN)] = None,
+    title: Annotated[str | None, typer.Option(help="Another title.")] = None,
+    begins: Annotated[str | None, typer.Option(help=WHEN)] = None,
     ends: Ends = None,
-    zone: Annotated[str | None, typer.Option("--zone", help="Another time zone; times are moments and stay.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Another time zone; times are moments and stay.")] = None,
     place: Place = None,
     at: At = None,
-    text: Annotated[str | None, typer.Option("--text", help="What it is about.")] = None,
+    text: Annotated[str | None, typer.Option(help="What it is about.")] = None,
     by: By = None,
 ) -> None:
     """Change an event of yours."""
@@ -177,13 +175,11 @@ def event_ls(
     account: Annotated[
         str | None, argument("One account's events; else yours and whom you follow.", some_account), ACCOUNT
     ] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", metavar="GROUP", help="Those of a group."), Ref(refs.group)
-    ] = None,
+    group: Annotated[str | None, typer.Option(metavar="GROUP", help="Those of a group."), Ref(refs.group)] = None,
     answered: Annotated[bool, typer.Option("--mine", help="Those that you said yes or maybe to.")] = False,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="DATE", help="From that day on (UTC), past ones too: 2026-01-31."),
+        typer.Option(metavar="DATE", help="From that day on (UTC), past ones too: 2026-01-31."),
         Read(lambda since: _ms("--since", since, "UTC")),
     ] = None,
     by: Reader = None,

@@ -45,7 +45,7 @@ def feed(
         bool, typer.Option("--reposts/--no-reposts", help="With what they reposted, or without.")
     ] = True,
     lang: Annotated[
-        list[str] | None, typer.Option("--lang", help="Only in this language, such as vi; may be given again.")
+        list[str] | None, typer.Option(help="Only in this language, such as vi; may be given again.")
     ] = None,
     rank: Annotated[
         str, typer.Option(metavar="ORDER", help="newest, or catch-up: what those whom you follow responded to most.")
@@ -197,9 +197,7 @@ def trends(
 @root.command()
 def notifications(
     s: Session,
-    kind: Annotated[
-        list[str] | None, typer.Option("--kind", help=f"Only {', '.join(KINDS)}; may be given again.")
-    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(help=f"Only {', '.join(KINDS)}; may be given again.")] = None,
     each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
     read: Annotated[bool, typer.Option("--read", help="Note that you have read them all; nothing is shown.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,

@@ -19,13 +19,12 @@ KINDS = ("open", "request", "closed")
 KindOf = Annotated[
     str | None,
     typer.Option(
-        "--kind",
-        help="open: anybody joins; request: who joins waits to be accepted; closed: only who is invited joins.",
+        help="open: anybody joins; request: who joins waits to be accepted; closed: only who is invited joins."
     ),
     checked(KINDS, f"'{{}}' is no kind of group; there are {', '.join(KINDS)}."),
 ]
-About = Annotated[str | None, typer.Option("--description", help="What the group is for.")]
-Rules = Annotated[str | None, typer.Option("--rules", help="What its members hold to.")]
+About = Annotated[str | None, typer.Option(help="What the group is for.")]
+Rules = Annotated[str | None, typer.Option(help="What its members hold to.")]
 STANDINGS = {
     "owner": "you own it",
     "moderator": "you moderate it",
@@ -143,7 +142,7 @@ _CHANGED = "Nothing is to be changed; give --name, --kind, --description or --ru
 @_group.act("group.set", "Changed: {name}.", wrong=unchanged(_CHANGED, "name", "kind", "description", "rules"))
 def group_set(
     group: Group,
-    name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
     kind: KindOf = None,
     description: About = None,
     rules: Rules = None,

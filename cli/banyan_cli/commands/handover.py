@@ -40,7 +40,7 @@ def handover(
         bool, typer.Option("--plain", help="Do not seal that file: whoever reads it has the words.")
     ] = False,
     words_file: Annotated[
-        Path | None, typer.Option("--words-file", help="Hand over to these words, which the user has already.")
+        Path | None, typer.Option(help="Hand over to these words, which the user has already.")
     ] = None,
     recovery_words_file: Annotated[
         Path | None,

@@ -148,7 +148,7 @@ def export(
     s: Session,
     file: Annotated[Path, typer.Argument(help="The archive to write; with --format a folder, or a name with .zip.")],
     account: Annotated[
-        str | None, typer.Option("--account", help="Only this account: name or id.", autocompletion=some_account)
+        str | None, typer.Option(help="Only this account: name or id.", autocompletion=some_account)
     ] = None,
     form: Annotated[
         Format,

@@ -36,8 +36,7 @@ Accounts = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A CSV file of who is who: their name there, their account here.")
 ]
 ReportTo = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Names what was left out. Default: SERVICE-left-out.csv."),
+    Path | None, typer.Option(metavar="FILE", help="Names what was left out. Default: SERVICE-left-out.csv.")
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would come, and write nothing.")]
 NoMedia = Annotated[bool, typer.Option("--no-media", help="Leave pictures and films out; a later run can bring them.")]

@@ -25,25 +25,20 @@ Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it
 Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
 Mention = Annotated[
     list[str] | None,
-    typer.Option(
-        "--mention", metavar="ACCOUNT", help="Who is to notice it; may be given again.", autocompletion=some_account
-    ),
+    typer.Option(metavar="ACCOUNT", help="Who is to notice it; may be given again.", autocompletion=some_account),
 ]
-Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
+Warn = Annotated[str | None, typer.Option(help="Shown instead, until the reader asks for the text.")]
 WHOM = "everybody|followers|mentioned|nobody"
-Answers = Annotated[
-    str | None, typer.Option("--answers", metavar=WHOM, help="Who may answer: for the whole conversation.")
-]
-Quotes = Annotated[str | None, typer.Option("--quotes", metavar=WHOM, help="Who may quote it.")]
-Reposts = Annotated[str | None, typer.Option("--reposts", metavar=WHOM, help="Who may repost it.")]
+Answers = Annotated[str | None, typer.Option(metavar=WHOM, help="Who may answer: for the whole conversation.")]
+Quotes = Annotated[str | None, typer.Option(metavar=WHOM, help="Who may quote it.")]
+Reposts = Annotated[str | None, typer.Option(metavar=WHOM, help="Who may repost it.")]
 Unlisted = Annotated[bool, typer.Option("--unlisted", help="For followers; in no public timeline, tag or search.")]
 File = Annotated[
-    list[str] | None,
-    typer.Option("--media", metavar="FILE", help="A picture, film, sound or captions; may be given again."),
+    list[str] | None, typer.Option(metavar="FILE", help="A picture, film, sound or captions; may be given again.")
 ]
 Alt = Annotated[
     list[str] | None,
-    typer.Option("--alt", metavar="TEXT", help="What the picture shows; of captions, their language. One a --media."),
+    typer.Option(metavar="TEXT", help="What the picture shows; of captions, their language. One a --media."),
 ]
 
 
@@ -55,18 +50,14 @@ def post(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
-    group: Annotated[
-        str | None, typer.Option("--group", metavar="GROUP", help="Say it in a group that you are in.")
-    ] = None,
+    group: Annotated[str | None, typer.Option(metavar="GROUP", help="Say it in a group that you are in.")] = None,
     urgent: Annotated[
         bool, typer.Option("--urgent", help="For official channels: those who follow you are told of it.")
     ] = False,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
-    ] = None,
+    option: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Of a poll; give two at least.")] = None,
     several: Annotated[bool, typer.Option("--several", help="One may vote for several options.")] = False,
     closes: Annotated[
-        int | None, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then; else after a day.")
+        int | None, typer.Option(metavar="HOURS", min=1, help="The poll closes then; else after a day.")
     ] = None,
     answers: Answers = None,
     quotes: Quotes = None,
@@ -253,9 +244,7 @@ def text_given(text: str, empty: bool = False) -> str:
 
 
 _draft = root.group("draft", "Posts that you have not published yet; only you can see them.")
-At = Annotated[
-    str | None, typer.Option("--at", metavar="WHEN", help="Publish it then, such as 2026-12-24T18:00 (local time).")
-]
+At = Annotated[str | None, typer.Option(metavar="WHEN", help="Publish it then, such as 2026-12-24T18:00 (local time).")]
 
 
 def _one(s: Session, which: str, by: str | None) -> dict[str, Any]:
@@ -306,13 +295,11 @@ def draft_add(
     s: Session,
     text: Words,
     at: At = None,
-    reply: Annotated[str | None, typer.Option("--reply", metavar="POST", help="The post that it answers.")] = None,
-    quote: Annotated[str | None, typer.Option("--quote", metavar="POST", help="The post that it quotes.")] = None,
+    reply: Annotated[str | None, typer.Option(metavar="POST", help="The post that it answers.")] = None,
+    quote: Annotated[str | None, typer.Option(metavar="POST", help="The post that it quotes.")] = None,
     replace: Annotated[
         str | None,
-        typer.Option(
-            "--replace", metavar="DRAFT", help="The draft that this replaces; without --media its pictures stay."
-        ),
+        typer.Option(metavar="DRAFT", help="The draft that this replaces; without --media its pictures stay."),
     ] = None,
     media: File = None,
     alt: Alt = None,
