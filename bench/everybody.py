@@ -38,7 +38,8 @@ from banyan_node.home.folder import Home
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_replica.sync.item_builder import log_items
-from banyan_replica.wire import DataItems, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import DataItems
 from banyan_storage.engine import Item, Table
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_writes import LmdbWriter

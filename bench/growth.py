@@ -36,7 +36,9 @@ from banyan_node.workers import process_memory
 from banyan_replica.outbox import Commit, Send
 from banyan_replica.replica import PeerIdentity, Replica
 from banyan_replica.sync.item_builder import log_items
-from banyan_replica.wire import DataItems, Item, RunItem, encode_message, size_of
+from banyan_replica.wire.data_items import size_of
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import DataItems, Item, RunItem
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine

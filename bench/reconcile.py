@@ -47,7 +47,8 @@ from banyan_replica.frontier.sketch import (
 )
 from banyan_replica.frontier.sums import DEPTH
 from banyan_replica.sync.exchange import answer, probes
-from banyan_replica.wire import Sketch, Sums, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import Sketch, Sums
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say
 
 BUCKET = 64

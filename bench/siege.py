@@ -34,7 +34,7 @@ from banyan_crdt.ids import account_from_text
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, SlotSettings, open_edge
 from banyan_node.node import Node
 from banyan_replica.gossip.frames import Join, Neighbour, NeighbourAnswer, PeerInfo, Shuffle, Shuffled, decode_frame
-from banyan_replica.wire import GossipFrame, Message
+from banyan_replica.wire.messages import GossipFrame, Message
 from banyan_sim.attack import AttackTally
 from banyan_sim.eclipse import LOST_S
 from banyan_sim.forge import gossip

@@ -16,7 +16,8 @@ import trio
 
 from banyan_crdt.errors import Reject
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, SlotSettings, open_edge
-from banyan_replica.wire import Hello, Message, decode_message
+from banyan_replica.wire.message_table import decode_message
+from banyan_replica.wire.messages import Hello, Message
 from banyan_sim import attack
 from banyan_sim.attack import AttackTally, Victim
 from banyan_sim.forge import Forge

@@ -24,7 +24,9 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.statements import Witnesses
 from banyan_replica.sync.missing_parts import MissingParts
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import (
+from banyan_replica.wire.data_items import size_of
+from banyan_replica.wire.message_table import Who, before_hello, opens_as, who_says
+from banyan_replica.wire.messages import (
     ABILITIES,
     BUSY,
     NOTICES,
@@ -54,12 +56,7 @@ from banyan_replica.wire import (
     WantNotices,
     WantParts,
     Wants,
-    Who,
     Witness,
-    before_hello,
-    opens_as,
-    size_of,
-    who_says,
 )
 
 WITNESSES = 16

@@ -16,17 +16,8 @@ from banyan_replica.gossip.frames import DialPeer, DropPeer, PushFrame, SendFram
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import (
-    MAX_REASON,
-    Bye,
-    Credit,
-    GossipFrame,
-    Message,
-    Witness,
-    encode_message,
-    is_bulk,
-    says_nothing_stored,
-)
+from banyan_replica.wire.message_table import encode_message, is_bulk, says_nothing_stored
+from banyan_replica.wire.messages import MAX_REASON, Bye, Credit, GossipFrame, Message, Witness
 
 # The effects.
 

@@ -42,7 +42,7 @@ from banyan_replica.peers.statements import Witnesses
 from banyan_replica.status import ReplicaStatus
 from banyan_replica.sync.missing_parts import MissingParts
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import VERSION, Hello
+from banyan_replica.wire.messages import VERSION, Hello
 from banyan_replica.writes import WriteSession
 from banyan_storage.errors import StorageError
 from banyan_storage.local_tables import BANNED

@@ -20,7 +20,8 @@ from banyan_replica.intake.author import Author, EntryDraft, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.outbox import Outbox
 from banyan_replica.sync.item_builder import run_item
-from banyan_replica.wire import CheckpointItem, size_of
+from banyan_replica.wire.data_items import size_of
+from banyan_replica.wire.messages import CheckpointItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from banyan_crdt.realm import TEST
 from banyan_replica.gossip.frames import Join
-from banyan_replica.wire import VERSION, Bye, Credit, DataItems, Hello, Message, Root, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import VERSION, Bye, Credit, DataItems, Hello, Message, Root
 from banyan_sim import attacks
 from banyan_sim.forge import Forge, gossip
 

@@ -14,13 +14,14 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.admission.fair_queue import FairQueue, JobOwner
 from banyan_node.workers.publisher import published
-from banyan_replica import wire
 from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.outbox import Event
 from banyan_replica.peers.backlog import Backlog, Lane
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.wire import Message
+from banyan_replica.wire import messages as wire
+from banyan_replica.wire.message_table import opens_as
+from banyan_replica.wire.messages import Message
 from banyan_schema import social
 from banyan_sim.attack import named
 from banyan_sim.hostile import AttackIdentity, Crowd
@@ -51,7 +52,7 @@ SHARE_S = 0.005
 
 def work_s(frame: bytes) -> float:
     """What a core needs for a frame, seconds."""
-    each, byte = next(((each, byte) for kinds, each, byte in WORK if wire.opens_as(frame, *kinds)), OTHER)
+    each, byte = next(((each, byte) for kinds, each, byte in WORK if opens_as(frame, *kinds)), OTHER)
     return each + byte * len(frame)
 
 

@@ -21,7 +21,8 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.sync.exchange import PROBE_BYTES
 from banyan_replica.sync.item_builder import run_item
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import decode_message, encode_message, is_bulk, opens_as
+from banyan_replica.wire.messages import (
     HERE,
     LAST,
     TOO_MANY,
@@ -37,10 +38,6 @@ from banyan_replica.wire import (
     SketchCells,
     SketchNames,
     Wants,
-    decode_message,
-    encode_message,
-    is_bulk,
-    opens_as,
 )
 from banyan_schema.social import Post, post_key, write_post
 from banyan_sim.byzantine import Liar

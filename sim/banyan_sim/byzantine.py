@@ -22,7 +22,9 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
 from banyan_replica.sync.exchange import PROBE_BYTES
 from banyan_replica.sync.item_builder import control_item, run_item
-from banyan_replica.wire import (
+from banyan_replica.wire.data_items import decode_item, encode_item
+from banyan_replica.wire.message_table import decode_message, encode_message, is_bulk
+from banyan_replica.wire.messages import (
     LAST,
     ControlItem,
     Credit,
@@ -40,11 +42,6 @@ from banyan_replica.wire import (
     Sums,
     Want,
     Wants,
-    decode_item,
-    decode_message,
-    encode_item,
-    encode_message,
-    is_bulk,
 )
 from banyan_schema.social import Post, post_key, write_post
 from banyan_sim.machine import TABLES, Machine

@@ -15,8 +15,9 @@ from banyan_crdt.run import encode_steps, skips_below
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip.frames import AnyFrame, Push, PushFrame, encode_frame
 from banyan_replica.intake.author import grant_to
-from banyan_replica.wire import Content, ControlItem, GossipFrame, Item, RunItem, encode_message
 from banyan_replica.wire.data_items import encode_item
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import Content, ControlItem, GossipFrame, Item, RunItem
 from banyan_schema.social import POST
 
 TINY = encode_ops(())

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from banyan_crdt.errors import BanyanError
 from banyan_replica.gossip.frames import Join, Neighbour, NeighbourAnswer, PeerInfo, Shuffle, Shuffled, decode_frame
-from banyan_replica.wire import Credit, GossipFrame, Hello, Message, decode_message, encode_message, is_bulk
+from banyan_replica.wire.message_table import decode_message, encode_message, is_bulk
+from banyan_replica.wire.messages import Credit, GossipFrame, Hello, Message
 from banyan_sim import attack
 from banyan_sim.attack import Attack, Victim, Work
 from banyan_sim.forge import Forge, gossip

@@ -24,7 +24,8 @@ from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local
 from banyan_node.logging import set_up_logging
 from banyan_node.terminal_escape import plain, plain_json
-from banyan_replica.wire import Bye, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import Bye
 from banyan_schema.social import post_from_text, react
 from tests.cli.shell import banyan, clean_environment, node_up
 

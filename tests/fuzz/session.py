@@ -34,7 +34,7 @@ from banyan_crdt.run import decode_run
 from banyan_crdt.signing import SignatureClaim, Signer, verify_all
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import PeerIdentity, Replica
-from banyan_replica.wire import encode_message
+from banyan_replica.wire.message_table import encode_message
 from banyan_storage import tables
 from banyan_storage.engine import Item, Table
 from banyan_storage.memory_engine import MemoryEngine

@@ -26,16 +26,9 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import PeerIdentity, Replica
-from banyan_replica.wire import (
-    CheckpointItem,
-    Content,
-    ControlItem,
-    DataItems,
-    GossipFrame,
-    RunItem,
-    encode_item,
-    is_bulk,
-)
+from banyan_replica.wire.data_items import encode_item
+from banyan_replica.wire.message_table import is_bulk
+from banyan_replica.wire.messages import CheckpointItem, Content, ControlItem, DataItems, GossipFrame, RunItem
 from banyan_storage.entry_records import decode_record
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES

@@ -24,7 +24,8 @@ from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import MAX_RUN_BYTES, encode_control
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
 from banyan_node.node import Node
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import decode_message, encode_message
+from banyan_replica.wire.messages import (
     MAX_RANGE,
     VERSION,
     Bye,
@@ -35,8 +36,6 @@ from banyan_replica.wire import (
     Message,
     RunItem,
     Sums,
-    decode_message,
-    encode_message,
 )
 from banyan_storage.check import verify
 from tests.crdt.make import START, Person, add, b32, follow, key, run_bytes

@@ -28,7 +28,7 @@ from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.peers.statements import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _witnessed_hash
 from banyan_replica.status import LinkView
 from banyan_replica.sync.notice_exchange import NoticeQuestion
-from banyan_replica.wire import Witness
+from banyan_replica.wire.messages import Witness
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 MINUTE = 60_000

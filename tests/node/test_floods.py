@@ -14,7 +14,8 @@ from banyan_node.edge import open_edge
 from banyan_replica.gossip.frames import AnyFrame, Join, Push, PushFrame, encode_frame
 from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import RELAYED
-from banyan_replica.wire import VERSION, GossipFrame, Hello, WantParts, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import VERSION, GossipFrame, Hello, WantParts
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
 

@@ -11,7 +11,8 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
 from banyan_node.workers.frame_preparer import AHEAD_BYTES, GIVE_WAY_S, NETWORKS, SLICE, THREADS, WORTH, FramePreparer
 from banyan_replica.intake.prepare import CheckedRun, PreparedFrame, prepare, slices
-from banyan_replica.wire import ControlItem, Credit, DataItems, RunItem, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import ControlItem, Credit, DataItems, RunItem
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
 

@@ -16,7 +16,7 @@ from banyan_node.context import Context
 from banyan_node.hosting.interest import NUMBERS_S, LocalDemand
 from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun, check_items
-from banyan_replica.wire import Item
+from banyan_replica.wire.messages import Item
 from banyan_schema.social import relate
 from banyan_sim.forge import Forge
 from tests.node.real import make_home, make_node, running

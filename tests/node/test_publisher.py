@@ -9,7 +9,8 @@ import pytest
 
 from banyan_node.local import open_local
 from banyan_node.workers.publisher import LAG_S, AnswerScope, Publisher
-from banyan_replica.wire import VERSION, Hello, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import VERSION, Hello
 from tests.node.real import load_settings, make_home
 
 

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from banyan_node.links.queues import HOLD_BYTES, WRITE_BYTES, SendQueue
 from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, PushFrame, encode_frame
-from banyan_replica.wire import (
-    Answered,
-    Credit,
-    DataItems,
-    GossipFrame,
-    RunItem,
-    Scanned,
-    Wants,
-    encode_message,
-)
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import Answered, Credit, DataItems, GossipFrame, RunItem, Scanned, Wants
 
 
 def relayed(size: int) -> bytes:

@@ -34,11 +34,11 @@ from banyan_replica.sync.catchup import PeerReader, SpanRead
 from banyan_replica.sync.orders import Orders, RangeForPeer, ReplayForPeer
 from banyan_replica.sync.peer_debt import Later, OwedLogs, OwedRanges, Pace, PeerDebt
 from banyan_replica.sync.replay import note_agreement
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import TABLE, Who, before_hello
+from banyan_replica.wire.messages import (
     BUSY,
     CANNOT,
     LAST,
-    TABLE,
     TOO_MANY,
     Answered,
     Bye,
@@ -63,8 +63,6 @@ from banyan_replica.wire import (
     WantNotices,
     WantParts,
     Wants,
-    Who,
-    before_hello,
 )
 from tests.crdt.make import Person
 from tests.needs import numbers

@@ -53,7 +53,8 @@ from banyan_replica.gossip.address_groups import group_of
 from banyan_replica.gossip.frames import Push, PushFrame, encode_frame
 from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import Lane
-from banyan_replica.wire import VERSION, DataItems, GossipFrame, Hello, Message, Replay, RunItem, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import VERSION, DataItems, GossipFrame, Hello, Message, Replay, RunItem
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
 

@@ -20,16 +20,9 @@ from banyan_crdt.ids import LogId
 from banyan_crdt.ops import Grant, Pin
 from banyan_crdt.run import decode_run
 from banyan_replica.gossip.frames import PushFrame
-from banyan_replica.wire import (
-    CheckpointItem,
-    ControlItem,
-    DataItems,
-    GossipFrame,
-    Item,
-    RunItem,
-    decode_item,
-    decode_message,
-)
+from banyan_replica.wire.data_items import decode_item
+from banyan_replica.wire.message_table import decode_message
+from banyan_replica.wire.messages import CheckpointItem, ControlItem, DataItems, GossipFrame, Item, RunItem
 from tests.crdt.make import TICK, follow, signer
 from tests.replica.forging import WIDE, Forger, Pair
 from tests.replica.helpers import data

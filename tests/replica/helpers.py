@@ -20,18 +20,8 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_replica.outbox import Commit, Disconnect, Event, Send
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import PeerIdentity, Replica
-from banyan_replica.wire import (
-    VERSION,
-    Content,
-    ControlItem,
-    DataItems,
-    Hello,
-    Item,
-    Message,
-    RunItem,
-    decode_message,
-    encode_message,
-)
+from banyan_replica.wire.message_table import decode_message, encode_message
+from banyan_replica.wire.messages import VERSION, Content, ControlItem, DataItems, Hello, Item, Message, RunItem
 from banyan_schema.social import OpDraft
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine

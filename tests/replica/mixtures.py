@@ -27,7 +27,7 @@ from banyan_crdt.ops import Close, Cut, Drop, Grant, KeptTip, Op, Pin
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_replica.replica import Replica
-from banyan_replica.wire import CheckpointItem, ControlItem, Item, RunItem
+from banyan_replica.wire.messages import CheckpointItem, ControlItem, Item, RunItem
 from tests.crdt.make import run_bytes, signer, unsigned
 from tests.model.world_net import Tuning, tuned
 from tests.replica.forging import BIRTH_MS, DAY_MS, NARROW, NOW_S, Forger, proof

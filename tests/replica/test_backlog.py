@@ -7,7 +7,8 @@ from banyan_replica.gossip.frames import Push, PushFrame, encode_frame
 from banyan_replica.peers.backlog import FRAME_OVERHEAD, RELAYED, Backlog, BacklogBytes, Lane
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.sync.exchange import PROBE_BYTES
-from banyan_replica.wire import MAX_FRAME, Bye, DataItems, GossipFrame, Root, Sketch, WantParts, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import MAX_FRAME, Bye, DataItems, GossipFrame, Root, Sketch, WantParts
 from tests.crdt.make import Person
 from tests.replica.helpers import control_item, plain_hello
 

@@ -10,7 +10,7 @@ import pytest
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey
 from banyan_replica.sync.catchup import AGAIN_S, REST_S, WHOLE, Catchup, Span, SpanRequest
-from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
+from banyan_replica.wire.messages import CANNOT, LAST, Scan, Scanned
 from tests.needs import numbers
 
 MIDDLE = b"\x7f" + b"\xff" * 31

@@ -23,7 +23,17 @@ from banyan_replica.intake.clock_bounds import checkpoints_allowed
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.log_recount import COUNTED_ROWS
 from banyan_replica.replica import Replica
-from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
+from banyan_replica.wire.messages import (
+    Answered,
+    CheckpointItem,
+    ControlItem,
+    DataItems,
+    GossipFrame,
+    Heads,
+    Replay,
+    Root,
+    Scan,
+)
 from banyan_storage import check
 from banyan_storage.store import Store
 from tests.crdt.make import Person, digest, signer

@@ -20,7 +20,8 @@ from banyan_replica.gossip.frames import Join, encode_frame
 from banyan_replica.intake.own_tips import MOST, RecentOwnHeads
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync.exchange import PROBE_BYTES
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import decode_message
+from banyan_replica.wire.messages import (
     ABILITIES,
     BUSY,
     HERE,
@@ -33,7 +34,6 @@ from banyan_replica.wire import (
     SketchCells,
     SketchNames,
     Sums,
-    decode_message,
 )
 from tests.crdt.make import Person, add, follow, run_bytes, signer
 from tests.replica.helpers import NOW_MS, World, give, plain_hello

@@ -12,7 +12,8 @@ from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerClaims
 from banyan_replica.sync.peer_debt import Later, Pace
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import decode_message, encode_message
+from banyan_replica.wire.messages import (
     CANNOT,
     LAST,
     Answered,
@@ -28,8 +29,6 @@ from banyan_replica.wire import (
     Sketch,
     Want,
     Wants,
-    decode_message,
-    encode_message,
 )
 from tests.crdt.make import Person, b32
 from tests.replica.helpers import World, control_item, data, draft, give, phone_of, run_item

@@ -35,7 +35,8 @@ from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
 from banyan_replica.peers.operator_trust import OperatorTrust
-from banyan_replica.wire import GossipFrame, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import GossipFrame
 
 A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
 

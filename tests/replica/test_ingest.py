@@ -31,7 +31,8 @@ from banyan_replica.host import PartItem
 from banyan_replica.intake import joints, log_recount
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.sync.item_builder import control_items, log_items, pin_of
-from banyan_replica.wire import MAX_FRAME, DataItems, RunItem, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import MAX_FRAME, DataItems, RunItem
 from banyan_schema.social import Post, encode_post
 from banyan_storage.check import StoreProblem, verify
 from banyan_storage.entry_records import encode_record

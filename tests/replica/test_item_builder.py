@@ -25,7 +25,7 @@ from banyan_replica.sync.bulk_sender import FEW_ITEMS, FRAME_DECODED, SMALL, WOR
 from banyan_replica.sync.item_builder import control_items, locator, log_items, pin_of, start_of
 from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.send_check import SendCheck
-from banyan_replica.wire import (
+from banyan_replica.wire.messages import (
     LAST,
     MAX_LOCATOR,
     Answered,

@@ -13,7 +13,8 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync import exchange
 from banyan_replica.sync.known_differences import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, KnownDifferences
 from banyan_replica.sync.repeats import UnacceptedLogs
-from banyan_replica.wire import Heads, SketchCells, SketchNames, decode_message
+from banyan_replica.wire.message_table import decode_message
+from banyan_replica.wire.messages import Heads, SketchCells, SketchNames
 from tests.replica.flips import WAYS, Flips, Way
 from tests.replica.flips import measure as measure_flips
 from tests.replica.forging import WIDE, Forger, Pair

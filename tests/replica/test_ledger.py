@@ -12,7 +12,7 @@ from banyan_replica.gossip.frames import DeliverMessage, DropPeer, Join, PushFra
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import NEWS, Breach, Charge, Ledger, Offence, Scale, charge_of
-from banyan_replica.wire import GossipFrame
+from banyan_replica.wire.messages import GossipFrame
 from tests.replica.helpers import World
 
 LIES = [r for r in Offence if r.value.lie]

@@ -14,7 +14,8 @@ from banyan_crdt.signing import Signer
 from banyan_replica.gossip import frames
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.statements import Withheld, sign_withheld
-from banyan_replica.wire import Content, DataItems, GossipFrame, Parts, RunItem, WantParts, encode_item
+from banyan_replica.wire.data_items import encode_item
+from banyan_replica.wire.messages import Content, DataItems, GossipFrame, Parts, RunItem, WantParts
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, control_item, draft, phone_of
 

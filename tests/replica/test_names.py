@@ -13,7 +13,7 @@ from banyan_crdt.ids import AccountId
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync import partial_frontier as naming
 from banyan_replica.sync.partial_frontier import ADD, REMOVE, REPLACE, Names, SentNames
-from banyan_replica.wire import Interest, Shared
+from banyan_replica.wire.messages import Interest, Shared
 from tests.needs import numbers
 from tests.replica.helpers import World
 

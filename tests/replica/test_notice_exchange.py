@@ -11,7 +11,16 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, EntryId, control_log
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync.notice_exchange import BEGIN, LOOK_BACK_S, PAUSE_MOST_S, PAUSE_S, PROOF_S
-from banyan_replica.wire import ABILITIES, BUSY, NOTICES, READS_AS_IF, Message, Notices, SketchCells, WantNotices
+from banyan_replica.wire.messages import (
+    ABILITIES,
+    BUSY,
+    NOTICES,
+    READS_AS_IF,
+    Message,
+    Notices,
+    SketchCells,
+    WantNotices,
+)
 from banyan_schema.social import OpDraft, Poll, Post, Target, relate, write_post, write_vote
 from tests.crdt.make import Person, b32
 from tests.replica.helpers import NOW_MS, World, say

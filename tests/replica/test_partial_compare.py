@@ -17,7 +17,8 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync import partial_frontier
 from banyan_replica.sync.partial_frontier import AGAIN_S, AT_ONCE, Names, PartialFrontier
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import encode_message, opens_as
+from banyan_replica.wire.messages import (
     GossipFrame,
     Heads,
     Interest,
@@ -28,10 +29,8 @@ from banyan_replica.wire import (
     Sketch,
     SketchCells,
     Sums,
-    encode_message,
-    opens_as,
 )
-from banyan_replica.wire import SketchNames as NamesMessage
+from banyan_replica.wire.messages import SketchNames as NamesMessage
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
 from tests.needs import numbers

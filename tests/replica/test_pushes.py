@@ -16,7 +16,9 @@ from banyan_replica.gossip.pushes import joined, opened, relays, without_message
 from banyan_replica.intake.intake import account_of
 from banyan_replica.intake.prepare import CheckedRun, check_items
 from banyan_replica.replica import Replica
-from banyan_replica.wire import GossipFrame, Root, RunItem, encode_item, encode_message
+from banyan_replica.wire.data_items import encode_item
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import GossipFrame, Root, RunItem
 from tests.replica.helpers import World, draft, phone_of
 
 

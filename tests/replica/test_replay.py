@@ -5,7 +5,8 @@ import pytest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync import bulk_sender
 from banyan_replica.sync.bulk_sender import BLOCK, SMALL
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import decode_message, encode_message, is_bulk
+from banyan_replica.wire.messages import (
     DataItems,
     GossipFrame,
     Hello,
@@ -17,9 +18,6 @@ from banyan_replica.wire import (
     Scan,
     Sketch,
     Wants,
-    decode_message,
-    encode_message,
-    is_bulk,
 )
 from tests.replica.helpers import World
 from tests.replica.test_replica import filled, messages

@@ -24,7 +24,9 @@ from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.statements import STALE_MS, Withheld, _witnessed_hash, sign_withheld
 from banyan_replica.replica import Replica
-from banyan_replica.wire import (
+from banyan_replica.wire.data_items import encode_item
+from banyan_replica.wire.message_table import decode_message, encode_message
+from banyan_replica.wire.messages import (
     LAST,
     MAX_FRAME,
     VERSION,
@@ -49,9 +51,6 @@ from banyan_replica.wire import (
     WantParts,
     Wants,
     Witness,
-    decode_message,
-    encode_item,
-    encode_message,
 )
 from tests.crdt.make import Person, b32, run_bytes
 from tests.replica.helpers import NOW_MS, START_S, World, control_item, data, draft, phone_of, plain_hello, run_item

@@ -1,7 +1,7 @@
 """A replica without room takes only its own accounts; nobody is charged, and once there is room nothing is lacking."""
 
 from banyan_crdt.ids import AccountId
-from banyan_replica.wire import Wants
+from banyan_replica.wire.messages import Wants
 from tests.replica.helpers import World
 
 

@@ -9,7 +9,8 @@ import pytest
 from banyan_crdt.ids import EntryId
 from banyan_replica.peers.ledger import Offence
 from banyan_replica.peers.limits import Limits
-from banyan_replica.wire import DataItems, Message, Parts, Root, Want, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import DataItems, Message, Parts, Root, Want
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.memory_engine import MemoryEngine

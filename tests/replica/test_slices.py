@@ -11,7 +11,9 @@ from banyan_crdt.realm import TEST
 from banyan_replica.gossip.frames import Push, PushFrame, decode_frame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
 from banyan_replica.intake.prepare import LARGE, CheckedRun, PreparedFrame, prepare, slices
-from banyan_replica.wire import Credit, DataItems, GossipFrame, Message, encode_item, encode_message, size_of
+from banyan_replica.wire.data_items import encode_item, size_of
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import Credit, DataItems, GossipFrame, Message
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
 

@@ -16,7 +16,7 @@ from banyan_node.context import Context
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add_one, decode, empty, key_of, pack, place, submod, weight
 from banyan_replica.sync.repeats import UnacceptedLogs
-from banyan_replica.wire import AS_IF, Heads, Sketch, SketchCells, SketchNames, Wants
+from banyan_replica.wire.messages import AS_IF, Heads, Sketch, SketchCells, SketchNames, Wants
 from tests.crdt.make import Person
 from tests.model.world_net import Tuning, tuned
 from tests.replica.forging import WIDE, Forger, Pair

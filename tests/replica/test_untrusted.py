@@ -25,7 +25,7 @@ from banyan_replica.intake.storage_cost import cost, cost_of_content
 from banyan_replica.intake.untrusted import ACCOUNT_PART
 from banyan_replica.outbox import Commit
 from banyan_replica.replica import PeerIdentity, Replica
-from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
+from banyan_replica.wire.messages import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, OpDraft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge, ForgedLog
 from banyan_storage.lmdb_engine import LmdbEngine

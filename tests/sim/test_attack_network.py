@@ -14,7 +14,8 @@ import pytest
 from banyan_crdt.realm import TEST
 from banyan_replica.peers.ledger import Charge, Offence
 from banyan_replica.peers.limits import Limits
-from banyan_replica.wire import VERSION, Hello, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import VERSION, Hello
 from banyan_sim.attack import NOTHING, named, names
 from banyan_sim.attack_network import BOUND_S, drawn, ended, main, run
 from banyan_sim.attack_world import WRITE_S, AttackWorld

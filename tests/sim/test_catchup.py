@@ -15,7 +15,8 @@ from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.wire import ControlItem, DataItems, RunItem, Scan, decode_message
+from banyan_replica.wire.message_table import decode_message
+from banyan_replica.wire.messages import ControlItem, DataItems, RunItem, Scan
 from banyan_schema import social
 from banyan_sim.byzantine import Liar
 from banyan_sim.machine import Machine

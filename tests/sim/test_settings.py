@@ -18,7 +18,7 @@ from banyan_node.operator_errors import ConfigError
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.wire import MAX_FRAME
+from banyan_replica.wire.messages import MAX_FRAME
 from banyan_sim.gossip_world import GossipWorld
 from banyan_sim.world import World
 

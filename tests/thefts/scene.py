@@ -22,7 +22,7 @@ from banyan_node.context import Search
 from banyan_node.upkeep import maintenance
 from banyan_replica.host import PartItem
 from banyan_replica.replica import Replica
-from banyan_replica.wire import CheckpointItem, ControlItem
+from banyan_replica.wire.messages import CheckpointItem, ControlItem
 from banyan_storage.store import Store
 from tests.crdt.make import START, Person, add, follow, signer
 from tests.replica.helpers import NOW_MS, POSTS, World, data, run_item

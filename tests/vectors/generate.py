@@ -36,7 +36,8 @@ from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.gossip import frames as g
 from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_replica.sync.exchange import PLACES, PROBE_BYTES, cells_for, probes
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import (
     ABILITIES,
     BUSY,
     LAST,
@@ -71,7 +72,6 @@ from banyan_replica.wire import (
     WantParts,
     Wants,
     Witness,
-    encode_message,
 )
 from banyan_schema.social import Poll, Target, write_vote
 from banyan_schema.social.vote import ballot_of, vote_key

@@ -25,12 +25,12 @@ from banyan_replica.gossip.settings import (
     MAX_SAMPLE,
     MAX_TTL,
 )
-from banyan_replica.wire import (
+from banyan_replica.wire.message_table import TABLE, decode_message, encode_message
+from banyan_replica.wire.messages import (
     MAX_LOCATOR,
     MAX_PINS,
     MAX_PROOF,
     MAX_REASON,
-    TABLE,
     VERSION,
     Bye,
     DataItems,
@@ -41,8 +41,6 @@ from banyan_replica.wire import (
     RunItem,
     Want,
     Wants,
-    decode_message,
-    encode_message,
 )
 from tests.vectors.cddl import Grammar
 

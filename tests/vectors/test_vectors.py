@@ -38,8 +38,8 @@ from banyan_crdt.state import account_state, wish_of
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.sync.exchange import PLACES, cells_for, estimate
-from banyan_replica.wire import TABLE, decode_message, encode_message, opens_as, says_nothing_stored
 from banyan_replica.wire.blob_messages import NotHere, decode_chunk_answer, decode_list_answer, decode_question
+from banyan_replica.wire.message_table import TABLE, decode_message, encode_message, opens_as, says_nothing_stored
 from banyan_schema.private_kinds import text_of
 from banyan_schema.social.private import SEALED, private_key, read_privately, say_privately
 from tests.crdt.make import Person, follow

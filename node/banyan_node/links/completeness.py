@@ -17,7 +17,7 @@ from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
 from banyan_node.workers.publisher import NETWORKS, LocalIdentity, PublishedState
 from banyan_replica.status import LinkView
-from banyan_replica.wire import NAME_BYTES
+from banyan_replica.wire.messages import NAME_BYTES
 from banyan_storage.errors import ViewBuilding
 
 LOOKED = 1_000

@@ -20,7 +20,7 @@ from banyan_replica.gossip.frames import brings_messages, is_of_the_tree
 from banyan_replica.gossip.pushes import relays, without_messages
 from banyan_replica.intake.prepare import PreparedFrame
 from banyan_replica.peers.backlog import Backlog, Lane
-from banyan_replica.wire import goes_ahead, is_gossip, is_lasting
+from banyan_replica.wire.message_table import goes_ahead, is_gossip, is_lasting
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

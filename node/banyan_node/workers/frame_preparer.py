@@ -20,7 +20,7 @@ import trio
 from banyan_crdt.realm import Realm
 from banyan_node.workers.signature_pool import SignaturePool
 from banyan_replica.intake.prepare import PreparedFrame, prepare, slices
-from banyan_replica.wire import is_bulk
+from banyan_replica.wire.message_table import is_bulk
 
 WORTH = 32 << 10
 """Bytes of the smallest frame for which another thread saves time."""

@@ -22,18 +22,9 @@ from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_replica.gossip.frames import DeliverMessage, Push, PushFrame, decode_frame, encode_frame, is_of_the_tree
 from banyan_replica.gossip.settings import MAX_PAYLOAD, MID_BYTES
 from banyan_replica.sync.item_builder import control_item, run_item
-from banyan_replica.wire import (
-    CheckpointItem,
-    ControlItem,
-    GossipFrame,
-    Item,
-    decode_item,
-    decode_message,
-    encode_item,
-    encode_message,
-    is_gossip,
-)
-from banyan_replica.wire.data_items import RUN
+from banyan_replica.wire.data_items import RUN, decode_item, encode_item
+from banyan_replica.wire.message_table import decode_message, encode_message, is_gossip
+from banyan_replica.wire.messages import CheckpointItem, ControlItem, GossipFrame, Item
 from banyan_storage.reader import StoreReader
 
 CHECKPOINTS = 4_096

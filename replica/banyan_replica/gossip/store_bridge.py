@@ -27,7 +27,8 @@ from banyan_replica.intake.intake import IntakeResult, account_of
 from banyan_replica.intake.prepare import Checked, CheckedLater, CheckedRun, Verify, check_items, ids_of, named
 from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.wire import Item, RunItem, encode_item
+from banyan_replica.wire.data_items import encode_item
+from banyan_replica.wire.messages import Item, RunItem
 
 BARE = 4_096
 """Messages that came without content and are remembered, so that they are passed on once it came."""

@@ -15,7 +15,7 @@ from banyan_crdt.logs import PathGrant, counted_body
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.run import Run
 from banyan_crdt.state import control_head
-from banyan_replica.wire import Content, pieces
+from banyan_replica.wire.messages import Content, pieces
 from banyan_storage.store import Store
 from banyan_storage.viewhook import Append
 

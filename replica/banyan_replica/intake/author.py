@@ -39,7 +39,7 @@ from banyan_replica.intake.clock_bounds import checkpoints_allowed, is_future
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own_tips import checkpoint_content, own_tips, wrote_control
 from banyan_replica.sync.item_builder import content_of
-from banyan_replica.wire import Content
+from banyan_replica.wire.messages import Content
 from banyan_schema import dates
 from banyan_storage.local_tables import OWN_TIPS
 

@@ -22,7 +22,7 @@ from banyan_replica.intake.account_cache import AccountCache
 from banyan_replica.intake.appends import AppendBatch, of_account
 from banyan_replica.intake.clock_bounds import checkpoints_allowed, is_future
 from banyan_replica.intake.log_recount import LogRecount, Moved
-from banyan_replica.wire import Content
+from banyan_replica.wire.messages import Content
 from banyan_storage.store import Store
 
 SHORT_COUNT = 1_000

@@ -34,7 +34,7 @@ from banyan_replica.intake.clock_bounds import is_future
 from banyan_replica.intake.control_logs import ControlLogs
 from banyan_replica.intake.joints import check_joint, check_place, first_fresh, shown_below
 from banyan_replica.intake.log_recount import LogRecount, LoosePart, Moved, parts_size
-from banyan_replica.wire import Content, pieces
+from banyan_replica.wire.messages import Content, pieces
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, VOUCHED, log_of_name

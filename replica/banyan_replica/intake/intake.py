@@ -26,7 +26,7 @@ from banyan_replica.intake.storage_cost import cost, cost_of_checkpoint, cost_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import CheckpointItem, ControlItem, Item, pieces
+from banyan_replica.wire.messages import CheckpointItem, ControlItem, Item, pieces
 
 
 class FollowUp(Enum):

@@ -27,7 +27,7 @@ from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_replica.intake.account_cache import AccountCache
 from banyan_replica.intake.joints import is_tail
 from banyan_replica.intake.own_tips import own_tips
-from banyan_replica.wire import MAX_PINS
+from banyan_replica.wire.messages import MAX_PINS
 from banyan_storage.due import Work
 from banyan_storage.entry_records import encode_record
 from banyan_storage.store import Store

@@ -25,19 +25,9 @@ from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import SignatureClaim, verify_all
 from banyan_replica.gossip.frames import PushFrame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
-from banyan_replica.wire import (
-    Content,
-    ControlItem,
-    DataItems,
-    GossipFrame,
-    Item,
-    Message,
-    RunItem,
-    decode_item,
-    decode_message,
-    pieces,
-    size_of,
-)
+from banyan_replica.wire.data_items import decode_item, size_of
+from banyan_replica.wire.message_table import decode_message
+from banyan_replica.wire.messages import Content, ControlItem, DataItems, GossipFrame, Item, Message, RunItem, pieces
 
 
 class CheckedControl(NamedTuple):

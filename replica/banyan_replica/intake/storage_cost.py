@@ -15,7 +15,7 @@ from banyan_crdt.columns import Entries
 from banyan_crdt.ops import Add, Body, Del, Put, part_of
 from banyan_crdt.run import Run
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun
-from banyan_replica.wire import Content, pieces
+from banyan_replica.wire.messages import Content, pieces
 from banyan_schema.social import POST
 
 ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160

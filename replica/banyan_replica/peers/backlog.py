@@ -10,7 +10,8 @@ from enum import IntEnum
 
 from banyan_replica.gossip.pushes import opens_as_own, relays
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
-from banyan_replica.wire import Hello, goes_ahead, is_bulk, is_gossip, opens_as
+from banyan_replica.wire.message_table import goes_ahead, is_bulk, is_gossip, opens_as
+from banyan_replica.wire.messages import Hello
 
 FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""

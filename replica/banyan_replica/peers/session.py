@@ -26,7 +26,7 @@ from banyan_replica.peers.states import COURSE, LIFE, CourseEvent, CourseState, 
 from banyan_replica.sync.known_differences import KnownDifferences
 from banyan_replica.sync.orders import Orders
 from banyan_replica.sync.peer_debt import PeerDebt
-from banyan_replica.wire import NOTICES, READS_AS_IF, Hello
+from banyan_replica.wire.messages import NOTICES, READS_AS_IF, Hello
 
 NEVER = -1e9
 

@@ -20,7 +20,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify
 from banyan_replica.intake.clock_bounds import FUTURE_MS
 from banyan_replica.peers.operator_trust import OperatorTrust
-from banyan_replica.wire import Witness
+from banyan_replica.wire.messages import Witness
 
 STALE_MS = 15 * 60_000
 """An older statement is never news, even of a forgotten platform; otherwise it could circulate for ever."""

@@ -19,7 +19,9 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.item_builder import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items
 from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.send_check import SendCheck
-from banyan_replica.wire import (
+from banyan_replica.wire.data_items import size_of
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import (
     CANNOT,
     Answered,
     CheckpointItem,
@@ -30,8 +32,6 @@ from banyan_replica.wire import (
     Scan,
     Scanned,
     Wants,
-    encode_message,
-    size_of,
 )
 from banyan_storage.reader import ArrivedEntry, StoreReader
 from banyan_storage.tables import log_name, log_of_name

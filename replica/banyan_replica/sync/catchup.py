@@ -20,7 +20,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, LogId
 from banyan_replica.peers.states import READER, ReaderEvent, ReaderState, step
-from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
+from banyan_replica.wire.messages import CANNOT, LAST, Scan, Scanned
 
 SHARE = 4
 """A node that holds less than 1/SHARE of its neighbour's logs has them read to it instead of comparing."""

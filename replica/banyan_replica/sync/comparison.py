@@ -32,7 +32,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.exchange import PROBE_BYTES, Build, Exchange, answer, probes, unpacked
 from banyan_replica.sync.fetcher import Fetcher
-from banyan_replica.wire import AS_IF, BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
+from banyan_replica.wire.messages import AS_IF, BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 
 SALT_BYTES = 16

@@ -11,7 +11,7 @@ import numpy as np
 from banyan_crdt.errors import Malformed
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.sketch import CELLS, Numbers, pack, unpack
-from banyan_replica.wire import AS_IF, HERE, TOO_MANY, Sketch, SketchCells
+from banyan_replica.wire.messages import AS_IF, HERE, TOO_MANY, Sketch, SketchCells
 
 # How many cells to send before it is known how much differs, so that one question is enough: the asker shows four bits
 # of its own S0 at some cells. If d items differ, none of them visits cell i with chance exp(-d / (1 + i/2)), so the

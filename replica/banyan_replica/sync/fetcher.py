@@ -32,7 +32,7 @@ from banyan_replica.sync.known_differences import MOVED
 from banyan_replica.sync.peer_debt import AskedLog
 from banyan_replica.sync.range_readers import RangeReaders
 from banyan_replica.sync.repeats import SOME, Repeats, UnacceptedLogs
-from banyan_replica.wire import Answered, Message, Want, Wants
+from banyan_replica.wire.messages import Answered, Message, Want, Wants
 
 WANTS = 1_000
 """Questions in one frame."""

@@ -25,7 +25,7 @@ from banyan_crdt.run import (
     skips_below,
 )
 from banyan_replica.intake.joints import proof
-from banyan_replica.wire import MAX_LOCATOR, CheckpointItem, Content, ControlItem, RunItem, Want
+from banyan_replica.wire.messages import MAX_LOCATOR, CheckpointItem, Content, ControlItem, RunItem, Want
 from banyan_storage.entry_records import RunLine, decode_line, record_after
 from banyan_storage.reader import ArrivedEntry
 from banyan_storage.reader import StoreReader as Reader

@@ -27,7 +27,7 @@ import numpy as np
 
 from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, P, add, add_one, decode, empty, submod
 from banyan_replica.peers.ledger import Leak
-from banyan_replica.wire import Heads, Message, SketchCells, SketchNames, Sums
+from banyan_replica.wire.messages import Heads, Message, SketchCells, SketchNames, Sums
 
 COMPARED = 100_000
 """Bytes of comparing that bring nothing, in an hour and on a link; half of them at once."""

@@ -22,7 +22,7 @@ from banyan_replica.host import ReplicaHost
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.statements import read_withheld
-from banyan_replica.wire import Parts, WantParts
+from banyan_replica.wire.messages import Parts, WantParts
 from banyan_storage.reader import Lack
 from banyan_storage.store import Store
 

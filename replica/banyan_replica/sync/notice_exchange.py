@@ -29,7 +29,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.fetcher import Fetcher
 from banyan_replica.sync.partial_compare import PartialComparison
-from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
+from banyan_replica.wire.messages import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
 from banyan_storage.account_references import AccountReference, namers, names, naming
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import ViewBuilding

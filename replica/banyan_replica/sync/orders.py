@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from banyan_replica.peers.states import TURN, TurnEvent, TurnState, step
-from banyan_replica.wire import CANNOT, Answered, Item, Message, Replayed, Scanned
+from banyan_replica.wire.messages import CANNOT, Answered, Item, Message, Replayed, Scanned
 
 
 class RangeForPeer:

@@ -23,7 +23,7 @@ from banyan_replica.host import ReplicaHost
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.partial_frontier import REPLACE, Names, PartialFrontier, SentNames
-from banyan_replica.wire import NAME_BYTES, Interest, Message
+from banyan_replica.wire.messages import NAME_BYTES, Interest, Message
 from banyan_storage.reader import StoreReader
 
 FRUITLESS_MOST_S = 600.0

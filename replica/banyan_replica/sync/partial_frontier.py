@@ -13,7 +13,7 @@ import numpy.typing as npt
 from banyan_crdt.ids import Head, LogId
 from banyan_crdt.logs import NOTHING
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.wire import NAME_BYTES, Interest
+from banyan_replica.wire.messages import NAME_BYTES, Interest
 from banyan_storage.engine import after_prefix
 from banyan_storage.reader import StoreReader
 

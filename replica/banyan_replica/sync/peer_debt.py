@@ -13,7 +13,7 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.peers.ledger import Leak
 from banyan_replica.sync.catchup import Span, covers
-from banyan_replica.wire import Scan, Scanned
+from banyan_replica.wire.messages import Scan, Scanned
 
 STRAYS_PER_S = 100
 """Entries that nobody asked for, forgiven each second."""

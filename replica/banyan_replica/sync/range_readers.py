@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from banyan_replica.peers.ledger import Charge, Offence
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import Catchup, SpanRequest
-from banyan_replica.wire import Message, Scanned
+from banyan_replica.wire.messages import Message, Scanned
 from banyan_storage.local_tables import CATCHUP
 from banyan_storage.store import Store
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.wire import Message, Replay, Replayed
+from banyan_replica.wire.messages import Message, Replay, Replayed
 from banyan_storage.local_tables import MET
 from banyan_storage.store import Store
 

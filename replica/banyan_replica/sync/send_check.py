@@ -25,7 +25,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_crdt.signing import verify
 from banyan_replica.sync.item_builder import content_of, pin_of, start_of
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, RunItem, Want, pieces
+from banyan_replica.wire.messages import CheckpointItem, Content, ControlItem, RunItem, Want, pieces
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 

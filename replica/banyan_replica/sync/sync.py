@@ -36,7 +36,7 @@ from banyan_replica.sync.notice_exchange import NoticeExchange
 from banyan_replica.sync.partial_compare import ALL, PartialComparison
 from banyan_replica.sync.repeats import difference
 from banyan_replica.sync.replay import ReplayPlanner
-from banyan_replica.wire import (
+from banyan_replica.wire.messages import (
     FANOUT,
     MAX_RANGE,
     NAME_BYTES,

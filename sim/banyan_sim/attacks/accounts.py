@@ -4,7 +4,8 @@ from banyan_crdt.checkpoint import ControlRef, encode_checkpoint, make_checkpoin
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import TEST
-from banyan_replica.wire import CheckpointItem, Message, Parts, WantParts, encode_message
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import CheckpointItem, Message, Parts, WantParts
 from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import pushed, pushes
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, WriterKey
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_replica.wire import (
+from banyan_replica.wire.messages import (
     ABILITIES,
     BUSY,
     NOTICES,

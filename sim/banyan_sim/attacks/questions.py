@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Unknown, encode_ops
-from banyan_replica.wire import LAST, Credit, Interest, Scan, Sketch, SketchNames, Want, Wants, encode_message
-from banyan_replica.wire import WantParts as Question
+from banyan_replica.wire.message_table import encode_message
+from banyan_replica.wire.messages import LAST, Credit, Interest, Scan, Sketch, SketchNames, Want, Wants
+from banyan_replica.wire.messages import WantParts as Question
 from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import ForgedLog, pushed, pushes
 

@@ -7,7 +7,7 @@ from banyan_crdt.ids import LogId
 from banyan_crdt.ops import Drop, Grant, Pin, encode_ops
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_replica.wire import CheckpointItem
+from banyan_replica.wire.messages import CheckpointItem
 from banyan_sim.attack import Attack, Attacker, Attackers, Victim
 from banyan_sim.forge import Account, ForgedLog, pushed, pushes
 

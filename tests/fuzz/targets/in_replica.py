@@ -18,18 +18,6 @@ from banyan_replica.gossip.frames import DeliverMessage, PushFrame, decode_frame
 from banyan_replica.gossip.pushes import opened, opens_as_own
 from banyan_replica.intake.prepare import check_items, named, prepare
 from banyan_replica.peers.statements import Withheld, read_withheld, sign_withheld
-from banyan_replica.wire import (
-    VERSION,
-    ControlItem,
-    DataItems,
-    GossipFrame,
-    Hello,
-    Message,
-    RunItem,
-    decode_message,
-    encode_item,
-    encode_message,
-)
 from banyan_replica.wire.blob_messages import (
     BlobQuestion,
     NotHere,
@@ -41,7 +29,9 @@ from banyan_replica.wire.blob_messages import (
     encode_not_here,
     encode_question,
 )
-from banyan_replica.wire.data_items import decode_item
+from banyan_replica.wire.data_items import decode_item, encode_item
+from banyan_replica.wire.message_table import decode_message, encode_message
+from banyan_replica.wire.messages import VERSION, ControlItem, DataItems, GossipFrame, Hello, Message, RunItem
 from tests.crdt.make import Person, run_bytes, signer
 from tests.fuzz.target import Bound, Target
 from tests.fuzz.targets.in_crdt import vectors
