@@ -281,6 +281,7 @@ def profiles(at: CommitView, ask: ProfilesRequest) -> Profiles:
     q, trusted = at.queries(), {*trusted_by(at)}
     asked = dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)
     platforms = {did(one) for one in trusted}
+    q.numbers(asked)  # at once; each is needed several times
     return Profiles([_row(at, q, account, platforms) for account in asked])
 
 
