@@ -12,7 +12,7 @@ from banyan_node.hosting.interest import LocalDemand
 from banyan_node.links.link_manager import Links
 from banyan_node.moderation import withheld
 from banyan_replica.host import PartItem, ReplicaHost
-from banyan_storage.local_tables import DROPPED
+from banyan_storage.local_tables import DROPPED, HOSTED
 
 
 class CommandHost(ReplicaHost):
@@ -35,7 +35,7 @@ class NodeHost(ReplicaHost):
         return hosted.ids(self._ctx)
 
     def is_hosted(self, account: AccountId) -> bool:
-        return hosted.is_hosted(self._ctx.store, account)
+        return HOSTED.among_few(self._ctx.store, account)
 
     def is_wanted(self, account: AccountId) -> bool:
         return self._wanted(account)

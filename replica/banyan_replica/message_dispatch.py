@@ -245,7 +245,7 @@ class MessageDispatcher:
                 self.out.credit(link)
 
     def _items(self, link: PeerSession, whole: PreparedFrame, now: float) -> None:
-        items = whole.items
+        items, news, at = whole.items, 0, (self.ingest.arrived, self.sync.moves)
         self.soon(now)
         if len(items) >= MANY:
             self.ingest.look_up([item.run.log for item in items if isinstance(item, CheckedRun)])
@@ -254,14 +254,15 @@ class MessageDispatcher:
                 if isinstance(item, Reject):
                     raise item
                 log, entries = named(item)
-                before, ready = (self.ingest.arrived, self.sync.moves), True
+                before, ready, wasted = at, True, 0
                 try:
                     self.spreading.learned(self.take(link, item, now), now)
                 except NotYet:
                     ready = False
-                wasted = 0
-                if before == (self.ingest.arrived, self.sync.moves) and isinstance(whole.message, DataItems):
+                at = self.ingest.arrived, self.sync.moves
+                if at == before and isinstance(whole.message, DataItems):
                     wasted = size_of(whole.message.items[k])
-                elif before[0] != self.ingest.arrived:
-                    link.course.stuck.news(whole.size / len(items))
+                news += at[0] != before[0]
                 self.sync.asking.came(link, log, entries, ready, now, wasted)
+        if news:
+            link.course.stuck.news(news * whole.size / len(items))

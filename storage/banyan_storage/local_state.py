@@ -42,6 +42,10 @@ class HasAllNotes(HasNotes, Protocol):
     def notes(self, prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]: ...
 
 
+class HasFewNotes(HasNotes, Protocol):
+    def few_notes(self, prefix: bytes) -> frozenset[bytes] | None: ...
+
+
 class TakesNotes(HasNotes, Protocol):
     def put_note(self, key: bytes, value: bytes | None) -> None: ...
 
@@ -144,6 +148,11 @@ class LocalRows(Generic[K, V]):
 
     def has(self, reader: HasNotes, key: K) -> bool:
         return reader.note(self.prefix + self.key.pack(key)) is not None
+
+    def among_few(self, store: HasFewNotes, key: K) -> bool:
+        """As `has`, but of the store, which remembers the keys of a kind with few rows."""
+        few = store.few_notes(self.prefix)
+        return self.has(store, key) if few is None else self.prefix + self.key.pack(key) in few
 
     def put(self, store: TakesNotes, key: K, value: V | None) -> None:
         """Writes what differs. None: deletes the row."""

@@ -173,4 +173,6 @@ class Store(RewritingStore):
     def put_note(self, key: bytes, value: bytes | None) -> None:
         """Writes the bytes of a row of local state (local_state.py); None deletes it. Keys have at most 500 bytes."""
         self.changes += 1
+        for prefix in [prefix for prefix in self._few if key.startswith(prefix)]:
+            del self._few[prefix]
         write_row(self._write, key, value, TWICE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
@@ -34,6 +35,8 @@ from banyan_storage.viewhook import CountedEntry, NoViews, ViewHooks
 
 CACHED_LOGS = 40_000
 """Logs whose heads are cached, about 0.4 kB each."""
+FEW = 64
+"""The keys of a kind of local state that are cached, if there are no more."""
 
 
 @contextmanager
@@ -58,6 +61,7 @@ class PendingStore(StoreReader):
         self._write = engine.write()
         self._views = views
         self._logs: dict[LogId, tuple[int, Head] | None] = {}
+        self._few: dict[bytes, frozenset[bytes] | None] = {}
         self._any_loose: bool | None = None
         self._any_erased: bool | None = None
         self._wanted: dict[bytes, bytes] = {}
@@ -132,6 +136,7 @@ class PendingStore(StoreReader):
 
     def _forget(self) -> None:
         self._logs.clear()
+        self._few.clear()
         self._any_loose = self._any_erased = None
         self._names.clear()
         self._wanted.clear()
@@ -196,6 +201,13 @@ class PendingStore(StoreReader):
         self.changes += 1
         counted = [CountedEntry(n, e, body) for e, body in gone if (n := self.number_of(e.id)) is not None]
         return self._views.taken_out(self._write, self, account, counted)
+
+    def few_notes(self, prefix: bytes) -> frozenset[bytes] | None:
+        """The keys of local state that begin so, cached; None: there are more than FEW."""
+        if prefix not in self._few:
+            found = [key for key, _ in islice(self.notes(prefix), FEW + 1)]
+            self._few[prefix] = frozenset(found) if len(found) <= FEW else None
+        return self._few[prefix]
 
     def any_loose(self) -> bool:
         if self._any_loose is None:

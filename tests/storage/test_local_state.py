@@ -20,6 +20,7 @@ from banyan_storage.local_tables import LOCAL, RETIRED
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.tables import META, NOTE, STORE_TABLES
+from banyan_storage.transaction import FEW
 from banyan_storage.viewhook import NoViews
 
 ROOT = Path(__file__).parents[2]
@@ -122,3 +123,24 @@ def test_rows_of_an_earlier_version_are_made_new_or_go_and_a_later_version_is_re
         ]
     with pytest.raises(StoreVersion, match="'n:' of the store are of version 2, and this program knows 1"):
         opened(txn, [LocalRows(b"n:", "", TEXT, U64)], [], ())
+
+
+def test_the_keys_of_a_kind_with_few_rows_are_known_at_once_and_follow_every_write(store: Store) -> None:
+    kind, others = LocalRows(b"kind:", "", TEXT, MARK), LocalRows(b"other:", "", TEXT, MARK)
+    assert store.few_notes(kind.prefix) == frozenset()
+    kind.put(store, "a", True)
+    others.put(store, "b", True)
+    assert store.few_notes(kind.prefix) == frozenset({b"kind:a"})
+    assert kind.among_few(store, "a")
+    assert not kind.among_few(store, "b")
+    store.commit()
+    kind.put(store, "a", None)
+    assert not kind.among_few(store, "a")
+    store.rollback()
+    assert kind.among_few(store, "a"), "what was deleted is there again"
+    for n in range(FEW):
+        kind.put(store, str(n), True)
+    assert store.few_notes(kind.prefix) is None, "so many are not remembered"
+    assert kind.among_few(store, "a")
+    assert kind.among_few(store, "7")
+    assert not kind.among_few(store, "b")

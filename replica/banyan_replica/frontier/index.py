@@ -29,7 +29,7 @@ from banyan_replica.frontier.persistence import (
 )
 from banyan_replica.frontier.rows import Rows, id_words, name_of, name_words
 from banyan_replica.frontier.sketch import empty, key_of, place
-from banyan_replica.frontier.sums import FrontierTable, Range, RowSums, is_head, packed
+from banyan_replica.frontier.sums import FrontierTable, Range, RowSums, packed
 from banyan_storage.local_tables import FRONTIER
 
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
@@ -145,9 +145,11 @@ class FrontierIndex:
             self._since[log] = new
         self._moves[log] = new
         self._unkept += 1
-        there, here = is_head(old), is_head(new)
-        more = int(here) - int(there)
-        delta = (head_item(log, new) if here else 0) - (head_item(log, old) if there else 0)
+        more = delta = 0
+        if new.length or new.flag:
+            more, delta = 1, head_item(log, new)
+        if old.length or old.flag:
+            more, delta = more - 1, delta - head_item(log, old)
         self._count += more
         self._sum = (self._sum + delta) % _MOD
         if self._read is not None and self._read[0] is not None and log <= self._read[0]:

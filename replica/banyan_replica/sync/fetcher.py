@@ -218,11 +218,12 @@ class Fetcher:
     def moved(self, log: LogId) -> bool:
         """A head moved here: soon it is asked again for what came in vain of its account. Returns whether something was
         stored for it."""
-        stored = self._ingest.arrived != self._arrived
-        self._arrived = self._ingest.arrived
+        before, self._arrived = self._arrived, self._ingest.arrived
+        stored = self._arrived != before
         self._moves += stored
-        if sum(repeats.moved(log) for repeats in self._repeats.values()):
-            self._taken.add(log.account)
+        for repeats in self._repeats.values():
+            if repeats.moved(log):
+                self._taken.add(log.account)
         return stored or is_checkpoint(log)
 
     def refused_by(self, link: PeerSession) -> UnacceptedLogs:

@@ -124,7 +124,7 @@ def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, eras
 def keep_back_edits(ctx: Context, account: AccountId, added: Iterable[Entry]) -> bool:
     """Withholds what came now of posts that an order withholds, with a copy if there are copies of them. Returns
     whether there was any."""
-    if not WITHHELD.any(ctx.store, account):
+    if ctx.store.few_notes(WITHHELD.prefix) == frozenset() or not WITHHELD.any(ctx.store, account):
         return False
     edits: dict[Target, list[Ref]] = {}
     for entry in added:
