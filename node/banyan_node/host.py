@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.admission.throttle import Throttle
-from banyan_node.api.methods import content
+from banyan_node.api.methods.moderation import content
 from banyan_node.context import Context
 from banyan_node.hosting import erasure, hosted
 from banyan_node.hosting.interest import LocalDemand

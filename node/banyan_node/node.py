@@ -24,7 +24,8 @@ from banyan_node.admission.gates import AdmissionTally, SlotUsage
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
-from banyan_node.api.methods import content, node_state
+from banyan_node.api.methods.moderation import content
+from banyan_node.api.methods.network import node_state
 from banyan_node.context import Context, DoorData, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, PeerActivity, open_edge
 from banyan_node.edge.config import edge_of

@@ -120,7 +120,7 @@ CLOSED = LocalRows(b"closed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
 AWAITED = LocalRows(b"awaited:", "banyan_node.hosting.interest", ACCOUNT, MARK)
 """It is about to be taken to this node: fetched from peers although nobody here hosts or follows it."""
 DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.interest", ACCOUNT, MARK)
-MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.move_in", both(ACCOUNT, HASH), MARK)
+MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.accounts.move_in", both(ACCOUNT, HASH), MARK)
 """What was brought beside posts: account, and a hash of what it is."""
 
 
@@ -137,8 +137,8 @@ class ImportState(NamedTuple):
     entries: int
 
 
-IMPORTS = LocalRows(b"import:", "banyan_node.api.methods.imports", HASH, cbor(ImportState))
-IMPORTED_ARTICLES = LocalRows(b"article:", "banyan_node.api.methods.imports", both(HASH, HASH), POST)
+IMPORTS = LocalRows(b"import:", "banyan_node.api.methods.accounts.imports", HASH, cbor(ImportState))
+IMPORTED_ARTICLES = LocalRows(b"article:", "banyan_node.api.methods.accounts.imports", both(HASH, HASH), POST)
 """By import and title, what later rows answer."""
 
 
@@ -221,7 +221,7 @@ class PeerStatement(NamedTuple):
 
 
 WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order))
-ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.content", MARK)
+ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)
 PLAIN_CONTENT = LocalRows(b"kept content:", "banyan_node.moderation.withheld", OP, BYTES)
@@ -229,7 +229,7 @@ PLAIN_CONTENT = LocalRows(b"kept content:", "banyan_node.moderation.withheld", O
 PINNED_MEDIA = LocalRows(b"kept media:", "banyan_node.moderation.withheld", POST, _ROOTS)
 """The roots of pictures and films that are pinned with the copies of a post."""
 MEDIA_TO_UNPIN = LocalRows(b"media to let go:", "banyan_node.moderation.withheld", ROOT, MARK)
-RELEASED_CONTENT = LocalRows(b"awaited content:", "banyan_node.api.methods.content", OP, POST)
+RELEASED_CONTENT = LocalRows(b"awaited content:", "banyan_node.api.methods.moderation.content", OP, POST)
 """The post of content that was released here and has to come from peers."""
 STATED = LocalRows(b"stated of post:", "banyan_node.moderation.withheld", POST, cbor(PeerStatement))
 STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.moderation.withheld", OP, U64)
@@ -341,7 +341,7 @@ class ModerationNotice(msgspec.Struct, frozen=True):
     time_ms: int
 
 
-MODERATORS = LocalRows(b"moderator:", "banyan_node.api.methods.moderators", ACCOUNT, U64)
+MODERATORS = LocalRows(b"moderator:", "banyan_node.api.methods.moderation.moderators", ACCOUNT, U64)
 """Hosted accounts that the operator named, and since when."""
 LABELLED = LocalRows(b"labelled post:", "banyan_node.moderation.decisions", POST, cbor(Holds))
 HIDDEN = LocalRows(b"hidden post:", "banyan_node.moderation.decisions", POST, cbor(Holds))

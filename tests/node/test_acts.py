@@ -15,7 +15,8 @@ from banyan_crdt.ids import account_to_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.firehose import Kind
-from banyan_node.api.methods import content, firehose
+from banyan_node.api.methods.moderation import content
+from banyan_node.api.methods.network import firehose
 from banyan_node.context import Context
 from banyan_node.hosting import erasure
 from banyan_node.local import open_local

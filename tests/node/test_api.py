@@ -26,7 +26,7 @@ from banyan_node.api import LocalBackend, reference
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.dispatch import EVERY
 from banyan_node.api.event_stream import TOLD, Events
-from banyan_node.api.methods import network_view
+from banyan_node.api.methods.network import network_view
 from banyan_node.api.reference import document
 from banyan_node.context import Context
 from banyan_node.home.folder import find_home

@@ -13,7 +13,7 @@ import pytest
 from banyan_node.api import LocalBackend
 from banyan_node.api.declare import MethodTable, Request, Response
 from banyan_node.api.dispatch import settle
-from banyan_node.api.methods import bulk
+from banyan_node.api.methods.posts import bulk
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append

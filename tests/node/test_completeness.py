@@ -17,7 +17,7 @@ from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, account_from_text, account_to_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node.api.methods import network_view
+from banyan_node.api.methods.network import network_view
 from banyan_node.context import Context
 from banyan_node.links.completeness import doubt
 from banyan_node.local import open_local

@@ -11,7 +11,7 @@ import trio
 
 from banyan_crdt.ids import account_from_text
 from banyan_crdt.state import erasure_dep
-from banyan_node.api.methods.account_exit import _close
+from banyan_node.api.methods.accounts.account_exit import _close
 from banyan_node.context import Context
 from banyan_node.home import recovery
 from banyan_node.home.folder import Home

@@ -33,7 +33,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
-from banyan_node.api.methods.firehose import remembering
+from banyan_node.api.methods.network.firehose import remembering
 from banyan_node.client.follower import Follower
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_node.api.methods import post_writes
+from banyan_node.api.methods.posts import post_writes
 from banyan_reading import responses
 from banyan_schema.social import ReplyTo, post_from_text
 from tests.node.test_moderation import a_node, refused

@@ -14,7 +14,7 @@ from banyan_crdt.ops import Add, Put, Text
 from banyan_node.api import LocalBackend
 from banyan_node.api.declare import named
 from banyan_node.api.dispatch import EVERY
-from banyan_node.api.methods import items
+from banyan_node.api.methods.posts import items
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.node import Node

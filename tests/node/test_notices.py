@@ -84,7 +84,7 @@ def test_a_vote_names_the_account_and_is_no_notice(node: LocalBackend) -> None:
 
 
 def test_pages_join_whatever_is_hidden_in_between(node: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_node.api.methods.notices.SCANNED", 3)
+    monkeypatch.setattr("banyan_node.api.methods.people.notices.SCANNED", 3)
     for n in range(12):
         node.call("post", text=f"{n}", mentions=["an"], by="chi" if n % 4 else "bình")
     node.call("mute", account="chi")

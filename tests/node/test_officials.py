@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_node.api.methods.profiles import set_fields
+from banyan_node.api.methods.people.profiles import set_fields
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.local import open_local

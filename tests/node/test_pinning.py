@@ -52,7 +52,7 @@ def test_what_is_pinned_is_on_the_profile_until_it_is_taken_off_or_deleted(node:
 def test_only_ones_own_posts_are_pinned_and_no_more_than_are_shown(
     node: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.api.methods.post_writes.MOST_PINS", 2)
+    monkeypatch.setattr("banyan_node.api.methods.posts.post_writes.MOST_PINS", 2)
     theirs = node.call("post", text="x", by="bình")["uri"]
     with pytest.raises(CallError, match="Only posts of one's own"):
         node.call("pin", uri=theirs)

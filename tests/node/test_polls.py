@@ -91,7 +91,7 @@ def test_what_cannot_be_voted_for_is_refused_and_a_closed_poll_says_so(
         with pytest.raises((CallError, ValueError), match=why):
             node.call("post", text="?", poll=poll)
     later = time.time() + 2 * HOUR / 1000
-    monkeypatch.setattr("banyan_node.api.methods.post_rows.now_ms", lambda: int(later * 1000))
+    monkeypatch.setattr("banyan_node.api.methods.posts.post_rows.now_ms", lambda: int(later * 1000))
     assert node.call("thread", uri=uri)["posts"][0]["poll"]["closed"]
 
 

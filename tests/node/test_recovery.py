@@ -13,7 +13,7 @@ from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, 
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
-from banyan_node.api.methods import keys
+from banyan_node.api.methods.accounts import keys
 from banyan_node.context import Context
 from banyan_node.home import recovery
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore

@@ -116,7 +116,7 @@ def test_trends_count_accounts_by_hour_and_follow_edits(node: LocalBackend) -> N
     assert [row["tag"] for row in node.call("trends")["trends"]] == ["một_mình", "bún"]
     later = (time.time() + 3 * 3_600) * 1000
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("banyan_node.api.methods.relationships.now_ms", lambda: int(later))
+        patched.setattr("banyan_node.api.methods.people.relationships.now_ms", lambda: int(later))
         assert node.call("trends", hours=2)["trends"] == []
 
 
@@ -255,7 +255,7 @@ def test_accounts_are_found_by_the_beginnings_of_the_words_of_their_names(node: 
     assert found("binh") == ["Bình Minh"]
     node.call("mute", account="dung", undo=True)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("banyan_node.api.methods.search.SCANNED", 0)
+        patched.setattr("banyan_node.api.methods.posts.search.SCANNED", 0)
         assert found("bìn") == ["Bình Minh"], "what it is hosted as is found without looking at each"
         assert found("minh") == []
     with pytest.raises(CallError, match="a word of a name"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from banyan_node.api.methods import posts
+from banyan_node.api.methods.posts import posts
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import load_settings, make_home

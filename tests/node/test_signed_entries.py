@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_node.api.methods.signed_entries import LOOKED
+from banyan_node.api.methods.posts.signed_entries import LOOKED
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import load_settings, make_home

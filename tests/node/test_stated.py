@@ -11,7 +11,7 @@ import trio
 from banyan_crdt.ids import EntryId
 from banyan_crdt.signing import Signer
 from banyan_node.api import LocalBackend
-from banyan_node.api.methods.content import _writes
+from banyan_node.api.methods.moderation.content import _writes
 from banyan_node.home import settings
 from banyan_node.moderation import withheld
 from banyan_node.operator_errors import CallError

@@ -17,7 +17,7 @@ import pytest
 from banyan_crdt.blob import CHUNK, BlobRoot
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY, working
-from banyan_node.api.methods import media, uploads
+from banyan_node.api.methods.files import media, uploads
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import storage_quota

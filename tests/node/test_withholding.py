@@ -17,8 +17,8 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api import LocalBackend
-from banyan_node.api.methods import content
-from banyan_node.api.methods.content import _writes
+from banyan_node.api.methods.moderation import content
+from banyan_node.api.methods.moderation.content import _writes
 from banyan_node.context import Context
 from banyan_node.home import settings
 from banyan_node.home.folder import Home

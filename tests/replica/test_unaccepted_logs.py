@@ -11,7 +11,7 @@ import pytest
 
 from banyan_crdt.errors import Reason
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
-from banyan_node.api.methods import network_view
+from banyan_node.api.methods.network import network_view
 from banyan_node.context import Context
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add_one, decode, empty, key_of, pack, place, submod, weight

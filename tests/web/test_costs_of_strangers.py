@@ -19,7 +19,8 @@ import trio
 from trio_websocket import open_websocket_url
 
 from banyan_node.api import cost
-from banyan_node.api.methods import account_exit, feeds
+from banyan_node.api.methods.accounts import account_exit
+from banyan_node.api.methods.posts import feeds
 from banyan_storage import lmdb_reads
 from banyan_web import archive_downloads
 from banyan_web.app import EVERY, FREE, SOCKETS

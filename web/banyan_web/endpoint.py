@@ -22,7 +22,7 @@ from cachetools import FIFOCache, TTLCache
 from starlette.requests import Request
 
 from banyan_node.api.json_types import NOBODY
-from banyan_node.api.methods.post_rows import PostRow
+from banyan_node.api.methods.posts.post_rows import PostRow
 from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.home.sections import HttpSettings
 from banyan_node.home.values import lacks_file, read_text, why_no_text

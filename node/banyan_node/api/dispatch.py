@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,7 +47,7 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 
-# Those of the folder methods/, in the order of their names.
+# Those of the folders of methods/, in the order of their names.
 
 
 def by_name(found: Iterable[Method]) -> dict[str, Method]:
@@ -61,7 +61,8 @@ def by_name(found: Iterable[Method]) -> dict[str, Method]:
 
 def _found() -> dict[str, Method]:
     """The methods of the modules of methods/."""
-    modules = [import_module(f"{methods.__name__}.{module.name}") for module in iter_modules(methods.__path__)]
+    found = walk_packages(methods.__path__, f"{methods.__name__}.")
+    modules = [import_module(module.name) for module in found if not module.ispkg]
     return by_name(method for module in modules for method in module.METHODS)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView
 from banyan_node.api.json_types import did
-from banyan_node.api.methods.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
+from banyan_node.api.methods.posts.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
 from banyan_node.hosting.visibility import Visibility
 from banyan_reading.answers import Face, PostView, RepostView, TimelineLine
 from banyan_reading.timelines import as_reposted

@@ -19,17 +19,17 @@ import msgspec
 
 from banyan_node.api.declare import NoResult, Response
 from banyan_node.api.json_types import Did, FirehoseCursor, Milliseconds
-from banyan_node.api.methods.accounts import AccountShown, HostedRows
-from banyan_node.api.methods.feeds import Feed
-from banyan_node.api.methods.firehose import FirehoseFrontier
-from banyan_node.api.methods.network_view import Digest, GraphFigures
-from banyan_node.api.methods.notices import NoticesPage
-from banyan_node.api.methods.post_rows import PostRow, Profile
-from banyan_node.api.methods.posts import Reactions, Reposters
-from banyan_node.api.methods.provenance import Why
-from banyan_node.api.methods.relations import Followers
-from banyan_node.api.methods.search import SearchPage
-from banyan_node.api.methods.threads import Thread
+from banyan_node.api.methods.accounts.accounts import AccountShown, HostedRows
+from banyan_node.api.methods.network.firehose import FirehoseFrontier
+from banyan_node.api.methods.network.network_view import Digest, GraphFigures
+from banyan_node.api.methods.people.notices import NoticesPage
+from banyan_node.api.methods.people.relations import Followers
+from banyan_node.api.methods.posts.feeds import Feed
+from banyan_node.api.methods.posts.post_rows import PostRow, Profile
+from banyan_node.api.methods.posts.posts import Reactions, Reposters
+from banyan_node.api.methods.posts.provenance import Why
+from banyan_node.api.methods.posts.search import SearchPage
+from banyan_node.api.methods.posts.threads import Thread
 from banyan_node.client.wire import JSON, HttpAnswer, refusal
 from banyan_node.operator_errors import CallError
 

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from banyan_node.api.declare import NoResult
 from banyan_node.api.firehose import FirehoseEvent
-from banyan_node.api.methods.firehose import FirehoseFrontier
+from banyan_node.api.methods.network.firehose import FirehoseFrontier
 from banyan_node.client.v1 import ConsumerRow, ConsumerRows, FirehoseDictionaries, FirehoseNote
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
-from banyan_node.api.methods.post_rows import PostRow
+from banyan_node.api.methods.posts.post_rows import PostRow
 from banyan_reading.timelines import place_ms
 from banyan_web.endpoint import DoorContext, DoorRequest
 from banyan_web.mastodon.entity_ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id

@@ -15,10 +15,10 @@ from msgspec import Meta
 from banyan_node.api.declare import Request
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.dispatch import method_of
-from banyan_node.api.methods.decisions import DecideRequest, DecisionRow
-from banyan_node.api.methods.network import Bans
-from banyan_node.api.methods.node_state import PeerRow, StrangersRoom
-from banyan_node.api.methods.store import StoreStats
+from banyan_node.api.methods.moderation.decisions import DecideRequest, DecisionRow
+from banyan_node.api.methods.network.network import Bans
+from banyan_node.api.methods.network.node_state import PeerRow, StrangersRoom
+from banyan_node.api.methods.network.store import StoreStats
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape
 from banyan_web.params import numbered, text
 from banyan_web.platform.requests import ADMIN, BODY, Why, actor, acts, once, only, queried, shaped

@@ -11,8 +11,8 @@ from msgspec import Meta
 from banyan_node.api.declare import NoResult, Request
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.json_types import Did, DidText, EntryHex
-from banyan_node.api.methods.account_exit import ErasureReceipt
-from banyan_node.api.methods.decisions import DecisionRow, ModerationStatus
+from banyan_node.api.methods.accounts.account_exit import ErasureReceipt
+from banyan_node.api.methods.moderation.decisions import DecisionRow, ModerationStatus
 from banyan_node.hosting.erasure import MOST_DAYS
 from banyan_node.idempotency import RecordKey
 from banyan_web.door_store import Token

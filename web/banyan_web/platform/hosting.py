@@ -20,8 +20,8 @@ from starlette.responses import Response
 from banyan_node.api.declare import NoResult, Request
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.json_types import Did, DidText
-from banyan_node.api.methods.accounts import HostedRows
-from banyan_node.api.methods.reports import MyReport, ReportRequest
+from banyan_node.api.methods.accounts.accounts import HostedRows
+from banyan_node.api.methods.moderation.reports import MyReport, ReportRequest
 from banyan_node.client.v1 import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
 from banyan_node.idempotency import RecordKey, key_of

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from banyan_node.api.declare import Method
 from banyan_node.api.errors import line_status
 from banyan_node.api.json_types import Own
-from banyan_node.api.methods.bulk import DOES, MAX_ID
+from banyan_node.api.methods.posts.bulk import DOES, MAX_ID
 from banyan_node.client.v1 import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints, EndpointShape

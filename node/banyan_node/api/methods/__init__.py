@@ -1,1 +1,1 @@
-"""All methods, one file a subject. A file with a `METHODS` is found by dispatch.py; no list names it."""
+"""All methods, a folder a subject. A module with a `METHODS` is found by dispatch.py; no list names it."""

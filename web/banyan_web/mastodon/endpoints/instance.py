@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from banyan_node.api.methods.post_writes import LONGEST_POLL_MS
+from banyan_node.api.methods.posts.post_writes import LONGEST_POLL_MS
 from banyan_node.media.decode_limits import MAX_PIXELS
 from banyan_node.media.intake import FILMS, MAX_PICTURE, PICTURES, SOUNDS
 from banyan_reading.profiles import MOST_PINS

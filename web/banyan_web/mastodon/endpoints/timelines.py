@@ -7,10 +7,10 @@ from unicodedata import normalize
 
 from starlette.responses import Response
 
-from banyan_node.api.methods.feeds import Feed as NodeFeed
-from banyan_node.api.methods.post_rows import PostRow
-from banyan_node.api.methods.search import MOST_POSTS as MOST_FOUND
-from banyan_node.api.methods.search import MOST_TAGS
+from banyan_node.api.methods.posts.feeds import Feed as NodeFeed
+from banyan_node.api.methods.posts.post_rows import PostRow
+from banyan_node.api.methods.posts.search import MOST_POSTS as MOST_FOUND
+from banyan_node.api.methods.posts.search import MOST_TAGS
 from banyan_reading.timelines import found_below, found_ms, place_ms
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints

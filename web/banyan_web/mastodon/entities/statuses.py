@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from banyan_node.api.methods.post_rows import PostRow
+from banyan_node.api.methods.posts.post_rows import PostRow
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, StatusBody
 from banyan_web.mastodon.entities.accounts import accounts

@@ -1,0 +1,1 @@
+"""Accounts: keys, moving in, moving on, closing."""

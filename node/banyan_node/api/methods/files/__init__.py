@@ -1,0 +1,1 @@
+"""Pictures, films and other files, and previews of links."""

@@ -1,0 +1,1 @@
+"""The node itself: its state, store, peers and firehose."""

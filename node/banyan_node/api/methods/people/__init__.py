@@ -1,0 +1,1 @@
+"""People: profiles, relations, notifications, and what each keeps to itself."""

@@ -1,0 +1,1 @@
+"""Where people meet: groups, events, channels and their playlists."""

@@ -1,0 +1,1 @@
+"""Posts: how they are written, read, found, drafted and proved."""
