@@ -40,7 +40,7 @@ IN_NODE = (
     ),
     Mutant(
         "a new account gets the recovery key of one that was erased",
-        "methods.accounts.create",
+        "methods.accounts.accounts.create",
         "recovery is not None and hosted.was_of_erased(ctx.store, recovery)",
         "False",
         ("tests/node/test_erasure.py",),
@@ -124,7 +124,7 @@ IN_NODE = (
     ),
     Mutant(
         "a handover leaves the recovery key where it was",
-        "methods.migration.handover",
+        "methods.accounts.migration.handover",
         "steps += _moves(RECOVERY_SLOT, held, seeds[1], ask.recovery_following)",
         "pass",
         ("tests/node/test_migration.py",),
