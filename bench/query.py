@@ -203,10 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         homes = worlds(folder, plan)[1:]
         copies = [copied(home, folder / f"query-{n}") for n, home in enumerate(homes)]
         try:
-            with (
-                Child("bench.query:reader", copies[:1]) as middle,
-                Child("bench.query:reader", copies[1:]) as large,
-            ):
+            with Child("bench.query:reader", copies[:1]) as middle, Child("bench.query:reader", copies[1:]) as large:
                 nodes = {f"{size:,}": node for size, node in zip(plan.sizes[1:], (middle, large), strict=True)}
                 for node in nodes.values():
                     node.hear()

@@ -35,8 +35,7 @@ def face(ask: ViewReader, account: AccountId) -> Face:
         elif isinstance(said, ProfileField) and said.field == "avatar":
             avatars[place] = None  # it was taken away, or is a text
     return Face(
-        names[last(ask.reader, [*names])] if names else "",
-        avatars[last(ask.reader, [*avatars])] if avatars else None,
+        names[last(ask.reader, [*names])] if names else "", avatars[last(ask.reader, [*avatars])] if avatars else None
     )
 
 

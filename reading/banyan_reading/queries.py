@@ -23,11 +23,7 @@ from banyan_schema.social.post import ANSWER, OPENING
 from banyan_storage.engine import Engine
 from banyan_storage.id_index import Offer, nothing
 from banyan_storage.reader import StoreReader
-from banyan_storage.views.social.responses import (
-    CONVERSATIONS,
-    REPLIES,
-    WITHIN,
-)
+from banyan_storage.views.social.responses import CONVERSATIONS, REPLIES, WITHIN
 from banyan_storage.views.social.timeline import RECENT
 
 

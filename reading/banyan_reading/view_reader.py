@@ -46,20 +46,8 @@ from banyan_storage.slots import (
 from banyan_storage.tables import ENTRIES, PARTS, part_place
 from banyan_storage.views.large_accounts import waits
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewProgress, cursors, need, standings
-from banyan_storage.views.social.relations import (
-    BLOCKS,
-    FOLLOW_COUNTS,
-    FOLLOWER_COUNTS,
-    FOLLOWS,
-    MUTES,
-    RELATION,
-)
-from banyan_storage.views.social.responses import (
-    REACTIONS,
-    REPLIES,
-    REPOSTS,
-    kinds_of,
-)
+from banyan_storage.views.social.relations import BLOCKS, FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWS, MUTES, RELATION
+from banyan_storage.views.social.responses import REACTIONS, REPLIES, REPOSTS, kinds_of
 from banyan_storage.views.view import count_of
 
 

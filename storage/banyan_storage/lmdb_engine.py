@@ -17,13 +17,7 @@ from typing import Any
 import lmdb
 
 from banyan_storage.engine import Sizes, Table, WriteTxn
-from banyan_storage.errors import (
-    SnapshotHeld,
-    StorageError,
-    StoreClosed,
-    StoreReadOnly,
-    StoreVersion,
-)
+from banyan_storage.errors import SnapshotHeld, StorageError, StoreClosed, StoreReadOnly, StoreVersion
 from banyan_storage.lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, make_folder, put_data
 from banyan_storage.lmdb_reads import Reader, Snapshot, Txn, explain
 from banyan_storage.lmdb_writes import LmdbWriter

@@ -100,10 +100,7 @@ def test_a_certificate_of_nobody_known_and_a_server_without_tls_are_found(tmp_pa
     assert checks.certificate(f"https://127.0.0.1:{port}")[1].startswith(
         f"https://127.0.0.1:{port} is not reached from"
     )
-    assert checks.certificate("http://127.0.0.1:8080") == (
-        None,
-        "http.url names no https address, so there is none.",
-    )
+    assert checks.certificate("http://127.0.0.1:8080") == (None, "http.url names no https address, so there is none.")
 
 
 def test_a_damaged_door_db_and_one_that_others_can_read_are_found(tmp_path: Path) -> None:
@@ -132,10 +129,7 @@ def test_a_port_of_another_program_is_found_though_something_answers_there() -> 
     with socket.create_server(("127.0.0.1", 0)) as mine, socket.create_server(("127.0.0.1", 0)) as gone:
         port, other = mine.getsockname()[1], gone.getsockname()[1]
         gone.close()
-        assert checks.of_process(os.getpid(), {port: "peers"}) == (
-            True,
-            f"1 port is the node's own: {port} for peers.",
-        )
+        assert checks.of_process(os.getpid(), {port: "peers"}) == (True, f"1 port is the node's own: {port} for peers.")
         ok, said = checks.of_process(os.getpid(), {other: "the door"})
         assert (ok, said) == (False, f"Nobody listens on port {other}, which is for the door; start the node again.")
         why = checks.why_taken("127.0.0.1", port)

@@ -88,10 +88,7 @@ KEPT = Loss(1.0, True, SECTOR, True)
 
 def losses(rng: random.Random) -> Loss:
     return Loss(
-        rng.choice((0.0, 0.05, 0.5, 0.5, 0.95, 1.0)),
-        rng.random() < 0.3,
-        rng.choice((SECTOR, PAGE)),
-        rng.random() < 0.5,
+        rng.choice((0.0, 0.05, 0.5, 0.5, 0.95, 1.0)), rng.random() < 0.3, rng.choice((SECTOR, PAGE)), rng.random() < 0.5
     )
 
 

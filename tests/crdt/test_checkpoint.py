@@ -9,13 +9,7 @@ from typing import Any
 
 import pytest
 
-from banyan_crdt.checkpoint import (
-    MAX_PINS,
-    Checkpoint,
-    decode_checkpoint,
-    encode_checkpoint,
-    standing,
-)
+from banyan_crdt.checkpoint import MAX_PINS, Checkpoint, decode_checkpoint, encode_checkpoint, standing
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BadSignature, Malformed, Oversized

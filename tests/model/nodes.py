@@ -235,11 +235,7 @@ def plan(rng: random.Random, messages: Sequence[Message], archive: bool, trims: 
 
 
 def run(
-    p: Plan,
-    rng: random.Random,
-    peer: Callable[[], Any],
-    full: Peer,
-    judged: Callable[[int], dict[Key, Hashable]],
+    p: Plan, rng: random.Random, peer: Callable[[], Any], full: Peer, judged: Callable[[int], dict[Key, Hashable]]
 ) -> Outcome:
     """Delivers to three nodes, then reconciles in a ring. full: an archive of the whole set, which only the third node
     can reach. judged: returns the heads of a set."""

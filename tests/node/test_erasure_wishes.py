@@ -109,9 +109,7 @@ async def answers(host: Node, days: float, *states: str) -> list[dict[str, Any]]
             await trio.sleep(0.05)
 
 
-async def test_a_thief_of_the_root_destroys_nothing_that_an_undo_within_thirty_days_brings_back(
-    tmp_path: Path,
-) -> None:
+async def test_a_thief_of_the_root_destroys_nothing_that_an_undo_within_thirty_days_brings_back(tmp_path: Path) -> None:
     home, words = make_home(tmp_path / "an"), Keys(bytes(32)).words()
     async with running(make_node(make_home(tmp_path / "far"))) as far:
         async with running(make_node(home, far.edge.addresses)) as an:

@@ -8,15 +8,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from banyan_node.admission.gates import (
-    FRAME,
-    LATELY_S,
-    NAMES,
-    OTHERS,
-    REQUEST,
-    AdmissionStop,
-    AdmissionTally,
-)
+from banyan_node.admission.gates import FRAME, LATELY_S, NAMES, OTHERS, REQUEST, AdmissionStop, AdmissionTally
 from docs.generate import places
 
 ROOT = Path(__file__).parent.parent.parent

@@ -312,5 +312,5 @@ def test_an_answer_is_said_in_the_group_of_what_it_answers_by_who_is_a_member(ap
     assert app.texts(group) == ["bốn", "hai", "một"]
     rows = app("thread", uri=post)["posts"]
     assert [(row["text"], row["group"] is not None) for row in rows] == [
-        *(("một", True), ("hai", True), ("ba", False), ("bốn", True)),
+        *(("một", True), ("hai", True), ("ba", False), ("bốn", True))
     ]

@@ -99,12 +99,7 @@ def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: 
         }
 
         refused(
-            node,
-            "Only followers of its author, and whom it mentions, may",
-            "reply",
-            uri=scene.uri,
-            text="x",
-            by="chi",
+            node, "Only followers of its author, and whom it mentions, may", "reply", uri=scene.uri, text="x", by="chi"
         )
         refused(node, "Only its author may quote", "quote", uri=scene.uri, text="x", by="bình")
         refused(node, "may repost that post", "repost", uri=scene.uri, by="chi")

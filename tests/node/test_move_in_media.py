@@ -79,10 +79,7 @@ def test_a_post_that_was_edited_here_is_left_as_it_is(backend: LocalBackend, blo
 def test_a_picture_may_be_all_and_without_one_a_post_needs_words(backend: LocalBackend, blob: str) -> None:
     assert move(
         backend, {"id": "a", "text": " ", "media": [{"blob": blob}]}, {"id": "b", "text": " ", "media": []}
-    ) == [
-        "came",
-        "refused",
-    ]
+    ) == ["came", "refused"]
     assert [(p["text"], len(p["media"])) for p in backend.call("feed")["posts"]] == [("", 1)]
 
 

@@ -105,11 +105,7 @@ def test_bad_pages_and_kinds_are_refused_in_a_sentence(node: LocalBackend) -> No
 
 
 def test_a_post_says_its_warning_its_tags_and_whom_it_names(node: LocalBackend) -> None:
-    said = {
-        "text": "Phim #HàNội #hànội #2024 #phở",
-        "warning": "phim",
-        "audience": "unlisted",
-    }
+    said = {"text": "Phim #HàNội #hànội #2024 #phở", "warning": "phim", "audience": "unlisted"}
     uri = node.call("post", mentions=["chi", "chi"], **said)["uri"]
     (row,) = node.call("feed", account="an")["posts"]
     assert node.call("feed", all=True)["posts"] == [], "it is unlisted"

@@ -45,12 +45,7 @@ async def test_news_overtakes_answers_and_answers_still_go_on() -> None:
     for frame in (*answers, *ahead):
         box.put(frame, own=False)
     batches = [(await box.take())[0] for _ in range(4)]
-    assert batches == [
-        [ahead[0], answers[0]],
-        [ahead[1], answers[1]],
-        [ahead[2], answers[2]],
-        [answers[3]],
-    ]
+    assert batches == [[ahead[0], answers[0]], [ahead[1], answers[1]], [ahead[2], answers[2]], [answers[3]]]
     assert box.relayed == 0
 
 

@@ -267,10 +267,7 @@ async def test_a_task_that_fails_is_named_and_made_again_and_others_go_on(
         nursery.start_soon(tasks.keep, "daily work", mistaken)
         nursery.start_soon(tasks.keep, "sound", sound)
         await trio.sleep(0.5)
-        assert tasks.failing() == {
-            "saving": "no room left for x",
-            "daily work": "a mistake in banyan, ValueError: 7",
-        }
+        assert tasks.failing() == {"saving": "no room left for x", "daily work": "a mistake in banyan, ValueError: 7"}
         await trio.sleep(2_000)
         assert list(tasks.failing()) == ["daily work"]
         assert len(runs) == 11

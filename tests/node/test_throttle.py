@@ -21,14 +21,7 @@ import trio.testing
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import MAIN
 from banyan_node.admission.fair_queue import JobOwner
-from banyan_node.admission.throttle import (
-    AHEAD_OF_ALL_S,
-    AHEAD_S,
-    BUSY_S,
-    GONE_S,
-    GROUPS,
-    Throttle,
-)
+from banyan_node.admission.throttle import AHEAD_OF_ALL_S, AHEAD_S, BUSY_S, GONE_S, GROUPS, Throttle
 from banyan_node.admission.usage import (
     ALLOWANCE_S,
     CAUSE,
@@ -335,9 +328,7 @@ async def test_each_step_of_arriving_gets_what_strangers_leave_and_at_least_a_sh
     assert not others or throttle.used > 0.9 * 20 * SHARE
 
 
-async def test_after_a_burst_of_handshakes_the_next_one_begins_soon(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_after_a_burst_of_handshakes_the_next_one_begins_soon(autojump_clock: trio.testing.MockClock) -> None:
     throttle = Throttle(0.05, trio.current_time)
     async with busy(throttle, 60) as nursery:
         throttle.works()

@@ -111,7 +111,7 @@ def test_catching_up_shows_first_what_those_whom_one_follows_responded_to(node: 
     node.call("repost", uri=shared, by="chi")
     page = node.call("feed", rank="catch_up", explain=True, replies=False)
     assert [(row["text"], why["score"]) for row, why in zip(page["posts"], page["explained"], strict=True)] == [
-        *(("chia sẻ", 3), ("ồn", 1), ("im", 0)),
+        *(("chia sẻ", 3), ("ồn", 1), ("im", 0))
     ]
     assert page["explained"][1]["order"] == "1 reaction of those whom you follow"
     node.call("marker.set", timeline="home")

@@ -12,15 +12,7 @@ from typing import Any, NamedTuple
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body
 from banyan_crdt.parts import content_of
-from banyan_reading.answers import (
-    Face,
-    PollTally,
-    PostView,
-    ProfileView,
-    ReactionCount,
-    ShownItem,
-    TimelineLine,
-)
+from banyan_reading.answers import Face, PollTally, PostView, ProfileView, ReactionCount, ShownItem, TimelineLine
 from banyan_reading.questions import PostRule, ResponseTotals
 from banyan_schema.collection import Collection as Kind
 from banyan_schema.registry import SOCIAL

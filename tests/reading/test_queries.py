@@ -10,15 +10,7 @@ import pytest
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries, queries
-from banyan_schema.social import (
-    FOLLOW,
-    Post,
-    delete_post,
-    react,
-    relate,
-    undo,
-    write_post,
-)
+from banyan_schema.social import FOLLOW, Post, delete_post, react, relate, undo, write_post
 from tests.storage.social_accounts import Person, social_store
 
 
@@ -100,9 +92,7 @@ def test_graph_stats_count_what_is_shown(people: tuple[Person, ...]) -> None:
         assert len(stats.digest or b"") == 32
 
 
-def test_equal_nodes_have_equal_views_digests_and_content_makes_a_difference(
-    people: tuple[Person, ...],
-) -> None:
+def test_equal_nodes_have_equal_views_digests_and_content_makes_a_difference(people: tuple[Person, ...]) -> None:
     an, binh, _ = people
     target = an.post("hello")
     binh.post("hi", target)

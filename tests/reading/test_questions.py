@@ -229,11 +229,7 @@ def test_a_chain_of_answers_of_any_depth_is_read_in_pages(people: tuple[Person, 
         while page := list(islice(below(ask, root, after), 7)):
             found += [(answer.view.target, answer.depth) for _, answer in page if answer is not None]
             after = page[-1][0]
-    assert found == [(post, n + 1) for n, post in enumerate(chain)] + [
-        (side[0], 300),
-        (side[1], 151),
-        (side[2], 1),
-    ]
+    assert found == [(post, n + 1) for n, post in enumerate(chain)] + [(side[0], 300), (side[1], 151), (side[2], 1)]
 
 
 def test_posts_that_claim_to_answer_each_other_do_not_trap_the_reader(

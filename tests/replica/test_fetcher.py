@@ -213,9 +213,7 @@ def _unread_frames(w: World) -> None:
 
 
 @pytest.mark.parametrize("excuse", [_full_line, _unread_frames])
-def test_one_whose_answer_or_our_question_may_be_under_way_is_not_called_slow(
-    excuse: Callable[[World], None],
-) -> None:
+def test_one_whose_answer_or_our_question_may_be_under_way_is_not_called_slow(excuse: Callable[[World], None]) -> None:
     w = World("a")
     an = claimed_by_two(w)
     excuse(w)
@@ -407,19 +405,7 @@ def test_unasked_entries_are_accepted_up_to_a_bound_and_then_charged() -> None:
     w.say("r", "a", data(run_item(log, 6, 12)))
     assert "nobody asked for" in w.rejections("a")[0]
     w.run(1)
-    w.say(
-        "r",
-        "a",
-        data(
-            run_item(
-                an.write(
-                    13,
-                ),
-                12,
-                13,
-            )
-        ),
-    )
+    w.say("r", "a", data(run_item(an.write(13), 12, 13)))
     assert len(w.rejections("a")) == 1
 
 

@@ -421,10 +421,7 @@ def test_a_hello_of_a_later_version_may_have_another_shape() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (
-            encode([1, VERSION, TEST.id, bytes(16), 0, bytes(32), 0, b""]),
-            "has 8 fields .*, partial.*, this one 7",
-        ),
+        (encode([1, VERSION, TEST.id, bytes(16), 0, bytes(32), 0, b""]), "has 8 fields .*, partial.*, this one 7"),
         (encode([1, VERSION, TEST.id[:16], bytes(16), 0, bytes(32), 0, b"", 0]), "hello, field realm: expected 32 b"),
         (encode([1, VERSION, TEST.id, bytes(16), 0, bytes(32), 0, b"x", 0]), "field operator: expected 32 bytes or no"),
         (encode([1, VERSION, TEST.id, bytes(16), 0, bytes(32), 0, b"", 2]), "field partial: expected a number from 0"),

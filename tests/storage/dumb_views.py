@@ -19,19 +19,7 @@ from banyan_reading.queries import Queries
 from banyan_reading.threads import below
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import (
-    BLOCK,
-    FOLLOW,
-    MUTE,
-    Poll,
-    Post,
-    ProfileField,
-    Reaction,
-    Relate,
-    Repost,
-    Target,
-    Vote,
-)
+from banyan_schema.social import BLOCK, FOLLOW, MUTE, Poll, Post, ProfileField, Reaction, Relate, Repost, Target, Vote
 from banyan_schema.social.vote import ballot_of, vote_key
 
 Key = tuple[int, bytes, int]

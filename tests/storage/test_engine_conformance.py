@@ -107,14 +107,7 @@ def test_the_values_of_a_key_are_read_by_range_and_by_what_they_begin_with(engin
             one = [v for v in [b"\x03\x03"] if v >= start and (stop is None or v < stop)]
             assert list(txn.dups(several, b"one", start, stop)) == one
             assert list(txn.dups(several, b"one", start, stop, reverse=True)) == one
-    asked = [
-        (b"k", b"\x03"),
-        (b"k", b"\x09"),
-        (b"l", b"\x01"),
-        (b"m", b"\x04\x07"),
-        (b"one", b"\x03"),
-        (b"z", b"\1"),
-    ]
+    asked = [(b"k", b"\x03"), (b"k", b"\x09"), (b"l", b"\x01"), (b"m", b"\x04\x07"), (b"one", b"\x03"), (b"z", b"\1")]
     assert list(txn.beginning(several, asked)) == [
         (b"k", b"\x03", b"\x03\x00"),
         (b"m", b"\x04\x07", b"\x04\x07"),

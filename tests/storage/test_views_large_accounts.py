@@ -334,9 +334,7 @@ def test_all_views_are_built_from_so_many_operations_at_a_time(monkeypatch: pyte
     assert max(settled) <= 64 + 2 * 30
 
 
-def test_content_still_to_be_asked_for_is_kept_while_all_views_are_built(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_content_still_to_be_asked_for_is_kept_while_all_views_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("banyan_storage.views.builder.LARGE", 0)
     world = World("asked for")
     person = world.people[0]

@@ -15,16 +15,7 @@ from tests.crdt.make import START, add, follow
 from tests.replica.helpers import START_S, data
 from tests.thefts.rows import HIGH, Result, fork, speak, tomb_all
 from tests.thefts.scene import AFTER, BETWEEN, OTHER, OWNERS, THIEF, Scene
-from tests.thefts.thieves import (
-    CURRENT,
-    DEVICE,
-    HOME,
-    HOME_ALL,
-    OLD_NEXT,
-    ROOT,
-    Said,
-    cut_device,
-)
+from tests.thefts.thieves import CURRENT, DEVICE, HOME, HOME_ALL, OLD_NEXT, ROOT, Said, cut_device
 
 LATER = 40
 """Days between a deletion that was taken back and the same once more."""
@@ -318,11 +309,7 @@ SEQUENCES = [
     Sequence(
         "device", "fork below posts that nobody has heard of; the daily pin vouches for it", vouched_by_a_daily_pin
     ),
-    Sequence(
-        "device",
-        "the same, and the device is gone",
-        lambda: vouched_by_a_daily_pin(home_gone=True),
-    ),
+    Sequence("device", "the same, and the device is gone", lambda: vouched_by_a_daily_pin(home_gone=True)),
     Sequence("device", "fork at 0; fill a fresh node's room for branches first", floods_a_fresh_node),
     Sequence("device", "fork at 0; answer after 31 days, home gone; then her archive is read in", archive_in_the_end),
     Sequence(
@@ -332,9 +319,5 @@ SEQUENCES = [
         required=False,
         why="the account is frozen above the deletions, so nothing cuts them off.",
     ),
-    Sequence(
-        "device",
-        f"tomb all, take it back, tomb all again {LATER} days later; cut the next day",
-        tombs_twice,
-    ),
+    Sequence("device", f"tomb all, take it back, tomb all again {LATER} days later; cut the next day", tombs_twice),
 ]

@@ -19,11 +19,7 @@ from tests.vectors.shown import AN, entry, log_name
 
 
 def state(
-    name: str,
-    person: Person,
-    control: Sequence[Entry],
-    *logs: Sequence[Entry],
-    checkpoints: Sequence[Checkpoint] = (),
+    name: str, person: Person, control: Sequence[Entry], *logs: Sequence[Entry], checkpoints: Sequence[Checkpoint] = ()
 ) -> dict[str, Any]:
     """An account: everything that is held, and what it must come to."""
     by_log: dict[LogId, list[Entry]] = {}

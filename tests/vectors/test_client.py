@@ -269,9 +269,7 @@ async def test_cells_decode_into_what_differs_and_names_name_it(tmp_path: Path) 
         assert await t.points() == 0
 
 
-async def test_sums_are_answered_by_heads_of_what_differs_and_heads_by_those_not_as_told(
-    tmp_path: Path,
-) -> None:
+async def test_sums_are_answered_by_heads_of_what_differs_and_heads_by_those_not_as_told(tmp_path: Path) -> None:
     async with filled(tmp_path, 30) as (t, heads, log):
         table = c.Table(heads)
         children = table.children(b"")
@@ -292,9 +290,7 @@ async def test_sums_are_answered_by_heads_of_what_differs_and_heads_by_those_not
         assert await t.points() == 0
 
 
-async def test_heads_of_a_crowded_prefix_are_answered_by_sums_and_too_many_sums_cost_points(
-    tmp_path: Path,
-) -> None:
+async def test_heads_of_a_crowded_prefix_are_answered_by_sums_and_too_many_sums_cost_points(tmp_path: Path) -> None:
     async with filled(tmp_path, 300) as (t, heads, _):
         table = c.Table(heads)
         await t.say("heads", b"", 1, [])

@@ -111,11 +111,7 @@ async def open_node_by(
             task_status.started(endpoint)
 
     node = Node(
-        home,
-        load_settings(home, **given),
-        Keystore.open(home.keys).keys,
-        doors=[opening],
-        at_door=at_door(home.door),
+        home, load_settings(home, **given), Keystore.open(home.keys).keys, doors=[opening], at_door=at_door(home.door)
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(node.run)

@@ -13,11 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from mastodon import (
-    MastodonAPIError,
-    MastodonNotFoundError,
-    MastodonUnauthorizedError,
-)
+from mastodon import MastodonAPIError, MastodonNotFoundError, MastodonUnauthorizedError
 from PIL import Image
 
 from banyan_web.endpoint import PEOPLE, PEOPLE_S, EntityCaches
@@ -298,10 +294,7 @@ async def test_a_sound_is_answered_before_it_is_read_and_what_cannot_be_posted_i
 
 
 async def test_a_reply_of_another_node_comes_over_the_network(tmp_path: Path) -> None:
-    async with (
-        open_node(tmp_path / "a") as a,
-        open_node(tmp_path / "b", [a.node.edge.addresses[0]]) as b,
-    ):
+    async with open_node(tmp_path / "a") as a, open_node(tmp_path / "b", [a.node.edge.addresses[0]]) as b:
         an, _ = await a.person("an")
         lan, _ = await b.person("lan")
         app, other = app_of(a, an), app_of(b, lan)

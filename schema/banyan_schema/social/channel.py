@@ -130,15 +130,7 @@ _EPISODE = Collection(
     "register",
     Layout(
         Episode,
-        lambda said: (
-            said.channel,
-            said.post,
-            said.title,
-            said.season,
-            said.number,
-            said.published_ms,
-            said.chapters,
-        ),
+        lambda said: (said.channel, said.post, said.title, said.season, said.number, said.published_ms, said.chapters),
         (
             TARGET,
             TARGET,
@@ -184,11 +176,7 @@ def _subscription_seed(time: bytes, values: list[Any]) -> bytes:
 _SUBSCRIPTION = Collection(
     "subscription",
     "set",
-    Layout(
-        lambda account, key: Subscription(Target(account, key)),
-        lambda said: tuple(said.channel),
-        (ACCOUNT, KEY),
-    ),
+    Layout(lambda account, key: Subscription(Target(account, key)), lambda said: tuple(said.channel), (ACCOUNT, KEY)),
     seed=_subscription_seed,
     kinds=frozenset({"channel_subscribers", "subscriptions", "notices"}),
     facts=lambda seed: (Fact("channel_subscribers", seed), Fact("subscriptions", seed), *names(seed)),
@@ -237,6 +225,5 @@ def subscribe(salt: bytes, said: Subscription) -> OpDraft:
     """Subscribes to a channel. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"subscription"
     return OpDraft(
-        Add(SUBSCRIPTION, cell_key(salt, name), cell_key(salt, name, *said.channel), None),
-        _SUBSCRIPTION.encode(said),
+        Add(SUBSCRIPTION, cell_key(salt, name), cell_key(salt, name, *said.channel), None), _SUBSCRIPTION.encode(said)
     )

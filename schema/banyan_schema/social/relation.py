@@ -97,9 +97,7 @@ FOLLOW_ANSWER_COLLECTION = Collection(
     "follow.answer",
     "set",
     Layout(
-        FollowAnswer,
-        lambda said: (said.follower, said.answer),
-        (ACCOUNT, choice("the answer to a follow", *ANSWERS)),
+        FollowAnswer, lambda said: (said.follower, said.answer), (ACCOUNT, choice("the answer to a follow", *ANSWERS))
     ),
     seed=_answer_seed,
     kinds=frozenset({"follow_answers", "notices"}),

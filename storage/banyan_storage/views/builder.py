@@ -25,17 +25,7 @@ from banyan_storage.engine import WriteTxn, after_prefix
 from banyan_storage.entry_records import RunLine
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import (
-    ELEMENT,
-    NUMBERS,
-    REGISTER,
-    SLOT,
-    STAMP,
-    TIMELINE,
-    all_shown,
-    place_bytes,
-    stamp_bytes,
-)
+from banyan_storage.slots import ELEMENT, NUMBERS, REGISTER, SLOT, STAMP, TIMELINE, all_shown, place_bytes, stamp_bytes
 from banyan_storage.viewhook import CountedEntry
 from banyan_storage.views import invalidation, journal, large_accounts
 from banyan_storage.views.fold import STEP, Fold, Fresh, Said, numbers_of

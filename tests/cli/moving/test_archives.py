@@ -226,12 +226,7 @@ def test_an_item_that_never_ends_is_given_up_before_memory_is_gone(monkeypatch: 
 
 @pytest.mark.parametrize("step", [1, 7, 50])
 @pytest.mark.parametrize(
-    "large",
-    [
-        {"a": "x" * 300, "b": [1, {"c": ['"]}', "\\", '\\"', "\n"]}], "": {}},
-        '\\"' * 200,
-        [["[" * 300], "{"],
-    ],
+    "large", [{"a": "x" * 300, "b": [1, {"c": ['"]}', "\\", '\\"', "\n"]}], "": {}}, '\\"' * 200, [["[" * 300], "{"]]
 )
 def test_an_item_that_is_too_large_is_named_and_those_behind_it_come(
     monkeypatch: pytest.MonkeyPatch, large: Any, step: int

@@ -267,9 +267,7 @@ def test_a_photo_that_a_post_has_or_another_album_comes_once(tmp_path: Path) -> 
     assert [numbers(item) for item in of_albums(tmp_path, one, two, posts=posts, **more)] == [["1000003"], ["1000004"]]
 
 
-def test_a_long_upload_becomes_posts_of_64_with_the_same_ids_in_archives_of_other_forms(
-    tmp_path: Path,
-) -> None:
+def test_a_long_upload_becomes_posts_of_64_with_the_same_ids_in_archives_of_other_forms(tmp_path: Path) -> None:
     photos = [made.in_album(1000000 + n, n) for n in range(150)]
     first = of_albums(tmp_path, made.album("Tất cả", *photos))
     assert [len(item.media) for item in first] == [64, 64, 22]

@@ -10,18 +10,7 @@ from banyan_crdt.checkpoint import MAX_PINS, decode_checkpoint, encode_checkpoin
 from banyan_crdt.codec import MAX_DEPTH, bstr, decode, encode
 from banyan_crdt.entry import decode_header, encode_header, skip_seq
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.firehose import (
-    BEGIN,
-    CHECKPOINT,
-    CONTROL,
-    MAGIC,
-    PARTS,
-    PLACE,
-    RUN,
-    FrameReader,
-    RunsVerifier,
-    frame,
-)
+from banyan_crdt.firehose import BEGIN, CHECKPOINT, CONTROL, MAGIC, PARTS, PLACE, RUN, FrameReader, RunsVerifier, frame
 from banyan_crdt.frontier import ID_BYTES, CursorRow, decode_frontier_cursor, encode_frontier_cursor
 from banyan_crdt.ids import EntryId, H, LogId, PartHash, account_from_text, account_to_text
 from banyan_crdt.ops import Part, decode_any_body, decode_body, encode_ops
@@ -168,10 +157,7 @@ def _streams() -> list[bytes]:
 def _checkpoints() -> list[bytes]:
     an = _people()[0]
     log = an.write(3)
-    made = [
-        an.checkpoint("root0"),
-        an.checkpoint("phone", n=3, pins=[an.pin(log[1]), an.pin(log[2])._replace(log=9)]),
-    ]
+    made = [an.checkpoint("root0"), an.checkpoint("phone", n=3, pins=[an.pin(log[1]), an.pin(log[2])._replace(log=9)])]
     return [encode_checkpoint(c) for c in made] + vectors("checkpoints")
 
 

@@ -232,14 +232,7 @@ TARGETS = (
         memory=Bound(4 << 20, 500),
     ),
     Target(
-        "node.address",
-        _address,
-        (DialFailed,),
-        _addresses,
-        ("banyan_node.edge.dial",),
-        text,
-        share=10,
-        largest=2_000,
+        "node.address", _address, (DialFailed,), _addresses, ("banyan_node.edge.dial",), text, share=10, largest=2_000
     ),
     Target("node.config", _config, (ConfigError,), _configs, ("banyan_node.home.settings",), text, share=8),
     Target("node.words", _words, (BadBackup,), _papers, ("banyan_node.home.mnemonic",), text, share=8),
@@ -252,15 +245,7 @@ TARGETS = (
         json_value,
         share=5,
     ),
-    Target(
-        "cli.edges",
-        _edges,
-        (BadInput,),
-        _edge_lists,
-        ("banyan_cli.importing.edges",),
-        text,
-        share=6,
-    ),
+    Target("cli.edges", _edges, (BadInput,), _edge_lists, ("banyan_cli.importing.edges",), text, share=6),
     Target(
         "cli.comments",
         _comments,

@@ -116,15 +116,7 @@ TARGETS = (
     Target("web.parameters", _parameters, (HttpRefusal,), lambda: _QUERIES, ("banyan_web.params",), text),
     Target("web.redirects", _redirect, (HttpRefusal,), lambda: _URIS, ("banyan_web.oauth.apps",), text),
     Target("web.paths", _own, (), lambda: _PATHS, ("banyan_web.oauth.sessions",), text),
-    Target(
-        "web.page",
-        _page,
-        (),
-        lambda: _PAGES,
-        ("banyan_node.media.page_child",),
-        text,
-        memory=Bound(4 << 20, 400),
-    ),
+    Target("web.page", _page, (), lambda: _PAGES, ("banyan_node.media.page_child",), text, memory=Bound(4 << 20, 400)),
     Target("web.link", _link, (), lambda: _LINKS, ("banyan_web.mastodon.page_fetch",), text),
     Target("web.addresses", _address, (), lambda: _ADDRESSES, ("banyan_web.rate_limits",), text),
 )

@@ -16,15 +16,7 @@ from banyan_web.mastodon.compose_store import posting
 from banyan_web.mastodon.composer import answered_uri, attached, content, due_ms, mentioned, policy, warning_of
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
-from banyan_web.mastodon.entities.statuses import (
-    SENSITIVE,
-    row_of,
-    rows_of,
-    status,
-    status_by_id,
-    statuses,
-    uri_of,
-)
+from banyan_web.mastodon.entities.statuses import SENSITIVE, row_of, rows_of, status, status_by_id, statuses, uri_of
 from banyan_web.mastodon.entity_ids import RepostId, parsed, status_id, thing_id, thing_of
 from banyan_web.mastodon.paging import cut, link
 from banyan_web.mastodon.post_html import html

@@ -10,14 +10,7 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Request, Response
 from banyan_node.api.json_types import AccountRef, Did, Milliseconds, did
-from banyan_node.api.methods.posts.post_rows import (
-    AccountName,
-    account_name,
-    name_of,
-    now_ms,
-    reader_of,
-    visibility_of,
-)
+from banyan_node.api.methods.posts.post_rows import AccountName, account_name, name_of, now_ms, reader_of, visibility_of
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
