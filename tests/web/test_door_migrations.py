@@ -60,11 +60,11 @@ def test_a_file_of_the_first_version_keeps_tokens_logins_uploads_and_subscriptio
     door = DoorStore(path)
     assert version(path) == len(MIGRATIONS)
     after = rows(path)
-    changed = {"uploads", "reading", "posted", "sealed", "writings"}
+    changed = {"uploads", "defaults", "reading", "posted", "sealed", "writings"}
     assert {name: after.get(name) for name in before.keys() - changed} == {
         name: before[name] for name in before.keys() - changed
     }
-    assert after.keys() == before.keys() - changed | {"uploads"}
+    assert after.keys() == before.keys() - changed | {"uploads", "defaults"}
 
     scopes = {raw: token.scopes for raw in (OF_AN, OF_PLATFORM, OF_APP) if (token := door.token(raw)) is not None}
     assert scopes == {OF_AN: ("read", "write"), OF_PLATFORM: ("host", "write"), OF_APP: ("read", "push")}

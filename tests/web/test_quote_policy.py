@@ -53,6 +53,27 @@ async def test_who_may_quote_is_said_shown_and_changed_and_a_quote_is_revoked(tm
         assert (await binh.get(f"/api/v1/statuses/{closed['id']}"))["quote_approval"]["current_user"] == "denied"
 
 
+async def test_who_may_quote_what_somebody_posts_is_a_choice_for_posts_that_do_not_say_it(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        _, an = await door.person("an")
+
+        async def quoters(**more: str) -> Any:
+            answer = await an.http.post("/api/v1/statuses", json={"status": "một", **more})
+            return answer.json()["quote_approval"]["automatic"]
+
+        async def choose(policy: str, status: int = 200) -> Any:
+            at = "/api/v1/accounts/update_credentials"
+            return await an.ask("PATCH", at, status, json={"source": {"quote_policy": policy}})
+
+        assert await quoters() == ["public"]
+        assert (await choose("followers"))["source"]["quote_policy"] == "followers"
+        assert (await an.get("/api/v1/preferences"))["posting:default:quote_policy"] == "followers"
+        assert (await quoters(), await quoters(quote_approval_policy="public")) == (["followers"], ["public"])
+        assert "one of public, followers, nobody" in (await choose("friends", 422))["error"]
+        await an.ask("PATCH", "/api/v1/accounts/update_credentials", json={"source": {"privacy": "unlisted"}})
+        assert await quoters() == ["followers"]
+
+
 async def test_no_page_and_no_stream_has_a_refused_answer_inside_a_quote(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         (an, _), (binh, quoter), (chi, reader), (dung, _) = [

@@ -119,7 +119,8 @@ drop table writings;
 drop table sealed_of;
 drop table sealed
 """
-MIGRATIONS = (_FIRST, _FIRST + _UPLOADS_IN_ONE_TABLE, _KEYS_AT_THE_NODE)
+_WHO_MAY_QUOTE = "alter table defaults add column quoters text not null default 'public'"
+MIGRATIONS = (_FIRST, _FIRST + _UPLOADS_IN_ONE_TABLE, _KEYS_AT_THE_NODE, _WHO_MAY_QUOTE)
 """SQL. Files of version 1 have those of the first tables that there were when they were last opened."""
 
 

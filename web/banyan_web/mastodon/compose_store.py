@@ -138,23 +138,26 @@ def drop_upload(door: DoorStore, id_: str) -> None:
 
 PRIVACIES = ("public", "unlisted")
 """What the network has."""
+QUOTERS = {"public": "everybody", "followers": "followers", "nobody": "nobody"}
+"""What apps call those who may quote a post."""
 
 
 class Defaults(NamedTuple):
     privacy: str = "public"
     sensitive: bool = False
     language: str | None = None
+    quoters: str = "public"
 
 
 def defaults_of(door: DoorStore, account: str) -> Defaults:
     """account: a DID."""
-    row = door.row("select privacy, sensitive, language from defaults where account = ?", account)
-    return Defaults() if row is None else Defaults(row[0], bool(row[1]), row[2])
+    row = door.row("select privacy, sensitive, language, quoters from defaults where account = ?", account)
+    return Defaults() if row is None else Defaults(row[0], bool(row[1]), *row[2:])
 
 
 def keep_defaults(door: DoorStore, account: str, chosen: Defaults) -> None:
-    row = (account, chosen.privacy, int(chosen.sensitive), chosen.language)
-    door.write("insert or replace into defaults values (?, ?, ?, ?)", *row)
+    row = (account, chosen.privacy, int(chosen.sensitive), chosen.language, chosen.quoters)
+    door.write("insert or replace into defaults values (?, ?, ?, ?, ?)", *row)
 
 
 async def blob_of(web: DoorContext, raw: bytes) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from banyan_web.endpoint import DoorContext, DoorRequest
-from banyan_web.mastodon.compose_store import upload
+from banyan_web.mastodon.compose_store import QUOTERS, defaults_of, upload
 from banyan_web.mastodon.entities.accounts import account_named
 from banyan_web.mastodon.entities.media import blob_of
 from banyan_web.mastodon.entities.statuses import SENSITIVE, uri_of
@@ -17,8 +17,6 @@ from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import HttpRefusal
 
 _VISIBLE = {"public": "public", "unlisted": "unlisted", "": "public"}
-QUOTERS = {"public": "everybody", "followers": "followers", "nobody": "nobody"}
-"""What apps call those who may quote a post."""
 MOST_MEDIA = 16
 LONGEST_POLL_S = 366 * 24 * 3_600
 ASKED_MOST = 20
@@ -50,13 +48,13 @@ async def content(web: DoorContext, ask: DoorRequest) -> dict[str, Any]:
         "mentions": await mentioned(web, said, ask.account) or None,
         "media": media or None,
         "poll": asked,
-        "policy": policy(params),
+        "policy": policy(params, defaults_of(web.door, ask.account).quoters),
     }
 
 
-def policy(params: dict[str, Any]) -> dict[str, Any] | None:
-    """Who may quote a post; None: nothing is said of that. Raises HttpRefusal."""
-    given = text(params, "quote_approval_policy", "")
+def policy(params: dict[str, Any], usual: str = "") -> dict[str, Any] | None:
+    """Who may quote a post; None: nothing is said of that. usual: what it is if nothing is said. Raises HttpRefusal."""
+    given = text(params, "quote_approval_policy", "") or usual
     if given and given not in QUOTERS:
         raise HttpRefusal(422, f"quote_approval_policy is one of {', '.join(QUOTERS)}.")
     return {"quotes": QUOTERS[given]} if given else None

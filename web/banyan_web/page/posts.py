@@ -41,7 +41,8 @@ def blank(web: DoorContext, ask: DoorRequest, me: Visitor, **filled: Any) -> dic
     """An empty form, or one that is filled. once: names the writing, so that a second click writes nothing."""
     chosen, words = compose_store.defaults_of(web.door, me.did), WORDS[language(ask)]
     usual = {"lang": chosen.language, "audience": chosen.privacy, "once": secrets.token_hex(16)}
-    form = {**_EMPTY, **usual, "label": words["compose_text"], **filled}
+    policy = {**_EMPTY["policy"], "quotes": compose_store.QUOTERS[chosen.quoters]}
+    form = {**_EMPTY, **usual, "policy": policy, "label": words["compose_text"], **filled}
     form["key"] = form["edits"] or form["draft"] or form["reply"] or form["quote"] or form["group"] or "new"
     return form
 

@@ -109,7 +109,10 @@ def _chosen(ask: DoorRequest, before: compose_store.Defaults) -> compose_store.D
     if language and not _LANGUAGE.fullmatch(language):
         raise HttpRefusal(422, "source[language] is a tag such as vi or pt-BR.")
     said = language or None if "language" in source else before.language
-    return compose_store.Defaults(privacy, truthy(source, "sensitive", before.sensitive), said)
+    quoters = text(source, "quote_policy", before.quoters)
+    if quoters not in compose_store.QUOTERS:
+        raise HttpRefusal(422, f"source[quote_policy] is one of {', '.join(compose_store.QUOTERS)}.")
+    return compose_store.Defaults(privacy, truthy(source, "sensitive", before.sensitive), said, quoters)
 
 
 def _fields(ask: DoorRequest, row: dict[str, Any]) -> dict[str, str]:

@@ -143,6 +143,7 @@ async def preferences(web: DoorContext, ask: DoorRequest) -> Any:
         "posting:default:visibility": chosen.privacy,
         "posting:default:sensitive": chosen.sensitive,
         "posting:default:language": chosen.language,
+        "posting:default:quote_policy": chosen.quoters,
         "reading:expand:media": "default",
         "reading:expand:spoilers": False,
     }

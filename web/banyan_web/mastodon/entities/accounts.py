@@ -180,7 +180,7 @@ async def credentials(web: DoorContext, did: str) -> dict[str, Any]:
             "note": row["fields"].get(BIO, ""),
             "fields": [{"name": key, "value": value, "verified_at": None} for key, value in said_fields(row)],
             "follow_requests_count": len(asked["accounts"]),
-            "quote_policy": "public",
+            "quote_policy": chosen.quoters,
             "hide_collections": False,
             "discoverable": True,
             "indexable": True,
