@@ -6,11 +6,13 @@ The invariant: no traceback without --debug, and with --json exactly one error o
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
+from signal import SIGABRT
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +84,21 @@ def _made(way: tuple[str, ...]) -> Any:
 
 def run() -> None:
     """The console script."""
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
+    ctypes.CDLL(None).signal(SIGABRT, handler)
     sys.exit(main(sys.argv[1:]))
+
+
+def _aborted(number: int) -> None:
+    """LMDB aborts where a page is not what it must be. No handler of Python's `signal` would run before the end."""
+    from banyan_storage.errors import CorruptStore
+
+    why = (
+        "the program was aborted, as LMDB does at a damaged page of the store; run `banyan down`, `banyan store repair`"
+    )
+    code = _report(CorruptStore(why), "--json" in sys.argv, False, sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -28,11 +28,13 @@ Item = tuple[bytes, bytes]
 
 class Table(NamedTuple):
     """A named table. dupsort: a key holds a sorted set of values instead of one value. size: bytes of each value of
-    such a set, of which each then takes 10 less; 0: they differ."""
+    such a set, of which each then takes 10 less; 0: they differ. walked: its pages are checked whenever the store is
+    opened, so it is small."""
 
     name: str
     dupsort: bool = False
     size: int = 0
+    walked: bool = False
 
     @property
     def kind(self) -> dict[str, Any]:

@@ -17,8 +17,17 @@ from typing import Any
 import lmdb
 
 from banyan_storage.engine import Sizes, Table, WriteTxn
-from banyan_storage.errors import SnapshotHeld, StorageError, StoreClosed, StoreReadOnly, StoreVersion
+from banyan_storage.errors import (
+    CorruptStore,
+    SnapshotHeld,
+    StorageError,
+    StoreClosed,
+    StoreReadOnly,
+    StoreVersion,
+    repair_it,
+)
 from banyan_storage.lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, make_folder, put_data
+from banyan_storage.lmdb_pages import Pages
 from banyan_storage.lmdb_reads import Reader, Snapshot, Txn, explain
 from banyan_storage.lmdb_writes import LmdbWriter
 
@@ -46,7 +55,8 @@ def copy_rows(env: lmdb.Environment, tables: Mapping[Table, Any], copy: Path, ma
 ADDRESS_SPACE = 1 << 40  # only reserved: it uses no memory and no disk
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots
 REWRITE_PATIENCE = 5.0  # the same of writing the data file anew, which can be done later
-FORMAT = Table("_format")
+WALKS = 10  # attempts to read the pages of one commit while another process makes more
+FORMAT = Table("_format", walked=True)
 VERSION_KEY = b"version"
 
 Migration = Callable[[WriteTxn], None]
@@ -104,6 +114,7 @@ class LmdbEngine:
             raise explain(error, self.path) from error
         try:
             check_extent(self.path, env.info()["last_pgno"], env.stat()["psize"], self.writable)
+            self._check_pages(env)
             # One for all: each new table would wait for the disk. What a read transaction opens is gone with it.
             with env.begin(write=True) if self.writable else nullcontext() as txn:
                 for table in (FORMAT, *self.tables):
@@ -121,6 +132,16 @@ class LmdbEngine:
             env.close()
             raise
         return env
+
+    def _check_pages(self, env: lmdb.Environment) -> None:
+        """Raises CorruptStore if a page of a `walked` table is damaged: LMDB would abort there, or not find a row."""
+        walked = [table.name for table in (FORMAT, *self.tables) if table.walked]
+        for _ in range(WALKS):
+            with Pages(self.path / DATA) as pages, env.begin() as txn:  # which keeps the pages of its commit
+                if pages.meta.txn == txn.id():
+                    for fault in pages.check(walked):
+                        raise CorruptStore(f"{self.path / DATA} is damaged: {fault}; {repair_it(self.path)}")
+                    return
 
     def _make(self) -> None:
         """Makes an empty data file beside its place: LMDB's own first pages are no file before their first sync."""

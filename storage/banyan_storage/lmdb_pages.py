@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -134,15 +135,17 @@ class Pages:
 
     # -- the whole file
 
-    def check(self) -> list[str]:
-        """Everything that is wrong, as sentences. Reads all pages in use."""
+    def check(self, only: Collection[str] | None = None) -> list[str]:
+        """Everything that is wrong, as sentences. Reads all pages in use; only: those that lead to these tables, and
+        theirs."""
         main = self.meta.main
         if main.flags & ~_DUP_SORT or main.page_size not in (0, self._size):
             self._fault(f"the table of tables has the flags {main.flags:#x}")
         for name, db in self.tables().items():
-            for _ in self.rows(name, db):
-                pass
-        self._free_pages()
+            if only is None or name in only:
+                deque(self.rows(name, db), maxlen=0)
+        if only is None:
+            self._free_pages()
         return self.faults
 
     def tables(self) -> dict[str, _Db]:

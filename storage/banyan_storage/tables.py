@@ -90,8 +90,8 @@ MEDIA_NEW = Table("media_new")
 DUE = Table("due")
 ARRIVED = Table("arrived")
 ACTS = Table("acts")
-META = Table("meta")
-COPIES = Table("copies")
+META = Table("meta", walked=True)
+COPIES = Table("copies", walked=True)
 """Rows of local state a second time, guarded, in other pages than `meta` (local_tables.py's TWICE)."""
 STORE_TABLES = (
     LOGS,

@@ -43,6 +43,14 @@ class Judged:
             node.call("decision.add", verdict="withhold", account=self.an, posts=[self.posts[3]], order="ORDER")
             node.call("report.add", account=self.an, posts=[self.posts[2]], comment="WORDS", **{"as": "me"})
 
+    def hide_more(self, posts: int) -> None:
+        """So many that local state has several pages in both tables."""
+        with self.open() as node:
+            for k in range(posts):
+                post = node.call("post", text=f"HIDDEN{k}", **{"as": "an"})["uri"]
+                node.call("decision.add", verdict="hide", account=self.an, posts=[post], why="w" * 200)
+                self.posts.append(post)
+
     def open(self) -> Any:
         return open_local(self.home, load_settings(self.home))
 

@@ -46,11 +46,7 @@ def _rows(home: Home) -> list[tuple[bytes, bytes]]:
 
 def test_what_was_hidden_stays_so_whichever_page_is_lost(tmp_path: Path) -> None:
     judged = Judged(tmp_path)
-    with judged.open() as node:  # so many that both tables have branches
-        for k in range(24):
-            post = node.call("post", text=f"HIDDEN{k}", **{"as": "an"})["uri"]
-            node.call("decision.add", verdict="hide", account=judged.an, posts=[post], why="w" * 200)
-            judged.posts.append(post)
+    judged.hide_more(24)
     shown, home = _shown(judged.home, judged), Home(tmp_path / "again")
     assert judged.posts[2] in shown
     assert len(shown) == 1
