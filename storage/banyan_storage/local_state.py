@@ -133,7 +133,9 @@ MARK = Codec[bool](lambda is_set: b"", lambda raw: True)
 @dataclass(frozen=True, slots=True)
 class LocalRows(Generic[K, V]):
     """Rows with a key. owner: the module that decides what they mean. upgrade: makes the bytes of a value of the given
-    earlier version those of this one; None: the row goes, and its owner makes it again."""
+    earlier version those of this one; None: the row goes, and its owner makes it again. twice: a second table has them
+    too, because without them what was hidden would show, or who is hosted or to be erased be forgotten. (A kind that
+    becomes so needs a step of upgrade.py that copies its rows.)"""
 
     prefix: bytes
     owner: str
@@ -141,6 +143,7 @@ class LocalRows(Generic[K, V]):
     value: Codec[V]
     version: int = 1
     upgrade: Callable[[bytes, int], bytes | None] = lambda raw, version: None
+    twice: bool = False
 
     def get(self, reader: HasNotes, key: K) -> V | None:
         raw = reader.note(self.prefix + self.key.pack(key))
@@ -196,6 +199,7 @@ class LocalValue(Generic[V]):
     value: Codec[V]
     version: int = 1
     upgrade: Callable[[bytes, int], bytes | None] = lambda raw, version: None
+    twice: bool = False
 
     def get(self, reader: HasNotes) -> V | None:
         raw = reader.note(self.prefix)
@@ -249,14 +253,19 @@ def apart(txn: ReadTxn, twice: tuple[bytes, ...]) -> Iterator[tuple[bytes, bytes
             copy = copies.pop(name, None)
             if copy is None or (copy := t.guarded(name, copy)) != raw:
                 yield name, raw, copy
-    yield from ((name, None, t.guarded(name, copy)) for name, copy in copies.items())
+    for name, copy in copies.items():
+        yield name, None, t.guarded(name, copy) if name.startswith(twice) else None
 
 
 def reconcile(txn: WriteTxn, twice: tuple[bytes, ...]) -> list[str]:
-    """Makes both tables say the same: what a copy proves, else what is in `meta`. Returns a sentence for each prefix of
-    which rows are back. Commits nothing."""
-    back = Counter[bytes]()
-    for name, raw, copy in [*apart(txn, twice)]:
+    """Makes both tables say the same: what a copy proves, else what is in `meta`. A row that is lost there may be there
+    under a name of which one byte is wrong; that one goes. Returns a sentence for each prefix of which rows are back.
+    Commits nothing."""
+    back, wrong = Counter[bytes](), [*apart(txn, twice)]
+    lost = [(name, copy) for name, raw, copy in wrong if raw is None and copy is not None]
+    for name, raw, copy in wrong:
+        if copy is None and any(raw == right and _one_byte_off(name, other) for other, right in lost):
+            raw = None
         write_row(txn, name, raw if copy is None else copy, twice)
         if copy is None and raw is None:
             txn.delete(t.COPIES, name)
@@ -266,6 +275,10 @@ def reconcile(txn: WriteTxn, twice: tuple[bytes, ...]) -> list[str]:
         f"Rows '{prefix.decode()}' that were lost or changed are back from their copies: {back[prefix]}"
         for prefix in back
     ]
+
+
+def _one_byte_off(name: bytes, other: bytes) -> bool:
+    return len(name) == len(other) and sum(a != b for a, b in zip(name, other, strict=True)) == 1
 
 
 def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes], twice: tuple[bytes, ...]) -> None:
@@ -345,9 +358,8 @@ def take_out(store: TakesNotes, row: DamagedRow, kinds: Mapping[str, Kind]) -> D
     for name, kind in kinds.items() if not row.kind else ():
         prefix, key = kind.prefix, row.name[len(kind.prefix) :]
         right = prefix + key
-        off = sum(a != b for a, b in zip(prefix, row.name, strict=False))
         fits = isinstance(kind, LocalRows) or not key
-        if off == 1 and fits and len(right) == len(row.name) and store.note(right) is None:
+        if fits and _one_byte_off(row.name, right) and store.note(right) is None:
             with suppress(*DAMAGED):
                 if isinstance(kind, LocalRows):
                     kind.key.unpack(key)

@@ -45,7 +45,7 @@ _ROOTS: Codec[list[bytes]] = Codec(encode, decode)
 
 # -- the store, and what peers are asked
 
-LEAVING = LocalRows(b"leaving account:", "banyan_storage.store", ACCOUNT, BYTES)
+LEAVING = LocalRows(b"leaving account:", "banyan_storage.store", ACCOUNT, BYTES, twice=True)
 """Why an account is erased in steps; readers are shown nothing of it."""
 MEND = LocalValue(b"mend", "banyan_node.upkeep.log_check", BYTES)
 """The logs must be checked. How far that came; empty at first."""
@@ -54,7 +54,7 @@ CATCHUP = LocalValue(b"catchup", "banyan_replica.sync.catchup", BYTES)
 """What is left to be read to this node."""
 MET = LocalRows(b"met:", "banyan_replica.sync.replay", HASH, both(U64, U64))
 """By the id of a peer's store: its last arrival and ours when the frontiers were equal."""
-BANNED = LocalRows(b"banned/", "banyan_replica.replica", TEXT, TEXT)
+BANNED = LocalRows(b"banned/", "banyan_replica.replica", TEXT, TEXT, twice=True)
 """Why a peer is refused."""
 BAN_MADE = LocalRows(b"ban made:", "banyan_node.links.peerstore", TEXT, U64)
 BAN_ENDS = LocalRows(b"ban ends:", "banyan_node.links.peerstore", TEXT, U64)
@@ -83,7 +83,7 @@ class NetworkBanRow(NamedTuple):
     until_ms: int | None
 
 
-BANNED_NETWORKS = LocalRows(b"banned network:", "banyan_node.links.peerstore", TEXT, cbor(NetworkBanRow))
+BANNED_NETWORKS = LocalRows(b"banned network:", "banyan_node.links.peerstore", TEXT, cbor(NetworkBanRow), twice=True)
 
 # -- accounts hosted here
 
@@ -95,31 +95,31 @@ class HostedNumber(NamedTuple):
     name: str
 
 
-HOSTED = LocalRows(b"hosted:", "banyan_node.hosting.hosted", ACCOUNT, cbor(HostedNumber))
-HOSTED_AT = LocalRows(b"hosted at:", "banyan_node.hosting.hosted", both(U32, ACCOUNT), MARK)
+HOSTED = LocalRows(b"hosted:", "banyan_node.hosting.hosted", ACCOUNT, cbor(HostedNumber), twice=True)
+HOSTED_AT = LocalRows(b"hosted at:", "banyan_node.hosting.hosted", both(U32, ACCOUNT), MARK, twice=True)
 """The same in the order of key indices, so that a page reads only its own rows. Two accounts may have one index: a
 recovered account, and the node's own."""
-HOSTED_COUNT = LocalValue(b"hosted count", "banyan_node.hosting.hosted", U32)
-HOSTED_NAMES = LocalRows(b"name:", "banyan_node.hosting.hosted", BYTES, ACCOUNT)
+HOSTED_COUNT = LocalValue(b"hosted count", "banyan_node.hosting.hosted", U32, twice=True)
+HOSTED_NAMES = LocalRows(b"name:", "banyan_node.hosting.hosted", BYTES, ACCOUNT, twice=True)
 """By the first 400 bytes of the name."""
-NEXT_INDEX = LocalValue(b"next account", "banyan_node.hosting.hosted", U32)
-OWN_ACCOUNT = LocalValue(b"self", "banyan_node.hosting.hosted", ACCOUNT)
-ERASED_RECOVERY_KEYS = LocalRows(b"recovery key of the erased:", "banyan_node.hosting.hosted", BYTES, MARK)
+NEXT_INDEX = LocalValue(b"next account", "banyan_node.hosting.hosted", U32, twice=True)
+OWN_ACCOUNT = LocalValue(b"self", "banyan_node.hosting.hosted", ACCOUNT, twice=True)
+ERASED_RECOVERY_KEYS = LocalRows(b"recovery key of the erased:", "banyan_node.hosting.hosted", BYTES, MARK, twice=True)
 """Digests of recovery keys that were somebody's who was erased here."""
-RESTORING = LocalValue(b"restoring", "banyan_node.hosting.claims", MARK)
+RESTORING = LocalValue(b"restoring", "banyan_node.hosting.claims", MARK, twice=True)
 """The store was made with restored keys, and some of their accounts may be missing."""
-OWN_NAMED = LocalValue(b"restoring own", "banyan_node.hosting.claims", ACCOUNT)
+OWN_NAMED = LocalValue(b"restoring own", "banyan_node.hosting.claims", ACCOUNT, twice=True)
 """The account that the owner of restored keys named as the node's own."""
 WRONG_PAPER = LocalValue(b"wrong paper", "banyan_node.hosting.claims", ACCOUNT)
 """The account whose recovery words were restored as if they were backup words."""
 UNNAMED = LocalRows(b"unnamed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
 """It came back before its profile."""
-UNCLAIMED = LocalRows(b"unclaimed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
+UNCLAIMED = LocalRows(b"unclaimed:", "banyan_node.hosting.claims", ACCOUNT, MARK, twice=True)
 """It lets this device write, and its root key was not found yet."""
-CLOSED = LocalRows(b"closed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
+CLOSED = LocalRows(b"closed:", "banyan_node.hosting.claims", ACCOUNT, MARK, twice=True)
 AWAITED = LocalRows(b"awaited:", "banyan_node.hosting.interest", ACCOUNT, MARK)
 """It is about to be taken to this node: fetched from peers although nobody here hosts or follows it."""
-DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.interest", ACCOUNT, MARK)
+DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.interest", ACCOUNT, MARK, twice=True)
 MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.accounts.move_in", both(ACCOUNT, HASH), MARK)
 """What was brought beside posts: account, and a hash of what it is."""
 
@@ -186,14 +186,14 @@ class AnswerRow(NamedTuple):
     by: bytes
 
 
-ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.erasure", ACCOUNT, json(Erasure))
-WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.erasure", ACCOUNT, MARK)
-ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.erasure", ENTRY, BYTES)
+ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.erasure", ACCOUNT, json(Erasure), twice=True)
+WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.erasure", ACCOUNT, MARK, twice=True)
+ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.erasure", ENTRY, BYTES, twice=True)
 """The signed statement of this node about a wish, by the `close` that says it."""
 ERASURE_ANSWERS = LocalRows(b"answer on erasure:", "banyan_node.hosting.erasure", both(ACCOUNT, TEXT), cbor(AnswerRow))
 """By account and peer."""
-BLOBS_TO_ERASE = LocalRows(b"blob to erase:", "banyan_node.hosting.erasure", ROOT, MARK)
-TO_REWRITE = LocalValue(b"store to be written anew", "banyan_node.hosting.erasure", MARK)
+BLOBS_TO_ERASE = LocalRows(b"blob to erase:", "banyan_node.hosting.erasure", ROOT, MARK, twice=True)
+TO_REWRITE = LocalValue(b"store to be written anew", "banyan_node.hosting.erasure", MARK, twice=True)
 
 # -- content that is withheld, here and elsewhere
 
@@ -220,7 +220,7 @@ class PeerStatement(NamedTuple):
     until_ms: int
 
 
-WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order))
+WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order), twice=True)
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)
@@ -231,8 +231,8 @@ PINNED_MEDIA = LocalRows(b"kept media:", "banyan_node.moderation.withheld", POST
 MEDIA_TO_UNPIN = LocalRows(b"media to let go:", "banyan_node.moderation.withheld", ROOT, MARK)
 RELEASED_CONTENT = LocalRows(b"awaited content:", "banyan_node.api.methods.moderation.content", OP, POST)
 """The post of content that was released here and has to come from peers."""
-STATED = LocalRows(b"stated of post:", "banyan_node.moderation.withheld", POST, cbor(PeerStatement))
-STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.moderation.withheld", OP, U64)
+STATED = LocalRows(b"stated of post:", "banyan_node.moderation.withheld", POST, cbor(PeerStatement), twice=True)
+STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.moderation.withheld", OP, U64, twice=True)
 """Until when it is withheld; 0: no end. Only statements that count."""
 HEARSAY = LocalValue(b"statements that do not count", "banyan_node.moderation.withheld", U32)
 """Of how many posts."""
@@ -343,12 +343,14 @@ class ModerationNotice(msgspec.Struct, frozen=True):
 
 MODERATORS = LocalRows(b"moderator:", "banyan_node.api.methods.moderation.moderators", ACCOUNT, U64)
 """Hosted accounts that the operator named, and since when."""
-LABELLED = LocalRows(b"labelled post:", "banyan_node.moderation.decisions", POST, cbor(Holds))
-HIDDEN = LocalRows(b"hidden post:", "banyan_node.moderation.decisions", POST, cbor(Holds))
-LIMITED = LocalRows(b"limited account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds))
-SUSPENDED = LocalRows(b"suspended account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds))
-DECISIONS = LocalRows(b"decision:", "banyan_node.moderation.decisions", DOWN, json(DecisionNote))
-DECISIONS_ABOUT = LocalRows(b"decisions about:", "banyan_node.moderation.decisions", both(ACCOUNT, DOWN), MARK)
+LABELLED = LocalRows(b"labelled post:", "banyan_node.moderation.decisions", POST, cbor(Holds), twice=True)
+HIDDEN = LocalRows(b"hidden post:", "banyan_node.moderation.decisions", POST, cbor(Holds), twice=True)
+LIMITED = LocalRows(b"limited account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds), twice=True)
+SUSPENDED = LocalRows(b"suspended account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds), twice=True)
+DECISIONS = LocalRows(b"decision:", "banyan_node.moderation.decisions", DOWN, json(DecisionNote), twice=True)
+DECISIONS_ABOUT = LocalRows(
+    b"decisions about:", "banyan_node.moderation.decisions", both(ACCOUNT, DOWN), MARK, twice=True
+)
 REPORTS_OPEN = LocalRows(b"report open:", "banyan_node.moderation.reports", U64, json(ReportNote))
 REPORTS_CLOSED = LocalRows(b"report closed:", "banyan_node.moderation.reports", DOWN, json(ReportNote))
 REPORT_COUNTS = LocalValue(b"reports", "banyan_node.moderation.reports", json(ReportCounts))
@@ -389,12 +391,6 @@ ACCOUNTS_SCANNED = LocalValue(b"accounts scanned", "banyan_node.upkeep.maintenan
 LOCAL: dict[str, Kind] = {
     name.lower().replace("_", " "): kind for name, kind in globals().items() if isinstance(kind, LocalRows | LocalValue)
 }
-_TWICE = "banyan_node.hosting", "banyan_node.moderation", "banyan_node.links", "banyan_node.api.methods"
-TWICE = tuple(
-    kind.prefix
-    for kind in LOCAL.values()
-    if kind.owner.startswith((*_TWICE, "banyan_storage", "banyan_replica.replica"))
-)
-"""What is kept in two tables: if it were lost with a page, what was hidden would show again, or accounts be gone."""
+TWICE = tuple(kind.prefix for kind in LOCAL.values() if kind.twice)
 RETIRED = (b"pinned:", b"swept:", b"tomb:", b"scan:", b"checkpoint:", b"claimed")
 """Prefixes of older programs, whose rows go when the store is opened."""

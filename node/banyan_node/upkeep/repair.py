@@ -61,10 +61,9 @@ _STAYS: Mapping[Kind, str] = {
 def repair_rows(store: Store, report: Path) -> list[str]:
     """What came of each row, in a sentence. Commits. Raises StorageError; then all rows are as they were."""
     rows = [row for one in held(store, LOCAL).values() for row in one.damaged]
-    if not rows:
-        return []
-    lines = [(f"local state: {row.sentence}", f"    {row.name.hex()} {row.raw.hex()}") for row in rows]
-    append_report(report, [line for pair in lines for line in pair])
+    if rows:
+        lines = [(f"local state: {row.sentence}", f"    {row.name.hex()} {row.raw.hex()}") for row in rows]
+        append_report(report, [line for pair in lines for line in pair])
     rows.sort(key=lambda row: LOCAL.get(row.kind) is local.DECISIONS)  # last: made of what holds
     said = [_repaired(store, row, report) for row in rows]
     reports.count_again(store)
