@@ -84,7 +84,9 @@ class Outbox:
 
     def counted(self, log: LogId, added: Sequence[Entry]) -> None:
         """The same of entries that count from now on."""
-        self.tell("entries", log=log, entries=len(added), length=added[-1].header.seq + 1, head=added[-1].id)
+        last = added[-1]
+        fields = {"log": log, "entries": len(added), "length": last.header.seq + 1, "head": last.id}
+        self._waits.append(Event("entries", fields))
 
     def refuse(self, peer: str, reason: str) -> None:
         """Ends a link before the hello."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from banyan_crdt.columns import Entries
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import EntryId
+from banyan_crdt.ids import Coll, EntryId
 from banyan_crdt.ops import Body, part_of
 from banyan_storage import tables as t
-from banyan_storage.blob_names import row_of, row_of_op, rows_of
+from banyan_storage.blob_names import row_of_op, rows_of
 from banyan_storage.engine import Item
 from banyan_storage.entry_records import encode_record, encode_records
 from banyan_storage.viewhook import Append
@@ -23,11 +23,17 @@ class AppendedRows:
         self.records: list[Item] = []
         self.places: list[Item] = []
         self.parts: list[Item] = []
-        self.media: list[Item] = []
+        self._media: list[Item] = []
+        self._alone: list[tuple[bytes, Coll, bytes]] = []
+        """Of puts that came alone: place, collection and content."""
         self.ids: dict[bytes, bytes] = {}
         self.wanted: dict[bytes, bytes] = {}
         self.recent: dict[int, tuple[Entry, Body]] = {}
         self._end: EntryId | None = None
+
+    def media(self) -> list[Item]:
+        """Of the parts that name blobs."""
+        return self._media + (rows_of(*zip(*self._alone, strict=True)) if self._alone else [])
 
     def take(self, lid: int, append: Append) -> None:
         """Adds the entries of one log as the next arrivals."""
@@ -52,7 +58,7 @@ class AppendedRows:
             raws = [raw for raw in append.parts if raw is not None]
             places = [arrival + b"\0\0" for arrival in arrivals]
             self.parts += zip(places, raws, strict=True)
-            self.media += rows_of(places, append.puts.colls, raws)
+            self._media += rows_of(places, append.puts.colls, raws)
         else:
             self._take_parts(append, first)
         seq, before = entries[0].header.seq, 0
@@ -69,9 +75,9 @@ class AppendedRows:
         self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
         self.ids[e.id[t.ID.half]] = arrival
         if append.puts and (raw := append.parts[0]) is not None:
-            self.parts.append((arrival + b"\0\0", raw))
-            if row := row_of(arrival + b"\0\0", append.puts.colls[0], raw):
-                self.media.append(row)
+            place = arrival + b"\0\0"
+            self.parts.append((place, raw))
+            self._alone.append((place, append.puts.colls[0], raw))
         else:
             self._take_parts(append, n)
         self.places.append((t.chain_key(lid, e.header.seq), t.chain_value(n, 1, e.sig is not None)))
@@ -88,7 +94,7 @@ class AppendedRows:
                 if raw is not None:
                     self.parts.append((t.part_key(n, at), raw))
                     if row := row_of_op(t.part_key(n, at), op, raw):
-                        self.media.append(row)
+                        self._media.append(row)
                 else:
                     self.wanted[t.part_key(n, at)] = t.wanted_value(part)
                     self.recent[n] = e, body

@@ -78,8 +78,7 @@ class Store(RewritingStore):
         self._write.put_many(t.ENTRIES, rows.records, append=True)
         self._write.put_many(t.CHAIN, rows.places)
         self._write.put_many(t.PARTS, rows.parts, append=True)
-        if rows.media:
-            blob_names.name(self._write, rows.media)
+        blob_names.name(self._write, rows.media())
         if opened:  # views show nothing of control logs
             firsts = [first for append, first in zip(batch, firsts, strict=True) if append.log.log]
             batch = [append for append in batch if append.log.log]

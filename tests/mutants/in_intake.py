@@ -306,7 +306,7 @@ IN_INTAKE = (
     ),
     Mutant(
         "the logs of an account are not asked for once its control log came",
-        "Intake._control_item",
+        "Intake.item",
         "self._asking.control_came(link, item.account)",
         "pass",
         ("tests/replica/test_intake.py", "tests/replica/test_fetcher.py", "tests/replica/test_replica.py"),

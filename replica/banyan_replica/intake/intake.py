@@ -92,26 +92,27 @@ class Intake:
 
     def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> IntakeResult:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
+        log, _ = named(item)
         try:
-            return self._item(link, item, now, wall_ms)
+            if isinstance(item, CheckedLater):
+                raise item.why
+            refusal = self._room.why_not(link.peer, log.account)
+            if refusal:  # what was asked for before still comes
+                link.load.stopped("room")
+                raise NotYet("full", refusal)
+            if self._room.counted(link.peer, log.account):
+                judged = self._counted(link, item, log, now, wall_ms)
+            else:
+                judged = self._judge(link, item, now, wall_ms)
         except NotYet as why:
+            self._not_yet(link, log, why, now)
             self._asking.refused(link, item, why.reason)
             raise
-
-    def _item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> IntakeResult:
-        if isinstance(item, CheckedLater):
-            self._not_yet(link, item.log, item.why, now)
-            raise item.why
-        log, _ = named(item)
-        refusal = self._room.why_not(link.peer, log.account)
-        if refusal:  # what was asked for before still comes
-            link.load.stopped("room")
-            full = NotYet("full", refusal)
-            self._not_yet(link, log, full, now)
-            raise full
-        if not self._room.counted(link.peer, log.account):
-            return self._judge(link, item, now, wall_ms)
-        return self._counted(link, item, log, now, wall_ms)
+        if self.notes:
+            self.notes.pop((link.peer, log), None)
+        if isinstance(item, CheckedControl):
+            self._asking.control_came(link, item.account)
+        return judged
 
     def _counted(
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, log: LogId, now: float, wall_ms: int
@@ -178,19 +179,9 @@ class Intake:
             return self._checkpoint(link, item, now, wall_ms)
         run = item.run
         last, moves = run.entries[-1], self._sync.moves
-        try:
-            added = self._ingest.run(
-                run,
-                wall_ms,
-                lambda n: self._sync.may_judge(link, JUDGED_ROWS * n, now),
-                item.contents,
-                proof=item.proof,
-            )
-        except NotYet as why:
-            self._not_yet(link, run.log, why, now)
-            raise
-        if self.notes:
-            self.notes.pop((link.peer, run.log), None)
+        added = self._ingest.run(
+            run, wall_ms, lambda n: self._sync.may_judge(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
+        )
         news = self._sync.moves != moves
         return IntakeResult((last.id,), news, run.log, added, self._lacks(item))
 
@@ -213,20 +204,13 @@ class Intake:
         return any(self._store.lacks_part(*part) for part in absent)
 
     def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> IntakeResult:
-        log = control_log(item.account)
-        try:
-            n = self._control_work(item)
-            if n > SHORT_CONTROL and not self._sync.may_judge(link, JUDGED_ROWS * n, now):
-                raise NotYet("busy", f"{n} control entries must be judged, and this peer has caused much work just now")
-            changed = self._ingest.control(
-                item.account, item.entries, wall_ms, item.contents, lambda rows: self._sync.may_judge(link, rows, now)
-            )
-        except NotYet as why:
-            self._not_yet(link, log, why, now)
-            raise
-        self.notes.pop((link.peer, log), None)
-        self._asking.control_came(link, item.account)
-        return IntakeResult(tuple(e.id for e in item.entries), changed, log, ())
+        n = self._control_work(item)
+        if n > SHORT_CONTROL and not self._sync.may_judge(link, JUDGED_ROWS * n, now):
+            raise NotYet("busy", f"{n} control entries must be judged, and this peer has caused much work just now")
+        changed = self._ingest.control(
+            item.account, item.entries, wall_ms, item.contents, lambda rows: self._sync.may_judge(link, rows, now)
+        )
+        return IntakeResult(tuple(e.id for e in item.entries), changed, control_log(item.account), ())
 
     def _control_work(self, item: CheckedControl) -> int:
         """How many control entries must be read to judge these."""
@@ -239,12 +223,7 @@ class Intake:
         return len(item.entries) + held + len(self._store.loose_rows(log))
 
     def _checkpoint(self, link: PeerSession, item: Checkpoint, now: float, wall_ms: int) -> IntakeResult:
-        try:
-            news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may_judge(link, n, now))
-        except NotYet as why:
-            self._not_yet(link, item.log_id, why, now)
-            raise
-        self.notes.pop((link.peer, item.log_id), None)
+        news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may_judge(link, n, now))
         return IntakeResult((item.id,), news, item.log_id, ())
 
     def _not_yet(self, link: PeerSession, log: LogId, why: NotYet, now: float) -> None:
