@@ -97,9 +97,9 @@ def reseal_local(home: Home, settings: Settings, old: Keys, new: Keys) -> None:
         store.commit()
 
 
-def repair_local(home: Home, settings: Settings, say: Say) -> RepairResult:
+def repair_local(home: Home, settings: Settings, say: Say, may_show: bool) -> RepairResult:
     """Repairs the store of `home` after its file was damaged (repair.py). Raises StorageError."""
-    return repair(home, REALMS[settings.config.node.realm], say)
+    return repair(home, REALMS[settings.config.node.realm], say, may_show)
 
 
 def take_compacted(home: Home, copy: Path) -> None:

@@ -43,10 +43,10 @@ _KEYS |= dict.fromkeys((t.PARTS, t.LACKING, t.WITHHELD, t.MEDIA, t.MEDIA_NEW), 8
 _VALUES = {t.LOGS: (68,), t.HEADS: (13, 45), t.CHAIN: (8,), t.LOOSE: (11,), t.LACKING: (36,)}
 
 
-def copy_readable(pages: Pages, engine: Engine, commit_rows: int = BLOCK) -> int:
+def copy_readable(pages: Pages, engine: Engine, may_show: bool) -> int:
     """Copies every row that can be read to an empty store, with commits. Returns how many.
 
-    Raises CorruptStore if rows of local state may be lost with their copies: what was hidden would show again.
+    Raises CorruptStore, unless it `may_show`, if what was hidden may show again: rows are lost with their copies.
     """
     tables = {table.name: table for table in engine.tables}
     copied, whole = 0, set[Table]()
@@ -56,16 +56,17 @@ def copy_readable(pages: Pages, engine: Engine, commit_rows: int = BLOCK) -> int
             continue
         pages.faults.clear()  # to tell whether this table has any
         rows = (row for row in pages.rows(name, db) if _fits(table, row))
-        while block := list(islice(rows, commit_rows)):
+        while block := list(islice(rows, BLOCK)):
             engine.write().put_many(table, block)
             engine.commit()
             copied += len(block)
         if not pages.faults:
             whole.add(table)
-    if copied and not whole & {t.META, t.COPIES}:
+    if copied and not may_show and not whole & {t.META, t.COPIES}:
         raise CorruptStore(
             "what only this node knows (hidden posts, hosted accounts) is damaged, and so is its copy: what was hidden "
-            "could show again; nothing is repaired, and the store stays as it is: restore a copy of the home"
+            "could show again; nothing is repaired, and the store stays as it is: restore a copy of the home, or "
+            "without one, run `banyan store repair --what-is-left`"
         )
     return copied
 

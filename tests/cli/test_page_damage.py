@@ -19,7 +19,7 @@ PAGE = 4_096
 
 def _lose(data: Path, table: str, which: slice = slice(None)) -> list[int]:
     with Pages(data) as pages:
-        assert pages.check() == []
+        pages.check()
         lost = [page for page, of in pages.used.items() if of == f"of table {table}"][which]
     with data.open("r+b") as file:
         for page in lost:
@@ -56,3 +56,14 @@ def test_whichever_page_is_lost_a_command_ends_with_a_sentence(tmp_path: Path, t
         assert table == "entries" or f"page {lost} of table {table}".encode() in ran.stderr
         if "--json" in command:
             assert json.loads(ran.stdout)["error"]["exit"] == STORAGE
+
+
+def test_where_both_tables_are_damaged_the_operator_decides_whether_what_was_hidden_may_show(home: Path) -> None:
+    assert banyan("--home", home, "account", "create", "an").code == OK
+    for table in ("meta", "copies"):
+        _lose(home / "store" / DATA, table)
+    ran = banyan("--home", home, "store", "repair")
+    assert (ran.code, "--what-is-left" in ran.err) == (STORAGE, True)
+    assert banyan("--home", home, "status").code == STORAGE
+    assert banyan("--home", home, "store", "repair", "--what-is-left").code == OK
+    assert banyan("--home", home, "store", "verify").code == OK

@@ -105,7 +105,12 @@ def _show_verify(console: Console, value: Row) -> None:
 
 
 @_store.command()
-def store_repair(s: Session) -> None:
+def store_repair(
+    s: Session,
+    what_is_left: Annotated[
+        bool, typer.Option("--what-is-left", help="Even if what was hidden may show, because no copy says what it was.")
+    ] = False,
+) -> None:
     """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
     from banyan_node.local import repair_local
     from banyan_web.door_store import LOST, damage_of, set_aside
@@ -114,7 +119,7 @@ def store_repair(s: Session) -> None:
     if damage_of(s.home.door) is not None:
         set_aside(s.home.door)
         s.out.note(f"{s.home.door} was damaged and is now {s.home.door}-damaged, for you to delete. Lost are {LOST}.")
-    done = repair_local(s.home, s.settings, s.out.note)
+    done = repair_local(s.home, s.settings, s.out.note, what_is_left)
     value: Row = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
     value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries}
     value |= {"local_rows": len(done.local), "left": len(done.left)}

@@ -174,13 +174,14 @@ def page_faults(home: Home) -> list[str]:
         folder.release()
 
 
-def repair(home: Home, realm: Realm, say: Say) -> RepairResult:
-    """Repairs the store of `home`, which no process has open. Raises StorageError, also if nothing can be read."""
+def repair(home: Home, realm: Realm, say: Say, may_show: bool = False) -> RepairResult:
+    """Repairs the store of `home`, which no process has open. Raises StorageError, also if nothing can be read, or,
+    unless it `may_show`, what was hidden could show again."""
     faults = page_faults(home)
     rows = 0
     if faults:
         say(f"Faults of pages: {len(faults)}, the first: {faults[0]}. Rows that can be read are copied to a new file.")
-        rows = _copy(home.store)
+        rows = _copy(home.store, may_show)
         say(f"{rows:,} rows were copied; the damaged file stays as {home.store / DAMAGED_FILE}, for you to delete.")
     with closing(LmdbEngine(home.store, TABLES)) as engine:
         salvage.names(engine.write(), realm)
@@ -204,13 +205,13 @@ def repair(home: Home, realm: Realm, say: Say) -> RepairResult:
         return RepairResult(faults, rows, found, len(wrong), local, verify(store, lambda account, n: None))
 
 
-def _copy(store: Path) -> int:
+def _copy(store: Path, may_show: bool) -> int:
     """Copies what can be read to a new data file in the place of the old one, which is kept beside it."""
     folder = Folder(store, read_only=False)
     try:
         with TemporaryDirectory(prefix="new-", dir=store) as draft, Pages(store / DATA) as pages:
             with closing(LmdbEngine(Path(draft), TABLES)) as engine:
-                rows = salvage.copy_readable(pages, engine)
+                rows = salvage.copy_readable(pages, engine, may_show)
             if not rows:
                 raise CorruptStore(
                     f"{store}: no row can be read, so nothing is repaired, and it stays as it is; {begin_again(store)}"
