@@ -117,3 +117,18 @@ async def test_many_posts_of_one_millisecond_are_all_read(tmp_path: Path) -> Non
                 seen += [one["id"] for one in page]
                 place = {"min_id": page[0]["id"]} if start else {"max_id": page[-1]["id"]}
             assert (len(seen), len(set(seen))) == (90, 90)
+
+
+async def test_a_page_has_the_name_that_its_author_has_now(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, client = await door.person("an")
+        await client.http.post("/api/v1/statuses", json={"status": "bài"})
+
+        async def names() -> set[str]:
+            own = (await client.get("/api/v1/accounts/verify_credentials"))["id"]
+            pages = ("/api/v1/timelines/home", "/api/v1/timelines/public", f"/api/v1/accounts/{own}/statuses")
+            return {one["account"]["display_name"] for page in pages for one in await client.get(page)}
+
+        for name in ("an", "An Nguyễn", "An"):
+            await door.node.backend.call("profile.set", {"fields": {"name": name}, "as": an})
+            assert await names() == {name}

@@ -122,8 +122,7 @@ async def statuses(
         return []
     quoted = await rows_of(web, [row["quote"]["uri"] for row in rows if row["quote"]], reader)
     every = [*rows, *quoted.values()]
-    who = [row["account"] for row in every]
-    who += [one["account"] for row in every for one in [*row["mentions"], *row["reposted"][:1]]]
+    who = [(one["account"], one.get("name")) for row in every for one in [row, *row["mentions"], *row["reposted"][:1]]]
     made = _PageEntities(web, reader, await _people(web, who, known or {}), await _filters(web, every, reader), quoted)
     return [made.shown(row) for row in rows]
 
@@ -137,14 +136,15 @@ def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _people(
-    web: DoorContext, dids: Iterable[str], known: Mapping[str, dict[str, Any]]
+    web: DoorContext, who: Iterable[tuple[str, str | None]], known: Mapping[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Account entities, those that were made lately from the cache."""
+    """Account entities, those that were made lately under the same name from the cache. who: DIDs, and the name of
+    each; None: any."""
     found: dict[str, dict[str, Any]] = {}
     lacking = []
-    for did in dict.fromkeys(dids):
+    for did, name in dict.fromkeys(who):
         held = known.get(did) or web.caches.person(did)
-        if held is None:
+        if held is None or name not in (None, held["display_name"]):
             lacking.append(did)
         else:
             found[did] = held
