@@ -193,5 +193,5 @@ async def test_whom_one_follows_no_more_or_mutes_leaves_the_streams_that_are_ope
             await call("post", {"text": "hai", "as": binh})
             await streams.next("public", "update")
             await call("mute", {"account": an, "as": dung})
-            gone = {await streams.next("user", "delete") for _ in range(2)}
-            assert reposts[1] in gone, "whose post it is counts too"
+            while await streams.next("user", "delete") != reposts[1]:
+                pass  # the post itself, which it may have too

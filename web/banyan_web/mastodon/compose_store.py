@@ -152,7 +152,7 @@ class Defaults(NamedTuple):
 def defaults_of(door: DoorStore, account: str) -> Defaults:
     """account: a DID."""
     row = door.row("select privacy, sensitive, language, quoters from defaults where account = ?", account)
-    return Defaults() if row is None else Defaults(row[0], bool(row[1]), *row[2:])
+    return Defaults() if row is None else Defaults(row[0], bool(row[1]), row[2], row[3])
 
 
 def keep_defaults(door: DoorStore, account: str, chosen: Defaults) -> None:
