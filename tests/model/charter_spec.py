@@ -1,0 +1,449 @@
+"""The rules of a charter, as plainly as we can write them: an alliance of members that nobody owns.
+
+Nothing here imports the product, reads a clock or draws a random number. Signatures are tuples: an act that names a key
+was signed with it, and the adversary of `charter_runs.py` makes such acts only for keys that he holds.
+
+    state_of(acts, genesis) -> the chain of epochs that stand, and who signed two histories
+    Ledger                  -> the same, act by act in any order
+    skip(known, bundle)     -> what a verifier that knows only an old epoch accepts
+
+# The rules
+
+**Epochs.** A charter is a chain of epochs. An epoch's content is the whole list of seats and the proposals that made it
+from the list before. Each seat has a key. The seats of epoch n that are awake are its *votes*.
+
+**Ballots.** One question is open at a time: the content of epoch n+1. There are ballots 1, 2, ... Each has two steps.
+
+1. *Vote* (ballot b, content X, unlock v). A member votes once in a ballot, and never in a ballot below one it signed in.
+   Content X is **locked** in ballot b when votes for it are more than 2/3 of the votes of n, and, counted by themselves,
+   more than 2/3 of the votes that X gives to n+1.
+2. *Commit* (b, X). A member that sees X locked in b signs this, if it has signed in no later ballot. From now on it is locked
+   on X at b. The **certificate** of X is a lock of X in some ballot and commits in that ballot by more than 2/3 of the votes of n.
+
+**The unlock rule.** A member that committed X at b votes in later ballots for X, or for another content Y only with
+b < v, where Y was locked in ballot v. The vote names v, and does not count where the votes that lock Y in v are missing
+(v = 0: the signer says that it committed to nothing else). So breaking one's lock leaves two signatures that prove it:
+commit (b, X) and vote (b', Y, v) with v < b < b'.
+
+**Why there are not two certificates**, if less than 1/3 of the votes of n are Byzantine. Let X have one in ballot b. In
+the same ballot, a lock of Y needs 1/3 that voted twice. Let b' be the first later ballot in which some Y is locked. More than
+1/3 of the votes committed X at b and voted Y at b'. Their v is below b' and Y was locked there; so v < b, or v = b, which
+was excluded, because b' is the first. So more than 1/3 broke their locks. This also says who: two certificates always
+prove more than 1/3 of the votes double signers.
+
+**Why a split vote ends.** Once the honest have the same acts, those that see a lock vote for the content of the highest
+one, which unlocks each of them. Where there is none, nobody is locked, and they follow the seat whose turn the ballot
+is (a convention of `choice`, not a rule: a wrong turn costs a ballot, no safety). No step waits for a time.
+
+**Consent is given once.** The votes of n+1 count in the lock, not in the commits. Otherwise newcomers could vote for X,
+so that everybody is locked on it, and never commit: the alliance would be stuck.
+
+**Keys.** A content lists for each member that signs it the next key, signed by the present one. *A signature counts only if
+the content names its successor*; so one who leaves by X does not count for X (but in the total), and no epoch removes a
+third of the votes at once. An honest member destroys its old key when it sees the epoch stand, because ballots need
+it until then. So more than 2/3 signed with keys of which all but the Byzantine ones are gone: whatever is stolen
+later, old numbers cannot be certified anew. Keys are content: if they followed from signatures, a hidden one that
+appears later would change who may sign, and undo an epoch.
+
+**Sleep.** A roll call is a proposal; answers are signed and listed by a content. A content may put to sleep who has
+answered none of the last two roll calls, as the contents list it. It is adopted by more than 2/3 of the votes before it, those that fall
+asleep included, and at least half of all seats stay awake. A sleeping seat has no vote and is in no total. Its signature,
+listed by the next content, wakes it: it is a vote of n+1 and counts in the consent to it, but not among the votes of n.
+*No rule asks whether an act is absent*, because it can arrive later. That an answer is missing is what the signers say.
+
+**Two certificates** for one number strike those whose double signing they prove. The content whose lock and commits are more than
+2/3 of the rest stands, if it is one. Otherwise the charter stays at n. Without two certificates nobody is struck.
+Members are struck for that count; expelling them is a proposal.
+
+**Skipping.** A verifier that knows epoch m takes epoch n with its certificate and epoch n-1, which n names by hash, if more than
+2/3 of the votes of m that it knows are among those that committed n, by keys that follow from the known ones.
+
+# What is not claimed
+
+- One third: 1/3 or more of the votes can block every epoch, and split votes can be kept alive while messages are
+  kept from some. With 1/3 or more Byzantine, two certificates can be made; they are found, and may leave the charter at n.
+  Honest keys of n are destroyed then, so only a successor that operators choose by hand goes on.
+- One half: half of the seats awake is the least; a sleeping half is brought back by its own signatures only if a content lists
+  them. Honest votes refuse one that omits a signature that they hold, which needs 1/3 of them.
+- Two thirds: more than 2/3 of the votes decide all: they expel, admit, put to sleep, and may lie about answers. A quorum that is lost
+  (1/3 or more are dead, and not put to sleep in time) never comes back, and no time changes that.
+- A verifier that skips assumes that at most 2/3 of the votes it knows are Byzantine, or have left and collude. Who was
+  away for long asks somebody it trusts. Before it sees both of two certificates it can stand at either.
+- A key that is stolen before its owner saw the epoch stand counts as a Byzantine vote of that epoch.
+- That a proposal is good, that members are different people, that bytes are decoded rightly: not modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+Key = tuple[int, int]
+"""(member, generation). A generation of FAKE or more was never named by the member."""
+FAKE = 1_000
+Proposal = tuple[Any, ...]
+"""admit member key | expel member | next member key by | roll | answer member by | sleep member | wake member by | note n
+
+`by` is the key that signed it."""
+
+
+class Rules(NamedTuple):
+    """The rules in force, and switches to show what each is for. Only RULES is the protocol."""
+
+    above: tuple[int, int] = (2, 3)
+    consent: str = "lock"
+    """"none": the votes of n+1 are not asked; "commit": they must commit, too; "only": the votes of n are not asked."""
+    lock: str = "proof"
+    """"ignored": a member votes as if it had committed to nothing; "claim": the number in a vote unlocks without proof."""
+    one_step: bool = False
+    """A vote is a commit: a content voted for by a quorum stands."""
+    old_keys: bool = False
+    leavers_sign: bool = False
+    sleep: str = "out"
+    """"total": sleeping seats are in the total; "vote": they may sign; "rest": a content is adopted by those that it
+    leaves awake."""
+    half_awake: bool = True
+    missed: int = 2
+    wake_now: bool = False
+    """A seat that X wakes is a vote of n."""
+    strike: str = "proof"
+    """"always": who signed twice is not counted, also with one certificate; "none": the smaller content stands."""
+    skip_above: tuple[int, int] = (2, 3)
+
+
+RULES = Rules()
+
+
+class Seat(NamedTuple):
+    """`missed`: roll calls since its last listed answer."""
+
+    member: int
+    key: Key
+    awake: bool = True
+    missed: int = 0
+
+
+class Content(NamedTuple):
+    """`id` stands for the hash of all the rest; `prev` is that of the epoch before."""
+
+    id: int
+    number: int
+    prev: int
+    seats: tuple[Seat, ...]
+    proposals: tuple[Proposal, ...] = ()
+
+
+class Vote(NamedTuple):
+    number: int
+    ballot: int
+    content: int
+    unlock: int
+    key: Key
+
+
+class Commit(NamedTuple):
+    number: int
+    ballot: int
+    content: int
+    key: Key
+
+
+Act = Content | Vote | Commit
+
+
+class Certificate(NamedTuple):
+    """Masks of members (bit 1 << member)."""
+
+    content: int
+    ballot: int
+    votes: int
+    commits: int
+
+
+class State(NamedTuple):
+    """`chain`: ids of the epochs that stand, from 0. `struck`: of each number with two certificates who signed both."""
+
+    chain: tuple[int, ...]
+    struck: tuple[tuple[int, int], ...] = ()
+
+
+def enough(signed: int, total: int, above: tuple[int, int]) -> bool:
+    return signed.bit_count() * above[1] > total.bit_count() * above[0]
+
+
+def mask(members: Iterable[int]) -> int:
+    out = 0
+    for m in members:
+        out |= 1 << m
+    return out
+
+
+def votes_of(seats: tuple[Seat, ...]) -> int:
+    return mask(s.member for s in seats if s.awake)
+
+
+@cache
+def applied(seats: tuple[Seat, ...], proposals: tuple[Proposal, ...], rules: Rules) -> tuple[Seat, ...] | None:
+    """The seats of the next epoch, None if a proposal may not be adopted. Answers, sleep, waking, then a roll call."""
+    by = {s.member: s for s in seats}
+    was = dict(by)
+    for kind, *rest in sorted(proposals, key=lambda p: ORDER.index(p[0])):
+        m = rest[0] if rest else -1
+        if kind == "note":
+            continue
+        if kind == "roll":
+            by = {n: s._replace(missed=s.missed + s.awake) for n, s in by.items()}
+        elif kind == "admit":
+            if m in by or rest[1][0] != m:
+                return None
+            by[m] = Seat(m, rest[1])
+        elif m not in by:
+            return None
+        elif kind == "expel":
+            del by[m]
+        elif kind == "sleep":
+            if not by[m].awake or by[m].missed < rules.missed:
+                return None
+            by[m] = by[m]._replace(awake=False)
+        elif rest[-1] != was[m].key:
+            return None
+        elif kind == "next":
+            by[m] = by[m]._replace(key=rest[1])
+        else:
+            by[m] = by[m]._replace(missed=0, awake=by[m].awake or kind == "wake")
+    awake = sum(s.awake for s in by.values())
+    if not awake or (rules.half_awake and awake * 2 < len(by)):
+        return None
+    return tuple(by[m] for m in sorted(by))
+
+
+ORDER = ("answer", "sleep", "wake", "next", "expel", "admit", "roll", "note")
+
+
+class Electorate(NamedTuple):
+    """Who may sign a content after an epoch: `old` and `new` are the votes of n and n+1, `keys` gives a bit for a key."""
+
+    old: int
+    new: int
+    keys: dict[Key, int]
+
+
+def electorate(epoch: Content, x: Content, rules: Rules) -> Electorate:
+    old, new = votes_of(epoch.seats), votes_of(x.seats)
+    here = {s.member: s for s in epoch.seats}
+    there = {s.member: s for s in x.seats}
+    keys = {}
+    for m, s in here.items():
+        if not (s.awake or rules.sleep == "vote" or (rules.wake_now and m in there and there[m].awake)):
+            continue
+        if there[m].key != s.key if m in there else rules.leavers_sign:
+            keys[s.key] = 1 << m
+    for m, s in there.items():
+        if s.awake and not (m in here and here[m].awake):
+            keys[here[m].key if m in here else s.key] = 1 << m
+    if rules.sleep == "total":
+        old, new = mask(here), mask(there)
+    elif rules.sleep == "rest":
+        old &= new
+    elif rules.sleep == "vote":
+        old |= mask(m for m, s in here.items() if s.key in keys)
+    if rules.wake_now:
+        old |= new & mask(here)
+    if rules.old_keys:
+        for m in (*here, *there):
+            for g in range(here[m].key[1] if m in here else 0):
+                keys[m, g] = 1 << m
+    return Electorate(old, new, keys)
+
+
+def locks(who: Electorate, signed: int, rules: Rules) -> bool:
+    if rules.consent == "only":
+        return enough(signed & who.new, who.new, rules.above)
+    return enough(signed & who.old, who.old, rules.above) and (
+        rules.consent == "none" or enough(signed & who.new, who.new, rules.above)
+    )
+
+
+def commits(who: Electorate, signed: int, rules: Rules) -> bool:
+    if rules.consent in ("only", "commit") and not enough(signed & who.new, who.new, rules.above):
+        return False
+    return rules.consent == "only" or enough(signed & who.old, who.old, rules.above)
+
+
+class Count(NamedTuple):
+    """Of one number: votes that count and commits, as masks by (ballot, content), and the certificates."""
+
+    who: dict[int, Electorate]
+    voted: dict[tuple[int, int], int]
+    committed: dict[tuple[int, int], int]
+    certificates: list[Certificate]
+
+
+def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
+    """`acts`: those of the number after the epoch."""
+    acts = list(acts)
+    who = {
+        x.id: electorate(epoch, x, rules)
+        for x in acts
+        if isinstance(x, Content)
+        and x.prev == epoch.id
+        and x.number == epoch.number + 1
+        and applied(epoch.seats, x.proposals, rules) == x.seats
+    }
+    voted: dict[tuple[int, int], int] = {}
+    committed: dict[tuple[int, int], int] = {}
+    for v in sorted((a for a in acts if isinstance(a, Vote) and a.content in who and a.ballot > 0), key=lambda a: a[1]):
+        e = who[v.content]
+        if v.unlock and rules.lock == "proof":
+            if v.unlock >= v.ballot or not locks(e, voted.get((v.unlock, v.content), 0), rules):
+                continue
+        at = (v.ballot, v.content)
+        voted[at] = voted.get(at, 0) | e.keys.get(v.key, 0)
+    for c in acts:
+        if isinstance(c, Commit) and c.content in who:
+            at = (c.ballot, c.content)
+            committed[at] = committed.get(at, 0) | who[c.content].keys.get(c.key, 0)
+    found = []
+    for (b, x), signed in voted.items():
+        done = signed if rules.one_step else committed.get((b, x), 0)
+        if locks(who[x], signed, rules) and commits(who[x], done, rules):
+            found.append(Certificate(x, b, signed, done))
+    return Count(who, voted, committed, found)
+
+
+def double_signers(c: Count, acts: Iterable[Act]) -> int:
+    """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock."""
+    out, seen = 0, [a for a in acts if not isinstance(a, Content) and a.content in c.who]
+    firsts: dict[tuple[type, int, Key], int] = {}
+    for a in seen:
+        if firsts.setdefault((type(a), a.ballot, a.key), a.content) != a.content:
+            out |= c.who[a.content].keys.get(a.key, 0)
+    promised: dict[Key, list[Commit]] = {}
+    for a in seen:
+        if isinstance(a, Commit):
+            promised.setdefault(a.key, []).append(a)
+    for v in seen:
+        if isinstance(v, Vote):
+            for p in promised.get(v.key, ()):
+                if p.content != v.content and v.unlock < p.ballot < v.ballot:
+                    out |= c.who[v.content].keys.get(v.key, 0)
+    return out
+
+
+def stands(epoch: Content, acts: list[Act], rules: Rules) -> tuple[int | None, int | None]:
+    """(The content that follows the epoch or None, who is struck or None.)"""
+    c = count(epoch, acts, rules)
+    contents = {f.content for f in c.certificates}
+    if rules.strike == "none" and contents:
+        return min(contents), None
+    if len(contents) < 2 and rules.strike != "always":
+        return (contents.pop(), None) if contents else (None, None)
+    out = double_signers(c, acts)
+    rest = {x: Electorate(e.old & ~out, e.new & ~out, {}) for x, e in c.who.items()}
+    left = {
+        f.content
+        for f in c.certificates
+        if locks(rest[f.content], f.votes & ~out, rules) and commits(rest[f.content], f.commits & ~out, rules)
+    }
+    return (left.pop() if len(left) == 1 else None), (out if len(contents) > 1 else None)
+
+
+def by_number(acts: Iterable[Act]) -> dict[int, list[Act]]:
+    out: dict[int, list[Act]] = {}
+    for a in acts:
+        out.setdefault(a.number, []).append(a)
+    return out
+
+
+def state_of(acts: Iterable[Act], genesis: Content, rules: Rules = RULES) -> State:
+    numbers = by_number(set(acts))
+    epoch, chain, struck = genesis, [genesis.id], []
+    while True:
+        here = numbers.get(epoch.number + 1, [])
+        found, out = stands(epoch, here, rules)
+        if out is not None:
+            struck.append((epoch.number + 1, out))
+        if found is None:
+            return State(tuple(chain), tuple(struck))
+        epoch = next(x for x in here if isinstance(x, Content) and x.id == found)
+        chain.append(found)
+
+
+class Ledger:
+    """A node: acts come one by one, in any order and any number of times. What it has concluded it keeps, until an act
+    of that number comes."""
+
+    def __init__(self, genesis: Content, rules: Rules = RULES) -> None:
+        self.rules = rules
+        self.acts: dict[int, set[Act]] = {}
+        self.epochs = [genesis]
+        self.struck: dict[int, int] = {}
+
+    def add(self, a: Act) -> None:
+        held = self.acts.setdefault(a.number, set())
+        if a in held:
+            return
+        held.add(a)
+        if not 0 < a.number <= len(self.epochs):
+            return
+        number = a.number
+        while True:
+            here = list(self.acts.get(number, ()))
+            found, out = stands(self.epochs[number - 1], here, self.rules)
+            standing = self.epochs[number].id if number < len(self.epochs) else None
+            if found != standing:
+                del self.epochs[number:]
+                self.struck = {n: s for n, s in self.struck.items() if n < number}
+            if out is not None:
+                self.struck[number] = out
+            if found is None or found == standing:
+                return
+            self.epochs.append(next(x for x in here if isinstance(x, Content) and x.id == found))
+            number += 1
+
+    @property
+    def state(self) -> State:
+        return State(tuple(e.id for e in self.epochs), tuple(sorted(self.struck.items())))
+
+
+class Bundle(NamedTuple):
+    """What a verifier that skips is shown: epoch n-1 and the acts of n, and signed successions of keys (old, new)."""
+
+    before: Content
+    acts: tuple[Act, ...]
+    successions: frozenset[tuple[Key, Key]]
+
+
+def followers(key: Key, successions: Iterable[tuple[Key, Key]]) -> Iterator[Key]:
+    """The key and all that follow from it."""
+    open_, seen = [key], {key}
+    while open_:
+        k = open_.pop()
+        yield k
+        for old, new in successions:
+            if old == k and new not in seen and new[0] == k[0]:
+                seen.add(new)
+                open_.append(new)
+
+
+def skip(known: Content, shown: Bundle, rules: Rules = RULES) -> int | None:
+    """The epoch that a verifier of `known` goes to, or None: it stays."""
+    if shown.before.number < known.number or (shown.before.number == known.number and shown.before != known):
+        return None
+    found, _ = stands(shown.before, list(shown.acts), rules)
+    if found is None:
+        return None
+    c = count(shown.before, shown.acts, rules)
+    keys = c.who[found].keys
+    old = votes_of(known.seats)
+    for f in c.certificates:
+        signed = 0
+        for s in known.seats:
+            if s.awake and any(
+                keys.get(k, 0) & f.commits & 1 << s.member for k in followers(s.key, shown.successions)
+            ):
+                signed |= 1 << s.member
+        if f.content == found and enough(signed, old, rules.skip_above):
+            return found
+    return None
