@@ -79,6 +79,9 @@ def locked(w: World, view: View, rules: Rules, also: int = 0, top: int = 0) -> t
     """Which contents are locked in which ballots, and the votes that count. `also`: members that sign everything up to
     ballot `top`."""
     out: Locks = {}
+    consent = [also] * len(w.candidates)
+    for (_, x, _), who in view[0].items():
+        consent[x] |= who
     signed: dict[tuple[int, int], int] = dict.fromkeys(
         ((b, x) for b in range(1, top + 1) for x in range(len(w.candidates))), also
     )
@@ -86,11 +89,11 @@ def locked(w: World, view: View, rules: Rules, also: int = 0, top: int = 0) -> t
         if u and rules.lock == "proof":
             if u >= b:
                 continue
-            if (u, x) not in out and not locks(w.candidates[x].who, signed.get((u, x), 0), rules):
+            if (u, x) not in out and not locks(w.candidates[x].who, signed.get((u, x), 0), consent[x], rules):
                 continue
         signed[b, x] = signed.get((b, x), 0) | who
     for (b, x), who in signed.items():
-        if locks(w.candidates[x].who, who, rules):
+        if locks(w.candidates[x].who, who, consent[x], rules):
             out[b, x] = True
     return out, signed
 
@@ -142,9 +145,11 @@ class Run:
         self.rng, self.rules = rng, rules
         self.world = world(rng)
         self.members = {m: Member(1 << m) for m in self.world.honest}
-        self.sides = {m: rng.random() < 0.5 for m in self.members}
+        half = rng.choice((0, 0.5))
+        self.sides = {m: rng.random() < half for m in self.members}
         self.apart = rng.random() < 0.5
         """Whether the sides favour different contents in each ballot."""
+        self.reach = rng.choice((0.5, 0.8, 1))
         self.mine = sum(m.bit for m in self.members.values())
         self.all: View = ({}, {})
         self.counts: Counter[str] = Counter()
@@ -167,10 +172,12 @@ class Run:
     def byzantine(self, top: int, to: list[Member]) -> None:
         rng, b = self.rng, self.rng.randrange(1, top + 2)
         x = (b + rng.randrange(2)) % len(self.world.candidates)
+        u = rng.randrange(b + 1) if rng.random() < 0.5 else 0
+        if self.all[0] and rng.random() < 0.6:
+            b, x, u = rng.choice(list(self.all[0])[-4:])
         views = (self.all, *(t.view for t in to))
         bits = self.world.byzantine | self.world.candidates[x].lying
         if rng.random() < 0.7:
-            u = rng.randrange(b + 1) if rng.random() < 0.5 else 0
             for v, _ in views:
                 v[b, x, u] = v.get((b, x, u), 0) | bits
         else:
@@ -183,16 +190,16 @@ class Run:
         for _ in range(steps):
             n = rng.randrange(self.world.size)
             if n not in self.members or rng.random() < 0.15:
-                to = honest if rng.random() < 0.2 else by_side[rng.random() < 0.5]
+                to = rng.choice((honest, by_side[False], by_side[True], [rng.choice(honest)]))
                 self.byzantine(max((m.last for m in honest)), to)
                 continue
             m = self.members[n]
             if rng.random() < 0.12:
                 self.merge(m.view, rng.choice(honest).view)
-            to = [t for t in by_side[self.sides[n]] if rng.random() < 0.85]
+            to = [t for t in by_side[self.sides[n]] if rng.random() < self.reach]
             found = locked(self.world, m.view, self.rules)[0]
             at = m.can_commit(found)
-            if at is not None and not self.rules.one_step and rng.random() < 0.6:
+            if at is not None and not self.rules.one_step and rng.random() < 0.8:
                 self.commit(m, at, to)
                 continue
             top = max((k[0] for k, who in m.view[0].items() if who & self.mine), default=1)
@@ -263,7 +270,7 @@ def run(seed: str, rules: Rules = RULES, counts: Counter[str] | None = None) -> 
     """What broke in this run: "", "safety" or "liveness"."""
     rng = random.Random(seed)
     r = Run(rng, rules)
-    r.adversarial(rng.randrange(4, 40))
+    r.adversarial(rng.randrange(4, 60))
     out = ""
     if not r.safe():
         out = "safety"

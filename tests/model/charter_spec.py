@@ -15,8 +15,8 @@ from the list before. Each seat has a key. The seats of epoch n that are awake a
 **Ballots.** One question is open at a time: the content of epoch n+1. There are ballots 1, 2, ... Each has two steps.
 
 1. *Vote* (ballot b, content X, unlock v). A member votes once in a ballot, and never in a ballot below one it signed in.
-   Content X is **locked** in ballot b when votes for it are more than 2/3 of the votes of n, and, counted by themselves,
-   more than 2/3 of the votes that X gives to n+1.
+   Content X is **locked** in ballot b when more than 2/3 of the votes of n voted for it in b, and more than 2/3 of the votes
+   that X gives to n+1 voted for it in any ballot (they *consent*).
 2. *Commit* (b, X). A member that sees X locked in b signs this, if it has signed in no later ballot. From now on it is locked
    on X at b. The **certificate** of X is a lock of X in some ballot and commits in that ballot by more than 2/3 of the votes of n.
 
@@ -35,8 +35,8 @@ prove more than 1/3 of the votes double signers.
 one, which unlocks each of them. Where there is none, nobody is locked, and they follow the seat whose turn the ballot
 is (a convention of `choice`, not a rule: a wrong turn costs a ballot, no safety). No step waits for a time.
 
-**Consent is given once.** The votes of n+1 count in the lock, not in the commits. Otherwise newcomers could vote for X,
-so that everybody is locked on it, and never commit: the alliance would be stuck.
+**Consent is given once,** for a content, not for a ballot, and not in commits. Otherwise newcomers could consent to X, so that
+everybody is locked on it, and be silent in all commits or later ballots: the alliance would be stuck. Safety does not depend on it.
 
 **Keys.** A content lists for each member that signs it the next key, signed by the present one. *A signature counts only if
 the content names its successor*; so one who leaves by X does not count for X (but in the total), and no epoch removes a
@@ -93,7 +93,8 @@ class Rules(NamedTuple):
 
     above: tuple[int, int] = (2, 3)
     consent: str = "lock"
-    """"none": the votes of n+1 are not asked; "commit": they must commit, too; "only": the votes of n are not asked."""
+    """"none": the votes of n+1 are not asked; "ballot": they are asked anew in each; "commit": they must commit, too;
+    "only": the votes of n are not asked."""
     lock: str = "proof"
     """"ignored": a member votes as if it had committed to nothing; "claim": the number in a vote unlocks without proof."""
     one_step: bool = False
@@ -257,11 +258,14 @@ def electorate(epoch: Content, x: Content, rules: Rules) -> Electorate:
     return Electorate(old, new, keys)
 
 
-def locks(who: Electorate, signed: int, rules: Rules) -> bool:
+def locks(who: Electorate, signed: int, consent: int, rules: Rules) -> bool:
+    """`signed`: who voted for it in the ballot. `consent`: who did in any ballot."""
+    if rules.consent == "ballot":
+        consent = signed
     if rules.consent == "only":
         return enough(signed & who.new, who.new, rules.above)
     return enough(signed & who.old, who.old, rules.above) and (
-        rules.consent == "none" or enough(signed & who.new, who.new, rules.above)
+        rules.consent == "none" or enough(consent & who.new, who.new, rules.above)
     )
 
 
@@ -277,6 +281,7 @@ class Count(NamedTuple):
     who: dict[int, Electorate]
     voted: dict[tuple[int, int], int]
     committed: dict[tuple[int, int], int]
+    consent: dict[int, int]
     certificates: list[Certificate]
 
 
@@ -293,10 +298,14 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
     }
     voted: dict[tuple[int, int], int] = {}
     committed: dict[tuple[int, int], int] = {}
+    consent = dict.fromkeys(who, 0)
+    for v in acts:
+        if isinstance(v, Vote) and v.content in who:
+            consent[v.content] |= who[v.content].keys.get(v.key, 0)
     for v in sorted((a for a in acts if isinstance(a, Vote) and a.content in who and a.ballot > 0), key=lambda a: a[1]):
         e = who[v.content]
         if v.unlock and rules.lock == "proof":
-            if v.unlock >= v.ballot or not locks(e, voted.get((v.unlock, v.content), 0), rules):
+            if v.unlock >= v.ballot or not locks(e, voted.get((v.unlock, v.content), 0), consent[v.content], rules):
                 continue
         at = (v.ballot, v.content)
         voted[at] = voted.get(at, 0) | e.keys.get(v.key, 0)
@@ -307,9 +316,9 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
     found = []
     for (b, x), signed in voted.items():
         done = signed if rules.one_step else committed.get((b, x), 0)
-        if locks(who[x], signed, rules) and commits(who[x], done, rules):
+        if locks(who[x], signed, consent[x], rules) and commits(who[x], done, rules):
             found.append(Certificate(x, b, signed, done))
-    return Count(who, voted, committed, found)
+    return Count(who, voted, committed, consent, found)
 
 
 def double_signers(c: Count, acts: Iterable[Act]) -> int:
@@ -344,7 +353,8 @@ def stands(epoch: Content, acts: list[Act], rules: Rules) -> tuple[int | None, i
     left = {
         f.content
         for f in c.certificates
-        if locks(rest[f.content], f.votes & ~out, rules) and commits(rest[f.content], f.commits & ~out, rules)
+        if locks(rest[f.content], f.votes & ~out, c.consent[f.content], rules)
+        and commits(rest[f.content], f.commits & ~out, rules)
     }
     return (left.pop() if len(left) == 1 else None), (out if len(contents) > 1 else None)
 
@@ -440,9 +450,7 @@ def skip(known: Content, shown: Bundle, rules: Rules = RULES) -> int | None:
     for f in c.certificates:
         signed = 0
         for s in known.seats:
-            if s.awake and any(
-                keys.get(k, 0) & f.commits & 1 << s.member for k in followers(s.key, shown.successions)
-            ):
+            if s.awake and any(keys.get(k, 0) & f.commits & 1 << s.member for k in followers(s.key, shown.successions)):
                 signed |= 1 << s.member
         if f.content == found and enough(signed, old, rules.skip_above):
             return found
