@@ -2,13 +2,15 @@
 
     run(seed) -> what broke, or ""
 
-A run has 4 to 7 votes, less than a third of them Byzantine, and two or three contents, which admit and expel. Honest members
-are split in two sides; any of them may vote for whatever the rules allow it, not only for what is sensible. Byzantine members sign
-everything, also twice, and show each act to whom they like. Then two questions are asked.
+A run has 4 to 7 votes, less than a third of them Byzantine, and two or three contents, which admit and expel.
+Honest members are split in two sides; any of them may vote for whatever the rules allow it, not only for what is
+sensible. Byzantine members sign everything, also twice, and show each act to whom they like. Then two questions are
+asked.
 
-1. *Safety.* All Byzantine members sign everything that can be signed, in each ballot. Is there a certificate of two contents?
-2. *Liveness.* The network heals: from now on all acts reach all honest members before they sign the next one. Byzantine
-   members still add what they like. Is a content certified within `bound` ballots?
+1. *Safety.* All Byzantine members sign everything that can be signed, in each ballot. Is there a certificate of two
+   contents?
+2. *Liveness.* The network heals: from now on all acts reach all honest members before they sign the next one.
+   Byzantine members still add what they like. Is a content certified within `bound` ballots?
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ Locks = dict[tuple[int, int], bool]
 
 
 class Candidate(NamedTuple):
-    """`author`: the seat that proposed it. `living`: honest newcomers, who consent; `lying`: Byzantine ones, who vote for it
-    and never commit."""
+    """`author`: the seat that proposed it. `living`: honest newcomers, who consent; `lying`: Byzantine ones, who vote
+    for it and never commit."""
 
     who: Electorate
     author: int
@@ -109,7 +111,7 @@ def certified(w: World, view: View, rules: Rules, also: int = 0, top: int = 0) -
 
 
 def choice(w: World, ballot: int) -> int:
-    """The content to vote for where none is locked: that of the seat whose turn the ballot is, or of the next that has one."""
+    """The content to vote for where none is locked: that of the seat whose turn it is, or of the next that has one."""
     return min(range(len(w.candidates)), key=lambda x: ((w.candidates[x].author - ballot) % w.size, x))
 
 
@@ -191,7 +193,7 @@ class Run:
             n = rng.randrange(self.world.size)
             if n not in self.members or rng.random() < 0.15:
                 to = rng.choice((honest, by_side[False], by_side[True], [rng.choice(honest)]))
-                self.byzantine(max((m.last for m in honest)), to)
+                self.byzantine(max(m.last for m in honest), to)
                 continue
             m = self.members[n]
             if rng.random() < 0.12:

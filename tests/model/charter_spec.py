@@ -1,7 +1,7 @@
 """The rules of a charter, as plainly as we can write them: an alliance of members that nobody owns.
 
-Nothing here imports the product, reads a clock or draws a random number. Signatures are tuples: an act that names a key
-was signed with it, and the adversary of `charter_runs.py` makes such acts only for keys that he holds.
+Nothing here imports the product, reads a clock or draws a random number. Signatures are tuples: an act that names a
+key was signed with it, and the adversary of `charter_runs.py` makes such acts only for keys that he holds.
 
     state_of(acts, genesis) -> the chain of epochs that stand, and who signed two histories
     Ledger                  -> the same, act by act in any order
@@ -9,66 +9,72 @@ was signed with it, and the adversary of `charter_runs.py` makes such acts only 
 
 # The rules
 
-**Epochs.** A charter is a chain of epochs. An epoch's content is the whole list of seats and the proposals that made it
-from the list before. Each seat has a key. The seats of epoch n that are awake are its *votes*.
+**Epochs.** A charter is a chain of epochs. An epoch's content is the whole list of seats and the proposals that
+made it from the list before. Each seat has a key. The seats of epoch n that are awake are its *votes*.
 
 **Ballots.** One question is open at a time: the content of epoch n+1. There are ballots 1, 2, ... Each has two steps.
 
-1. *Vote* (ballot b, content X, unlock v). A member votes once in a ballot, and never in a ballot below one it signed in.
-   Content X is **locked** in ballot b when more than 2/3 of the votes of n voted for it in b, and more than 2/3 of the votes
-   that X gives to n+1 voted for it in any ballot (they *consent*).
-2. *Commit* (b, X). A member that sees X locked in b signs this, if it has signed in no later ballot. From now on it is locked
-   on X at b. The **certificate** of X is a lock of X in some ballot and commits in that ballot by more than 2/3 of the votes of n.
+1. *Vote* (ballot b, content X, unlock v). A member votes once in a ballot, and never in a ballot below one it
+   signed in. Content X is **locked** in ballot b when more than 2/3 of the votes of n voted for it in b, and more
+   than 2/3 of the votes that X gives to n+1 voted for it in any ballot (they *consent*).
+2. *Commit* (b, X). A member that sees X locked in b signs this, if it has signed in no later ballot. From now on it
+   is locked on X at b. The **certificate** of X is a lock of X in some ballot and commits in that ballot by more
+   than 2/3 of the votes of n.
 
 **The unlock rule.** A member that committed X at b votes in later ballots for X, or for another content Y only with
-b < v, where Y was locked in ballot v. The vote names v, and does not count where the votes that lock Y in v are missing
-(v = 0: the signer says that it committed to nothing else). So breaking one's lock leaves two signatures that prove it:
-commit (b, X) and vote (b', Y, v) with v < b < b'.
+b < v, where Y was locked in ballot v. The vote names v, and does not count where the votes that lock Y in v are
+missing (v = 0: the signer says that it committed to nothing else). So breaking one's lock leaves two signatures
+that prove it: commit (b, X) and vote (b', Y, v) with v < b < b'.
 
-**Why there are not two certificates**, if less than 1/3 of the votes of n are Byzantine. Let X have one in ballot b. In
-the same ballot, a lock of Y needs 1/3 that voted twice. Let b' be the first later ballot in which some Y is locked. More than
-1/3 of the votes committed X at b and voted Y at b'. Their v is below b' and Y was locked there; so v < b, or v = b, which
-was excluded, because b' is the first. So more than 1/3 broke their locks. This also says who: two certificates always
-prove more than 1/3 of the votes double signers.
+**Why there are not two certificates**, if less than 1/3 of the votes of n are Byzantine. Let X have one in ballot
+b. In the same ballot, a lock of Y needs 1/3 that voted twice. Let b' be the first later ballot in which some Y is
+locked. More than 1/3 of the votes committed X at b and voted Y at b'. Their v is below b' and Y was locked there;
+so v < b, or v = b, which was excluded, because b' is the first. So more than 1/3 broke their locks. This also says
+who: two certificates always prove more than 1/3 of the votes double signers.
 
-**Why a split vote ends.** Once the honest have the same acts, those that see a lock vote for the content of the highest
-one, which unlocks each of them. Where there is none, nobody is locked, and they follow the seat whose turn the ballot
-is (a convention of `choice`, not a rule: a wrong turn costs a ballot, no safety). No step waits for a time.
+**Why a split vote ends.** Once the honest have the same acts, those that see a lock vote for the content of the
+highest one, which unlocks each of them. Where there is none, nobody is locked, and they follow the seat whose turn
+the ballot is (a convention of `choice`, not a rule: a wrong turn costs a ballot, no safety). No step waits for a
+time.
 
-**Consent is given once,** for a content, not for a ballot, and not in commits. Otherwise newcomers could consent to X, so that
-everybody is locked on it, and be silent in all commits or later ballots: the alliance would be stuck. Safety does not depend on it.
+**Consent is given once,** for a content, not for a ballot, and not in commits. Otherwise newcomers could consent to
+X, so that everybody is locked on it, and be silent in all commits or later ballots: the alliance would be stuck.
+Safety does not depend on it.
 
-**Keys.** A content lists for each member that signs it the next key, signed by the present one. *A signature counts only if
-the content names its successor*; so one who leaves by X does not count for X (but in the total), and no epoch removes a
-third of the votes at once. An honest member destroys its old key when it sees the epoch stand, because ballots need
-it until then. So more than 2/3 signed with keys of which all but the Byzantine ones are gone: whatever is stolen
-later, old numbers cannot be certified anew. Keys are content: if they followed from signatures, a hidden one that
-appears later would change who may sign, and undo an epoch.
+**Keys.** A content lists for each member that signs it the next key, signed by the present one. *A signature counts
+only if the content names its successor*; so one who leaves by X does not count for X (but in the total), and no
+epoch removes a third of the votes at once. An honest member destroys its old key when it sees the epoch stand,
+because ballots need it until then. So more than 2/3 signed with keys of which all but the Byzantine ones are gone:
+whatever is stolen later, old numbers cannot be certified anew. Keys are content: if they followed from signatures,
+a hidden one that appears later would change who may sign, and undo an epoch.
 
 **Sleep.** A roll call is a proposal; answers are signed and listed by a content. A content may put to sleep who has
-answered none of the last two roll calls, as the contents list it. It is adopted by more than 2/3 of the votes before it, those that fall
-asleep included, and at least half of all seats stay awake. A sleeping seat has no vote and is in no total. Its signature,
-listed by the next content, wakes it: it is a vote of n+1 and counts in the consent to it, but not among the votes of n.
-*No rule asks whether an act is absent*, because it can arrive later. That an answer is missing is what the signers say.
+answered none of the last two roll calls, as the contents list it. It is adopted by more than 2/3 of the votes
+before it, those that fall asleep included, and at least half of all seats stay awake. A sleeping seat has no vote
+and is in no total. Its signature, listed by the next content, wakes it: it is a vote of n+1 and counts in the
+consent to it, but not among the votes of n. *No rule asks whether an act is absent*, because it can arrive later.
+That an answer is missing is what the signers say.
 
-**Two certificates** for one number strike those whose double signing they prove. The content whose lock and commits are more than
-2/3 of the rest stands, if it is one. Otherwise the charter stays at n. Without two certificates nobody is struck.
-Members are struck for that count; expelling them is a proposal.
+**Two certificates** for one number strike those whose double signing they prove. The content whose lock and commits
+are more than 2/3 of the rest stands, if it is one. Otherwise the charter stays at n. Without two certificates
+nobody is struck. Members are struck for that count; expelling them is a proposal.
 
-**Skipping.** A verifier that knows epoch m takes epoch n with its certificate and epoch n-1, which n names by hash, if more than
-2/3 of the votes of m that it knows are among those that committed n, by keys that follow from the known ones.
+**Skipping.** A verifier that knows epoch m takes epoch n with its certificate and epoch n-1, which n names by hash,
+if more than 2/3 of the votes of m that it knows are among those that committed n, by keys that follow from the
+known ones.
 
 # What is not claimed
 
 - One third: 1/3 or more of the votes can block every epoch, and split votes can be kept alive while messages are
-  kept from some. With 1/3 or more Byzantine, two certificates can be made; they are found, and may leave the charter at n.
-  Honest keys of n are destroyed then, so only a successor that operators choose by hand goes on.
-- One half: half of the seats awake is the least; a sleeping half is brought back by its own signatures only if a content lists
-  them. Honest votes refuse one that omits a signature that they hold, which needs 1/3 of them.
-- Two thirds: more than 2/3 of the votes decide all: they expel, admit, put to sleep, and may lie about answers. A quorum that is lost
-  (1/3 or more are dead, and not put to sleep in time) never comes back, and no time changes that.
-- A verifier that skips assumes that at most 2/3 of the votes it knows are Byzantine, or have left and collude. Who was
-  away for long asks somebody it trusts. Before it sees both of two certificates it can stand at either.
+  kept from some. With 1/3 or more Byzantine, two certificates can be made; they are found, and may leave the
+  charter at n. Honest keys of n are destroyed then, so only a successor that operators choose by hand goes on.
+- One half: half of the seats awake is the least; a sleeping half is brought back by its own signatures only if a
+  content lists them. Honest votes refuse one that omits a signature that they hold, which needs 1/3 of them.
+- Two thirds: more than 2/3 of the votes decide all: they expel, admit, put to sleep, and may lie about answers. A
+  quorum that is lost (1/3 or more are dead, and not put to sleep in time) never comes back, and no time changes
+  that.
+- A verifier that skips assumes that at most 2/3 of the votes it knows are Byzantine, or have left and collude. Who
+  was away for long asks somebody it trusts. Before it sees both of two certificates it can stand at either.
 - A key that is stolen before its owner saw the epoch stand counts as a Byzantine vote of that epoch.
 - That a proposal is good, that members are different people, that bytes are decoded rightly: not modelled.
 """
@@ -83,7 +89,8 @@ Key = tuple[int, int]
 """(member, generation). A generation of FAKE or more was never named by the member."""
 FAKE = 1_000
 Proposal = tuple[Any, ...]
-"""admit member key | expel member | next member key by | roll | answer member by | sleep member | wake member by | note n
+"""admit member key | expel member | next member key by | roll | answer member by | sleep member
+wake member by | note n
 
 `by` is the key that signed it."""
 
@@ -96,7 +103,8 @@ class Rules(NamedTuple):
     """"none": the votes of n+1 are not asked; "ballot": they are asked anew in each; "commit": they must commit, too;
     "only": the votes of n are not asked."""
     lock: str = "proof"
-    """"ignored": a member votes as if it had committed to nothing; "claim": the number in a vote unlocks without proof."""
+    """"ignored": a member votes as if it had committed to nothing; "claim": the number in a vote unlocks, without
+    proof."""
     one_step: bool = False
     """A vote is a commit: a content voted for by a quorum stands."""
     old_keys: bool = False
@@ -223,7 +231,7 @@ ORDER = ("answer", "sleep", "wake", "next", "expel", "admit", "roll", "note")
 
 
 class Electorate(NamedTuple):
-    """Who may sign a content after an epoch: `old` and `new` are the votes of n and n+1, `keys` gives a bit for a key."""
+    """Who may sign a content after an epoch: `old` and `new` are the votes of n and n+1, `keys` gives bits for keys."""
 
     old: int
     new: int
@@ -304,9 +312,9 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
             consent[v.content] |= who[v.content].keys.get(v.key, 0)
     for v in sorted((a for a in acts if isinstance(a, Vote) and a.content in who and a.ballot > 0), key=lambda a: a[1]):
         e = who[v.content]
-        if v.unlock and rules.lock == "proof":
-            if v.unlock >= v.ballot or not locks(e, voted.get((v.unlock, v.content), 0), consent[v.content], rules):
-                continue
+        before = voted.get((v.unlock, v.content), 0) if v.unlock < v.ballot else 0
+        if v.unlock and rules.lock == "proof" and not locks(e, before, consent[v.content], rules):
+            continue
         at = (v.ballot, v.content)
         voted[at] = voted.get(at, 0) | e.keys.get(v.key, 0)
     for c in acts:
