@@ -1,0 +1,243 @@
+"""Random histories of a charter: members come, go, fall asleep and wake, change keys; and what thieves can do afterwards.
+
+In a `History` less than a third of each epoch's votes are Byzantine. Honest members that take part in an epoch destroy their old
+key when it stands; some are away and keep theirs. Byzantine members keep every key and sign a second content too.
+A `fork` is one number with any number of Byzantine votes.
+"""
+
+from __future__ import annotations
+
+import random
+
+from tests.model.charter_spec import (
+    FAKE,
+    RULES,
+    Act,
+    Bundle,
+    Commit,
+    Content,
+    Key,
+    Ledger,
+    Proposal,
+    Rules,
+    Seat,
+    Vote,
+    applied,
+    enough,
+    mask,
+    skip,
+    state_of,
+    votes_of,
+)
+
+
+class History:
+    def __init__(self, rng: random.Random, epochs: int) -> None:
+        self.rng = rng
+        size = rng.randrange(4, 9)
+        self.byzantine = set(rng.sample(range(size), (size - 1) // 3))
+        self.genesis = Content(0, 0, -1, tuple(Seat(m, (m, 0)) for m in range(size)))
+        self.epochs = [self.genesis]
+        self.acts: list[Act] = []
+        self.ids = self.members = 100
+        self.held: dict[int, set[Key]] = {m: {(m, 0)} for m in range(size)}
+        """Keys that are not destroyed, of each member there ever was."""
+        self.leavers: set[int] = set()
+        self.successions: set[tuple[Key, Key]] = set()
+        for _ in range(epochs):
+            self.epoch()
+
+    def content(self, epoch: Content, proposals: list[Proposal]) -> Content | None:
+        seats = applied(epoch.seats, tuple(proposals), RULES)
+        self.ids += 1
+        return seats and Content(self.ids, epoch.number + 1, epoch.id, seats, tuple(proposals))
+
+    def keys(self, epoch: Content, signers: set[int]) -> list[Proposal]:
+        """Names the successors of signers."""
+        return [("next", s.member, (s.member, s.key[1] + 1), s.key) for s in epoch.seats if s.member in signers]
+
+    def wishes(self, epoch: Content, away: set[int]) -> list[Proposal]:
+        rng, out = self.rng, list[Proposal]()
+        for s in epoch.seats:
+            if not s.awake and rng.random() < 0.4:
+                out.append(("wake", s.member, s.key))
+            elif s.missed and s.member not in away and rng.random() < 0.8:
+                out.append(("answer", s.member, s.key))
+            elif s.awake and s.missed >= 2 and rng.random() < 0.8:
+                out.append(("sleep", s.member))
+            elif rng.random() < 0.06:
+                out.append(("expel", s.member))
+        if rng.random() < 0.5:
+            out.append(("roll",))
+        if rng.random() < 0.3:
+            self.members += 1
+            out.append(("admit", self.members % 32 + 16, (self.members % 32 + 16, 0)))
+        return out
+
+    def epoch(self) -> None:
+        rng, epoch = self.rng, self.epochs[-1]
+        awake = {s.member for s in epoch.seats if s.awake}
+        for attempt in range(6):
+            away = {m for m in awake - self.byzantine if attempt < 4 and rng.random() < 0.15}
+            wishes = self.wishes(epoch, away) if attempt < 5 else []
+            gone = {p[1] for p in wishes if p[0] in ("expel", "sleep")}
+            signers = awake - away - gone
+            x = self.content(epoch, [*wishes, *self.keys(epoch, signers), ("note", self.ids)])
+            if x is None or any(p[0] == "admit" and p[1] in self.held for p in wishes):
+                continue
+            new = votes_of(x.seats)
+            joining = {s.member for s in x.seats if s.awake} - awake
+            honest = (signers | joining) - self.byzantine
+            if enough(mask(honest & awake), mask(awake), (2, 3)) and enough(mask(honest) & new, new, (2, 3)):
+                break
+        else:
+            return
+        other = self.content(epoch, [*self.keys(epoch, signers), ("note", -self.ids)])
+        assert other
+        old = {s.member: s.key for s in epoch.seats}
+        keys = old | {s.member: s.key for s in x.seats if s.member not in old}
+        ballot, split = 1, rng.random() < 0.4
+        acts: list[Act] = [x, other]
+        if split:
+            acts += [Vote(x.number, 1, rng.choice((x, other)).id, 0, old[m]) for m in honest & awake]
+            ballot = 2
+        for m in honest:
+            acts.append(Vote(x.number, ballot, x.id, 0, keys[m]))
+            if m in awake:
+                acts.append(Commit(x.number, ballot, x.id, keys[m]))
+        for m in signers & self.byzantine:
+            for made in (x, other):
+                for b in (1, 2, 3):
+                    acts += [Vote(x.number, b, made.id, 0, old[m]), Commit(x.number, b, made.id, old[m])]
+        self.acts += acts
+        for p in x.proposals:
+            if p[0] == "next":
+                self.successions.add((p[3], p[2]))
+        for s in x.seats:
+            self.held.setdefault(s.member, set()).add(s.key)
+            if s.member not in self.byzantine and s.key != old.get(s.member, s.key):
+                self.held[s.member].discard(old[s.member])
+        self.leavers |= set(old) - {s.member for s in x.seats}
+        self.epochs.append(x)
+
+    @property
+    def chain(self) -> tuple[int, ...]:
+        return tuple(e.id for e in self.epochs)
+
+    def signed(self, epoch: Content, x: Content, keys: set[Key]) -> list[Act]:
+        """The content with all that these keys can sign for it."""
+        out: list[Act] = [x]
+        for k in sorted(keys):
+            for b in (1, 2):
+                out += [Vote(x.number, b, x.id, b - 1, k), Vote(x.number, b, x.id, 0, k), Commit(x.number, b, x.id, k)]
+        return out
+
+    def forged(self, at: int, keys: set[Key], leave: bool = False) -> list[Act]:
+        """Another epoch at + 1, by whoever holds the keys. leave: those who sign it leave by it."""
+        epoch = self.epochs[at]
+        by = {s.member for s in epoch.seats if s.key in keys or any(k[0] == s.member for k in keys)}
+        known = {s.member: s.key for s in epoch.seats}
+        moves: list[Proposal] = [("next", m, (m, FAKE + at), known[m]) for m in sorted(by)]
+        if leave:
+            out = sorted(by - {min(by, default=0)})
+            stay = [p for p in moves if p[1] not in out]
+            moves = [*stay, *(("expel", m) for m in out)]
+        x = self.content(epoch, [*moves, ("note", -1)])
+        return self.signed(epoch, x, keys) if x else []
+
+    def bundle(self, n: int) -> Bundle:
+        acts = tuple(a for a in self.acts if a.number == n)
+        return Bundle(self.epochs[n - 1], acts, frozenset(self.successions))
+
+    def colluders(self, known: Content) -> set[int]:
+        return {s.member for s in known.seats if s.awake and s.member in self.byzantine | self.leavers}
+
+    def forged_bundle(self, known: Content, n: int) -> Bundle | None:
+        """An invented epoch n by all who left the known one or are Byzantine."""
+        keys = sorted(max(self.held[m]) for m in self.colluders(known))
+        if not keys:
+            return None
+        self.ids += 1
+        before = Content(self.ids, n - 1, -2, tuple(Seat(k[0], k) for k in keys))
+        x = self.content(before, [("next", k[0], (k[0], FAKE), k) for k in keys])
+        assert x
+        return Bundle(before, tuple(self.signed(before, x, set(keys))), frozenset(self.successions))
+
+
+def examine(seed: str, rules: Rules = RULES) -> str:
+    """The name of the promise that broke, or ""."""
+    rng = random.Random(seed)
+    h = History(rng, rng.randrange(2, 7))
+    whole = state_of(h.acts, h.genesis, rules)
+    if whole.chain != h.chain or whole.struck:
+        return "what honest members adopted stands"
+
+    ledger, seen = Ledger(h.genesis, rules), list[Act]()
+    order = rng.sample(h.acts, len(h.acts))
+    stop = rng.randrange(len(order))
+    for n, a in enumerate([*order, *rng.choices(order, k=5)]):
+        ledger.add(a)
+        seen.append(a)
+        if n == stop:
+            part = state_of(seen, h.genesis, rules)
+            if ledger.state != part or part.chain != whole.chain[: len(part.chain)]:
+                return "missing acts leave a node at the last whole epoch"
+    if ledger.state != whole:
+        return "state is a function of the set of acts"
+
+    everything = set().union(*h.held.values())
+    for at in range(len(h.epochs) - 1):
+        for leave in (False, True):
+            if state_of([*h.acts, *h.forged(at, everything, leave)], h.genesis, rules) != whole:
+                return "nobody certifies an old number anew"
+    rotated = {old for old, _ in h.successions} - {s.key for s in h.epochs[-1].seats}
+    if state_of([*h.acts, *h.forged(len(h.epochs) - 1, rotated)], h.genesis, rules) != whole:
+        return "old keys sign nothing"
+
+    for n in range(2, len(h.epochs)):
+        known = h.epochs[rng.randrange(n - 1)]
+        if skip(known, h.bundle(n), rules) not in (None, h.chain[n]):
+            return "a verifier that skips is never elsewhere"
+        lies = h.forged_bundle(known, n + rng.randrange(3))
+        old = votes_of(known.seats)
+        if lies and not enough(mask(h.colluders(known)), old, (2, 3)) and skip(known, lies, rules) is not None:
+            return "a verifier that skips is never elsewhere"
+    return ""
+
+
+def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
+    """One number with two certificates by any number of Byzantine votes: what broke, and whether a content stands."""
+    rng = random.Random(seed)
+    size = rng.randrange(4, 10)
+    byzantine = set(rng.sample(range(size), rng.randrange(1, size)))
+    genesis = Content(0, 0, -1, tuple(Seat(m, (m, 0)) for m in range(size)))
+    moves = tuple(("next", m, (m, 1), (m, 0)) for m in range(size))
+    contents = [
+        Content(n + 1, 1, 0, tuple(Seat(m, (m, 1)) for m in range(size)), (*moves, ("note", n))) for n in range(2)
+    ]
+    acts: list[Act] = list(contents)
+    side = rng.random()
+    for m in range(size):
+        to = set(contents) if m in byzantine else {contents[rng.random() < side]}
+        b = rng.choice((1, 2)) if m in byzantine else 1
+        for x in sorted(to):
+            for at in {1, b}:
+                acts += [Vote(1, at, x.id, 0, (m, 0)), Commit(1, at, x.id, (m, 0))]
+    state = state_of(acts, genesis, rules)
+    ledger = Ledger(genesis, rules)
+    for a in rng.sample(acts, len(acts)):
+        ledger.add(a)
+    if ledger.state != state:
+        return "state is a function of the set of acts", False
+    struck = state.struck[0][1] if state.struck else 0
+    if struck & ~mask(byzantine):
+        return "no honest member is struck", False
+    rest = {m for m in range(size) if not struck >> m & 1}
+    by = {x.id: {a.key[0] for a in acts if isinstance(a, Commit) and a.content == x.id} for x in contents}
+    strong = [x for x, who in by.items() if len(who & rest) * 3 > len(rest) * 2]
+    two = all(len(who) * 3 > size * 2 for who in by.values())
+    if two and state.chain != ((0, strong[0]) if len(strong) == 1 else (0,)):
+        return "of two certificates the one with more than 2/3 of the rest stands, else none", False
+    if two and not struck:
+        return "two certificates strike their double signers", False
+    return "", two and len(state.chain) > 1
