@@ -1,8 +1,9 @@
-"""Random histories of a charter: members come, go, fall asleep and wake, change keys; and what thieves can do afterwards.
+"""Random histories of a charter: members come, go, fall asleep and wake, change keys; and what thieves can do
+afterwards.
 
-In a `History` less than a third of each epoch's votes are Byzantine. Honest members that take part in an epoch destroy their old
-key when it stands; some are away and keep theirs. Byzantine members keep every key and sign a second content too.
-A `fork` is one number with any number of Byzantine votes.
+In a `History` less than a third of each epoch's votes are Byzantine. Honest members that take part in an epoch
+destroy their old key when it stands; some are away and keep theirs. Byzantine members keep every key and sign a
+second content too. A `fork` is one number with any number of Byzantine votes.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class History:
     def content(self, epoch: Content, proposals: list[Proposal]) -> Content | None:
         seats = applied(epoch.seats, tuple(proposals), RULES)
         self.ids += 1
-        return seats and Content(self.ids, epoch.number + 1, epoch.id, seats, tuple(proposals))
+        return Content(self.ids, epoch.number + 1, epoch.id, seats, tuple(proposals)) if seats else None
 
     def keys(self, epoch: Content, signers: set[int]) -> list[Proposal]:
         """Names the successors of signers."""
@@ -88,7 +89,7 @@ class History:
             new = votes_of(x.seats)
             joining = {s.member for s in x.seats if s.awake} - awake
             honest = (signers | joining) - self.byzantine
-            if enough(mask(honest & awake), mask(awake), (2, 3)) and enough(mask(honest) & new, new, (2, 3)):
+            if enough(mask(signers), mask(awake), (2, 3)) and enough(mask(signers | joining) & new, new, (2, 3)):
                 break
         else:
             return
