@@ -7,6 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_every_command_that_is_shown_exists_with_the_options_shown(page: Path) -
     for line in command_lines(page.read_text("utf-8")):
         command = COMMANDS
         options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
-        for word in hoist(shlex.split(line)[1:]):
+        for word in chain(*hoist(shlex.split(line)[1:])):
             if word.startswith("-"):
                 assert word in options, f"{page.name}: `{line}` has {word}, which is no option"
             elif commands := getattr(command, "commands", None):

@@ -103,7 +103,7 @@ def _aborted(number: int) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line; the exit code."""
-    front, rest = _hoisted(argv)
+    front, rest = hoist(argv)
     arguments, json, debug = front + rest, "--json" in front, "--debug" in front
     try:
         for argument in arguments:
@@ -134,14 +134,8 @@ def _say_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def hoist(argv: Sequence[str]) -> list[str]:
-    """The same command line, with the options that every command takes moved to its front. Nothing after `--` moves."""
-    front, rest = _hoisted(argv)
-    return front + rest
-
-
-def _hoisted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options that every command takes, and the other words."""
+def hoist(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options that every command takes, for the front of the line, and the other words. Nothing after `--` moves."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(argv)

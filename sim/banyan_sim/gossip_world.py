@@ -1,6 +1,6 @@
 """A seeded world in virtual time for the gossip alone: latencies, losses, deaths, Sybils. It runs the code of a node.
 
-Every node is a `Gossip`. A verdict follows `verdict_s` after a delivery, because a commit to disk takes time. Nothing
+Every node is a `Gossip`. A verdict follows `VERDICT_S` after a delivery, because a commit to disk takes time. Nothing
 reads the wall clock and all randomness comes from the seed, so a failing seed is a bug report.
 """
 
@@ -31,6 +31,8 @@ from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.settings import GossipSettings
 
 Event = tuple[float, int, Callable[[], None]]
+VERDICT_S, LATENCY_S = 0.004, 0.04
+"""Seconds: a commit; the median of a message's way."""
 
 
 @dataclass(slots=True)
@@ -44,21 +46,10 @@ class Sent:
 
 
 class GossipWorld:
-    def __init__(
-        self,
-        nodes: int,
-        seed: int = 1,
-        *,
-        settings: GossipSettings | None = None,
-        loss: float = 0.0,
-        verdict_s: float = 0.004,
-        latency_s: float = 0.04,
-    ) -> None:
+    def __init__(self, nodes: int, seed: int = 1, *, settings: GossipSettings | None = None, loss: float = 0.0) -> None:
         self.rng = random.Random(seed)
         self.settings = settings or GossipSettings()
         self.loss = loss
-        self.verdict_s = verdict_s
-        self.latency_s = latency_s
         self.now = 0.0
         self.events: list[Event] = []
         self.count = 0
@@ -157,7 +148,7 @@ class GossipWorld:
     def meet(self, dialler: str, other: str) -> None:
         if (dialler, other) in self.conns or not (dialler in self.nodes or dialler in self.sybils):
             return
-        latency = self.rng.lognormvariate(math.log(self.latency_s), 0.5)
+        latency = self.rng.lognormvariate(math.log(LATENCY_S), 0.5)
         self.conns[dialler, other] = self.conns[other, dialler] = latency
         for name, peer, outbound in ((dialler, other, True), (other, dialler, False)):
             if name in self.nodes:
@@ -190,7 +181,7 @@ class GossipWorld:
             if isinstance(effect, SendFrame):
                 self.send(name, effect.peer, effect.frame)
             elif isinstance(effect, DialPeer):
-                self.at(self.now + 2 * self.latency_s, partial(self.dial, name, effect.peer))
+                self.at(self.now + 2 * LATENCY_S, partial(self.dial, name, effect.peer))
             else:
                 assert isinstance(effect, DropPeer)
                 self.at(self.now, partial(self.part, name, effect.peer))
@@ -214,7 +205,7 @@ class GossipWorld:
         if name in self.nodes and (src, name) in self.conns:
             got = self.nodes[name].receive(src, frame, self.now)
             if got:
-                self.at(self.now + self.verdict_s, lambda: self.judge(name, got))
+                self.at(self.now + VERDICT_S, lambda: self.judge(name, got))
             self.drain(name)
 
     def judge(self, name: str, got: tuple[DeliverMessage, ...]) -> None:

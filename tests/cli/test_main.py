@@ -24,9 +24,9 @@ from tests.cli.shell import banyan, clean_environment, node_up, process
 
 
 def test_json_and_home_are_options_anywhere_before_two_dashes() -> None:
-    assert hoist(["post", "hi", "--json", "--home", "/x"]) == ["--json", "--home", "/x", "post", "hi"]
-    assert hoist(["--home=/x", "id"]) == ["--home=/x", "id"]
-    assert hoist(["post", "--", "--json"]) == ["post", "--", "--json"]
+    assert hoist(["post", "hi", "--json", "--home", "/x"]) == (["--json", "--home", "/x"], ["post", "hi"])
+    assert hoist(["--home=/x", "id"]) == (["--home=/x"], ["id"])
+    assert hoist(["post", "--", "--json"]) == ([], ["post", "--", "--json"])
 
 
 @pytest.mark.parametrize(
