@@ -9,8 +9,9 @@ asked.
 
 1. *Safety.* All Byzantine members sign everything that can be signed, in each ballot. Is there a certificate of two
    contents?
-2. *Liveness.* The network heals: from now on all acts reach all honest members before they sign the next one.
-   Byzantine members still add what they like. Is a content certified within `bound` ballots?
+2. *Liveness.* The network heals: from now on all acts reach all honest members before they sign the next one. Byzantine
+   members still add what they like. Is a content certified within as many ballots as there are seats, two, and those by
+   which honest members were apart?
 """
 
 from __future__ import annotations

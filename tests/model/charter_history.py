@@ -89,7 +89,7 @@ class History:
             new = votes_of(x.seats)
             joining = {s.member for s in x.seats if s.awake} - awake
             honest = (signers | joining) - self.byzantine
-            if enough(mask(signers), mask(awake), (2, 3)) and enough(mask(signers | joining) & new, new, (2, 3)):
+            if enough(mask(signers), mask(awake), (2, 3)) and enough(mask(signers | honest) & new, new, (2, 3)):
                 break
         else:
             return
