@@ -84,9 +84,7 @@ class Outbox:
 
     def counted(self, log: LogId, added: Sequence[Entry]) -> None:
         """The same of entries that count from now on."""
-        last = added[-1]
-        fields = {"log": log, "entries": len(added), "length": last.header.seq + 1, "head": last.id}
-        self._waits.append(Event("entries", fields))
+        self.tell("entries", log=log, entries=len(added), length=added[-1].header.seq + 1, head=added[-1].id)
 
     def refuse(self, peer: str, reason: str) -> None:
         """Ends a link before the hello."""

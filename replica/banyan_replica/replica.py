@@ -325,7 +325,7 @@ class Replica:
     def _take_item(self, link: PeerSession, item: Checked, now: float) -> IntakeResult:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
-            link.load.served_at = now
+            link.load.served(now)
             self.gossip.brought(link.peer, now)
             self._out.counted(judged.log, judged.added)
             if self._around.came(judged.log.account, judged.added):

@@ -240,6 +240,9 @@ class Load:
     def stopped(self, gate: str) -> None:
         self._stops[gate, self._peer] += 1
 
+    def served(self, now: float) -> None:
+        self.served_at = now
+
     def may(self, rows: int, burst: int, per_s: int, now: float) -> bool:
         """Whether a question of the peer may cost so many rows more; if so, they are added."""
         return _room(self._work, rows, burst, per_s, now)

@@ -70,12 +70,8 @@ class _Told(NamedTuple):
     at_ms: int = 0
 
     @property
-    def author(self) -> str:
-        return self.uri.partition("/")[0]
-
-    @property
     def actor(self) -> str:
-        return self.by or self.author
+        return self.by or self.uri.partition("/")[0]
 
 
 class Hub:
@@ -276,7 +272,7 @@ class Hub:
         mine = {(stream, one) for one in channels for stream in self._of(one) if stream.person is person}
         told = [_Told(uri) for uri in self._ids if uri.partition("/")[0] in dids] if mine else []
         reposts = (one for ruled in self._ruled.values() for one in ruled if one.by)
-        told += [one for one in dict.fromkeys(reposts) if {one.by, one.author} & {*dids}] if mine else ()
+        told += [one for one in dict.fromkeys(reposts) if {one.by, one.uri.partition("/")[0]} & {*dids}] if mine else ()
         for one in told[-RULED_POSTS:]:
             with suppress(HttpRefusal):
                 row = await listeners.plain(web, one.uri, one.by or None)
