@@ -110,7 +110,7 @@ IN_WEB = (
     ),
     Mutant(
         "a stream asks where a post is by what it says now alone",
-        "hub._replaced",
+        "listeners.replaced",
         "one['entry'] == entry",
         "False",
         ("tests/web/test_visibility.py",),

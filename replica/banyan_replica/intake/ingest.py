@@ -68,7 +68,7 @@ class Ingest:
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         """A head moved in the store, or waits to."""
-        self.slow.stale(log)
+        self.slow.pins.stale(log)
         self._told(log, old, new)
 
     @property
@@ -236,7 +236,7 @@ class Ingest:
             return self._goes_on(known, run, head, fresh, count, contents, granted, cut, may, now_s, ours)
         if any(g.grant.stratum != granted.grant.stratum for gs in known.grants.grants.values() for g in gs):
             self._may_work(run.log, len(entries), may)  # pins are searched in all logs of lower strata
-        pins = self.slow.pins(run.log)
+        pins = self.slow.pins.of(run.log)
         named = {pin.id for pin in pins}
         if any(e.id in named for e in entries):
             self._may_work(run.log, len(entries), may)
@@ -341,7 +341,7 @@ class Ingest:
         """How many of the counted entries are pinned."""
         self.flush()
         known = self._accounts.get(log.account)
-        return self.slow.pinned(log, self.slow.pins(log), known.grants.cut_of(log)[1]) if known is not None else 0
+        return self.slow.pinned(log, self.slow.pins.of(log), known.grants.cut_of(log)[1]) if known is not None else 0
 
     def _extend(
         self,

@@ -9,7 +9,7 @@ a signature within one run.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
@@ -20,13 +20,14 @@ from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_control
-from banyan_crdt.logs import NOTHING, CountedLog, Grants, LogName, PathGrant, count_log, must_hold
+from banyan_crdt.logs import NOTHING, CountedLog, Grants, PathGrant, count_log, must_hold
 from banyan_crdt.ops import Body, KeptTip, Pin, decode_body
 from banyan_crdt.realm import Realm
-from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
+from banyan_crdt.state import counted_entries
 from banyan_replica.intake.account_cache import AccountCache
 from banyan_replica.intake.joints import is_tail
 from banyan_replica.intake.own_tips import own_tips
+from banyan_replica.intake.pin_tables import AccountPins
 from banyan_replica.wire.messages import MAX_PINS
 from banyan_storage.due import Work
 from banyan_storage.entry_records import encode_record
@@ -39,16 +40,14 @@ BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """Limits of the entries of a log that never counted here, because the owner of its key can write endless branches."""
 FOLDED_AT_ONCE = 8_192
 """Views of accounts of fewer operations are folded again at once: that takes 0.1 to 0.4 s."""
-ROOMS, ACCOUNTS, PINS = 1_000, 16, 100_000
-"""Logs whose used room is cached; accounts whose pins are, and pins, unless one account has more."""
+ROOMS = 1_000
+"""Logs whose used room is cached."""
 COUNTED_ROWS = 20
 """Counting a short log again costs about as much as reading so many rows: its entries are written anew."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
 """Content of an operation: (entry, op index, bytes), checked against what the operation names."""
 Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]
 """(chain, loose) of a log."""
-PinTable: TypeAlias = defaultdict[LogName, list[Pin]]
-"""The pins of logs below a stratum, in order of rank."""
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Called for every head that moves: (log, old head, new head)."""
 
@@ -98,61 +97,12 @@ class LogRecount:
     def __init__(self, store: Store, realm: Realm, accounts: AccountCache, moved: Moved) -> None:
         self._store, self._realm, self._accounts, self._moved = store, realm, accounts, moved
         self._rooms: OrderedDict[LogId, dict[int, LooseEntryLimit]] = OrderedDict()
-        self._pins: OrderedDict[AccountId, dict[int, PinTable]] = OrderedDict()
+        self.pins = AccountPins(store, accounts)
 
     def forget(self) -> None:
         """Empties the caches, which are wrong after a rollback."""
         self._rooms.clear()
-        self._pins.clear()
-
-    # -- pins
-
-    def pins(self, log: LogId) -> list[Pin]:
-        """The pins of the log in order of rank: of the control log, the root's checkpoint, then of each writer of a
-        lower stratum its checkpoint and its counted logs."""
-        control = self._accounts.control(log.account)
-        granted = control.grant_of(log.writer, log.log) if control else None
-        if control is None or granted is None:
-            return []
-        name, table = (log.writer, log.log), self._pins_below(control, log.account, granted.grant.stratum)
-        return [*control.pins.get(name, ()), *table.get(name, ())]
-
-    def _pins_below(self, control: Control, account: AccountId, stratum: int) -> PinTable:
-        """The pins that checkpoints and logs below a stratum have of all others. They are read once, not for each log
-        that is counted again, and held until a head of the account moves."""
-        tables = self._pins.setdefault(account, {})
-        if stratum in tables:
-            return tables[stratum]
-        self._pins.move_to_end(account)
-        while len(self._pins) > ACCOUNTS or (len(self._pins) > 1 and sum(map(_size, self._pins.values())) > PINS):
-            self._pins.popitem(last=False)
-        checkpoints = self._store.checkpoints(account)
-        turns: list[tuple[tuple[int, int, int], bytes, Checkpoint | LogId]] = [
-            (turn, c.writer, c) for c in checkpoints if (turn := turn_of(control, c)) is not None and turn[0] < stratum
-        ]
-        if any(g.grant.stratum < stratum for granted in control.grants.values() for g in granted):
-            for other in self._store.heads(account):
-                own = control.grant_of(other.writer, other.log) if other.log else None
-                if own is not None and own.grant.stratum < stratum:
-                    turns.append((control.order_of(other), other.writer, other))
-        table = tables[stratum] = PinTable(list)
-        for _, _, said in sorted(turns, key=lambda turn: turn[:2]):
-            if isinstance(said, LogId):
-                found = pins_in(control, said, counted_entries(control, said, self._store.walk(said)))
-            else:
-                found = pins_of(control, said)
-            for target, pin in found:
-                table[target].append(pin)
-        return table
-
-    def stale(self, log: LogId) -> None:
-        """The head of the log moved: what was read of pins for the logs above it is out of date."""
-        tables = self._pins.get(log.account)
-        if tables:
-            control = self._accounts.control(log.account) if log.log else None
-            own = control.grant_of(log.writer, log.log) if control else None
-            for stratum in [x for x in tables if own is None or own.grant.stratum < x]:
-                del tables[stratum]
+        self.pins.forget()
 
     def work(self, account: AccountId, logs: AbstractSet[LogId]) -> int:
         """How many rows it takes at most to count these logs again, and those that their pins name."""
@@ -184,7 +134,7 @@ class LogRecount:
         """(seq, id) of some pinned entries of a forked log that are not held: those of the control log first, then the
         highest. A peer that serves the log proves that one of them, or another pinned entry, stands above what it
         sends: anybody who may pin can pin more entries that do not exist than are named here."""
-        spoken = [p for p in self.pins(log) if cut is None or p.seq <= cut.seq]
+        spoken = [p for p in self.pins.of(log) if cut is None or p.seq <= cut.seq]
         control = self._accounts.control(log.account)
         first = set(control.pins.get((log.writer, log.log), ())) if control else set()
         pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))
@@ -293,7 +243,7 @@ class LogRecount:
         chain, loose = kept or self._store.held(log)
         counted = CountedLog((), False, 0)
         if granted is not None and counts:
-            counted = count_log(self._realm, granted, [*chain, *loose, *fresh], self.pins(log), cut)
+            counted = count_log(self._realm, granted, [*chain, *loose, *fresh], self.pins.of(log), cut)
         if counted.head == old and not fresh and kept is None:
             return None
         before, after = {e.id for e in chain}, {e.id for e in counted.chain}
@@ -467,7 +417,3 @@ def _with_ancestors(loose: Iterable[Entry], firm: Iterable[EntryId]) -> set[Entr
             keep.add(at.id)
             at = None if at.header.prev is None else held.get(at.header.prev)
     return keep
-
-
-def _size(tables: Mapping[int, PinTable]) -> int:
-    return sum(len(pins) for table in tables.values() for pins in table.values())

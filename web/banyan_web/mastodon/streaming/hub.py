@@ -15,21 +15,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
-from cachetools import FIFOCache
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_reading.timelines import place_ms
 from banyan_reading.visibility import ViewPlace
 from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import PAGE, Tail, TailEvent, events_of
-from banyan_web.mastodon.endpoints.reports import is_limited
 from banyan_web.mastodon.entity_ids import repost_id, status_id
 from banyan_web.mastodon.streaming import listeners
 from banyan_web.mastodon.streaming.app_streams import (
@@ -46,32 +42,17 @@ from banyan_web.mastodon.streaming.app_streams import (
     public_channels,
 )
 from banyan_web.mastodon.streaming.listeners import LETTING, MOVING, RULING, Listener
+from banyan_web.mastodon.streaming.sent_posts import SentPost, SentPosts, ms_in_key, uri_in
 from banyan_web.refusals import BUILDING, HttpRefusal
 
-REMEMBERED = 50_000
-"""Posts and reposts whose ids are kept, to say which one was deleted."""
 REPOSTERS = 200
 """Of those who reposted a post that was edited, the streams that have it because of one of so many are told."""
-RULED, RULED_POSTS = 5_000, 200
-"""So many accounts whose rules may refuse what streams told, and the latest posts and reposts of each that they may."""
 LOOK_S = 5.0
 JUDGED = 1_000
 """Decisions of moderators that wait to be told."""
 _USER = StreamName("user")
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
-
-
-class _Told(NamedTuple):
-    """What streams told: a post, or that an account reposted it at that time."""
-
-    uri: str
-    by: str = ""
-    at_ms: int = 0
-
-    @property
-    def actor(self) -> str:
-        return self.by or self.uri.partition("/")[0]
 
 
 class Hub:
@@ -82,11 +63,7 @@ class Hub:
         self._people: dict[str, Listener] = {}
         self.channels: dict[StreamName, dict[AppStream, None]] = {}
         """The streams that listen to each."""
-        self._ids: FIFOCache[str, tuple[str, frozenset[StreamName]]] = FIFOCache(REMEMBERED)
-        self._ruled: FIFOCache[str, dict[_Told, Sequence[str]]] = FIFOCache(RULED)
-        """By account, what its rules may refuse, with the posts that it answers, quotes or reposts."""
-        self._refused: FIFOCache[_Told, None] = FIFOCache(REMEMBERED)
-        """What no stream has, because rules refused it when it was looked at last."""
+        self._sent = SentPosts()
         self._later: deque[TailEvent] = deque(maxlen=QUEUED)
         """Posts of long runs, which are shown only once these are folded; of many the last ones."""
         self._needed, self._live = anyio.Event(), anyio.Event()
@@ -186,12 +163,17 @@ class Hub:
             if anyio.current_time() >= again:
                 found, again = (*self._later, *(found or ())), anyio.current_time() + LOOK_S
                 self._later.clear()
+            waiting = {one.account for one in self._later if one.collection == "post"}
             for one in found or ():
+                if one.collection == "post" and one.account in waiting:
+                    self._later.append(one)  # behind what it said before
+                    continue
                 try:
                     await self._happened(web, one.account, one.collection, one.line)
                 except HttpRefusal as why:  # it is not shown, not any more, or not yet
                     if why.status == BUILDING:
                         self._later.append(one)
+                        waiting.update([one.account] if one.collection == "post" else ())
                 except Exception:
                     _log.exception("an event could not be shown to streams")
 
@@ -214,7 +196,7 @@ class Hub:
                 await self._said(web, event)
             elif event["content"] is not None:
                 await self._reposted(web, event)
-        for one in self._refusable(msgspec.json.decode(line)) if collection in RULING else ():
+        for one in self._sent.refusable(msgspec.json.decode(line)) if collection in RULING else ():
             if one.by:
                 with suppress(HttpRefusal):
                     await self._repost(web, one, again=True)
@@ -225,36 +207,6 @@ class Hub:
                 self._people[did].unheard[who] = msgspec.json.decode(line)["time_ms"]
             else:
                 await self._heard(web, self._people[did])
-
-    def _refusable(self, event: Mapping[str, Any]) -> Iterable[_Told]:
-        """What streams may have and the rules of an account may refuse after an event, or not refuse any more. With an
-        answer its quotes and reposts."""
-        author, collection, content = event["account"], event["collection"], event["content"] or {}
-        follower = author if collection == "follow" else content.get("account")
-        whose = content.get("account", "") if collection == "follow" else author
-        found = list(self._ruled.get(whose, {}).items())
-        if collection == "hidden":
-            told = [_Told(_uri(content))] if content else []
-        elif collection == "post":
-            told = [one for one, named in found if event["kind"] == "update" and event["uri"] in named]
-        elif collection == "profile":
-            told = [one for one, _ in found if content.get("field") == "locked"]
-        else:
-            told = [one for one, _ in found if one.actor == follower]
-        of_these = ((one.uri, self._ruled.get(one.uri.partition("/")[0], {})) for one in told)
-        return dict.fromkeys([*told, *(one for uri, ruled in of_these for one, named in ruled.items() if uri in named)])
-
-    def _note(self, one: _Told, named: Iterable[str | None], refused: bool) -> None:
-        """named: what it answers, quotes or reposts."""
-        self._refused.pop(one, None)
-        if refused:
-            self._refused[one] = None
-        names = [uri for uri in named if uri]
-        for did in {uri.partition("/")[0] for uri in names}:
-            ruled = self._ruled.setdefault(did, {})
-            ruled[one] = names
-            if len(ruled) > RULED_POSTS:
-                del ruled[next(iter(ruled))]
 
     async def refresh(self, web: DoorContext, person: Listener) -> None:
         """What is known of an account is read again, if it may have changed. Raises HttpRefusal."""
@@ -270,20 +222,19 @@ class Hub:
         """The streams of a person lose what is of accounts that it follows no more, or does not see any more."""
         channels = [one for one in self.channels if one.name not in WITHOUT_POSTS]
         mine = {(stream, one) for one in channels for stream in self._of(one) if stream.person is person}
-        told = [_Told(uri) for uri in self._ids if uri.partition("/")[0] in dids] if mine else []
-        reposts = (one for ruled in self._ruled.values() for one in ruled if one.by)
-        told += [one for one in dict.fromkeys(reposts) if {one.by, one.uri.partition("/")[0]} & {*dids}] if mine else ()
-        for one in told[-RULED_POSTS:]:
+        for one in self._sent.of(dids) if mine else ():
             with suppress(HttpRefusal):
                 row = await listeners.plain(web, one.uri, one.by or None)
-                author, content = account_from_text(row["account"]), _content(row)
+                author, content = account_from_text(row["account"]), listeners.content_of(row)
                 if one.by:
                     state = PostState(facts_of(author, content), self._candidates(author, account_from_text(one.by)))
                     id_, had = repost_id(*one), {at for at in mine if at[1].name in OF_PERSON}
                 else:
-                    (id_, public), had = self._ids[one.uri], mine
+                    (id_, public), had = self._sent.ids[one.uri], mine
                     state = self._state(author, content, public, await self._reposters(web, one.uri))
-                limited = await _limited(web, {row["account"], *(account_to_text(to.by) for to in state.to if to.by)})
+                limited = await listeners.limited(
+                    web, {row["account"], *(account_to_text(to.by) for to in state.to if to.by)}
+                )
                 for stream, channel in had - state.shown_in(limited, int(time.time() * 1000)).keys():
                     stream.put(Message(channel, "delete", id_))
 
@@ -331,22 +282,22 @@ class Hub:
         new, by, before, id_, refused = event["kind"] == "create", list[AccountId](), None, "", None
         if not new:
             row = await listeners.plain(web, uri)
-            content, id_, refused = _content(row), status_id(uri, row["time_ms"]), row["refused"]
+            content, id_, refused = listeners.content_of(row), status_id(uri, row["time_ms"]), row["refused"]
             by = await self._reposters(web, uri)
         public = frozenset(public_channels(content, event["hosted"]))
         now = self._state(author, content, public, by)
         now = now._replace(facts=replace(now.facts, refused=refused))
-        if not new and _Told(uri) not in self._refused:
-            was = content | await _replaced(web, uri, event.get("entry"))
+        if not new and SentPost(uri) not in self._sent.refused:
+            was = content | await listeners.replaced(web, uri, event.get("entry"))
             before = self._state(author, was, frozenset(public_channels(was, event["hosted"])), by)
         quoted = (content.get("quote") or "").partition("/")[0]
         people = await listeners.current(web, filter(None, (event["account"], quoted))) if now.to else {}
         make = partial(listeners.status, web, uri, people)
         made = await self._give(web, now, make, before, id_, new and not quoted, quoted)
         if made is not None:
-            self._ids[uri] = made["id"], public
+            self._sent.ids[uri] = made["id"], public
         not_made = new and made is None and now.shown_in((), int(time.time() * 1000))
-        self._note(_Told(uri), (*(content["reply"] or ()), content["quote"]), bool(refused or not_made))
+        self._sent.note(SentPost(uri), (*(content["reply"] or ()), content["quote"]), bool(refused or not_made))
 
     async def changed(self, web: DoorContext, uri: str) -> None:
         """Tells streams of a post of which something came that no entry tells."""
@@ -374,8 +325,8 @@ class Hub:
             try:
                 await listeners.plain(web, post["uri"])
             except HttpRefusal:
-                time_ms = _ms_in_key(post["uri"]) if post["time_ms"] is None else post["time_ms"]
-                id_, _ = self._ids.pop(post["uri"], (status_id(post["uri"], time_ms), None))
+                time_ms = ms_in_key(post["uri"]) if post["time_ms"] is None else post["time_ms"]
+                id_, _ = self._sent.ids.pop(post["uri"], (status_id(post["uri"], time_ms), None))
                 for channel, streams in list(self.channels.items()):
                     for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():
                         stream.put(Message(channel, "delete", id_))
@@ -383,24 +334,24 @@ class Hub:
                 await self.changed(web, post["uri"])
 
     async def _reposted(self, web: DoorContext, event: Mapping[str, Any]) -> None:
-        one = _Told(_uri(event["content"]), event["account"], event["time_ms"])
-        self._ids[f"{event['entry']}:{event['op']}"] = repost_id(*one), frozenset()
+        one = SentPost(uri_in(event["content"]), event["account"], event["time_ms"])
+        self._sent.ids[f"{event['entry']}:{event['op']}"] = repost_id(*one), frozenset()
         await self._repost(web, one)
 
-    async def _repost(self, web: DoorContext, one: _Told, again: bool = False) -> None:
+    async def _repost(self, web: DoorContext, one: SentPost, again: bool = False) -> None:
         """again: it was told before. Raises HttpRefusal if nobody sees it."""
         author = account_from_text(one.uri.partition("/")[0])
         to = self._candidates(author, account_from_text(one.by))
         if to:
             row = await listeners.plain(web, one.uri, one.by)
-            facts, reposted = facts_of(author, _content(row)), {"account": one.by, "time_ms": one.at_ms}
+            facts, reposted = facts_of(author, listeners.content_of(row)), {"account": one.by, "time_ms": one.at_ms}
             now, before = PostState(replace(facts, refused=row["refused"]), to), None
-            if again and one not in self._refused:
+            if again and one not in self._sent.refused:
                 before = PostState(facts, to)
             people = await listeners.current(web, (account_to_text(author), one.by))
             make = partial(listeners.status, web, one.uri, people, reposted=reposted)
             await self._give(web, now, make, before, repost_id(*one))
-            self._note(one, (one.uri, row["reply_to"], row["root"]), row["refused"] is not None)
+            self._sent.note(one, (one.uri, row["reply_to"], row["root"]), row["refused"] is not None)
 
     async def _give(
         self,
@@ -418,7 +369,7 @@ class Hub:
         made: dict[listeners.Eyes, tuple[dict[str, Any], str] | None] = {}
         author, to = account_to_text(now.facts.author), [*now.to, *(before.to if before else ())]
         names = {author, quoted, *(account_to_text(one.by) for one in to if one.by is not None)} - {""} if to else ()
-        limited = await _limited(web, names)
+        limited = await listeners.limited(web, names)
         now_ms = int(time.time() * 1000)
         showing, had = now.shown_in(limited, now_ms), before.shown_in(limited, now_ms) if before else {}
         for stream, channel in had.keys() - showing.keys():
@@ -442,10 +393,10 @@ class Hub:
         removes, found = event["removes"], None
         if event["collection"] == "post":
             every = frozenset(one for one in self.channels if one.name not in OF_PERSON)
-            guess = status_id(event["uri"], _ms_in_key(event["uri"]))
-            found = self._ids.pop(event["uri"], (guess, every))
+            guess = status_id(event["uri"], ms_in_key(event["uri"]))
+            found = self._sent.ids.pop(event["uri"], (guess, every))
         elif removes is not None:
-            found = self._ids.pop(f"{removes['entry']}:{removes['op']}", None)
+            found = self._sent.ids.pop(f"{removes['entry']}:{removes['op']}", None)
         if found is None:
             return
         id_, public = found
@@ -476,32 +427,3 @@ async def _read_again(web: DoorContext, since: str, end: ArrivalPlace) -> list[T
     if page["more"]:
         _log.warning("streams of apps missed events: more came at once than are kept")
     return [one for one in events_of(page) if one.place <= end]
-
-
-async def _limited(web: DoorContext, dids: Iterable[str]) -> list[AccountId]:
-    """Those of these accounts that moderators limit."""
-    return [account_from_text(did) for did in dids if await is_limited(web, did)]
-
-
-def _ms_in_key(uri: str) -> int:
-    """The time that a post's key begins with: that of the post, if it was written by a node."""
-    return place_ms(uri.partition("/")[2])
-
-
-def _uri(content: Mapping[str, Any]) -> str:
-    """The post that an operation names."""
-    return f"{content['account']}/{content['key']}"
-
-
-def _content(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a post as it is shown, what the firehose has of its content."""
-    content = {name: row[name] for name in ("text", "warning", "audience", "tags", "media", "lang")}
-    content["quote"] = row["quote"] and row["quote"]["uri"]
-    return content | {"reply": None if row["reply_to"] is None else (row["root"], row["reply_to"])}
-
-
-async def _replaced(web: DoorContext, uri: str, entry: str | None) -> dict[str, Any]:
-    """What a post said before this entry edited it, as far as it is held. Raises HttpRefusal."""
-    versions = (await web.call("why", uri=uri))["versions"] if entry is not None else ()
-    found: dict[str, Any] = next((old for old, one in pairwise(versions) if one["entry"] == entry), {})
-    return found if found.get("text") is not None else {}

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import anyio
@@ -17,6 +18,7 @@ from banyan_schema.private_kinds import Filter, FollowWish
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import notifications
+from banyan_web.mastodon.endpoints.reports import is_limited
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
 from banyan_web.mastodon.entity_ids import thing_of
@@ -216,3 +218,22 @@ async def _following(web: DoorContext, did: str) -> list[AccountId]:
         after = page["after"]
         if after is None:
             return found
+
+
+def content_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a post as it is shown, what the firehose has of its content."""
+    content = {name: row[name] for name in ("text", "warning", "audience", "tags", "media", "lang")}
+    content["quote"] = row["quote"] and row["quote"]["uri"]
+    return content | {"reply": None if row["reply_to"] is None else (row["root"], row["reply_to"])}
+
+
+async def replaced(web: DoorContext, uri: str, entry: str | None) -> dict[str, Any]:
+    """What a post said before this entry edited it, as far as it is held. Raises HttpRefusal."""
+    versions = (await web.call("why", uri=uri))["versions"] if entry is not None else ()
+    found: dict[str, Any] = next((old for old, one in pairwise(versions) if one["entry"] == entry), {})
+    return found if found.get("text") is not None else {}
+
+
+async def limited(web: DoorContext, dids: Iterable[str]) -> list[AccountId]:
+    """Those of these accounts that moderators limit."""
+    return [account_from_text(did) for did in dids if await is_limited(web, did)]
