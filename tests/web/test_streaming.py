@@ -158,6 +158,15 @@ async def test_posts_of_a_long_run_are_told_once_it_is_folded(tmp_path: Path, mo
         listening = Listening(here)
         home = await listening.to(app(here, an), "stream_user")
         monkeypatch.setattr(hub, "LOOK_S", 0.2)  # not before: so long it waits until the stream is followed
+        said = hub.Hub._said
+
+        async def folded_behind(self: hub.Hub, web: Any, event: Any) -> None:
+            try:
+                await said(self, web, event)
+            finally:  # the second post could be shown now, and the first waits
+                await here.node.worker.call(lambda ctx, now: ctx.store.fold_again(1_000))
+
+        monkeypatch.setattr(hub.Hub, "_said", folded_behind)
         both = ((CellKey(bytes(16)), "một"), (CellKey(bytes(15) + b"1"), "hai"))
         posts = [write_post(key, Post(text, created_ms=1)) for key, text in both]
         await there.node.worker.call(lambda ctx, now: append(ctx, account_from_text(binh), posts, now))
