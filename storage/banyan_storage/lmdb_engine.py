@@ -55,7 +55,8 @@ def copy_rows(env: lmdb.Environment, tables: Mapping[Table, Any], copy: Path, ma
 ADDRESS_SPACE = 1 << 40  # only reserved: it uses no memory and no disk
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots
 REWRITE_PATIENCE = 5.0  # the same of writing the data file anew, which can be done later
-WALKS = 10  # attempts to read the pages of one commit while another process makes more
+WALKS = 10
+"""Attempts to read the pages of one commit while another process makes more."""
 FORMAT = Table("_format", walked=True)
 VERSION_KEY = b"version"
 

@@ -22,25 +22,3 @@ from banyan_node.edge.config import (
 )
 from banyan_node.edge.edge import SYNC_PROTOCOL, Edge, open_edge
 from banyan_node.edge.link import Link
-
-__all__ = [
-    "BLOB_PROTOCOL",
-    "SYNC_PROTOCOL",
-    "TWIN",
-    "BlobLines",
-    "CreditBroken",
-    "DialFailed",
-    "Edge",
-    "EdgeConfig",
-    "EdgeError",
-    "EdgeEvent",
-    "FrameTooLarge",
-    "Link",
-    "LinkClosed",
-    "PauseSettings",
-    "Paused",
-    "PeerActivity",
-    "SlotSettings",
-    "SlowPeer",
-    "open_edge",
-]
