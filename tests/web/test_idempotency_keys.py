@@ -43,7 +43,7 @@ WITHOUT: dict[str, str] = {
     ),
     "/v1/firehose": READS,
     "/oauth/userinfo": READS,
-    "/api/v1/polls/{id}/votes": "an account votes once: another vote is refused",
+    "/api/v1/polls/{id}/votes": "an account votes once: the same vote under a key is answered, another is refused",
     "/api/v1/push/subscription": "a token has one, and a new one takes its place",
     "/api/v1/apps": "nobody has a token yet, so no key is anybody's; an app that nobody logs in with goes",
     "/oauth/authorize": "a person decides, and each decision has a code of its own",
@@ -114,3 +114,18 @@ def _named(path: str, did: str) -> str:
 
 def _text_of(body: dict[str, Any]) -> str:
     return next(name for name in ("title", "keyword", "comment", "status") if name in body)
+
+
+async def test_a_vote_that_is_sent_again_under_a_key_is_answered(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        (_, an), (_, binh) = [await door.person(name) for name in ("an", "binh")]
+        asked = {"status": "?", "poll": {"options": ["a", "b"], "expires_in": 3_600}}
+        poll = (await an.http.post("/api/v1/statuses", json=asked)).json()["poll"]["id"]
+
+        async def vote(choice: int, **headers: str) -> tuple[int, Any]:
+            answer = await binh.http.post(f"/api/v1/polls/{poll}/votes", json={"choices": [choice]}, headers=headers)
+            return answer.status_code, answer.json().get("own_votes")
+
+        once = {"Idempotency-Key": "k"}
+        assert [await vote(1, **once), await vote(1, **once)] == [(200, [1])] * 2
+        assert [(await vote(1))[0], (await vote(0, **once))[0]] == [422, 422]

@@ -11,6 +11,7 @@ from banyan_web.mastodon.entities.statuses import FAVOURITE, row_of, status, sta
 from banyan_web.mastodon.entity_ids import repost_id
 from banyan_web.mastodon.paging import places
 from banyan_web.params import number, text, texts
+from banyan_web.platform.requests import key_for
 from banyan_web.refusals import HttpRefusal, there
 
 ENDPOINTS = Endpoints()
@@ -113,6 +114,8 @@ async def vote(web: DoorContext, ask: DoorRequest) -> Any:
         raise HttpRefusal(422, "choices is a list of numbers of options, from 0.")
     if found["voted"] and not found["own_votes"]:
         raise HttpRefusal(422, "Validation failed: You cannot vote in your own polls")
+    if key_for(ask) and found["own_votes"] == sorted(map(int, choices)):
+        return found  # sent again
     if found["own_votes"]:
         raise HttpRefusal(422, "Validation failed: You have already voted on this poll")
     if any(int(one) >= len(found["options"]) for one in choices):
