@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body
 from banyan_crdt.parts import content_of
 from banyan_reading.answers import Face, PollTally, PostView, ProfileView, ReactionCount, ShownItem, TimelineLine
@@ -28,7 +28,7 @@ START = bytes(8)
 class Write(NamedTuple):
     """An operation with content. order: by which the last one is found."""
 
-    order: tuple[int, bytes, int]
+    order: tuple[int, EntryId, int]
     account: AccountId
     ref: Ref
     op: Put | Add
@@ -80,8 +80,8 @@ class Lists:
         live = filter(lives, self.writes.values())
         self.shown = {one.cell: one for one in sorted(live, key=lambda one: one.order)}
 
-    def _take(self, person: Person, order: tuple[int, bytes, int], op: Op) -> None:
-        ref = Ref(order[1], order[2])  # type: ignore[arg-type]
+    def _take(self, person: Person, order: tuple[int, EntryId, int], op: Op) -> None:
+        ref = Ref(order[1], order[2])
         if isinstance(op, Put | Add) and ref in person.parts:
             raw = content_of(person.parts[ref])
             self.writes[ref] = Write(order, person.id, ref, op, raw, SOCIAL.decode(op.coll, op, raw))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ids import AccountId, Coll, Ref
 from banyan_crdt.realm import TEST
 from banyan_reading import relations
 from banyan_reading.answers import Face, PollTally, PostView, ReactionCount, TimelineLine
@@ -386,7 +386,7 @@ class Story:
         self.people = [Person(name) for name in ("an", "bình", "chi", "dung", "em")]
         self.posts: list[Target] = [Target(AccountId(seed("nobody")), key(1))]
         self.polls: list[tuple[Target, Poll]] = []
-        self._undone: list[tuple[Person, Ref, bytes]] = []
+        self._undone: list[tuple[Person, Ref, Coll]] = []
         self._live: dict[Target, Ref] = {}
 
     def go(self, steps: int) -> None:
@@ -435,7 +435,7 @@ class Story:
                 who.write([set_profile(rng.choice((who.salt, b"other device")), field, value)])
             case "undo" if self._undone:
                 whose, ref, coll = self._undone.pop(rng.randrange(len(self._undone)))
-                whose.write([undo(SOCIAL.by_id[coll].id, [ref])])  # type: ignore[index]
+                whose.write([undo(coll, [ref])])
 
     def _text(self) -> str:
         return f"{self.rng.choice(['một', 'hai', 'ba', 'bốn'])} {self.rng.random()}"
