@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,17 @@ import httpx
 import pytest
 import trio
 
+from banyan_crdt.ids import CellKey, account_from_text
+from banyan_node.context import Context
 from banyan_node.home.settings import set_in_file
+from banyan_node.hosting.entry_writer import append_each
 from banyan_node.local import open_local
 from banyan_schema.dates import iso
+from banyan_schema.social import Post, write_post
 from banyan_web.app import EVERY
 from banyan_web.door_store import DoorStore
 from banyan_web.mastodon.entity_ids import account_id
+from banyan_web.mastodon.streaming.app_streams import QUEUED
 from banyan_web.startup import serve_by_itself
 from banyan_web.workers import supervisor
 from tests.node.real import load_settings, make_home
@@ -354,6 +359,27 @@ async def test_each_event_goes_to_a_webhook_once_and_streams_hear_of_all(tmp_pat
                 await trio.sleep(0.05)
         await trio.sleep(1.0)
         assert sum(event["entries"] for event in told()) == 5, "once in the whole, not once a worker"
+
+
+def written(account: str, posts: Sequence[Any], ctx: Context, now: float) -> None:
+    append_each(ctx, account_from_text(account), [[post] for post in posts], now)
+
+
+async def test_an_app_that_reads_gets_more_posts_at_once_than_may_wait_for_it(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__workers="1") as door:
+        an, client = await door.person("an")
+        texts = [f"bài {n}" for n in range(3 * QUEUED)]
+        posts = [write_post(CellKey(n.to_bytes(16, "big")), Post(text, created_ms=1)) for n, text in enumerate(texts)]
+        with trio.fail_after(60):
+            async with open_lines(door.url, "/api/v1/streaming/user", client.token) as lines:
+                assert await anext(lines) == ":)"
+                await door.node.worker.call(partial(written, an, posts))
+                heard: list[str] = []
+                while len(heard) < len(texts):
+                    line = await anext(lines)
+                    if line.startswith("data: {"):
+                        heard.append(json.loads(line.removeprefix("data: "))["content"])
+        assert heard == [f"<p>{text}</p>" for text in texts]
 
 
 # -- deaths

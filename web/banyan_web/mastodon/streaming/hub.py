@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -165,6 +166,7 @@ class Hub:
                 self._later.clear()
             waiting = {one.account for one in self._later if one.collection == "post"}
             for one in found or ():
+                await anyio.lowlevel.checkpoint()  # streams write: a worker reads its store without waiting
                 if one.collection == "post" and one.account in waiting:
                     self._later.append(one)  # behind what it said before
                     continue
