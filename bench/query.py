@@ -148,9 +148,7 @@ def _in_process(
         cursors.append(views[-1].cursor if len(views) == 50 and len(cursors) % 10 else None)
 
     async def counts(account: AccountId, post: Target) -> None:
-        q.follower_count(account)
-        q.follow_count(account)
-        q.post_count(account)
+        q.account_totals([account])
         q.totals([post])
         q.reactions(post)
 

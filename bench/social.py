@@ -278,8 +278,9 @@ def _counts(node: Node, params: dict[str, Any], count: int) -> list[float]:
         for n in range(count):
             account, post = rng.choice(accounts), rng.choice(posts)
             asks: tuple[Callable[[], object], ...] = (
-                *(partial(of, account) for of in (q.follower_count, q.follow_count, q.post_count)),
-                *(partial(q.totals, [post]), partial(q.reactions, post)),
+                partial(q.account_totals, [account]),
+                partial(q.totals, [post]),
+                partial(q.reactions, post),
             )
             began = time.perf_counter()
             asks[n % len(asks)]()

@@ -27,8 +27,7 @@ class ProfileView:
     @property
     def pictures(self) -> dict[str, Media]:
         """Its pictures, each with its description, by the names of their fields."""
-        found = ((field.field, field.picture) for field in self.fields)
-        return {name: picture for name, picture in found if picture is not None}
+        return {field.field: picture for field in self.fields if (picture := field.picture) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +123,16 @@ class TimelineLine(NamedTuple):
     def post(self) -> Target:
         """Of a line that is a post."""
         return Target.of(self.cursor[CURSOR.target])
+
+
+class AccountTotals(NamedTuple):
+    """How many accounts it follows, how many follow it or ask to, and how many posts it has. last_ms: the time of the
+    newest one, in milliseconds since 1970; None: there is none."""
+
+    follows: int
+    followers: int
+    posts: int
+    last_ms: int | None
 
 
 class Face(NamedTuple):

@@ -10,6 +10,7 @@ from itertools import groupby, islice
 from banyan_crdt.ids import AccountId, WriterKey
 from banyan_reading.answers import ProfileView
 from banyan_reading.queries import Queries
+from banyan_reading.relations import having
 from banyan_schema.social.identity import (
     DOMAIN_FIELD,
     HANDLE_FIELD,
@@ -176,6 +177,14 @@ def moved_to(ask: Queries, account: AccountId) -> AccountId | None:
     there are several."""
     agreed = [one for one in says_to(ask, account) if one != account and _says(ask, one, account)]
     return agreed[0] if len(agreed) == 1 else None
+
+
+def moved(ask: Queries, accounts: Iterable[AccountId]) -> dict[AccountId, AccountId]:
+    """The same of many, without those that went nowhere."""
+    ask.need(MOVES_VIEW.name)
+    known = {number: one for one, number in ask.numbers(accounts).items()}
+    perhaps = [known[number] for number in having(ask.reader.txn, MOVED_TO, b"", sorted(known))]
+    return {one: to for one in perhaps if (to := moved_to(ask, one)) is not None}
 
 
 def also_was(ask: Queries, account: AccountId) -> list[AccountId]:

@@ -1,42 +1,74 @@
-"""What is shown of an account beside what it says: its name, its picture and its pinned posts. Name and picture are
-read for each author of a page, so the picture is taken from the seed, and its content is not read."""
+"""Profiles, of many accounts at once; what is shown of each author of a page, the name and the picture, which is taken
+from the seed, so that its content is not read; and the posts that an account pins to its profile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.answers import Face, PostView
+from banyan_reading.answers import Face, PostView, ProfileView
 from banyan_reading.questions import Questions
 from banyan_schema.address import Target
 from banyan_schema.social import PROFILE, ProfileField
 from banyan_schema.social.profile import PINNED_COLLECTION, face_in
 from banyan_storage.engine import after_prefix
-from banyan_storage.slots import all_shown, last
+from banyan_storage.slots import REGISTER, SHOWN, last
+from banyan_storage.tables import RowLayout
 
 if TYPE_CHECKING:
     from banyan_reading.view_reader import ViewReader
 
+_KIND, _END = PROFILE + REGISTER, after_prefix(PROFILE)
+_ROW = RowLayout("slot 25 | place 8 | seed")
+"""Of a register, as `SHOWN` has it."""
 
-def face(ask: ViewReader, account: AccountId) -> Face:
-    """As its profile has them: if two cells are of one field, the later write is shown. Raises ViewBuilding."""
+# What the rows say (questions.py).
+
+
+def profile(ask: ViewReader, account: AccountId) -> ProfileView:
+    return profiles(ask, [account])[account]
+
+
+def profiles(ask: ViewReader, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
+    found = dict[AccountId, ProfileView]()
+    for account, fields in _fields(ask, accounts, lambda seed: None):
+        said = [one for _, one in sorted(fields.items()) if isinstance(one, ProfileField)]
+        found[account] = ProfileView(account, tuple(said))
+    return found
+
+
+def faces(ask: ViewReader, accounts: Iterable[AccountId]) -> dict[AccountId, Face]:
+    found = dict[AccountId, Face]()
+    for account, fields in _fields(ask, accounts, face_in):
+        name, avatar = fields.get("name"), fields.get("avatar")  # no picture if it was taken away, or is a text
+        text = name.value if isinstance(name, ProfileField) else ""
+        found[account] = Face(text, avatar if isinstance(avatar, bytes) else None)
+    return found
+
+
+def _fields(
+    ask: ViewReader, accounts: Iterable[AccountId], avatar_in: Callable[[bytes], bytes | None]
+) -> Iterator[tuple[AccountId, dict[str, ProfileField | bytes]]]:
+    """Each account with the fields that its profile shows, by name. avatar_in: what in a seed is an avatar, whose
+    content is not read then."""
     ask.need()
-    number, names, avatars = ask.number(account), dict[bytes, str](), dict[bytes, bytes | None]()
-    for slot, place, seed in all_shown(ask.reader.txn, number, PROFILE, after_prefix(PROFILE)) if number else ():
-        avatar = face_in(seed)
-        if avatar is not None:
-            avatars[place] = avatar
-            continue
-        said = ask.content(slot, place)
-        if isinstance(said, ProfileField) and said.field == "name":
-            names[place] = said.value
-        elif isinstance(said, ProfileField) and said.field == "avatar":
-            avatars[place] = None  # it was taken away, or is a text
-    return Face(
-        names[last(ask.reader, [*names])] if names else "", avatars[last(ask.reader, [*avatars])] if avatars else None
-    )
+    wanted, txn = [*accounts], ask.reader.txn
+    numbers, rows = ask.numbers(wanted), dict[AccountId, list[tuple[bytes, bytes | None]]]()
+    for account, number in numbers.items():
+        shown = map(_ROW.unpack, txn.dups(SHOWN, number, PROFILE, _END))
+        rows[account] = [(place, avatar_in(seed)) for _, place, seed in shown]
+    held = ask.contents(_KIND, [place for of in rows.values() for place, avatar in of if avatar is None])
+    for account in wanted:
+        found = dict[str, dict[bytes, ProfileField | bytes]]()
+        for place, avatar in rows.get(account, ()):
+            said = held.get(place) if avatar is None else avatar
+            if isinstance(said, bytes):
+                found.setdefault("avatar", {})[place] = said
+            elif isinstance(said, ProfileField):
+                found.setdefault(said.field, {})[place] = said
+        yield account, {name: of[last(ask.reader, [*of])] for name, of in found.items()}
 
 
 # The posts that an account pins to its profile.

@@ -38,8 +38,9 @@ class Queries(ViewReader):
     """Answers `Questions` (questions.py) from one state of the views, on the thread that opened it, and what the node
     asks of its own store. used: returns the bytes of the store."""
 
-    face = profiles.face
+    profile, profiles, faces = profiles.profile, profiles.profiles, profiles.faces
     relates, among, locked = relations.relates, relations.among, relations.locked
+    account_totals = relations.account_totals
     following, accepted, follow_answered = relations.following, relations.accepted, relations.follow_answered
     edits, written_ms = post_times.edits, post_times.written_ms
     timeline, feed = timelines.timeline, timelines.feed

@@ -16,7 +16,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.answers import Face, PollTally, PostView, ProfileView, ReactionCount, ShownItem, TimelineLine
+from banyan_reading.answers import (
+    AccountTotals,
+    Face,
+    PollTally,
+    PostView,
+    ProfileView,
+    ReactionCount,
+    ShownItem,
+    TimelineLine,
+)
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection
 from banyan_schema.social import Poll, Relation
@@ -43,8 +52,11 @@ class People(Protocol):
     def profile(self, account: AccountId) -> ProfileView:
         """The profile. If two cells are of one field, the later write is shown."""
 
-    def face(self, account: AccountId) -> Face:
-        """Name and picture of a profile."""
+    def profiles(self, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
+        """The same of many."""
+
+    def faces(self, accounts: Iterable[AccountId]) -> dict[AccountId, Face]:
+        """Name and picture of many profiles."""
 
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
@@ -81,11 +93,8 @@ class People(Protocol):
     def accepted(self, account: AccountId) -> Iterator[AccountId]:
         """Whom the account accepts as followers, by id, whether they follow or not."""
 
-    def follow_count(self, account: AccountId) -> int:
-        """How many accounts it follows."""
-
-    def follower_count(self, account: AccountId) -> int:
-        """How many accounts follow it or ask to."""
+    def account_totals(self, accounts: Iterable[AccountId]) -> dict[AccountId, AccountTotals]:
+        """Of many accounts at once."""
 
 
 class Posts(Protocol):

@@ -9,25 +9,30 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId
+from banyan_reading.answers import AccountTotals
+from banyan_reading.profiles import profiles
 from banyan_reading.questions import People
 from banyan_schema.social import Relation
 from banyan_schema.social.profile import LOCKED as FIELD
 from banyan_schema.social.profile import LOCKED_VALUE
 from banyan_schema.social.relation import ANSWERS, Answer
 from banyan_storage.engine import ReadTxn, Table, after_prefix
-from banyan_storage.slots import NUMBERED, NUMBERS, SLOT
+from banyan_storage.slots import LINE, NUMBERED, NUMBERS, TIMELINE, ms_of
 from banyan_storage.views.registry import SHOWN_NAME, cursors, need
 from banyan_storage.views.social.relations import (
     BLOCKS,
     FOLLOW_ANSWER,
     FOLLOW_ANSWERS,
+    FOLLOW_COUNTS,
     FOLLOWER,
+    FOLLOWER_COUNTS,
     FOLLOWERS,
     FOLLOWS,
     LOCKED,
     LOCKED_VIEW,
     MUTES,
 )
+from banyan_storage.views.view import count_of
 
 if TYPE_CHECKING:
     from banyan_reading.view_reader import ViewReader
@@ -70,7 +75,7 @@ def requests(ask: People, account: AccountId, after: AccountId | None = None) ->
 def count(ask: People, account: AccountId, locked: bool) -> int:
     """How many followers this node knows; of a locked account, whom it accepted. If it answered to more than COUNTED,
     it is the most that there can be."""
-    all_of_them = ask.follower_count(account)
+    all_of_them = ask.account_totals([account])[account].followers
     if not locked:
         return all_of_them
     accepted = ask.accepted(account)
@@ -84,13 +89,23 @@ def count(ask: People, account: AccountId, locked: bool) -> int:
 
 def locked(ask: ViewReader, accounts: Iterable[AccountId]) -> set[AccountId]:
     ask.need(LOCKED_VIEW.name)
-    txn, numbers = ask.reader.txn, ask.numbers(accounts)
-    if txn.count(LOCKED) <= len(numbers):  # most accounts have no row
-        perhaps = {key[SLOT.account] for key, _ in txn.scan(LOCKED)}
-    else:
-        perhaps = {number for number in sorted(numbers.values()) if any(txn.prefix(LOCKED, number, limit=1))}
-    found = [account for account, number in numbers.items() if number in perhaps]
-    return {one for one in found if ask.profile(one).texts.get(FIELD) == LOCKED_VALUE}
+    accounts_of = {number: account for account, number in ask.numbers(accounts).items()}
+    perhaps = [accounts_of[number] for number in having(ask.reader.txn, LOCKED, b"", sorted(accounts_of))]
+    return {one for one, said in profiles(ask, perhaps).items() if said.texts.get(FIELD) == LOCKED_VALUE}
+
+
+def account_totals(ask: ViewReader, accounts: Iterable[AccountId]) -> dict[AccountId, AccountTotals]:
+    ask.need("followers")
+    txn, wanted, numbers = ask.reader.txn, sorted(accounts), ask.numbers(accounts)
+    known = sorted(numbers.values())
+    follows, followers = dict(txn.get_many(FOLLOW_COUNTS, known)), dict(txn.get_many(FOLLOWER_COUNTS, wanted))
+    newest, found = dict(txn.ending(TIMELINE, [(one, None) for one in known])), dict[AccountId, AccountTotals]()
+    for account in wanted:
+        number = numbers.get(account, b"")
+        last, posts = newest.get(number), txn.dup_count(TIMELINE, number)
+        counts = count_of(follows.get(number)), count_of(followers.get(account)), posts
+        found[account] = AccountTotals(*counts, None if last is None else ms_of(last[LINE.time]))
+    return found
 
 
 def follow_answered(ask: ViewReader, account: AccountId, answer: Answer, follower: AccountId) -> bool:
@@ -124,7 +139,7 @@ def _answer(answer: Answer) -> bytes:
 # others are read one by one: both are in the order of account numbers, and each step goes to the next number that the
 # other side has. A step is one look-up, and there are at most as many as the shorter side is long, and one more.
 
-_NUMBER = slice(32, 36)
+NUMBER_BYTES = 4
 _TABLES: dict[Relation, Table] = {"follow": FOLLOWS, "block": BLOCKS, "mute": MUTES}
 
 
@@ -135,19 +150,19 @@ def numbers_of(txn: ReadTxn, accounts: Iterable[AccountId]) -> list[bytes]:
 
 def is_followed(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> bool:
     """Whether one of the accounts of these numbers, ascending, follows it. Raises ViewBuilding."""
-    return any(True for _ in _common(txn, account, numbers))
-
-
-def _common(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Iterator[bytes]:
-    """Those of these numbers, ascending, whose accounts follow the account. Raises ViewBuilding."""
     if building := cursors(txn):
         need(building, SHOWN_NAME, "followers")
+    return any(True for _ in having(txn, FOLLOWERS, account, numbers))
+
+
+def having(txn: ReadTxn, table: Table, begin: bytes, numbers: Sequence[bytes]) -> Iterator[bytes]:
+    """Those of these numbers of accounts, ascending, that keys of a table have behind `begin`."""
     at = 0
     while at < len(numbers):
-        row = next(iter(txn.scan(FOLLOWERS, account + numbers[at], limit=1)), None)
-        if row is None or not row[0].startswith(account):
+        row = next(txn.scan(table, begin + numbers[at], limit=1), None)
+        if row is None or not row[0].startswith(begin):
             return
-        number = row[0][_NUMBER]
+        number = row[0][len(begin) : len(begin) + NUMBER_BYTES]
         at = bisect_left(numbers, number, at)
         if at < len(numbers) and numbers[at] == number:
             yield number
@@ -155,8 +170,9 @@ def _common(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> Itera
 
 
 def among(ask: ViewReader, account: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
+    ask.need("followers")
     known = {number: one for one, number in ask.numbers(accounts).items()}
-    return sorted(known[number] for number in _common(ask.reader.txn, account, sorted(known)))
+    return sorted(known[number] for number in having(ask.reader.txn, FOLLOWERS, account, sorted(known)))
 
 
 def relates(ask: ViewReader, account: AccountId, relation: Relation, other: AccountId) -> bool:

@@ -14,11 +14,11 @@ from typing import Any, cast
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
 from banyan_crdt.parts import content_of
-from banyan_reading.answers import CURSOR, GraphTotals, PostView, ProfileView, ReactionCount, ShownItem, TimelineLine
+from banyan_reading.answers import CURSOR, GraphTotals, PostView, ReactionCount, ShownItem, TimelineLine
 from banyan_reading.items import items_of
 from banyan_reading.visibility import CellFacts, kept_back
 from banyan_schema.collection import Collection
-from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
+from banyan_schema.social import POST, REPOST, Post, Repost, Target
 from banyan_schema.social.post import parent_in, time_in
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
@@ -34,7 +34,6 @@ from banyan_storage.slots import (
     TIMELINE,
     TOMBS,
     all_shown,
-    last,
     live_in,
     ms_of,
     read_content,
@@ -46,9 +45,8 @@ from banyan_storage.slots import (
 from banyan_storage.tables import ENTRIES, PARTS, part_place
 from banyan_storage.views.large_accounts import waits
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, ViewProgress, cursors, need, standings
-from banyan_storage.views.social.relations import BLOCKS, FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWS, MUTES, RELATION
+from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES, RELATION
 from banyan_storage.views.social.responses import REACTIONS, REPLIES, REPOSTS, kinds_of
-from banyan_storage.views.view import count_of
 
 
 class ViewReader:
@@ -145,16 +143,6 @@ class ViewReader:
                 self._numbers[found] = number
         return found
 
-    def profile(self, account: AccountId) -> ProfileView:
-        self.need()
-        found = dict[str, dict[bytes, ProfileField]]()
-        number = self.number(account)
-        for slot, place in self.shown(number, PROFILE) if number else ():
-            content = self.content(slot, place)
-            if isinstance(content, ProfileField):
-                found.setdefault(content.field, {})[place] = content
-        return ProfileView(account, tuple(said[last(self._reader, [*said])] for _, said in sorted(found.items())))
-
     def follows(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
         return self._related(FOLLOWS, account, after, limit)
 
@@ -174,15 +162,6 @@ class ViewReader:
         if limit is None:
             return list(dict.fromkeys([AccountId(key[RELATION.other]) for key, _ in rows]))
         return list(islice(_distinct(AccountId(key[RELATION.other]) for key, _ in rows), limit))
-
-    def follower_count(self, account: AccountId) -> int:
-        self.need("followers")
-        return count_of(self._txn.get(FOLLOWER_COUNTS, account))
-
-    def follow_count(self, account: AccountId) -> int:
-        self.need("followers")
-        number = self.number(account)
-        return count_of(self._txn.get(FOLLOW_COUNTS, number)) if number else 0
 
     def live(self, account: AccountId, op: Put | Add) -> tuple[Ref, ...]:
         self.need()
@@ -223,7 +202,12 @@ class ViewReader:
     def content(self, slot: bytes, place: bytes) -> object:
         """What the operation at a place says, by the schema of its slot; None if it is not held or not readable."""
         raw = self._txn.get(PARTS, place)
-        return None if raw is None else read_content(slot, content_of(raw))
+        return None if raw is None else read_content(slot[SLOT.of], content_of(raw))
+
+    def contents(self, kind: bytes, places: Iterable[bytes]) -> dict[bytes, object]:
+        """The same of many operations in slots of one collection and kind, by place, without what is not held."""
+        rows = self._txn.get_many(PARTS, sorted(places))
+        return {place: read_content(kind, content_of(raw)) for place, raw in rows}
 
     def register(self, named: Target, coll: Coll) -> tuple[object, bytes]:
         """What a register shows, or None, and its seed."""

@@ -40,7 +40,10 @@ class Late(NamedTuple):
     ids: tuple[Ids, ...]
 
     def get(self, half: bytes) -> bytes | None:
-        return next((arrival for ids in self.ids if (arrival := ids.get(half)) is not None), None)
+        for ids in self.ids:
+            if (arrival := ids.get(half)) is not None:
+                return arrival
+        return None
 
 
 Offer: TypeAlias = Callable[[], Sequence[Late]]

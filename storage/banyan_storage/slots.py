@@ -200,9 +200,9 @@ def ref_bytes(ref: Ref) -> bytes:
     return ref.entry + ref.op.to_bytes(2, "big")
 
 
-def read_content(slot: bytes, raw: bytes) -> Content | None:
-    """`raw` as content of the slot's schema."""
-    return (_read if len(raw) > SMALL else _read_again)(slot[SLOT.of], raw)
+def read_content(kind: bytes, raw: bytes) -> Content | None:
+    """`raw` as content of slots of this collection and kind (9 bytes)."""
+    return (_read if len(raw) > SMALL else _read_again)(kind, raw)
 
 
 def _read(kind: bytes, raw: bytes) -> Content | None:

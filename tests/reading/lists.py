@@ -12,7 +12,16 @@ from typing import Any, NamedTuple
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body
 from banyan_crdt.parts import content_of
-from banyan_reading.answers import Face, PollTally, PostView, ProfileView, ReactionCount, ShownItem, TimelineLine
+from banyan_reading.answers import (
+    AccountTotals,
+    Face,
+    PollTally,
+    PostView,
+    ProfileView,
+    ReactionCount,
+    ShownItem,
+    TimelineLine,
+)
 from banyan_reading.questions import PostRule, ResponseTotals
 from banyan_schema.collection import Collection as Kind
 from banyan_schema.registry import SOCIAL
@@ -99,8 +108,13 @@ class Lists:
         fields: dict[str, ProfileField] = {one.said.field: one.said for one in by_order}
         return ProfileView(account, tuple(fields[name] for name in sorted(fields)))
 
-    def face(self, account: AccountId) -> Face:
-        found = self.profile(account)
+    def profiles(self, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
+        return {one: self.profile(one) for one in accounts}
+
+    def faces(self, accounts: Iterable[AccountId]) -> dict[AccountId, Face]:
+        return {one: self._face(self.profile(one)) for one in accounts}
+
+    def _face(self, found: ProfileView) -> Face:
         avatar = found.pictures.get("avatar")
         return Face(found.texts.get("name", ""), None if avatar is None else avatar.preview or avatar.blob)
 
@@ -149,11 +163,13 @@ class Lists:
         said = [one.said for one in self._of("follow.answer", account)]
         return iter(sorted({one.follower for one in said if one.answer == "accept"}))
 
-    def follow_count(self, account: AccountId) -> int:
-        return len(self.follows(account))
+    def account_totals(self, accounts: Iterable[AccountId]) -> dict[AccountId, AccountTotals]:
+        return {one: self._totals(one) for one in accounts}
 
-    def follower_count(self, account: AccountId) -> int:
-        return len([*self.following(account)])
+    def _totals(self, account: AccountId) -> AccountTotals:
+        newest = next(self.lines([account], None, False), None)
+        counts = len(self.follows(account)), len([*self.following(account)]), self.post_count(account)
+        return AccountTotals(*counts, None if newest is None else newest.ms)
 
     # -- posts
 

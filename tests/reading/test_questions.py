@@ -116,20 +116,20 @@ def test_a_face_is_the_name_and_the_avatar_that_the_profile_shows(people: tuple[
     an.write([set_profile(an.salt, "banner", "", media=wide), set_profile(an.salt, "bio", "x")])
     binh.write([set_profile(binh.salt, "avatar", "", media=face._replace(preview=None))])
     with asking(*people) as ask:
-        assert ask.face(an.id) == Face("An", face.preview)
-        assert ask.face(binh.id) == Face("", face.blob)
-        assert ask.face(people[2].id) == Face("", None)
+        assert ask.faces([an.id])[an.id] == Face("An", face.preview)
+        assert ask.faces([binh.id])[binh.id] == Face("", face.blob)
+        assert ask.faces([people[2].id])[people[2].id] == Face("", None)
     an.write([set_profile(b"another device's salt", "name", "An Nguyễn")])
     an.write([set_profile(b"another device's salt", "avatar", "", media=wide)])
     with asking(*people) as ask:
-        assert ask.face(an.id) == Face("An Nguyễn", wide.preview)
+        assert ask.faces([an.id])[an.id] == Face("An Nguyễn", wide.preview)
     an.write([set_profile(b"a third one's", "avatar", "")])
     with asking(*people) as ask:
-        assert ask.face(an.id) == Face("An Nguyễn", None)
+        assert ask.faces([an.id])[an.id] == Face("An Nguyễn", None)
         assert ask.profile(an.id).pictures.keys() == {"banner"}
     an.write([set_profile(an.salt, "avatar", "a film", media=face._replace(type="video/mp4"))])
     with asking(*people) as ask:
-        assert ask.face(an.id).avatar is None
+        assert ask.faces([an.id])[an.id].avatar is None
 
 
 def test_an_edit_is_told_from_a_first_write_in_entries_of_any_size(people: tuple[Person, ...], asking: Asking) -> None:
@@ -287,7 +287,8 @@ def test_a_locked_account_lets_in_whom_it_accepts(people: tuple[Person, ...], as
     with asking(*people) as ask:
         assert ask.locked([one.id for one in people]) == {an.id}
         assert list(relations.followers(ask, an.id)) == [binh.id]
-        assert (relations.count(ask, an.id, relations.is_locked(ask, an.id)), ask.follower_count(an.id)) == (1, 2)
+        assert relations.count(ask, an.id, relations.is_locked(ask, an.id)) == 1
+        assert ask.account_totals([an.id])[an.id].followers == 2
         assert (relations.waits(ask, chi.id, an.id), relations.waits(ask, binh.id, an.id)) == (True, False)
         assert relations.followed(ask, chi.id, [an.id, binh.id]) == [binh.id]
         assert dict(relations.requests(ask, an.id)) == {binh.id: False, chi.id: False}
@@ -478,7 +479,7 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
         [k for k in SOCIAL.by_id.values() if k.merge in ("register", "set") and k.layout],
     )
     for n, who in enumerate(ids):
-        for name in ("profile", "face", "follows", "blocks", "mutes", "accepted", "follow_count", "follower_count"):
+        for name in ("profile", "follows", "blocks", "mutes", "accepted"):
             found[f"{name} {n}"] = getattr(ask, name)(who)
         found[f"following {n}"] = sorted(ask.following(who))
         found[f"count {n}"] = (
@@ -494,6 +495,7 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
             does = [ask.relates(who, one, other) for one in ("follow", "block", "mute")]
             found[f"related {n} {m}"] = says, does, relations.waits(ask, who, other)
     found["locked"] = sorted(ask.locked(ids))
+    found["of many"] = [of(ids) for of in (ask.profiles, ask.faces, ask.account_totals)]
     for reposts in (False, True):
         found[f"timeline {reposts}"] = list(timeline(ask, ids, None, reposts))
         found[f"risen {reposts}"] = list(ask.lines(ids[:3], None, reposts, BEGIN))

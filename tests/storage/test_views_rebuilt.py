@@ -112,7 +112,7 @@ def test_a_query_of_a_view_that_is_being_built_raises_with_the_progress() -> Non
     with pytest.raises(ViewBuilding, match=r"^view thread is being built, 0 %"):
         world.ask.totals([target])
     world.ask.feed([world.people[0].id])  # others answer
-    world.ask.follower_count(world.people[0].id)
+    world.ask.account_totals([world.people[0].id])
     seen = []
     while world.build(1):
         seen += [view.done for view in standings(world.engine.write()) if view.name == "thread"]

@@ -51,7 +51,7 @@ def test_a_store_of_schema_5_opens_in_place_and_is_not_checked_for_it() -> None:
 def test_what_shows_otherwise_today_is_built_again_and_says_how_far_it_is() -> None:
     engine, store = old_store()
     ask = Queries(engine.write(), store, lambda: 0)
-    for read in (lambda: ask.feed(ACCOUNTS), lambda: ask.follower_count(ACCOUNTS[0])):
+    for read in (lambda: ask.feed(ACCOUNTS), lambda: ask.account_totals(ACCOUNTS)):
         with pytest.raises(ViewBuilding, match="view shown is being built, 0 %"):
             read()
 

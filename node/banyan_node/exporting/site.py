@@ -203,7 +203,8 @@ class _Site:
             file.write(joined(head(self.name), *self._pictures(profile), element("h1", self.name)))
             about = [element("p", f"{f}: {value}", class_="text") for f, value in profile.texts.items() if f != "name"]
             file.write(element("header", *about))
-            counts = f"{posts:,} posts; follows {q.follow_count(account):,}, followed by {q.follower_count(account):,}"
+            totals = q.account_totals([account])[account]
+            counts = f"{posts:,} posts; follows {totals.follows:,}, followed by {totals.followers:,}"
             file.write(joined(element("p", counts), element("p", element("code", account_to_text(account)))))
             for view in islice(self.rules.page(account), NEWEST):
                 file.write(self.post(view, "") + b"\n")

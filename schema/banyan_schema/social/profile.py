@@ -51,7 +51,7 @@ class ProfileField:
     @property
     def is_text(self) -> bool:
         """Whether the value is shown as a text: neither as a picture nor, of one that was taken away, at all."""
-        return self.picture is None and (self.field not in PICTURES or self.value != "")
+        return self.field not in PICTURES or (self.value != "" and self.picture is None)
 
 
 LOCKED, LOCKED_VALUE = "locked", "yes"

@@ -317,7 +317,7 @@ def policy(at: NodeView, ask: EmptyRequest) -> NodePolicy:
         config.interest.mode,
         config.interest.hops,
         None if own is None else did(own),
-        0 if own is None else at.queries().follow_count(own),
+        0 if own is None else at.queries().account_totals([own])[own].follows,
         sum(1 for _ in DROPPED.keys(at.store)),
         settings,
     )

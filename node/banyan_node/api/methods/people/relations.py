@@ -222,7 +222,7 @@ def lock(ctx: Context, ask: UndoRequest, now: float) -> LockResult:
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     salt, accepting = hosted.salt_of(ctx, account), list[OpDraft]()
     if not ask.undo and not relations.is_locked(q, account):
-        if (many := q.follower_count(account)) > ACCEPTED:
+        if (many := q.account_totals([account])[account].followers) > ACCEPTED:
             raise conflict(f"The account has {many:,} followers; of at most {ACCEPTED:,} it can accept each one.")
         blocked = {*q.blocks(account)}
         for one in relations.followers(q, account):

@@ -209,10 +209,9 @@ def suggestions(at: CommitView, ask: SuggestionsRequest) -> Suggestions:
             if other not in known and visibility.sees(other):
                 found[other] += 1
                 whose.setdefault(other, []).append(friend)
-    first = sorted(found, key=lambda a: (-found[a], -q.follower_count(a), a))[: ask.limit]
-    return Suggestions(
-        [Suggestion(did(a), name_of(q, a), q.follower_count(a), found[a], _named(q, whose[a])) for a in first]
-    )
+    by = {account: totals.followers for account, totals in q.account_totals(found).items()}
+    first = sorted(found, key=lambda a: (-found[a], -by[a], a))[: ask.limit]
+    return Suggestions([Suggestion(did(a), name_of(q, a), by[a], found[a], _named(q, whose[a])) for a in first])
 
 
 def _named(q: Queries, accounts: Sequence[AccountId], most: int = NAMED) -> list[AccountName]:

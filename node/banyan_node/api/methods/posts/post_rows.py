@@ -185,7 +185,7 @@ class PostRow(Response):
 def face_of(q: Queries, account: AccountId) -> Face:
     """Name and picture of an account. Nothing also while the view is being built: a list without names is useful."""
     try:
-        return q.face(account)
+        return q.faces([account])[account]
     except ViewBuilding:
         return Face("", None)
 
@@ -233,16 +233,16 @@ def handle_of(q: Queries, account: AccountId, profile: ProfileView | None = None
 def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
-    found = q.profile(account)
+    found, totals = q.profile(account), q.account_totals([account])[account]
     following, to = q.follows(account, limit=FOLLOWING_SHOWN), identity.moved_to(q, account)
     return Profile(
         account=did(account),
         name=found.texts.get("name", ""),
         fields=found.texts,
         pictures={name: shown_media(at.blobs, picture) for name, picture in found.pictures.items()},
-        follows=q.follow_count(account),
+        follows=totals.follows,
         followers=relations.count(q, account, found.texts.get(LOCKED) == LOCKED_VALUE),
-        posts=q.post_count(account),
+        posts=totals.posts,
         following=[account_name(q, a) for a in following],
         handle=handle_of(q, account, found),
         moved_to=None if to is None else account_name(q, to),

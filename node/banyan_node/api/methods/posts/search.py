@@ -26,7 +26,7 @@ from banyan_node.api.methods.posts.post_rows import (
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading import identity, relations
-from banyan_reading.answers import PostView
+from banyan_reading.answers import AccountTotals, PostView, ProfileView
 from banyan_reading.queries import Queries
 from banyan_reading.search import query
 from banyan_reading.search.indexer import SearchIndex
@@ -278,33 +278,34 @@ class AccountsFound(Response):
 @METHODS.read("profiles", "refused")
 def profiles(at: CommitView, ask: ProfilesRequest) -> Profiles:
     """Profiles of many accounts, without lists of others."""
-    q, trusted = at.queries(), {*trusted_by(at)}
-    asked = dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)
-    platforms = {did(one) for one in trusted}
-    q.numbers(asked)  # at once; each is needed several times
-    return Profiles([_row(at, q, account, platforms) for account in asked])
+    q, trusted = at.queries(), {did(one) for one in trusted_by(at)}
+    asked = [*dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)]
+    found, totals, moved = q.profiles(asked), q.account_totals(asked), identity.moved(q, asked)
+    return Profiles([_row(at, q, found[one], totals[one], moved.get(one), trusted) for one in asked])
 
 
-def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set[Did]) -> ProfileRow:
-    found, home, to = q.profile(account), hosted.hosted(at, account), identity.moved_to(q, account)
-    born, last = at.store.line(EntryId(account)), next(q.lines([account], None, False), None)
-    handle, locked = handle_of(q, account, found), found.texts.get(LOCKED) == LOCKED_VALUE
+def _row(
+    at: CommitView, q: Queries, found: ProfileView, totals: AccountTotals, to: AccountId | None, trusted: set[Did]
+) -> ProfileRow:
+    account, texts, store = found.account, found.texts, q.reader
+    home, born, locked = HOSTED.get(store, account), store.line(EntryId(account)), texts.get(LOCKED) == LOCKED_VALUE
+    handle = handle_of(q, account, found) if HANDLE_FIELD in texts else None
     return ProfileRow(
         account=did(account),
         held=born is not None,
         hosted=None if home is None else home.name or None,
-        name=found.texts.get("name", ""),
-        fields=found.texts,
+        name=texts.get("name", ""),
+        fields=texts,
         pictures={name: shown_media(at.blobs, picture) for name, picture in found.pictures.items()},
         locked=locked,
-        follows=q.follow_count(account),
-        followers=relations.count(q, account, locked),
-        posts=q.post_count(account),
+        follows=totals.follows,
+        followers=relations.count(q, account, True) if locked else totals.followers,
+        posts=totals.posts,
         handle=handle,
         confirmed=handle is not None and any(one.account in trusted for one in handle.platforms),
         moved_to=None if to is None else account_name(q, to),
         born_ms=None if born is None else born.time >> 16,
-        last_post_ms=None if last is None else last.ms,
+        last_post_ms=totals.last_ms,
     )
 
 
@@ -324,7 +325,8 @@ def search_accounts(at: CommitView, ask: AccountSearchRequest) -> AccountsFound:
         if account not in found and _called(at, q, account, wanted):
             found[account] = None
     seen = [one for one in found if visibility.sees(one) and (not ask.following or one in mine)]
-    seen.sort(key=lambda one: (one not in mine, -q.follower_count(one)))
+    totals = q.account_totals(seen)
+    seen.sort(key=lambda one: (one not in mine, -totals[one].followers))
     return AccountsFound([account_name(q, one) for one in seen[ask.skip : ask.skip + ask.limit]])
 
 
