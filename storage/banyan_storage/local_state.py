@@ -157,9 +157,9 @@ class LocalRows(Generic[K, V]):
         few = store.few_notes(self.prefix)
         return self.has(store, key) if few is None else self.prefix + self.key.pack(key) in few
 
-    def put(self, store: TakesNotes, key: K, value: V | None) -> None:
-        """Writes what differs. None: deletes the row."""
-        _put(store, self.prefix + self.key.pack(key), None if value is None else self.value.pack(value))
+    def put(self, store: TakesNotes, key: K, value: V | None, differs: bool = False) -> None:
+        """Writes what differs. None: deletes the row. differs: that is known, so it is not read before."""
+        _put(store, self.prefix + self.key.pack(key), None if value is None else self.value.pack(value), differs)
 
     def rows(
         self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None, damaged: list[K] | None = None
@@ -205,9 +205,9 @@ class LocalValue(Generic[V]):
         raw = reader.note(self.prefix)
         return None if raw is None else _unpack(self, self.value, raw)
 
-    def put(self, store: TakesNotes, value: V | None) -> None:
-        """Writes what differs. None: deletes it."""
-        _put(store, self.prefix, None if value is None else self.value.pack(value))
+    def put(self, store: TakesNotes, value: V | None, differs: bool = False) -> None:
+        """Writes what differs. None: deletes it. differs: as in LocalRows."""
+        _put(store, self.prefix, None if value is None else self.value.pack(value), differs)
 
 
 Kind: TypeAlias = LocalRows[Any, Any] | LocalValue[Any]
@@ -221,8 +221,8 @@ def _unpack(kind: Kind, codec: Codec[V], raw: bytes) -> V:
         raise CorruptStore(says) from error
 
 
-def _put(store: TakesNotes, name: bytes, raw: bytes | None) -> None:
-    if store.note(name) != raw:
+def _put(store: TakesNotes, name: bytes, raw: bytes | None, differs: bool) -> None:
+    if differs or store.note(name) != raw:
         store.put_note(name, raw)
 
 

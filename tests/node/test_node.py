@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -20,7 +23,10 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
 from banyan_node.process import main
 from banyan_storage.check import verify
+from banyan_storage.engine import Table
 from banyan_storage.errors import StoreLocked
+from banyan_storage.lmdb_reads import Reader
+from banyan_storage.lmdb_writes import LmdbWriter
 from banyan_storage.tables import SCHEMA
 from tests.node.real import converged, digest_of, load_settings, make_home, make_node, restored, running
 from tests.storage.old.load import old_home
@@ -391,3 +397,27 @@ async def test_a_contact_that_hangs_up_at_once_may_be_linked_to_a_copy_of_this_h
                     await trio.sleep(0.05)
             assert "runs with a copy of this home" in why[address]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_post_costs_at_most_24_calls_of_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Counter[str]()
+
+    def counted(name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, table: Table, *given: Any, **more: Any) -> Any:
+            calls[f"{name} {table.name}"] += 1
+            return do(self, table, *given, **more)
+
+        return call
+
+    for name in ("get", "get_many", "last", "count", "dup_count", "scan", "dups", "beginning", "ending"):
+        monkeypatch.setattr(Reader, name, counted(name, getattr(Reader, name)))
+    for name in ("put", "put_many", "delete", "delete_range"):
+        monkeypatch.setattr(LmdbWriter, name, counted(name, getattr(LmdbWriter, name)))
+    async with running(make_node(make_home(tmp_path))) as node:
+        an, costs = await account(node, "An"), list[int]()
+        for n in range(5):
+            calls.clear()
+            await node.backend.call("post", {"as": an, "text": f"post {n}"})
+            costs.append(calls.total())
+        assert min(costs) <= 24, calls  # a timer may fall into one of them
+        assert min(costs) > 12, "they are counted"

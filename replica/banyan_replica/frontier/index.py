@@ -174,7 +174,7 @@ class FrontierIndex:
         if self._since or arrival != self._noted or not self._proved:
             self._noted, self._proved = arrival, True
             note = self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big") + position
-            FRONTIER.put(self._source, note)
+            FRONTIER.put(self._source, note, differs=True)
 
     def durable(self) -> None:
         """Call after a commit, while nothing is pending: what moved is durable."""

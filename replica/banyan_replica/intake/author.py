@@ -139,7 +139,7 @@ class Author:
             self.ingest.together.holding = holding
         self.ingest.flush()
         for log, end in sorted({w.log: w.entries[-1].id for w in written}.items()):
-            OWN_TIPS.put(self.store, log, [end])
+            OWN_TIPS.put(self.store, log, [end], differs=True)
         self.settled += self.store.changes + self.ingest.together.held - before
         return written
 
