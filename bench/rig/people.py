@@ -20,6 +20,8 @@ from banyan_crdt.realm import DAY_MS, TEST
 from banyan_crdt.signing import Signer
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
+from banyan_reading.queries import queries
+from banyan_reading.search.indexer import SearchIndex
 from banyan_replica.host import PartItem
 from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest
@@ -162,6 +164,17 @@ def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[EntryDr
     return entries
 
 
+def index_posts(home: Path) -> None:
+    """Brings the index of posts up to date, as it is at a node that has run for a while."""
+    engine = LmdbEngine(Home(home).store, TABLES)
+    ingest = opened(engine)
+    try:
+        with queries(engine, TEST) as q:
+            SearchIndex(Home(home).search, ingest.store.store_id).current(q)
+    finally:
+        ingest.store.close()
+
+
 def forget_meetings(home: Path) -> None:
     """What the store remembers of peers that it met."""
     with filling(home) as author:
@@ -214,6 +227,7 @@ def runs_home(folder: Path, writers: int, entries: int) -> Path:
                 for p in people
             )
             write_in_turn(author, work, each_signed=True)
+        index_posts(place)
 
     return kept(folder, f"runs-{writers}x{entries}", make)
 
@@ -234,6 +248,8 @@ def singles_homes(folder: Path, writers: int) -> tuple[Path, Path]:
                     away.store.commit()
             note_agreement(away.store, author.store.store_id, author.store.last_arrival)
             write_in_turn(author, ((p, [post(p, 0)]) for p in people), each_signed=True)
+        index_posts(place / "full")
+        index_posts(place / "away")
 
     place = kept(folder, f"singles-{writers}", make)
     return place / "full", place / "away"

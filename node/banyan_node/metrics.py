@@ -74,8 +74,8 @@ class Metrics:
     def worker_ended(self) -> None:
         self._ended.inc()
 
-    def event(self, name: str) -> None:
-        self._named(name).inc()
+    def event(self, name: str, times: int = 1) -> None:
+        self._named(name).inc(times)
 
 
 def figures(context: Context, now: float) -> tuple[dict[str, int], Counts[tuple[str, str]]]:

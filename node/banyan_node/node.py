@@ -6,6 +6,7 @@ Tasks: the links (link_manager.py), the control API, some timers, and the replic
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -255,10 +256,11 @@ class Node:
     def _deliver(self, effects: Sequence[Effect], arrivals: Arrivals) -> None:
         if not self._linking or self.shutdown.is_set():
             return  # no link is served yet, or all are being closed
+        for name, times in Counter(effect.name for effect in effects if isinstance(effect, Event)).items():
+            self.metrics.event(name, times)
         for effect in effects:
             match effect:
                 case Event(name, fields):
-                    self.metrics.event(name)
                     self.backend.tell(name, fields, arrivals)
                     if name == "peer_up":
                         self.edge.settle(fields["peer"])

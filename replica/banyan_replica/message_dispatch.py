@@ -16,7 +16,7 @@ from banyan_crdt.realm import Realm
 from banyan_replica.gossip.store_bridge import StoreBridge, Take
 from banyan_replica.host import PartItem
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.prepare import CheckedRun, PreparedFrame, named
+from banyan_replica.intake.prepare import PreparedFrame, named
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
@@ -248,7 +248,7 @@ class MessageDispatcher:
         items, news, at = whole.items, 0, (self.ingest.arrived, self.sync.moves)
         self.soon(now)
         if len(items) >= MANY:
-            self.ingest.look_up([item.run.log for item in items if isinstance(item, CheckedRun)])
+            self.ingest.look_up([named(item)[0] for item in items if not isinstance(item, Reject)])
         with self.ingest.batch():
             for k, item in enumerate(items):
                 if isinstance(item, Reject):

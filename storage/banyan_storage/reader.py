@@ -124,7 +124,11 @@ class StoreReader(EntryReader):
 
     def checkpoints(self, account: AccountId) -> Iterator[Checkpoint]:
         """All checkpoints of the account, in the order of their writers. Lazy."""
-        return (decode_checkpoint(self.realm, raw) for _, raw in self._txn.prefix(t.CHECKPOINTS, account))
+        return (decode_checkpoint(self.realm, raw) for raw in self.all_checkpoint_bytes(account))
+
+    def all_checkpoint_bytes(self, account: AccountId) -> Iterator[bytes]:
+        """The same in their wire form."""
+        return (raw for _, raw in self._txn.prefix(t.CHECKPOINTS, account))
 
     def grants(self, account: AccountId) -> Grants | None:
         """The account's grants, without reading its control log; None if that is not held."""

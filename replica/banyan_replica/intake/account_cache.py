@@ -70,8 +70,10 @@ class AccountCache:
         if control is not None:
             self._controls.move_to_end(account)
             return control
+        if self.get(account) is None:
+            return None
         entries = self._store.control(account)
-        return self._keep(account, resolve_control(entries, self._store.checkpoints(account))) if entries else None
+        return self._keep(account, resolve_control(entries, self._store.checkpoints(account)))
 
     def open(self, account: AccountId, control: Control) -> None:
         """Caches a new account; the caller is about to store its control log."""

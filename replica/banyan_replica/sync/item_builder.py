@@ -14,7 +14,6 @@ from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, encode_header, part_bytes
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_checkpoint
 from banyan_crdt.logs import by_parent, granted_valid, to_signature
-from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.run import (
     MAX_RUN_BYTES,
     MAX_RUN_ENTRIES,
@@ -62,9 +61,7 @@ def checkpoint_item(reader: Reader, log: LogId) -> Iterator[CheckpointItem]:
 
 def checkpoint_items(reader: Reader, account: AccountId) -> Iterator[CheckpointItem]:
     """All checkpoints of an account."""
-    for log in reader.heads(account):
-        if is_checkpoint(log):
-            yield from checkpoint_item(reader, log)
+    yield from map(CheckpointItem, reader.all_checkpoint_bytes(account))
 
 
 def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> ControlItem:
@@ -86,14 +83,11 @@ def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
     contents, size = list[Content](), 0
     before: Entry | None = None
     for e in entries:
-        pairs = []
+        pairs = list[tuple[int, bytes]]()
         # Entries of a run are consecutive. Those of a control log may not be, but there only the inception has content.
-        if before is None or part_bytes(e, before):
-            for i, op in enumerate(decode_body(e.ops).ops):
-                if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
-                    size += len(raw) + 8
-                    pairs.append((i, raw))
-        before = e
+        if (before is None or part_bytes(e, before)) and (n := reader.number_of(e.id)) is not None:
+            pairs = reader.contents([n]).get(n, [])
+        before, size = e, size + sum([len(raw) + 8 for _, raw in pairs])
         if size > CONTENT_BYTES:
             break
         contents.append(content_of(pairs))
