@@ -9,6 +9,7 @@ import trio
 
 from tests.web.door import open_node
 from tests.web.mastodon_py import app_of, run
+from tests.web.test_statuses import picture
 
 
 async def test_pages_go_on_where_the_last_one_ended(tmp_path: Path) -> None:
@@ -132,3 +133,27 @@ async def test_a_page_has_the_name_that_its_author_has_now(tmp_path: Path) -> No
         for name in ("an", "An Nguyễn", "An"):
             await door.node.backend.call("profile.set", {"fields": {"name": name}, "as": an})
             assert await names() == {name}
+
+
+async def test_a_page_has_the_picture_that_its_author_has_now(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, client = await door.person("an")
+        app = app_of(door, an)
+        first = await run(app.status_post, "bài")
+        await run(app.status_reblog, first.id)
+        own = first.account.id
+
+        async def pictures() -> set[tuple[str, str]]:
+            pages = ("/api/v1/timelines/home", "/api/v1/timelines/public", f"/api/v1/accounts/{own}/statuses")
+            shown = [one["account"] for page in pages for one in await client.get(page)]
+            return {(one["avatar"], one["avatar_static"]) for one in shown}
+
+        asked = {*(await pictures())}
+        for colour in ("red", "blue"):
+            told = await run(app.account_update_credentials, avatar=picture(colour), avatar_mime_type="image/png")
+            assert await pictures() == {(told.avatar, told.avatar_static)}
+            asked |= {(told.avatar, told.avatar_static)}
+        assert len(asked) == 3
+        told = await run(app.account_delete_avatar)
+        assert await pictures() == {(told.avatar, told.avatar_static)}
+        assert told.avatar.endswith("/static/avatar.png")

@@ -7,7 +7,7 @@ of an account hosted here, else the end of the account's DID, which is nobody el
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -35,6 +35,11 @@ _TAIL = ".,;:!?)]}"
 
 def media_url(web: DoorContext, blob: str) -> str:
     return f"{web.url}/media/{blob}"
+
+
+def picture_of(entity: Mapping[str, Any]) -> str | None:
+    """The blob of an Account entity's picture, of the smaller one if there are two; None: it has none."""
+    return entity["avatar_static"].partition("/media/")[2] or None
 
 
 def username(did: str, handle: str | None) -> str:

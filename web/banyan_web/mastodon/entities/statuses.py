@@ -15,7 +15,7 @@ from starlette.responses import Response
 from banyan_node.api.methods.posts.post_rows import PostRow
 from banyan_schema.dates import iso
 from banyan_web.endpoint import DoorContext, StatusBody
-from banyan_web.mastodon.entities.accounts import accounts
+from banyan_web.mastodon.entities.accounts import accounts, picture_of
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entity_ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
 from banyan_web.mastodon.link_cards import LinkCards
@@ -122,7 +122,7 @@ async def statuses(
         return []
     quoted = await rows_of(web, [row["quote"]["uri"] for row in rows if row["quote"]], reader)
     every = [*rows, *quoted.values()]
-    who = [(one["account"], one.get("name")) for row in every for one in [row, *row["mentions"], *row["reposted"][:1]]]
+    who = [one for row in every for one in [row, *row["mentions"], *row["reposted"][:1]]]
     made = _PageEntities(web, reader, await _people(web, who, known or {}), await _filters(web, every, reader), quoted)
     return [made.shown(row) for row in rows]
 
@@ -135,23 +135,20 @@ def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
     return {**entity, **marks, **muted, "filtered": [], "poll": poll and {**poll, "voted": False, "own_votes": []}}
 
 
-async def _people(
-    web: DoorContext, who: Iterable[tuple[str, str | None]], known: Mapping[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Account entities, those that were made lately under the same name from the cache. who: DIDs, and the name of
-    each; None: any."""
-    found: dict[str, dict[str, Any]] = {}
-    lacking = []
-    for did, name in dict.fromkeys(who):
-        held = known.get(did) or web.caches.person(did)
-        if held is None or name not in (None, held["display_name"]):
-            lacking.append(did)
-        else:
-            found[did] = held
-    for did, entity in (await accounts(web, lacking)).items() if lacking else ():
+async def _people(web: DoorContext, who: Sequence[Row], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Account entities, those from the cache that were made lately and have the names and pictures of these rows."""
+    held = {did: known.get(did) or web.caches.person(did) or {} for did in (one["account"] for one in who)}
+    made = await accounts(web, [one["account"] for one in who if not _is_now(held[one["account"]], one)])
+    for did, entity in made.items():
         web.caches.put_person(did, entity)
-        found[did] = entity
-    return found
+    return held | made
+
+
+def _is_now(entity: Mapping[str, Any], row: Row) -> bool:
+    if not entity:
+        return False
+    name, picture = entity["display_name"], picture_of(entity)
+    return bool(row.get("name", name) == name and row.get("avatar", picture) == picture)
 
 
 async def _filters(web: DoorContext, rows: Iterable[Row], reader: str | None) -> dict[str, Row]:
