@@ -198,6 +198,22 @@ def test_a_list_of_free_pages_that_names_a_page_in_use_is_found_before_it_is_wri
     assert len(rows_of(home)["entries"]) == len(good["entries"])
 
 
+@pytest.mark.parametrize("table", ["parts", "chain"])
+def test_a_repair_says_what_is_lacking_after_it(source: Home, tmp_path: Path, table: str) -> None:
+    home, said = Home(shutil.copytree(source.path, tmp_path / "home")), list[str]()
+    data = home.store / "data.mdb"
+    with Pages(data) as pages:
+        assert pages.check() == []
+        lost = max(page for page, what in pages.used.items() if what == f"of table {table}")
+    raw = data.read_bytes()
+    data.write_bytes(raw[: lost * PAGE] + bytes(PAGE) + raw[(lost + 1) * PAGE :])
+    assert repair(home, TEST, said.append).left == []
+    entries, now = len(rows_of(source)["entries"]), rows_of(home)
+    gone, lacking = entries - len(now["entries"]), len(now["lacking"])
+    assert lacking > len(rows_of(source)["lacking"]) or gone
+    assert f"Lacking are {lacking:,} pieces of content, {gone:,} of the entries that were copied" in said[-1]
+
+
 def test_a_sound_store_is_left_as_it_is(source: Home, tmp_path: Path) -> None:
     for home in (Home(shutil.copytree(source.path, tmp_path / "home")), old_home(tmp_path / "old")):
         with open_local(home, load_settings(home)):

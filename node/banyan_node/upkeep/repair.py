@@ -194,6 +194,7 @@ def repair(home: Home, realm: Realm, say: Say, may_show: bool = False) -> Repair
             engine.write().delete(PARTS, key)
         FRONTIER.put(store, None)
         store.commit()
+        copied = store.counts().entries
         found = mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
         salvage.indexes(engine.write(), realm)
         begin(engine.write(), NAMES)
@@ -201,7 +202,10 @@ def repair(home: Home, realm: Realm, say: Say, may_show: bool = False) -> Repair
     engine, store = open_store(home, realm, say)
     with closing(engine):
         finish(engine, store, say)
-        local = back + repair_rows(store, home.mended)
+        local, now = back + repair_rows(store, home.mended), store.counts()
+        if faults:
+            lost = f"{copied - now.entries:,} of the entries that were copied"
+            say(f"Lacking are {now.lacking:,} pieces of content, {lost} and maybe others, until a peer gives them.")
         return RepairResult(faults, rows, found, len(wrong), local, verify(store, lambda account, n: None))
 
 
