@@ -197,8 +197,8 @@ class _LogCheck:
         raw = self.reader.txn.get(t.ENTRIES, t.u48(n))
         if raw is None:
             return None
-        before = self.reader.name_at(n - 1) if record_after(raw) else None
         try:
+            before = self.reader.name_at(n - 1) if record_after(raw) else None
             return decode_record(raw, self.log, None if before is None else before[0])
         except CorruptStore:
             return None

@@ -95,11 +95,17 @@ def encode_records(lid: int, entries: Entries, after_parent: bool) -> list[bytes
 
 def _start(raw: bytes) -> tuple[int, int, int, Time, int, EntryId, int]:
     """What every record begins with: flags, lid, seq, time, total, id; and how many bytes that are."""
-    if raw[0] & SHORT:
+    if _is_short(raw):
         flags, lid, seq, time, total, entry = _SHORT.unpack_from(raw)
         return flags, lid, seq, time, total, entry, _SHORT.size
     flags, lid, high, low, time, total, entry = _LONG.unpack_from(raw)
     return flags, lid, high << 32 | low, time, total, entry, _LONG.size
+
+
+def _is_short(raw: bytes) -> bool:
+    if is_record(raw):
+        return bool(raw[0] & SHORT)
+    raise CorruptStore(f"a record has {len(raw)} bytes, less than those with which every record begins; run a check")
 
 
 def record_name(raw: bytes) -> Name:
@@ -114,20 +120,20 @@ def is_record(raw: bytes | None) -> bool:
 
 def record_time(raw: bytes) -> bytes:
     """The entry's time, 8 bytes."""
-    return raw[(_SHORT_ROW if raw[0] & SHORT else _LONG_ROW).time]
+    return raw[(_SHORT_ROW if _is_short(raw) else _LONG_ROW).time]
 
 
 def record_id(raw: bytes) -> EntryId:
-    return EntryId(raw[(_SHORT_ROW if raw[0] & SHORT else _LONG_ROW).id])
+    return EntryId(raw[(_SHORT_ROW if _is_short(raw) else _LONG_ROW).id])
 
 
 def record_signed(raw: bytes) -> bool:
-    return bool(raw[0] & SIGNED)
+    return bool(raw and raw[0] & SIGNED)
 
 
 def record_after(raw: bytes) -> bool:
     """Whether its parent is the arrival before it."""
-    return bool(raw[0] & AFTER)
+    return bool(raw and raw[0] & AFTER)
 
 
 def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
@@ -135,8 +141,6 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
 
     Raises CorruptStore if the record is inconsistent.
     """
-    if not is_record(raw):
-        raise CorruptStore(f"a record has {len(raw)} bytes, less than the {_SHORT.size} with which every record begins")
     flags, _, seq, time, total, entry, at = _start(raw)
     prev = skip = sig = None
     writer, account = log.writer, log.account

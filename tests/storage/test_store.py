@@ -21,7 +21,7 @@ from banyan_storage import acts, id_index
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
-from banyan_storage.errors import StorageError, StoreVersion
+from banyan_storage.errors import CorruptStore, StorageError, StoreVersion
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Append, Store
@@ -100,6 +100,31 @@ def test_an_id_that_shares_only_its_first_half_is_not_taken_for_the_entry(store:
     assert store.entry(other) is None
     assert not store.has(other)
     assert store.part(other, 0) is None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 8, 50])
+def test_a_row_of_a_damaged_page_in_the_place_of_an_entry_is_said_to_be_damage(engine: Engine, kept: int) -> None:
+    store = open_store(engine)
+    account = started(store)
+    store.commit()
+    log, last, txn = account.log, account.chain[-1].id, engine.write()
+    for key, raw in list(txn.scan(t.ENTRIES)):
+        txn.put(t.ENTRIES, key, raw[:kept])
+    for asked in (
+        lambda: store.entry(last),
+        lambda: store.line(last),
+        lambda: store.place(last),
+        lambda: store.is_counted(last),
+        lambda: store.at(2),
+        lambda: store.name_at(2),
+        lambda: store.chain(log),
+        lambda: store.lines(log, 0, 5),
+        lambda: store.id_at(log, 1),
+        lambda: store.arrivals(0, 5),
+    ):
+        with pytest.raises(CorruptStore, match="less than those with which every record begins"):
+            asked()
+    assert verify(store, lambda account, n: None)
 
 
 def test_others_see_only_what_is_committed_and_the_writer_sees_all(store: Store) -> None:
