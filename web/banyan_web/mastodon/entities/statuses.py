@@ -280,11 +280,8 @@ class _PageEntities:
         return {"state": "accepted", "quoted_status": self._status(held, deep=False)}
 
     def _filtered(self, row: Row) -> list[dict[str, Any]]:
-        words = row["filtered"]
-        if not words:
-            return []
-        one = self._filters.get(words)
-        if one is None:  # it was taken away meanwhile
+        one = self._filters.get(words := row["filtered"])
+        if one is None:  # nothing is said before it, or it was taken away meanwhile
             return []
         about = {
             "id": thing_id(one["of"]),
@@ -324,11 +321,8 @@ def answer_of(found: Sequence[bytes]) -> Response:
 
 def _held(web: DoorContext, row: PostRow) -> bytes | None:
     body = web.caches.bodies.get(id(row))
-    if body is None:
+    if body is None or any(web.caches.person(did) is not one for did, one in body.people):
         return None
-    for did, one in body.people:
-        if web.caches.person(did) is not one:
-            return None
     return body.json
 
 
