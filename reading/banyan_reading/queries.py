@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.realm import Realm
 from banyan_reading import interaction_rules, polls, post_times, profiles, relations, responses, timelines
 from banyan_reading.answers import CURSOR, PostView, TimelineLine
@@ -70,11 +70,9 @@ class Queries(ViewReader):
 
     def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:
         self.need("thread")
-        for cursor, number, place in answers(self._txn, REPLIES, target.raw, after):
+        for cursor, _, place in answers(self._txn, REPLIES, target.raw, after):
             time, account, key = CURSOR.unpack(cursor)
-            view = self._view(number, AccountId(account), key, time, place)
-            if view is not None:
-                yield view
+            yield from self._views({Target(AccountId(account), CellKey(key)): (place, time)}).values()
 
     def within(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Target]]:
         self.need("thread")

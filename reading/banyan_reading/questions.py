@@ -102,6 +102,9 @@ class Posts(Protocol):
         """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
         `hidden` is given."""
 
+    def posts(self, targets: Iterable[Target]) -> dict[Target, PostView]:
+        """Many posts, those that `post` gives."""
+
     def is_shown(self, target: Target) -> bool:
         """Whether there is such a post that is not hidden here."""
 
@@ -124,11 +127,8 @@ class Posts(Protocol):
         """What the accounts posted, newest first. before: the cursor of the last line of the page before. reposts: and
         what they reposted, each time. after: then what is newer than that, the oldest first."""
 
-    def post_at(self, line: TimelineLine) -> PostView | None:
-        """The post of a line; None as of `post`."""
-
-    def repost_of(self, account: AccountId, write: bytes) -> Target | None:
-        """What a repost of an account names. write: as its line has it."""
+    def posts_at(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
+        """The posts of lines, those that `post` gives; of a repost what was reposted, as it stands there."""
 
     def everybody(self, answers: bool, before: bytes | None, after: bytes | None = None) -> Iterator[TimelineLine]:
         """The posts of all accounts, as `lines`; those of one time in the order of the store. answers: those, too."""

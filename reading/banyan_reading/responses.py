@@ -140,9 +140,7 @@ def reposted_at(ask: ViewReader, account: AccountId, ms: int) -> Iterator[Target
     for row in islice(ask.reader.txn.dups(SHARES, number, ms.to_bytes(6, "big")), AT_ONCE):
         if ms_of(row[LINE.time]) != ms:
             return
-        target = ask.repost_of(account, place_in(row))
-        if target is not None:
-            yield target
+        yield from (said.target for said in ask.reposts([place_in(row)]).values())
 
 
 def quoting(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.shapes import read_single
-from banyan_reading.answers import CURSOR, PostView, RepostView, TimelineLine
+from banyan_reading.answers import CURSOR, PostView, TimelineLine
 from banyan_reading.questions import Posts
 from banyan_schema.social import POST
 from banyan_storage.engine import ReadTxn, Table, after_prefix
@@ -35,12 +34,7 @@ def timeline(
 ) -> Iterator[tuple[bytes, PostView | None]]:
     """(cursor, post) of lines (`Posts.lines`); None in the place of what is not held."""
     for line in ask.lines(accounts, before, reposts, after):
-        if line.is_post:
-            yield line.cursor, ask.post_at(line)
-        else:
-            target = ask.repost_of(line.account, line.write)
-            view = None if target is None else ask.post(target)
-            yield line.cursor, None if view is None else as_reposted(view, line)
+        yield line.cursor, ask.posts_at([line]).get(line)
 
 
 def feed(ask: Posts, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
@@ -131,12 +125,6 @@ def _key_of(ask: ViewReader, place: bytes) -> bytes:
     if not isinstance(op, Put):
         raise CorruptStore(f"the views name a post of arrival {n}, which has none; run a check")
     return op.key
-
-
-def as_reposted(view: PostView, line: TimelineLine) -> PostView:
-    """A post as it stands at a line because of a repost."""
-    by = RepostView(line.account, line.ms)
-    return replace(view, cursor=line.cursor, reposted=by)
 
 
 def _cursor(account: AccountId, row: bytes) -> bytes:

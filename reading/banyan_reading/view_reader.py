@@ -14,7 +14,7 @@ from typing import Any, cast
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
 from banyan_crdt.parts import content_of
-from banyan_reading.answers import CURSOR, GraphTotals, PostView, ReactionCount, ShownItem, TimelineLine
+from banyan_reading.answers import CURSOR, GraphTotals, PostView, ReactionCount, RepostView, ShownItem, TimelineLine
 from banyan_reading.items import items_of
 from banyan_reading.visibility import CellFacts, kept_back
 from banyan_schema.collection import Collection
@@ -28,6 +28,7 @@ from banyan_storage.slots import (
     ELEMENT,
     NUMBERED,
     NUMBERS,
+    POSTS,
     SHOW,
     SLOT,
     STAMP,
@@ -39,6 +40,7 @@ from banyan_storage.slots import (
     read_content,
     register_slot,
     shown_at,
+    shown_in,
     slot_of,
     time_at,
 )
@@ -254,31 +256,49 @@ class ViewReader:
         found = LABELLED.get(self._reader, target) if self._labels else None
         return None if found is None else found.text
 
-    def _view(
-        self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False
-    ) -> PostView | None:
-        if self.hides and not hidden and self.is_hidden(Target(account, CellKey(key))):
-            return None
-        post = self.content(register_slot(number, POST, CellKey(key)), place)
-        if not isinstance(post, Post):
-            return None
-        target = Target(account, CellKey(key))
-        return PostView(target, ms_of(time), post, time + account + key, place)
+    def _views(self, shown: Mapping[Target, tuple[bytes, ...]], hidden: bool = False) -> dict[Target, PostView]:
+        """shown: the place of the write that each post shows, and its seed, or the time with which that begins."""
+        said, found = self.contents(POSTS, [place for place, _ in shown.values()]), dict[Target, PostView]()
+        hides = self.hides and not hidden
+        for target, (place, seed) in shown.items():
+            post = said.get(place)
+            if isinstance(post, Post) and not (hides and self.is_hidden(target)):
+                time = time_in(seed)
+                found[target] = PostView(target, ms_of(time), post, time + target.account + target.key, place)
+        return found
 
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
-        slot, shown = self._shown_in(target, POST)
-        if not shown:
-            return None
-        place, seed = SHOW.unpack(shown)
-        return self._view(slot[SLOT.account], target.account, target.key, time_in(seed), place, hidden)
+        _, shown = self._shown_in(target, POST)
+        return self._views({target: SHOW.unpack(shown)}, hidden).get(target) if shown else None
 
-    def post_at(self, line: TimelineLine) -> PostView | None:
-        time, account, key = CURSOR.unpack(line.cursor)
-        return self._view(self.number(line.account) or b"", AccountId(account), key, time, line.write)
+    def posts(self, targets: Iterable[Target]) -> dict[Target, PostView]:
+        self.need()
+        wanted = [*targets]
+        numbers = self.numbers([target.account for target in wanted])
+        slots = {register_slot(numbers[t.account], POST, t.key): t for t in wanted if t.account in numbers}
+        return self._views({slots[slot]: SHOW.unpack(show) for slot, show in shown_in(self._txn, slots)})
 
-    def repost_of(self, account: AccountId, write: bytes) -> Target | None:
-        said = self.content((self.number(account) or b"") + REPOST + ELEMENT, write)
-        return said.target if isinstance(said, Repost) else None
+    def posts_at(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
+        own, reposted = dict[TimelineLine, Target](), dict[bytes, TimelineLine]()
+        for line in lines:
+            if line.is_post:
+                own[line] = line.post
+            else:
+                reposted[line.write] = line
+        reposts = {reposted[write]: said.target for write, said in self.reposts(reposted).items()}
+        originals = self.posts(reposts.values()) if reposts else {}
+        views = self._views({target: (line.write, line.cursor[CURSOR.time]) for line, target in own.items()})
+        found = {line: views[target] for line, target in own.items() if target in views}
+        for line, target in reposts.items():
+            if (view := originals.get(target)) is not None:
+                by = RepostView(line.account, line.ms)
+                found[line] = PostView(target, view.time_ms, view.post, line.cursor, view.write, by)
+        return found
+
+    def reposts(self, writes: Iterable[bytes]) -> dict[bytes, Repost]:
+        """What these writes of reposts say, those that are held."""
+        said = self.contents(REPOST + ELEMENT, writes)
+        return {write: one for write, one in said.items() if isinstance(one, Repost)}
 
     def parent(self, target: Target) -> Target | None:
         return parent_in(self.seed(target, POST))

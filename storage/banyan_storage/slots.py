@@ -252,13 +252,20 @@ def facts_of(slot: bytes, seed: bytes) -> Facts:
 
 def shown_at(txn: ReadTxn, slot: bytes) -> bytes:
     """`SHOW` of what the slot shows, or empty."""
-    if slot[SLOT.of] == POSTS:
-        found = next(txn.beginning(TIMELINE, [_line_of(slot)]), None)
-        if found is not None:
-            time, _, _, rest = LINE.unpack(found[2])
-            return place_in(found[2]) + time + rest
-    found = next(txn.beginning(SHOWN, [(slot[SLOT.account], slot[SLOT.own])]), None)
-    return b"" if found is None else found[2][len(slot) - SLOT.own.start :]
+    return next((show for _, show in shown_in(txn, [slot])), b"")
+
+
+def shown_in(txn: ReadTxn, slots: Iterable[bytes]) -> Iterator[Item]:
+    """The same of many: those that show something, with their `SHOW`."""
+    asked = dict.fromkeys(sorted(slots))
+    lines = {_line_of(slot): slot for slot in asked if slot[SLOT.of] == POSTS}
+    for number, start, row in txn.beginning(TIMELINE, sorted(lines)) if lines else ():
+        time, _, _, rest = LINE.unpack(row)
+        slot = lines[number, start]
+        del asked[slot]
+        yield slot, place_in(row) + time + rest
+    for number, own, row in txn.beginning(SHOWN, [(slot[SLOT.account], slot[SLOT.own]) for slot in asked]):
+        yield number + own, row[len(own) :]
 
 
 def that_show(txn: ReadTxn, slots: Iterable[bytes]) -> set[bytes]:

@@ -19,6 +19,7 @@ from banyan_reading.answers import (
     PostView,
     ProfileView,
     ReactionCount,
+    RepostView,
     ShownItem,
     TimelineLine,
 )
@@ -229,12 +230,18 @@ class Lists:
             rows = rows[at.index(cursor) + 1 :] if cursor in at else rows if cursor[:8] == START else []
         return iter([TimelineLine(one.cursor, one.name, isinstance(one.said, Post)) for one in rows])
 
-    def post_at(self, line: TimelineLine) -> PostView | None:
-        return self.post(line.post)
+    def posts(self, targets: Iterable[Target]) -> dict[Target, PostView]:
+        return {one: view for one in targets if (view := self.post(one)) is not None}
 
-    def repost_of(self, account: AccountId, write: bytes) -> Target | None:
-        target: Target = next(one.said.target for one in self.writes.values() if one.name == write)
-        return target
+    def posts_at(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
+        said, found = {one.name: one.said for one in self.writes.values()}, dict[TimelineLine, PostView]()
+        for line in lines:
+            view = self.post(line.post if line.is_post else said[line.write].target)
+            if view is not None and not line.is_post:
+                view = replace(view, cursor=line.cursor, reposted=RepostView(line.account, line.ms))
+            if view is not None:
+                found[line] = view
+        return found
 
     def _met(self, one: Write) -> Any:
         return one.time, self.met.index(one.account), one.order

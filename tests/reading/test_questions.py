@@ -461,7 +461,7 @@ def _plain(ask: Questions, found: object) -> object:
     if isinstance(found, PostView):
         return found.target, found.time_ms, found.post, found.cursor, found.reposted
     if isinstance(found, TimelineLine):
-        return found.cursor, found.is_post, ask.post_at(found) and found.post
+        return found.cursor, found.is_post, _plain(ask, ask.posts_at([found]).get(found))
     if isinstance(found, dict):
         return {name: _plain(ask, one) for name, one in found.items() if not isinstance(name, bytes)} | {
             "by writes": sorted(str(one) for name, one in found.items() if isinstance(name, bytes))
@@ -495,7 +495,7 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
             does = [ask.relates(who, one, other) for one in ("follow", "block", "mute")]
             found[f"related {n} {m}"] = says, does, relations.waits(ask, who, other)
     found["locked"] = sorted(ask.locked(ids))
-    found["of many"] = [of(ids) for of in (ask.profiles, ask.faces, ask.account_totals)]
+    found["of many"] = [of(ids) for of in (ask.profiles, ask.faces, ask.account_totals)], ask.posts(story.posts)
     for reposts in (False, True):
         found[f"timeline {reposts}"] = list(timeline(ask, ids, None, reposts))
         found[f"risen {reposts}"] = list(ask.lines(ids[:3], None, reposts, BEGIN))

@@ -174,7 +174,7 @@ def _recent(ask: Queries, answers: bool, before: bytes | None = None, after: byt
 def _same_by_time(ask: Queries, posts: list[Target]) -> None:
     """Checks the posts of all accounts by time, from any place upwards and downwards."""
     found = _recent(ask, True)
-    views = [view for line in found if (view := ask.post_at(line)) is not None]
+    views = [*ask.posts_at(found).values()]
     assert {view.target for view in views} == {*posts}
     assert len(views) == len(posts)
     assert [line.ms for line in found] == sorted([line.ms for line in found], reverse=True)
@@ -226,7 +226,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
         if quoted is not None:
             quotes.setdefault(quoted, []).append(post)
     for target in {*dumb.posts, *quotes}:
-        by = [view for line in ask.quoting(target, None, None) if (view := ask.post_at(line)) is not None]
+        by = [*ask.posts_at(ask.quoting(target, None, None)).values()]
         assert sorted(view.target for view in by) == sorted(quotes.get(target, []))
         assert [view.time_ms for view in by] == sorted([view.time_ms for view in by], reverse=True)
         assert ask.totals([target])[target].quotes == len(by)

@@ -5,8 +5,9 @@ quote, a poll, a group or a rule depend on more than accounts and counts, and ar
 out as the same object, so whoever makes something of it can keep that.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
+from typing import TypeVar
 
 import msgspec
 
@@ -16,10 +17,10 @@ from banyan_node.api.json_types import did
 from banyan_node.api.methods.posts.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
 from banyan_node.hosting.visibility import Visibility
 from banyan_reading.answers import Face, PostView, RepostView, TimelineLine
-from banyan_reading.timelines import as_reposted
 from banyan_schema.social import Post, Target
 
-VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400
+T = TypeVar("T", bound=Hashable)
+VIEW_BYTES, ROW_BYTES, FACE_BYTES = 1_500, 2_000, 400
 """Of memory, about, beside the text."""
 
 
@@ -38,32 +39,21 @@ class RowCache:
     def _kept_face(self, account: AccountId) -> Face:
         return self._kept.made(("face", account), [account], FACE_BYTES, lambda: face_of(self._q, account))
 
-    def view(self, line: TimelineLine) -> PostView | None:
-        """What stands at a line; None if that is not held."""
-        if line.is_post:
-            found: PostView | None = self._kept.get(("post", line.post))
-            if found is None:
-                found = self._keep(self._q.post_at(line))
-            return found
-        reposts: Target | None = self._kept.get(("repost", line))
-        if reposts is None:
-            reposts = self._q.repost_of(line.account, line.write)
-            if reposts is None:
-                return None
-            self._kept.put(("repost", line), reposts, (), REPOST_BYTES)
-        view = self.post(reposts)
-        return None if view is None else as_reposted(view, line)
+    def views(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
+        """What stands at lines, without what is not held."""
+        return self._views("at", lines, self._q.posts_at)
 
-    def post(self, target: Target) -> PostView | None:
-        """A post by its address; None if it is not held, or not shown here."""
-        found: PostView | None = self._kept.get(("post", target))
-        return found or self._keep(self._q.post(target))
+    def posts(self, targets: Iterable[Target]) -> dict[Target, PostView]:
+        """Posts by their addresses, without what is not held, or not shown here."""
+        return self._views("post", targets, self._q.posts)
 
-    def _keep(self, view: PostView | None) -> PostView | None:
-        if view is not None:
-            weight = VIEW_BYTES + 2 * len(view.post.text)
-            self._kept.put(("post", view.target), view, [view.target.account], weight)
-        return view
+    def _views(self, kind: str, names: Iterable[T], read: Callable[[list[T]], dict[T, PostView]]) -> dict[T, PostView]:
+        found: dict[T, PostView | None] = {name: self._kept.get((kind, name)) for name in names}
+        unread = [name for name, view in found.items() if view is None]
+        for name, view in read(unread).items() if unread else ():
+            found[name] = view
+            self._kept.put((kind, name), view, [view.target.account], VIEW_BYTES + 2 * len(view.post.text))
+        return {name: view for name, view in found.items() if view is not None}
 
     def rows(self, page: Sequence[tuple[PostView, Iterable[RepostView]]]) -> list[PostRow]:
         """Rows of a page: what they need that is not kept is read at once."""

@@ -1,9 +1,9 @@
 """Timelines: of one account, of those that one follows, of a list, of everybody."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import islice, takewhile
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -125,7 +125,9 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     with _lines(at, ask, visibility) as lines:
         if ask.rank == "newest":
             some = lines(js.place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
-            looked, blocked = min(ask.limit * js.LOOKED, ASIDE if ask.all or ask.quotes else math.inf), set[AccountId]()
+            looked, blocked = ask.limit * js.LOOKED, set[AccountId]()
+            if ask.all or ask.quotes:
+                looked = min(looked, ASIDE)
             quoted = None if ask.quotes is None else js.target_of(ask.quotes)
             if quoted is not None:
                 blocked.update(at.queries().blocks(quoted.account))
@@ -205,23 +207,22 @@ def _page(
     shows: Callable[[PostView], bool],
     lines: Iterable[TimelineLine],
     limit: int,
-    looked: float,
+    looked: int,
     since_ms: int = 0,
     takes: Callable[[TimelineLine], bool] = lambda line: True,
 ) -> tuple[list[_Shown], js.FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
-    page, last = dict[Target, _Shown](), b""
-    for n, line in enumerate(lines if limit else ()):
-        if len(page) == limit or n == looked:
+    page, last, further = dict[Target, _Shown](), b"", takewhile(lambda line: line.ms >= since_ms, lines)
+    while limit and (some := [*islice(further, max(1, min(limit - len(page), looked)))]):
+        if len(page) == limit or looked == 0:
             return [*page.values()], js.feed_cursor(last)
-        if line.ms < since_ms:
-            break
-        last = line.cursor
-        view = rows.view(line) if takes(line) else None
-        if view is not None and _wanted(ask, view) and shows(view):
-            one = page.setdefault(view.target, _Shown(view))
-            if view.reposted is not None and one.view.reposted is not None:
-                one.reposted.append(view.reposted)
+        looked -= len(some)
+        views, last = rows.views(filter(takes, some)), some[-1].cursor
+        for view in filter(None, map(views.get, some)):
+            if _wanted(ask, view) and shows(view):
+                one = page.setdefault(view.target, _Shown(view))
+                if view.reposted is not None and one.view.reposted is not None:
+                    one.reposted.append(view.reposted)
     return [*page.values()], None
 
 

@@ -136,8 +136,10 @@ def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     visibility = visibility_of(at, reader_of(at, ask.by), ViewPlace(ask.where or "elsewhere"))
     rows, found = RowCache(at, visibility), list[PostView | None]()
     reposter = None if ask.reposter is None else hosted.account_of(at, ask.reposter)
-    for one in ask.uris:
-        view = rows.post(js.target_of(one))
+    targets = [*map(js.target_of, ask.uris)]
+    views = rows.posts(targets)
+    for target in targets:
+        view = views.get(target)
         if view is not None and reposter is not None:
             view = replace(view, reposted=RepostView(reposter, 0))
         shown = view is not None and (not ask.seen or visibility.shows(view))
