@@ -150,7 +150,7 @@ def _in_process(
     async def counts(account: AccountId, post: Target) -> None:
         q.account_totals([account])
         q.totals([post])
-        q.reactions(post)
+        q.reactions([post])
 
     while True:
         who = people[int(len(people) * rng.random() ** 3)].id

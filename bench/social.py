@@ -280,7 +280,7 @@ def _counts(node: Node, params: dict[str, Any], count: int) -> list[float]:
             asks: tuple[Callable[[], object], ...] = (
                 partial(q.account_totals, [account]),
                 partial(q.totals, [post]),
-                partial(q.reactions, post),
+                partial(q.reactions, [post]),
             )
             began = time.perf_counter()
             asks[n % len(asks)]()

@@ -17,23 +17,24 @@ from banyan_schema.social.post import time_in
 from banyan_storage.entry_records import decode_line
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import ms_of
-from banyan_storage.tables import part_place, u48
+from banyan_storage.tables import RowLayout, number
 
 if TYPE_CHECKING:
     from banyan_reading.view_reader import ViewReader
 
+_PLACE = RowLayout("arrival 6 | op 2")
 POLICIES = 32
 """So many changes of the policy alone are looked through, one behind another."""
 
 
 def edits(ask: ViewReader, views: Iterable[PostView]) -> dict[bytes, int]:
-    at = [(view, *part_place(view.write)) for view in views]
-    records, found = ask.records(u48(n) for _, n, _ in at), dict[bytes, int]()
-    for view, n, op in at:
-        raw = records.get(u48(n))
-        line = None if raw is None else decode_line(n, raw)
+    at = [(view, view.write[_PLACE.arrival], view.write[_PLACE.op]) for view in views]
+    records, found = ask.records([arrival for _, arrival, _ in at]), dict[bytes, int]()
+    for view, arrival, op in at:
+        raw = records.get(arrival)
+        line = None if raw is None else decode_line(number(arrival), raw)
         if line is not None and not is_first_write(line.ops, POST, view.target.key):
-            said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[op], line.time >> 16)
+            said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[number(op)], line.time >> 16)
             if said_ms is not None:
                 found[view.write] = said_ms
     return found

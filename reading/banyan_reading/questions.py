@@ -12,7 +12,7 @@ not known yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from banyan_crdt.ids import AccountId
@@ -147,8 +147,8 @@ class Posts(Protocol):
 
 
 class Responses(Protocol):
-    def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
-        """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
+    def reactions(self, targets: Iterable[Target]) -> dict[Target, tuple[ReactionCount, ...]]:
+        """How many accounts reacted to each post with each emoji, the most frequent first, then by emoji."""
 
     def reacted(self, target: Target, emoji: str = "", after: bytes = b"") -> Iterator[tuple[bytes, AccountId, str]]:
         """(cursor, account, emoji), by emoji, the shortest first, then in the order of the store; each account once
@@ -157,11 +157,11 @@ class Responses(Protocol):
     def reposted(self, target: Target, after: bytes = b"") -> Iterator[tuple[bytes, AccountId]]:
         """(cursor, account), in the order of the store, each account once."""
 
-    def reacted_by(self, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
-        """With which of these emojis an account reacted to a post."""
+    def reacted_by(self, account: AccountId, emojis: Mapping[Target, Iterable[str]]) -> dict[Target, list[str]]:
+        """With which of these emojis an account reacted to posts; without those to which it did not."""
 
-    def reposted_by(self, target: Target, account: AccountId) -> int | None:
-        """When an account reposted a post, in milliseconds since 1970; None if it did not."""
+    def reposted_by(self, account: AccountId, targets: Iterable[Target]) -> dict[Target, int]:
+        """When an account reposted posts, in milliseconds since 1970; without those that it did not."""
 
     def reposted_at(self, account: AccountId, ms: int) -> Iterator[Target]:
         """What an account reposted in a millisecond since 1970, and still does."""

@@ -5,7 +5,7 @@ It is the order of this store's numbers of accounts, which is that in which it m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -65,11 +65,11 @@ def counts_of(ask: Questions, views: Sequence[PostView], rules: InteractionRules
     edited = ask.edits(views)
     by_target = {view.target: view for view in views}
     refused = {target: _refused(ask, rules, view) for target, view in by_target.items() if rules.touch(view)}
-    counts = dict[Target, PostCounts]()
+    counts, reacted = dict[Target, PostCounts](), ask.reactions(by_target)
     for target, found in ask.totals([*by_target]).items():
         if parts := refused.get(target):
             found = ResponseTotals(*(round(n * (1 - part)) for n, part in zip(found, parts, strict=True)))
-        reactions = {one.emoji: one.accounts for one in ask.reactions(target)}
+        reactions = {one.emoji: one.accounts for one in reacted[target]}
         counts[target] = PostCounts(*found, reactions, edited.get(by_target[target].write))
     return counts
 
@@ -107,29 +107,26 @@ def reposted(ask: ViewReader, target: Target, after: bytes = b"") -> Iterator[tu
     return _each(ask, REPOSTS, target, b"", after)
 
 
-def reacted_by(ask: ViewReader, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
+def reacted_by(ask: ViewReader, account: AccountId, emojis: Mapping[Target, Iterable[str]]) -> dict[Target, list[str]]:
     ask.need("reactions")
-    txn, number = ask.reader.txn, ask.number(account)
-    if number is None:
-        return []
-
-    def did(emoji: str) -> bool:
+    number, asked, found = ask.number(account), dict[bytes, tuple[Target, str]](), dict[Target, list[str]]()
+    for target, emoji in ((target, emoji) for target, some in emojis.items() for emoji in some if number):
         raw = emoji.encode()
-        return any(txn.prefix(REACTIONS, target.raw + bytes((len(raw),)) + raw + number, limit=1))
+        asked[target.raw + bytes((len(raw),)) + raw + (number or b"")] = target, emoji
+    did = {row for row, *_ in ask.reader.txn.prefixes(REACTIONS, sorted(asked), 1)} if asked else set()
+    for target, emoji in [one for row, one in asked.items() if row in did]:
+        found.setdefault(target, []).append(emoji)
+    return found
 
-    return [emoji for emoji in emojis if did(emoji)]
 
-
-def reposted_by(ask: ViewReader, target: Target, account: AccountId) -> int | None:
+def reposted_by(ask: ViewReader, account: AccountId, targets: Iterable[Target]) -> dict[Target, int]:
     ask.need("reactions")
-    number = ask.number(account)
-    if number is None:
-        return None
-    for key, _ in ask.reader.txn.prefix(REPOSTS, target.raw + number):
-        shown = shown_at(ask.reader.txn, number + REPOST + ELEMENT + key[UNIQUE])
-        if shown:
-            return ms_of(time_at(ask.reader, shown[SHOW.place]))
-    return None
+    number, found, txn = ask.number(account), dict[Target, int](), ask.reader.txn
+    asked = {target.raw + number: target for target in targets} if number else {}
+    for row, key, _ in txn.prefixes(REPOSTS, sorted(asked)) if asked else ():
+        if asked[row] not in found and (shown := shown_at(txn, key[BY] + REPOST + ELEMENT + key[UNIQUE])):
+            found[asked[row]] = ms_of(time_at(ask.reader, shown[SHOW.place]))
+    return found
 
 
 def reposted_at(ask: ViewReader, account: AccountId, ms: int) -> Iterator[Target]:
@@ -161,17 +158,18 @@ def totals(ask: ViewReader, targets: Sequence[Target]) -> dict[Target, ResponseT
     """Of quotes those that are hidden here do not count, if they are of the newest ones; fewer count while their view
     is built."""
     ask.need("reactions", "thread")
-    names, get_many = sorted(target.raw for target in targets), ask.reader.txn.get_many
-    replies, quotes, reposts = (dict(get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS))
-
-    def quoted(target: Target) -> int:
-        hides = ask.hides and target.raw in quotes
-        newest = islice(by_time(ask, QUOTES, (target.raw,), None, None), QUOTES_LOOKED) if hides else ()
-        return count_of(quotes.get(target.raw)) - sum(ask.is_hidden(line.post) for line in newest)
-
+    names, get_many = {target.raw: target for target in targets}, ask.reader.txn.get_many
+    asked = sorted(names)
+    replies, quotes, reposts = (
+        {name: count_of(raw) for name, raw in get_many(table, asked)}
+        for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS)
+    )
+    for name in quotes if ask.hides else ():
+        newest = islice(by_time(ask, QUOTES, (name,), None, None), QUOTES_LOOKED)
+        quotes[name] -= sum(ask.is_hidden(line.post) for line in newest)
     return {
-        one: ResponseTotals(count_of(replies.get(one.raw)), quoted(one), count_of(reposts.get(one.raw)))
-        for one in targets
+        target: ResponseTotals(replies.get(name, 0), quotes.get(name, 0), reposts.get(name, 0))
+        for name, target in names.items()
     }
 
 

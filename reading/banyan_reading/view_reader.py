@@ -325,10 +325,14 @@ class ViewReader:
         number, cell = self.number(account), coll + key
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
 
-    def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
+    def reactions(self, targets: Iterable[Target]) -> dict[Target, tuple[ReactionCount, ...]]:
         self.need("reactions")
-        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target.raw).items()]
-        return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
+        names = {target.raw: target for target in targets}
+        found: dict[Target, tuple[ReactionCount, ...]] = dict.fromkeys(names.values(), ())
+        for raw, kinds in kinds_of(self._txn, names).items():
+            counts = [ReactionCount(*kind) for kind in kinds.items()]
+            found[names[raw]] = tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
+        return found
 
     # -- the whole
 

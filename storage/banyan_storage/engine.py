@@ -79,6 +79,14 @@ class ReadTxn(Protocol):
     def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
         """Entries whose key begins with prefix."""
 
+    def prefixes(
+        self, table: Table, sorted_prefixes: Iterable[bytes], each: int | None = None
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """(prefix, key, value) of the entries whose keys begin with these; of each at most so many.
+
+        Of a table without dupsort; ascending prefixes are cheapest.
+        """
+
     def last(self, table: Table) -> Item | None:
         """The entry with the greatest key (and of it the greatest value), or None when the table is empty."""
 

@@ -127,6 +127,19 @@ class Reader:
     def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
         return self.scan(table, prefix, after_prefix(prefix), reverse, limit)
 
+    def prefixes(
+        self, table: Table, sorted_prefixes: Iterable[bytes], each: int | None = None
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            for prefix in sorted_prefixes:
+                there, n = cursor.set_range(prefix), 0
+                while there and n != each and (found := cursor.item())[0].startswith(prefix):
+                    yield prefix, *found
+                    there, n = cursor.next(), n + 1
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
     def last(self, table: Table) -> Item | None:
         return next(self._down(table, b"", None), None)
 

@@ -157,6 +157,11 @@ class _MemoryReader:
     def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
         return self.scan(table, prefix, after_prefix(prefix), reverse, limit)
 
+    def prefixes(
+        self, table: Table, sorted_prefixes: Iterable[bytes], each: int | None = None
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
+        return ((one, *row) for one in sorted_prefixes for row in self.prefix(table, one, limit=each))
+
     def last(self, table: Table) -> Item | None:
         return self._at(table).last()
 

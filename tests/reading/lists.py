@@ -271,7 +271,10 @@ class Lists:
 
     # -- responses
 
-    def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
+    def reactions(self, targets: Iterable[Target]) -> dict[Target, tuple[ReactionCount, ...]]:
+        return {target: self._reactions(target) for target in targets}
+
+    def _reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         who = dict[str, int]()
         for _, _, emoji in self.reacted(target):
             who[emoji] = who.get(emoji, 0) + 1
@@ -291,12 +294,14 @@ class Lists:
         who = dict.fromkeys(one.account for one in self._reposts(target))
         return (one for one in [(str(n).encode().zfill(5), a) for n, a in enumerate(who)] if one[0] > after)
 
-    def reacted_by(self, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
-        did = {emoji for _, who, emoji in self.reacted(target) if who == account}
-        return [emoji for emoji in emojis if emoji in did]
+    def reacted_by(self, account: AccountId, emojis: Mapping[Target, Iterable[str]]) -> dict[Target, list[str]]:
+        did = {(target, kind) for target in emojis for _, who, kind in self.reacted(target) if who == account}
+        found = {target: [emoji for emoji in some if (target, emoji) in did] for target, some in emojis.items()}
+        return {target: some for target, some in found.items() if some}
 
-    def reposted_by(self, target: Target, account: AccountId) -> int | None:
-        return next((one.order[0] >> 16 for one in self._reposts(target) if one.account == account), None)
+    def reposted_by(self, account: AccountId, targets: Iterable[Target]) -> dict[Target, int]:
+        found = [(target, one) for target in targets for one in self._reposts(target) if one.account == account]
+        return {target: one.order[0] >> 16 for target, one in reversed(found)}
 
     def reposted_at(self, account: AccountId, ms: int) -> Iterator[Target]:
         return (one.said.target for one in self._of("repost", account) if one.order[0] >> 16 == ms)

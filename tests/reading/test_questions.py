@@ -272,9 +272,9 @@ def test_reactions_count_accounts_not_clicks(people: tuple[Person, ...], asking:
     chi.react(target, "🌳")
     binh.repost(target)
     with asking(*people) as ask:
-        assert ask.reactions(target) == (ReactionCount("❤", 3), ReactionCount("🌳", 1))
+        assert ask.reactions([target])[target] == (ReactionCount("❤", 3), ReactionCount("🌳", 1))
         assert [who for _, who in ask.reposted(target)] == [binh.id]
-        assert ask.reactions(Target(an.id, key(9))) == ()
+        assert ask.reactions([Target(an.id, key(9))]) == {Target(an.id, key(9)): ()}
 
 
 def test_a_locked_account_lets_in_whom_it_accepts(people: tuple[Person, ...], asking: Asking) -> None:
@@ -496,6 +496,9 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
             found[f"related {n} {m}"] = says, does, relations.waits(ask, who, other)
     found["locked"] = sorted(ask.locked(ids))
     found["of many"] = [of(ids) for of in (ask.profiles, ask.faces, ask.account_totals)], ask.posts(story.posts)
+    found["reactions"] = ask.reactions(story.posts)
+    for n, who in enumerate(ids):
+        found[f"did {n}"] = (ask.reacted_by(who, dict.fromkeys(story.posts, "👍❤")), ask.reposted_by(who, story.posts))
     for reposts in (False, True):
         found[f"timeline {reposts}"] = list(timeline(ask, ids, None, reposts))
         found[f"risen {reposts}"] = list(ask.lines(ids[:3], None, reposts, BEGIN))
@@ -504,7 +507,7 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
     found["totals"] = ask.totals(story.posts), list(ask.responses(story.posts, ids[:2]))
     for n, post in enumerate(story.posts):
         view = ask.post(post)
-        for name in ("post", "is_shown", "written_ms", "parent", "replies", "within", "reactions", "rule_of"):
+        for name in ("post", "is_shown", "written_ms", "parent", "replies", "within", "rule_of"):
             found[f"{name} {n}"] = getattr(ask, name)(post)
         tree, up = (one for _, one in below(ask, post) if one is not None), above(ask, view)
         found[f"tree {n}"] = [(one.view, one.depth, one.lacking) for one in tree]
@@ -513,8 +516,8 @@ def _answers(ask: Questions, story: Story) -> dict[str, object]:
         found[f"reacted {n}"] = sorted((emoji, who) for _, who, emoji in ask.reacted(post))
         found[f"reposted {n}"] = sorted(who for _, who in ask.reposted(post))
         found[f"quoting {n}"] = sorted(line.cursor for line in ask.quoting(post, None))
-        found[f"by {n}"] = [(ask.reacted_by(post, who, "❤👍"), ask.reposted_by(post, who)) for who in ids]
-        at = [(who, ms) for who in ids if (ms := ask.reposted_by(post, who)) is not None]
+        found[f"by {n}"] = [(ask.reacted_by(who, {post: "❤👍"}), ask.reposted_by(who, [post])) for who in ids]
+        at = [(who, ms) for who in ids if (ms := ask.reposted_by(who, [post]).get(post)) is not None]
         found[f"at {n}"] = [sorted(ask.reposted_at(who, ms)) for who, ms in at]
         found[f"hides {n}"] = [ask.hides_below(post, other) for other in story.posts]
         if view is not None:

@@ -236,7 +236,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
         who: dict[str, int] = {}
         for _, emoji, _ in [r for r in dumb.reactions if r[0] == target]:
             who[emoji] = who.get(emoji, 0) + 1
-        assert {r.emoji: r.accounts for r in ask.reactions(target)} == who
+        assert {r.emoji: r.accounts for r in ask.reactions([target])[target]} == who
         assert sorted(who for _, who in ask.reposted(target)) == sorted(a for t, a in dumb.reposts if t == target)
         assert ask.totals([target])[target].reposts == len([*ask.reposted(target)])
     for target in {*dumb.posts, *answers}:

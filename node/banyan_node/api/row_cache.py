@@ -6,15 +6,14 @@ out as the same object, so whoever makes something of it can keep that.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView
 from banyan_node.api.json_types import did
-from banyan_node.api.methods.posts.post_rows import PostRow, PostRows, Reposter, face_of, shown_media
+from banyan_node.api.methods.posts.post_rows import PostRow, PostRows, Reposter, faces_of, shown_media
 from banyan_node.hosting.visibility import Visibility
 from banyan_reading.answers import Face, PostView, RepostView, TimelineLine
 from banyan_schema.social import Post, Target
@@ -24,20 +23,40 @@ VIEW_BYTES, ROW_BYTES, FACE_BYTES = 1_500, 2_000, 400
 """Of memory, about, beside the text."""
 
 
+class _Wanted(NamedTuple):
+    """A row for one reader. plain: as nobody in particular reads it, if that can be kept. by: who reposted it, when,
+    and their names. filtered: the words of the reader's filter."""
+
+    view: PostView
+    plain: PostRow | None
+    by: tuple[tuple[AccountId, int, str], ...]
+    filtered: str | None
+
+
 class RowCache:
     """Of one request."""
 
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
         self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
-        self._face = cache(self._kept_face)
+        self._faces: dict[AccountId, Face] = {}
         self._for_reader = PostRows(self._q, at.blobs, visibility, self._face)
         self._for_all = PostRows(self._q, at.blobs, face=self._face)
 
     def name(self, account: AccountId) -> str:
         return self._face(account).name
 
-    def _kept_face(self, account: AccountId) -> Face:
-        return self._kept.made(("face", account), [account], FACE_BYTES, lambda: face_of(self._q, account))
+    def _face(self, account: AccountId) -> Face:
+        if account not in self._faces:
+            self._read_faces([account])
+        return self._faces[account]
+
+    def _read_faces(self, accounts: Iterable[AccountId]) -> None:
+        """Of many accounts at once."""
+        kept = {one: self._kept.get(("face", one)) for one in accounts if one not in self._faces}
+        fresh = faces_of(self._q, lacking) if (lacking := [one for one, face in kept.items() if face is None]) else {}
+        for account, face in fresh.items():
+            self._kept.put(("face", account), face, [account], FACE_BYTES)
+        self._faces |= kept | fresh
 
     def views(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
         """What stands at lines, without what is not held."""
@@ -55,38 +74,38 @@ class RowCache:
             self._kept.put((kind, name), view, [view.target.account], VIEW_BYTES + 2 * len(view.post.text))
         return {name: view for name, view in found.items() if view is not None}
 
-    def rows(self, page: Sequence[tuple[PostView, Iterable[RepostView]]]) -> list[PostRow]:
+    def rows(self, page: Sequence[tuple[PostView, Sequence[RepostView]]]) -> list[PostRow]:
         """Rows of a page: what they need that is not kept is read at once."""
-        views = [view for view, _ in page]
-        for rows, some in (
-            (self._for_reader, [view for view in views if self._alone(view)]),
-            (
-                self._for_all,
-                [view for view in views if not self._alone(view) and not self._kept.get(("row", view.target))],
-            ),
-        ):
-            rows.prepare(some)
-        return [self.row(view, reposted) for view, reposted in page]
+        self._read_faces([one.by for _, reposted in page for one in reposted])
+        plain = self._plain([view for view, _ in page])
+        wanted = [self._wanted(view, plain.get(view.target), reposted) for view, reposted in page]
+        rows = [self._kept_row(one) for one in wanted]
+        fresh = [one for one, row in zip(wanted, rows, strict=True) if row is None]
+        self._for_reader.prepare([one.view for one in fresh if one.plain is None])
+        self._for_reader.prepare([one.view for one in fresh if one.plain is not None], plain)
+        return [row or self._make(one) for one, row in zip(wanted, rows, strict=True)]
 
-    def row(self, view: PostView, reposted: Iterable[RepostView] = ()) -> PostRow:
-        plain, by = self._plain(view), tuple((one, self.name(one.by)) for one in reposted)
-        if plain is None:
-            return self._for_reader.row(view, [one for one, _ in by])
-        filtered = self._visibility.words(view).warning
-        if self._visibility.reader is None and not by:
-            return plain
-        key = ("row of", self._visibility.reader, view.target, by)
-        found: tuple[PostRow, str | None, PostRow] | None = self._kept.get(key)
-        if found is not None and found[0] is plain and found[1] == filtered:
-            return found[2]
-        row = msgspec.structs.replace(
-            plain,
-            filtered=filtered,
-            reposted=[Reposter(did(one.by), name, one.time_ms) for one, name in by],
-            mine=self._for_reader.mine(view, plain.reactions, plain.reposts),
-        )
-        of = () if self._visibility.reader is None else (self._visibility.reader,)
-        self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)
+    def _wanted(self, view: PostView, plain: PostRow | None, reposted: Sequence[RepostView]) -> _Wanted:
+        by = tuple([(one.by, one.time_ms, self.name(one.by)) for one in reposted])
+        return _Wanted(view, plain, by, self._visibility.words(view).warning if self._visibility.filters else None)
+
+    def _kept_row(self, one: _Wanted) -> PostRow | None:
+        if one.plain is None or (self._visibility.reader is None and not one.by):
+            return one.plain
+        found: tuple[_Wanted, PostRow] | None = self._kept.get(self._key(one))
+        same = found is not None and found[0].plain is one.plain and found[0].filtered == one.filtered
+        return found[1] if found is not None and same else None
+
+    def _key(self, one: _Wanted) -> Hashable:
+        return "row of", self._visibility.reader, one.view.target, one.by
+
+    def _make(self, one: _Wanted) -> PostRow:
+        reposted = [Reposter(did(by), name, ms) for by, ms, name in one.by]
+        if one.plain is None:
+            return msgspec.structs.replace(self._for_reader.row(one.view), reposted=reposted)
+        mine, reader = self._for_reader.mine(one.view), self._visibility.reader
+        row = msgspec.structs.replace(one.plain, filtered=one.filtered, reposted=reposted, mine=mine)
+        self._kept.put(self._key(one), (one, row), () if reader is None else (reader,), ROW_BYTES)
         return row
 
     def _alone(self, view: PostView) -> bool:
@@ -95,16 +114,22 @@ class RowCache:
         alone = said.quote is not None or said.poll is not None or said.group is not None
         return alone or self._visibility.rules.touch(view)
 
-    def _plain(self, view: PostView) -> PostRow | None:
-        """The row as nobody in particular reads it; None if such a one cannot be kept."""
-        said, target = view.post, view.target
-        if self._alone(view):
-            return None
-        found: PostRow | None = self._kept.get(("row", target))
-        if found is None or found.media != [shown_media(self._blobs, item) for item in said.media]:
-            found = self._for_all.row(view)
-            of: list[AccountId | Target] = [target.account, *_named(said), target]
-            self._kept.put(("row", target), found, of, ROW_BYTES + 2 * len(said.text))
+    def _plain(self, views: Iterable[PostView]) -> dict[Target, PostRow]:
+        """The rows as nobody in particular reads them, of those posts of which such a one can be kept."""
+        found, fresh = dict[Target, PostRow](), list[PostView]()
+        for view in views:
+            row: PostRow | None = None if self._alone(view) else self._kept.get(("row", view.target))
+            if row is not None and row.media == [shown_media(self._blobs, item) for item in view.post.media]:
+                found[view.target] = row
+            else:
+                fresh.append(view)
+        self._read_faces([one for view in fresh for one in (view.target.account, *_named(view.post))])
+        fresh = [view for view in fresh if not self._alone(view)]
+        self._for_all.prepare(fresh)
+        for view in fresh:
+            row = found[view.target] = self._for_all.row(view)
+            of: list[AccountId | Target] = [view.target.account, *_named(view.post), view.target]
+            self._kept.put(("row", view.target), row, of, ROW_BYTES + 2 * len(view.post.text))
         return found
 
 

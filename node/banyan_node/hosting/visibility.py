@@ -67,10 +67,14 @@ class Visibility:
         facts = PostFacts.of(author, view.post, by, limited, author in blocked, refused, label)
         return visible(self.viewer, facts, self._where, self.now_ms)
 
+    @property
+    def filters(self) -> bool:
+        """Whether the reader has any."""
+        return self.viewer is not None and bool(self.viewer.filters)
+
     def words(self, view: PostView) -> Verdict:
         """What stands before the post: `label`, and the words of a filter."""
-        filters = () if self.viewer is None else self.viewer.filters
-        return self.of(view) if filters else Verdict(label=self._q.label(view.target))
+        return self.of(view) if self.filters else Verdict(label=self._q.label(view.target))
 
     def shows(self, view: PostView, blocked: Collection[AccountId] = (), quoted: Target | None = None) -> bool:
         return self.of(view, blocked, quoted=quoted).why is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import itemgetter
 
 from banyan_storage.engine import ReadTxn, Table
@@ -42,14 +43,20 @@ REACTIONS_VIEW = View(
 )
 
 
-def kinds_of(txn: ReadTxn, target: bytes) -> dict[str, int]:
-    """How many accounts reacted to a post, 48 bytes, by emoji: KINDS of them, and the usual ones."""
-    rows = list(txn.prefix(REACTION_COUNTS, target, limit=KINDS))
-    if len(rows) == KINDS:
-        rows += txn.get_many(
-            REACTION_COUNTS, sorted(target + bytes((len(raw),)) + raw for raw in map(str.encode, USUAL))
-        )
-    return {key[REACTION.emoji].decode(): count_of(count) for key, count in rows}
+def kinds_of(txn: ReadTxn, targets: Iterable[bytes]) -> dict[bytes, dict[str, int]]:
+    """How many accounts reacted to posts, 48 bytes, by emoji: KINDS of them, and the usual ones; without those to which
+    nobody did."""
+    found = dict[bytes, dict[bytes, bytes]]()
+    for target, key, count in txn.prefixes(REACTION_COUNTS, sorted(targets), KINDS):
+        found.setdefault(target, {})[key] = count
+    for target, rows in found.items():
+        if len(rows) == KINDS:
+            usual = sorted(target + bytes((len(raw),)) + raw for raw in map(str.encode, USUAL))
+            rows.update(txn.get_many(REACTION_COUNTS, usual))
+    return {
+        target: {key[REACTION.emoji].decode(): count_of(count) for key, count in rows.items()}
+        for target, rows in found.items()
+    }
 
 
 # The posts that quote a post, by time, and their number.

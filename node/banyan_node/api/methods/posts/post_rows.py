@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -182,16 +182,20 @@ class PostRow(Response):
     mine: Mine | None
 
 
-def face_of(q: Queries, account: AccountId) -> Face:
-    """Name and picture of an account. Nothing also while the view is being built: a list without names is useful."""
+def faces_of(q: Queries, accounts: Sequence[AccountId]) -> dict[AccountId, Face]:
+    """Names and pictures of accounts. Nothing also while the view is being built: a list without names is useful."""
     try:
-        return q.faces([account])[account]
+        return q.faces(accounts)
     except ViewBuilding:
-        return Face("", None)
+        return dict.fromkeys(accounts, Face("", None))
+
+
+def face_of(q: Queries, account: AccountId) -> Face:
+    return faces_of(q, [account])[account]
 
 
 def name_of(q: Queries, account: AccountId) -> str:
-    """The name of an account, as `face_of`."""
+    """The name of an account, as `faces_of`."""
     return face_of(q, account).name
 
 
@@ -266,7 +270,9 @@ class PostRows:
         self._visibility, self.rules = visibility, InteractionRules(q) if visibility is None else visibility.rules
         self._reader = None if visibility is None else visibility.reader
         self._groups: dict[Target, InGroup] = {}
-        self._counts: dict[Target, PostCounts] = {}
+        self._counts: dict[Target, PostCounts | PostRow] = {}
+        self._reacted: dict[Target, list[str]] = {}
+        self._reposted: dict[Target, int] = {}
         self._pinned: set[Target] | None = None
         """What the reader pinned, once a post of its own is made."""
 
@@ -295,9 +301,18 @@ class PostRows:
         """What stands before a post."""
         return Verdict(label=self._q.label(view.target)) if self._visibility is None else self._visibility.words(view)
 
-    def prepare(self, views: Sequence[PostView]) -> None:
-        """Reads what stands below these posts, whose rows are wanted, at once."""
-        self._counts |= counts_of(self._q, views, self.rules)
+    def prepare(self, views: Sequence[PostView], below: Mapping[Target, PostRow] | None = None) -> None:
+        """Reads what stands below these posts, whose rows are wanted, at once, and what the reader did with them.
+        below: the same posts as others read them, if that is known."""
+        if not views:
+            return
+        found = counts_of(self._q, views, self.rules) if below is None else below
+        self._counts |= found
+        if self._reader is not None:
+            some = {view.target: found[view.target] for view in views}
+            emojis = {target: one.reactions for target, one in some.items() if one.reactions}
+            self._reacted |= self._q.reacted_by(self._reader, emojis)
+            self._reposted |= self._q.reposted_by(self._reader, [t for t, one in some.items() if one.reposts])
 
     def row(self, view: PostView, reposted: Iterable[RepostView] = ()) -> PostRow:
         q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
@@ -335,11 +350,11 @@ class PostRows:
             group=None if said.group is None else self.group(said.group),
             policy=InteractionPolicyRow(*said.policy),
             refused=self.rules.of(view),
-            mine=self.mine(view, below.reactions, below.reposts),
+            mine=self.mine(view),
         )
 
-    def mine(self, view: PostView, reactions: Iterable[str], reposts: int) -> Mine | None:
-        """What the reader did with a post. reactions: the emojis that anybody reacted with. reposts: how many."""
+    def mine(self, view: PostView) -> Mine | None:
+        """What the reader did with a post that was prepared."""
         if self._visibility is None or self._reader is None:
             return None
         target, answered = view.target, view.post.reply
@@ -347,8 +362,8 @@ class PostRows:
         if own and self._pinned is None:
             self._pinned = {view.target for view in profiles.pinned(self._q, target.account)}
         return Mine(
-            reactions=self._q.reacted_by(target, self._reader, reactions) if reactions else [],
-            reposted_ms=self._q.reposted_by(target, self._reader) if reposts else None,
+            reactions=self._reacted.get(target, []),
+            reposted_ms=self._reposted.get(target),
             bookmarked=self._visibility.keeps(target),
             pinned=own and target in (self._pinned or ()),
             muted=self._visibility.is_quiet(target if answered is None else answered.root),
