@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
@@ -12,34 +13,43 @@ from banyan_storage.slots import ms_of
 from banyan_storage.tables import RowLayout
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProfileView:
     """fields: sorted by name."""
 
     account: AccountId
-    fields: tuple[ProfileField, ...]
+    fields: tuple[ProfileField, ...] = ()
 
     @property
+    def name(self) -> str:
+        """Empty if there is none."""
+        return self.texts.get("name", "")
+
+    @property
+    def avatar(self) -> bytes | None:
+        """The root of the picture, of the smaller one if there are two."""
+        found = self.pictures.get("avatar")
+        return None if found is None else found.preview or found.blob
+
+    @cached_property
     def texts(self) -> dict[str, str]:
         """The fields that are shown as texts, by name."""
         return {field.field: field.value for field in self.fields if field.is_text}
 
-    @property
+    @cached_property
     def pictures(self) -> dict[str, Media]:
         """Its pictures, each with its description, by the names of their fields."""
         return {field.field: picture for field in self.fields if (picture := field.picture) is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class RepostView:
+class RepostView(NamedTuple):
     """by: who reposted a post. time_ms: when, by the clock of its author."""
 
     by: AccountId
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class PostView:
+class PostView(NamedTuple):
     """time_ms: orders a timeline. cursor: its place in a timeline. write: names the write that is shown, to who gave
     it (`Queries.ref`). reposted: why it stands there, if it is not because of its author."""
 
@@ -133,13 +143,6 @@ class AccountTotals(NamedTuple):
     followers: int
     posts: int
     last_ms: int | None
-
-
-class Face(NamedTuple):
-    """name: empty if there is none. avatar: the root of the picture, of the smaller one if there are two."""
-
-    name: str
-    avatar: bytes | None
 
 
 class PollTally(NamedTuple):

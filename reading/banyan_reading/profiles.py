@@ -1,27 +1,24 @@
-"""Profiles, of many accounts at once; what is shown of each author of a page, the name and the picture, which is taken
-from the seed, so that its content is not read; and the posts that an account pins to its profile."""
+"""Profiles, of many accounts at once, and the posts that an account pins to its profile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_reading.answers import Face, PostView, ProfileView
+from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.questions import Questions
 from banyan_schema.address import Target
 from banyan_schema.social import PROFILE, ProfileField
-from banyan_schema.social.profile import PINNED_COLLECTION, face_in
-from banyan_storage.engine import after_prefix
+from banyan_schema.social.profile import PINNED_COLLECTION
 from banyan_storage.slots import REGISTER, SHOWN, last
 from banyan_storage.tables import RowLayout
 
 if TYPE_CHECKING:
     from banyan_reading.view_reader import ViewReader
 
-_KIND, _END = PROFILE + REGISTER, after_prefix(PROFILE)
-_ROW = RowLayout("slot 25 | place 8 | seed")
+_PLACE = RowLayout("coll 8 | kind 1 | key 16 | place 8").place
 """Of a register, as `SHOWN` has it."""
 
 # What the rows say (questions.py).
@@ -32,43 +29,20 @@ def profile(ask: ViewReader, account: AccountId) -> ProfileView:
 
 
 def profiles(ask: ViewReader, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
-    found = dict[AccountId, ProfileView]()
-    for account, fields in _fields(ask, accounts, lambda seed: None):
-        said = [one for _, one in sorted(fields.items()) if isinstance(one, ProfileField)]
-        found[account] = ProfileView(account, tuple(said))
-    return found
-
-
-def faces(ask: ViewReader, accounts: Iterable[AccountId]) -> dict[AccountId, Face]:
-    found = dict[AccountId, Face]()
-    for account, fields in _fields(ask, accounts, face_in):
-        name, avatar = fields.get("name"), fields.get("avatar")  # no picture if it was taken away, or is a text
-        text = name.value if isinstance(name, ProfileField) else ""
-        found[account] = Face(text, avatar if isinstance(avatar, bytes) else None)
-    return found
-
-
-def _fields(
-    ask: ViewReader, accounts: Iterable[AccountId], avatar_in: Callable[[bytes], bytes | None]
-) -> Iterator[tuple[AccountId, dict[str, ProfileField | bytes]]]:
-    """Each account with the fields that its profile shows, by name. avatar_in: what in a seed is an avatar, whose
-    content is not read then."""
     ask.need()
-    wanted, txn = [*accounts], ask.reader.txn
-    numbers, rows = ask.numbers(wanted), dict[AccountId, list[tuple[bytes, bytes | None]]]()
-    for account, number in numbers.items():
-        shown = map(_ROW.unpack, txn.dups(SHOWN, number, PROFILE, _END))
-        rows[account] = [(place, avatar_in(seed)) for _, place, seed in shown]
-    held = ask.contents(_KIND, [place for of in rows.values() for place, avatar in of if avatar is None])
-    for account in wanted:
-        found = dict[str, dict[bytes, ProfileField | bytes]]()
-        for place, avatar in rows.get(account, ()):
-            said = held.get(place) if avatar is None else avatar
-            if isinstance(said, bytes):
-                found.setdefault("avatar", {})[place] = said
-            elif isinstance(said, ProfileField):
-                found.setdefault(said.field, {})[place] = said
-        yield account, {name: of[last(ask.reader, [*of])] for name, of in found.items()}
+    found, fields = {account: ProfileView(account) for account in accounts}, dict[bytes, list[bytes]]()
+    numbers = {number: account for account, number in ask.numbers(found).items()}
+    for number, _, row in ask.reader.txn.beginning(SHOWN, [(number, PROFILE) for number in sorted(numbers)], None):
+        fields.setdefault(number, []).append(row[_PLACE])
+    held = ask.contents(PROFILE + REGISTER, [place for places in fields.values() for place in places])
+    for number, places in fields.items():
+        said = dict[str, dict[bytes, ProfileField]]()
+        for place in places:
+            if isinstance(one := held.get(place), ProfileField):
+                said.setdefault(one.field, {})[place] = one
+        shown = [of[last(ask.reader, [*of])] for _, of in sorted(said.items())]
+        found[numbers[number]] = ProfileView(numbers[number], tuple(shown))
+    return found
 
 
 # The posts that an account pins to its profile.

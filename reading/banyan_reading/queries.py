@@ -38,7 +38,7 @@ class Queries(ViewReader):
     """Answers `Questions` (questions.py) from one state of the views, on the thread that opened it, and what the node
     asks of its own store. used: returns the bytes of the store."""
 
-    profile, profiles, faces = profiles.profile, profiles.profiles, profiles.faces
+    profile, profiles = profiles.profile, profiles.profiles
     relates, among, locked = relations.relates, relations.among, relations.locked
     account_totals = relations.account_totals
     following, accepted, follow_answered = relations.following, relations.accepted, relations.follow_answered

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple, Protocol
 from banyan_crdt.ids import AccountId
 from banyan_reading.answers import (
     AccountTotals,
-    Face,
     PollTally,
     PostView,
     ProfileView,
@@ -54,9 +53,6 @@ class People(Protocol):
 
     def profiles(self, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
         """The same of many."""
-
-    def faces(self, accounts: Iterable[AccountId]) -> dict[AccountId, Face]:
-        """Name and picture of many profiles."""
 
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""

@@ -31,7 +31,7 @@ BYTES = 96 << 20
 
 class _Thing(NamedTuple):
     value: object
-    of: frozenset[bytes]
+    of: list[bytes]
     weight: int
 
 
@@ -90,11 +90,16 @@ class ReadCache:
         self._things.move_to_end(key)
         return thing.value
 
-    def put(self, key: Hashable, value: object, of: Iterable[bytes], weight: int) -> None:
-        self.drop(key)
-        self._things[key] = thing = _Thing(value, frozenset(of), weight)
-        for name in thing.of:
-            self._made_of.setdefault(name, set()).add(key)
+    def put(self, key: Hashable, value: object, of: list[bytes], weight: int) -> None:
+        if key in self._things:
+            self.drop(key)
+        self._things[key] = _Thing(value, of, weight)
+        for name in of:
+            keys = self._made_of.get(name)
+            if keys is None:
+                self._made_of[name] = {key}
+            else:
+                keys.add(key)
         self.weight += weight
         while self.weight > self._most and self._things:
             self.drop(next(iter(self._things)))
@@ -151,10 +156,14 @@ class CacheAccess:
     def put(self, key: Hashable, value: object, of: Iterable[AccountId | Target], weight: int) -> None:
         """Keeps a value until something is touched of which it was made: accounts and posts. If nothing is held yet of
         one of these accounts, it is not kept. weight: bytes, about."""
+        names = list[bytes]()
+        for one in of if self._kept is not None else ():
+            name = post_name(one.raw) if isinstance(one, Target) else self._number(one)
+            if name is None:
+                return
+            names.append(name)
         if self._kept is not None:
-            names = [post_name(one.raw) if isinstance(one, Target) else self._number(one) for one in of]
-            if None not in names:
-                self._kept.put(key, value, cast("list[bytes]", names), weight)
+            self._kept.put(key, value, names, weight)
 
     def made(self, key: Hashable, of: Iterable[AccountId | Target], weight: int, make: Callable[[], T]) -> T:
         """What was kept, or what `make` makes now, which is kept. It is never None."""

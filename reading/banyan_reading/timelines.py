@@ -133,10 +133,10 @@ def _cursor(account: AccountId, row: bytes) -> bytes:
 
 def stops_below(
     accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None
-) -> Iterator[tuple[bytes, bytes | None]]:
+) -> Iterable[tuple[bytes, bytes | None]]:
     """Where the timeline of each account, given as (number, account), stops below a cursor."""
     if before is None:
-        return ((number, None) for number, _ in accounts)
+        return [(number, None) for number, _ in accounts]
     time, author, key = CURSOR.unpack(before)
     after = after_prefix(time)
     return ((n, time + key if a == author else after if a < author else time) for n, a in accounts)

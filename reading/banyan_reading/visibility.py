@@ -52,6 +52,7 @@ that the reader does not want there. blocked: who opened the conversation blocks
 refused: see `Refusal` (interaction_rules.py). limited: moderators want
 that only followers see its author. unseen: the reader blocks or mutes its author, or who reposted it. filtered: a
 filter of the reader hides it."""
+_KEPT_BACK: tuple[KeptBack, ...] = get_args(KeptBack)
 PATTERNS = 4_096
 """Words of filters that are kept compiled."""
 
@@ -89,8 +90,7 @@ def kept_back(cell: CellFacts) -> KeptBack | None:
     not kept back here; the firehose and archives read entries, and ask of each operation. None: they are given what
     counts. Peers are no readers: they get what is held, because what was deleted by a thief counts again once the thief
     is cut."""
-    reasons: tuple[KeptBack, ...] = get_args(KeptBack)
-    return next((why for why, holds in zip(reasons, cell, strict=True) if holds), None)
+    return next((why for why, holds in zip(_KEPT_BACK, cell, strict=True) if holds), None) if True in cell else None
 
 
 class WithheldBy(NamedTuple):
@@ -122,8 +122,7 @@ class Verdict(NamedTuple):
     order: WithheldBy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PostFacts:
+class PostFacts(NamedTuple):
     """What counts of a post for who may see it. reposted_by: who reposted it, where it stands because of that. answers:
     whom it answers. limited: who of its author and whoever reposted it is limited, so that only those see it who follow
     it. blocked: who opened the conversation, or wrote what it quotes, blocks its author. refused: see

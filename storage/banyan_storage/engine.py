@@ -101,8 +101,10 @@ class ReadTxn(Protocol):
         None or one when the table is not dupsort.
         """
 
-    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """(key, start, value) for each (key, start): the first value at key that begins with start, if there is one.
+    def beginning(
+        self, table: Table, sorted_starts: Iterable[Item], each: int | None = 1
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """(key, start, value) for each (key, start): the values at key that begin with start; at most so many of each.
 
         Of a dupsort table; ascending questions are cheapest.
         """

@@ -189,13 +189,18 @@ class Reader:
         except lmdb.Error as error:
             raise explain(error, self._path) from error
 
-    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    def beginning(
+        self, table: Table, sorted_starts: Iterable[Item], each: int | None = 1
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
         try:
             cursor = self._txn().cursor(db=self._dbs[table])
             seek, value = cursor.set_range_dup, cursor.value
             for key, start in sorted_starts:
-                if seek(key, start) and (found := value()).startswith(start):
+                there, n = seek(key, start), 0
+                while there and n != each and (found := value()).startswith(start):
                     yield key, start, found
+                    n += 1
+                    there = n != each and cursor.next_dup()
         except lmdb.Error as error:
             raise explain(error, self._path) from error
 

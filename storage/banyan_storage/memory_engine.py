@@ -174,9 +174,11 @@ class _MemoryReader:
         values = self._at(table).values_between(key, start, stop)
         return reversed(values) if reverse else iter(values)
 
-    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    def beginning(
+        self, table: Table, sorted_starts: Iterable[Item], each: int | None = 1
+    ) -> Iterator[tuple[bytes, bytes, bytes]]:
         for key, start in sorted_starts:
-            for value in self._at(table).values_between(key, start, after_prefix(start))[:1]:
+            for value in self._at(table).values_between(key, start, after_prefix(start))[:each]:
                 yield key, start, value
 
     def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:

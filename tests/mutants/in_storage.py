@@ -132,8 +132,8 @@ IN_STORAGE = (
     ),
     Mutant(
         "a hidden post is shown",
-        "ViewReader._view",
-        "self.hides and (not hidden) and self.is_hidden(Target(account, CellKey(key)))",
+        "ViewReader._views",
+        "hides and self.is_hidden(target)",
         "False",
         ("tests/node/test_moderation.py",),
     ),

@@ -14,7 +14,6 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body
 from banyan_crdt.parts import content_of
 from banyan_reading.answers import (
     AccountTotals,
-    Face,
     PollTally,
     PostView,
     ProfileView,
@@ -111,13 +110,6 @@ class Lists:
 
     def profiles(self, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
         return {one: self.profile(one) for one in accounts}
-
-    def faces(self, accounts: Iterable[AccountId]) -> dict[AccountId, Face]:
-        return {one: self._face(self.profile(one)) for one in accounts}
-
-    def _face(self, found: ProfileView) -> Face:
-        avatar = found.pictures.get("avatar")
-        return Face(found.texts.get("name", ""), None if avatar is None else avatar.preview or avatar.blob)
 
     def items(self, account: AccountId, of: Kind[Any], prefix: bytes = b"", after: bytes = b"") -> Iterator[ShownItem]:
         assert of.layout is not None
@@ -238,7 +230,7 @@ class Lists:
         for line in lines:
             view = self.post(line.post if line.is_post else said[line.write].target)
             if view is not None and not line.is_post:
-                view = replace(view, cursor=line.cursor, reposted=RepostView(line.account, line.ms))
+                view = view._replace(cursor=line.cursor, reposted=RepostView(line.account, line.ms))
             if view is not None:
                 found[line] = view
         return found

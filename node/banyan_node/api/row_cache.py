@@ -6,6 +6,7 @@ out as the same object, so whoever makes something of it can keep that.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -13,13 +14,13 @@ import msgspec
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView
 from banyan_node.api.json_types import did
-from banyan_node.api.methods.posts.post_rows import PostRow, PostRows, Reposter, faces_of, shown_media
+from banyan_node.api.methods.posts.post_rows import PostRow, PostRows, Reposter, profiles_of, shown_media
 from banyan_node.hosting.visibility import Visibility
-from banyan_reading.answers import Face, PostView, RepostView, TimelineLine
+from banyan_reading.answers import PostView, ProfileView, RepostView, TimelineLine
 from banyan_schema.social import Post, Target
 
 T = TypeVar("T", bound=Hashable)
-VIEW_BYTES, ROW_BYTES, FACE_BYTES = 1_500, 2_000, 400
+VIEW_BYTES, ROW_BYTES, PROFILE_BYTES = 1_500, 2_000, 1_000
 """Of memory, about, beside the text."""
 
 
@@ -38,25 +39,21 @@ class RowCache:
 
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
         self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
-        self._faces: dict[AccountId, Face] = {}
-        self._for_reader = PostRows(self._q, at.blobs, visibility, self._face)
-        self._for_all = PostRows(self._q, at.blobs, face=self._face)
+        self._profiles: dict[AccountId, ProfileView] = {}
+        self._read_profiles = partial(kept_profiles, at)
+        self._for_reader = PostRows(self._q, at.blobs, visibility, self._profile)
+        self._for_all = PostRows(self._q, at.blobs, profile=self._profile)
 
     def name(self, account: AccountId) -> str:
-        return self._face(account).name
+        return self._profile(account).name
 
-    def _face(self, account: AccountId) -> Face:
-        if account not in self._faces:
-            self._read_faces([account])
-        return self._faces[account]
+    def _profile(self, account: AccountId) -> ProfileView:
+        if account not in self._profiles:
+            self._need_profiles([account])
+        return self._profiles[account]
 
-    def _read_faces(self, accounts: Iterable[AccountId]) -> None:
-        """Of many accounts at once."""
-        kept = {one: self._kept.get(("face", one)) for one in accounts if one not in self._faces}
-        fresh = faces_of(self._q, lacking) if (lacking := [one for one, face in kept.items() if face is None]) else {}
-        for account, face in fresh.items():
-            self._kept.put(("face", account), face, [account], FACE_BYTES)
-        self._faces |= kept | fresh
+    def _need_profiles(self, accounts: Iterable[AccountId]) -> None:
+        self._profiles |= self._read_profiles([one for one in accounts if one not in self._profiles])
 
     def views(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
         """What stands at lines, without what is not held."""
@@ -76,7 +73,7 @@ class RowCache:
 
     def rows(self, page: Sequence[tuple[PostView, Sequence[RepostView]]]) -> list[PostRow]:
         """Rows of a page: what they need that is not kept is read at once."""
-        self._read_faces([one.by for _, reposted in page for one in reposted])
+        self._need_profiles([one.by for _, reposted in page for one in reposted])
         plain = self._plain([view for view, _ in page])
         wanted = [self._wanted(view, plain.get(view.target), reposted) for view, reposted in page]
         rows = [self._kept_row(one) for one in wanted]
@@ -123,7 +120,7 @@ class RowCache:
                 found[view.target] = row
             else:
                 fresh.append(view)
-        self._read_faces([one for view in fresh for one in (view.target.account, *_named(view.post))])
+        self._need_profiles([one for view in fresh for one in (view.target.account, *_named(view.post))])
         fresh = [view for view in fresh if not self._alone(view)]
         self._for_all.prepare(fresh)
         for view in fresh:
@@ -131,6 +128,17 @@ class RowCache:
             of: list[AccountId | Target] = [view.target.account, *_named(view.post), view.target]
             self._kept.put(("row", view.target), row, of, ROW_BYTES + 2 * len(view.post.text))
         return found
+
+
+def kept_profiles(at: CommitView, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
+    """Those that are kept, and others, read at once."""
+    found: dict[AccountId, ProfileView | None] = {one: at.kept.get(("profile", one)) for one in accounts}
+    lacking = [one for one, view in found.items() if view is None]
+    for account, view in profiles_of(at.queries(), lacking).items() if lacking else ():
+        found[account] = view
+        weight = PROFILE_BYTES + 2 * sum([len(field.value) for field in view.fields])
+        at.kept.put(("profile", account), view, [account], weight)
+    return {one: view for one, view in found.items() if view is not None}
 
 
 def _named(post: Post) -> Iterable[AccountId]:

@@ -42,7 +42,8 @@ def home(q: Queries, kept: CacheAccess, own: AccountId, visibility: Visibility, 
     """The timelines of an account and those that it follows, as the reader sees them. reposts: whether to merge those
     too. Raises ViewBuilding."""
     numbers = _let_in(q, kept, own)
-    seen = {account: number for account, number in numbers.items() if not visibility.hides(account)}
+    hidden = visibility.hidden()
+    seen = {account: number for account, number in numbers.items() if account not in hidden}
     with _merged(q, kept, ("home", own, visibility.reader, reposts), seen, reposts) as found:
         yield found
 

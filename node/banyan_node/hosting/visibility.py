@@ -83,6 +83,10 @@ class Visibility:
         """Whether the reader wants to see nothing of an account."""
         return self.viewer is not None and self.viewer.hides(account, self.now_ms)
 
+    def hidden(self) -> Collection[AccountId]:
+        """The accounts of which the reader wants to see nothing."""
+        return () if self.viewer is None else self.viewer.hidden(self.now_ms)
+
     def limits(self, account: AccountId) -> bool:
         """Whether moderators want that the reader sees nothing of an account."""
         if account not in self._limited or account == self.reader:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import anyio
@@ -161,7 +160,7 @@ class PostState(NamedTuple):
         found = dict[tuple[AppStream, StreamName], StreamCandidate]()
         for one in self.to:
             viewer = None if one.stream.person is None else one.stream.person.viewer
-            facts = replace(self.facts, limited=limited, reposted_by=one.by)
+            facts = self.facts._replace(limited=limited, reposted_by=one.by)
             if (one.stream, one.channel) not in found and visible(viewer, facts, one.place, now_ms).why is None:
                 found[one.stream, one.channel] = one
         return found

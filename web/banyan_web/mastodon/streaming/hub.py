@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -288,7 +287,7 @@ class Hub:
             by = await self._reposters(web, uri)
         public = frozenset(public_channels(content, event["hosted"]))
         now = self._state(author, content, public, by)
-        now = now._replace(facts=replace(now.facts, refused=refused))
+        now = now._replace(facts=now.facts._replace(refused=refused))
         if not new and SentPost(uri) not in self._sent.refused:
             was = content | await listeners.replaced(web, uri, event.get("entry"))
             before = self._state(author, was, frozenset(public_channels(was, event["hosted"])), by)
@@ -347,7 +346,7 @@ class Hub:
         if to:
             row = await listeners.plain(web, one.uri, one.by)
             facts, reposted = facts_of(author, listeners.content_of(row)), {"account": one.by, "time_ms": one.at_ms}
-            now, before = PostState(replace(facts, refused=row["refused"]), to), None
+            now, before = PostState(facts._replace(refused=row["refused"]), to), None
             if again and one not in self._sent.refused:
                 before = PostState(facts, to)
             people = await listeners.current(web, (account_to_text(author), one.by))

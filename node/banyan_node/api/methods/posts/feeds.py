@@ -97,10 +97,11 @@ class Feed(Response):
 class _Shown:
     """A post of a page, and who reposted it where it stands because of that."""
 
+    placed = home_timeline.newest(home_timeline.HomeCandidate(0))
+
     def __init__(self, view: PostView) -> None:
         self.view = view
         self.reposted: list[RepostView] = []
-        self.placed = home_timeline.RankedPost(0, "")
 
     @property
     def place_ms(self) -> int:
@@ -135,8 +136,6 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
             page, before = _page(rows, ask, shows, some, ask.limit, looked, takes=_placed(at, ask))
             if after is not None:
                 page, further, before = page[::-1], before, None
-            for one in page:
-                one.placed = home_timeline.newest(home_timeline.HomeCandidate(one.place_ms))
         else:
             page, before = _ranked(at, ask, visibility, lines, rows), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
@@ -208,11 +207,10 @@ def _page(
     lines: Iterable[TimelineLine],
     limit: int,
     looked: int,
-    since_ms: int = 0,
     takes: Callable[[TimelineLine], bool] = lambda line: True,
 ) -> tuple[list[_Shown], js.FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
-    page, last, further = dict[Target, _Shown](), b"", takewhile(lambda line: line.ms >= since_ms, lines)
+    page, last, further = dict[Target, _Shown](), b"", iter(lines)
     while limit and (some := [*islice(further, max(1, min(limit - len(page), looked)))]):
         if len(page) == limit or looked == 0:
             return [*page.values()], js.feed_cursor(last)
@@ -246,7 +244,8 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
     q = at.queries()
     noted = home_read(at.private(reader))
     since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1
-    page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * js.LOOKED, since_ms)
+    recent = takewhile(lambda line: line.ms >= since_ms, lines(None, None))
+    page, _ = _page(rows, ask, visibility.shows, recent, CANDIDATES, CANDIDATES * js.LOOKED)
     known = [a for a in q.follows(reader) if visibility.sees(a)]
     for one, found in zip(page, q.responses([one.view.target for one in page], known), strict=True):
         one.placed = home_timeline.ORDERS[ask.rank](home_timeline.HomeCandidate(one.place_ms, *found))

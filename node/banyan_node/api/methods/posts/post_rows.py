@@ -18,7 +18,7 @@ from banyan_node.hosting.home_timeline import follows
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
-from banyan_reading.answers import Face, PostView, ProfileView, RepostView
+from banyan_reading.answers import PostView, ProfileView, RepostView
 from banyan_reading.groups import group_of
 from banyan_reading.identity import verified
 from banyan_reading.interaction_rules import Act, InteractionRules
@@ -182,21 +182,21 @@ class PostRow(Response):
     mine: Mine | None
 
 
-def faces_of(q: Queries, accounts: Sequence[AccountId]) -> dict[AccountId, Face]:
-    """Names and pictures of accounts. Nothing also while the view is being built: a list without names is useful."""
+def profiles_of(q: Queries, accounts: Sequence[AccountId]) -> dict[AccountId, ProfileView]:
+    """Profiles. They are empty also while the view is being built: a list without names is useful."""
     try:
-        return q.faces(accounts)
+        return q.profiles(accounts)
     except ViewBuilding:
-        return dict.fromkeys(accounts, Face("", None))
+        return {account: ProfileView(account) for account in accounts}
 
 
-def face_of(q: Queries, account: AccountId) -> Face:
-    return faces_of(q, [account])[account]
+def profile_of(q: Queries, account: AccountId) -> ProfileView:
+    return profiles_of(q, [account])[account]
 
 
 def name_of(q: Queries, account: AccountId) -> str:
-    """The name of an account, as `faces_of`."""
-    return face_of(q, account).name
+    """The name of an account, as `profiles_of`."""
+    return profile_of(q, account).name
 
 
 def account_name(q: Queries, account: AccountId) -> AccountName:
@@ -257,16 +257,16 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 
 
 class PostRows:
-    """Makes rows of posts. face: of an account; default: read once."""
+    """Makes rows of posts. profile: of an account; default: read once."""
 
     def __init__(
         self,
         q: Queries,
         blobs: BlobStore,
         visibility: Visibility | None = None,
-        face: Callable[[AccountId], Face] | None = None,
+        profile: Callable[[AccountId], ProfileView] | None = None,
     ) -> None:
-        self._q, self._blobs, self.face = q, blobs, cache(partial(face_of, q)) if face is None else face
+        self._q, self._blobs, self.profile = q, blobs, profile or cache(partial(profile_of, q))
         self._visibility, self.rules = visibility, InteractionRules(q) if visibility is None else visibility.rules
         self._reader = None if visibility is None else visibility.reader
         self._groups: dict[Target, InGroup] = {}
@@ -283,7 +283,7 @@ class PostRows:
         return self._groups[target]
 
     def name(self, account: AccountId) -> str:
-        return self.face(account).name
+        return self.profile(account).name
 
     def _quoted(self, target: Target, by: Target) -> QuoteRow:
         original = self._q.post(target)
@@ -315,15 +315,15 @@ class PostRows:
             self._reposted |= self._q.reposted_by(self._reader, [t for t, one in some.items() if one.reposts])
 
     def row(self, view: PostView, reposted: Iterable[RepostView] = ()) -> PostRow:
-        q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
+        q, said, answered, by = self._q, view.post, view.post.reply, self.profile(view.target.account)
         if view.target not in self._counts:
             self.prepare([view])
         below, words = self._counts[view.target], self._words(view)
         return PostRow(
             uri=uri(view.target),
             account=did(view.target.account),
-            name=face.name,
-            avatar=None if face.avatar is None else blob_hex(face.avatar),
+            name=by.name,
+            avatar=None if (avatar := by.avatar) is None else blob_hex(avatar),
             text=said.text,
             time_ms=view.time_ms,
             edited=below.edited_ms is not None,

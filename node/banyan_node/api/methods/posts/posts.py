@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import replace
 from io import BytesIO
 from typing import Annotated, Literal
 
@@ -141,7 +140,7 @@ def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     for target in targets:
         view = views.get(target)
         if view is not None and reposter is not None:
-            view = replace(view, reposted=RepostView(reposter, 0))
+            view = view._replace(reposted=RepostView(reposter, 0))
         shown = view is not None and (not ask.seen or visibility.shows(view))
         found.append(view if shown else None)
     made = iter(rows.rows([(view, ()) for view in found if view is not None]))

@@ -23,6 +23,7 @@ from banyan_node.api.methods.posts.post_rows import (
     trusted_by,
     visibility_of,
 )
+from banyan_node.api.row_cache import kept_profiles
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError, bad_request
 from banyan_reading import identity, relations
@@ -280,7 +281,7 @@ def profiles(at: CommitView, ask: ProfilesRequest) -> Profiles:
     """Profiles of many accounts, without lists of others."""
     q, trusted = at.queries(), {did(one) for one in trusted_by(at)}
     asked = [*dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)]
-    found, totals, moved = q.profiles(asked), q.account_totals(asked), identity.moved(q, asked)
+    found, totals, moved = kept_profiles(at, asked), q.account_totals(asked), identity.moved(q, asked)
     return Profiles([_row(at, q, found[one], totals[one], moved.get(one), trusted) for one in asked])
 
 
