@@ -95,17 +95,24 @@ def encode_records(lid: int, entries: Entries, after_parent: bool) -> list[bytes
 
 def _start(raw: bytes) -> tuple[int, int, int, Time, int, EntryId, int]:
     """What every record begins with: flags, lid, seq, time, total, id; and how many bytes that are."""
-    if _is_short(raw):
-        flags, lid, seq, time, total, entry = _SHORT.unpack_from(raw)
-        return flags, lid, seq, time, total, entry, _SHORT.size
-    flags, lid, high, low, time, total, entry = _LONG.unpack_from(raw)
-    return flags, lid, high << 32 | low, time, total, entry, _LONG.size
+    try:
+        if raw[0] & SHORT:
+            flags, lid, seq, time, total, entry = _SHORT.unpack_from(raw)
+            return flags, lid, seq, time, total, entry, _SHORT.size
+        flags, lid, high, low, time, total, entry = _LONG.unpack_from(raw)
+        return flags, lid, high << 32 | low, time, total, entry, _LONG.size
+    except (IndexError, struct.error):
+        raise _too_short(raw) from None
 
 
 def _is_short(raw: bytes) -> bool:
     if is_record(raw):
         return bool(raw[0] & SHORT)
-    raise CorruptStore(f"a record has {len(raw)} bytes, less than those with which every record begins; run a check")
+    raise _too_short(raw)
+
+
+def _too_short(raw: bytes) -> CorruptStore:
+    return CorruptStore(f"a record has {len(raw)} bytes, less than those with which every record begins; run a check")
 
 
 def record_name(raw: bytes) -> Name:
