@@ -13,7 +13,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from banyan_storage.errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again, repair_it
+from banyan_storage.errors import CorruptStore, DiskFull, StoreLocked, StoreReadOnly, begin_again, repair_it
 from banyan_storage.lmdb_pages import Pages
 
 DATA, DRAFT = "data.mdb", "data.new"
@@ -70,13 +70,16 @@ class Folder:
             raise StoreReadOnly(f"{self.path} holds no store, and none can be made by a reader; start the node first")
 
     def make_room_for_readers(self) -> None:
-        """Allocates the blocks of lock.mdb now: LMDB maps it, and on a full disk a missing block kills a reader."""
+        """Allocates the blocks of lock.mdb now: LMDB maps it, and on a full disk a missing block kills a reader. Raises
+        DiskFull."""
         table = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(table).st_size < _READER_TABLE:
                 os.posix_fallocate(table, 0, _READER_TABLE)
-        except OSError:
+        except OSError as error:
             os.ftruncate(table, 0)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(f"no room left for {self.path}; free some, nothing committed was lost") from error
         finally:
             os.close(table)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from banyan_cli.errors import OK, STORAGE
 from banyan_cli.node_setup import BOOTSTRAP, DOOR, FOLLOW, LISTEN, NAME, PAPER
 from banyan_node.home.recovery import commitment
 from tests.cli.shell import banyan, process
 from tests.cli.terminal import Terminal
+from tests.needs import on_own_disk
 
 PEER = "12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV"
 QUESTIONS = (NAME, LISTEN, DOOR, BOOTSTRAP, FOLLOW, PAPER)
@@ -125,6 +129,26 @@ def test_without_a_terminal_or_with_options_nobody_is_asked(tmp_path: Path) -> N
         2,
         "banyan: --ask asks on a terminal, and goes with no other option; leave the others out, or --ask.\n",
     )
+
+
+@on_own_disk
+def test_on_a_disk_with_little_room_no_half_of_a_node_is_left(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(small)], check=True)
+    home, full, kib = small / "home", small / "full", os.statvfs(small).f_bavail * os.statvfs(small).f_bsize >> 10
+    try:
+        for room in (8, 16, 20, 24, 40, 80):
+            full.write_bytes(bytes((kib - room) << 10))
+            ran = process("--home", home, "init", "--name", "An")
+            assert (ran.code, ran.out) == (STORAGE, ""), (room, ran)
+            assert ran.err.count("\n") == 1, (room, ran)
+            assert "no room left for" in ran.err.lower(), (room, ran)
+            assert not home.exists(), room
+        full.unlink()
+        assert process("--home", home, "init", "--name", "An").code == OK
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def test_a_node_that_cannot_be_made_leaves_the_home_as_it_was(tmp_path: Path) -> None:
