@@ -107,15 +107,13 @@ def main(argv: Sequence[str]) -> int:
     arguments, json, debug = front + rest, "--json" in front, "--debug" in front
     try:
         for argument in arguments:
-            if not _is_text(argument):
+            if argument.encode(errors="replace").decode() != argument:
                 raise BadInput(f"The argument {argument!r} is not UTF-8; give it in the encoding of your terminal.")
         result: Any = command_of(rest)(args=arguments, prog_name="banyan", standalone_mode=False)
         return result if isinstance(result, int) else errors.OK
     except typer.TyperException as error:
         return _usage(error, json, arguments)
-    except typer.Abort:
-        return errors.INTERRUPTED
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
     except SystemExit as ended:  # Typer's answer to a broken pipe, and the end of shell completion
         if isinstance(ended.__context__, BrokenPipeError):
@@ -151,23 +149,13 @@ def hoist(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return front, rest
 
 
-def _is_text(argument: str) -> bool:
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _usage(error: typer.TyperException, json: bool, typed: Sequence[str]) -> int:
     message = _words_noted(typed) or error.format_message()
     if json:
         write_json({"error": {"code": "usage", "message": message, "exit": errors.USAGE}})
-    elif not message:  # a group without a command: its help was shown
-        return errors.USAGE
     ctx = getattr(error, "ctx", None)
     where = f" `{ctx.command_path} --help` says what is." if ctx is not None else ""
-    if message:
+    if message:  # else a group without a command: its help was shown
         print(f"banyan: {errors.sentence(Exception(message))}{where}", file=sys.stderr)
     return errors.USAGE
 

@@ -74,11 +74,27 @@ def test_a_sentence_begins_with_a_capital_and_names_files_and_ids_as_they_are(sa
     assert errors.sentence(Exception(said), ["import", "archive", "./small.txt"]) == shown
 
 
-def test_a_name_of_two_lines_is_bad_input(tmp_path: Path) -> None:
-    ran = banyan("--home", tmp_path / "a", "init", "--name", "a\nb")
+@pytest.mark.parametrize("name", ["a\nb", "", " "])
+def test_a_name_of_two_lines_or_none_is_bad_input(tmp_path: Path, name: str) -> None:
+    ran = banyan("--home", tmp_path / "a", "init", "--name", name)
     assert ran.code == errors.USAGE
     assert "one line of at most 64 characters" in ran.err
     assert not (tmp_path / "a").exists()
+
+
+def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    interrupts = """
+import os, runpy, signal, sys
+class Interrupts:
+    def find_spec(self, name, *where):
+        if name == "banyan_cli.out":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["banyan", "feed"]
+runpy.run_module("banyan_cli", run_name="__main__")
+"""
+    ran = subprocess.run([sys.executable, "-c", interrupts], capture_output=True, env=clean_environment(), cwd=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (errors.INTERRUPTED, b"", b"")
 
 
 def test_an_empty_home_is_bad_input() -> None:

@@ -30,7 +30,7 @@ DOWN_SECONDS = 60.0
 @root.command()
 def init(
     s: Session,
-    name: Annotated[str, typer.Option(help="What the node and its account are called.")] = "",
+    name: Annotated[str | None, typer.Option(help="What the node and its account are called.")] = None,
     role: Annotated[str | None, typer.Option(help="platform, hobbyist or researcher.")] = None,
     realm: Annotated[str | None, typer.Option(help="main, or test for entries that may be thrown away.")] = None,
     passphrase: Annotated[
@@ -52,17 +52,17 @@ def init(
     from banyan_node.home.recovery import commitment, new_words
     from banyan_node.home.settings import parse
 
-    options = (name, role, realm, passphrase, recovery, keep_recovery)
-    if ask and (any(options) or s.out.json or not on_terminal()):
+    if name is not None and not name.strip():
+        raise BadInput("--name is one line of at most 64 characters; leave it away to give no name.")
+    alone = on_terminal() and not any((name, role, realm, passphrase, recovery, keep_recovery, s.out.json))
+    if ask and not alone:
         raise BadInput("--ask asks on a terminal, and goes with no other option; leave the others out, or --ask.")
-    if ask is None and not any(options) and not s.out.json and on_terminal():
-        ask = True
-    if ask:
+    if ask or (ask is None and alone):
         refuse_a_second_node(s.home)
         _make_by_asking(s)
         s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
         return
-    given = {"node.name": name or None, "node.role": role, "node.realm": realm}
+    given = {"node.name": name, "node.role": role, "node.realm": realm}
     chosen = {key: parse(key, value) for key, value in given.items() if value is not None}
     if recovery is not None and keep_recovery:
         raise BadInput("--recovery and --keep-recovery contradict each other; give one of them.")
