@@ -111,7 +111,12 @@ Single: TypeAlias = tuple[int, Coll, CellKey, CellKey, PartHash, int]
 def is_first_write(raw: bytes, coll: Coll, key: CellKey) -> bool:
     """Whether the only operation of a body on this register is a put with content and without refs. False if that is
     not sure. raw: that has an operation on it. For bodies of hundreds of operations, which take long to decode."""
-    return coll + _PUT_KEY + key + _PUT_PART in raw and raw.count(key) == 1
+    return coll + _PUT_KEY + first_put(key) in raw and raw.count(key) == 1
+
+
+def first_put(key: CellKey) -> bytes:
+    """What a body has before the hash of a put without refs, from its key on."""
+    return key + _PUT_PART
 
 
 def read_single(raw: bytes) -> Single | None:

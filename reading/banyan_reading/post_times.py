@@ -14,7 +14,7 @@ from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post
 from banyan_schema.social.post import time_in
-from banyan_storage.entry_records import decode_line
+from banyan_storage.entry_records import decode_line, is_first_post
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import ms_of
 from banyan_storage.tables import RowLayout, number
@@ -32,8 +32,10 @@ def edits(ask: ViewReader, views: Iterable[PostView]) -> dict[bytes, int]:
     records, found = ask.records([arrival for _, arrival, _ in at]), dict[bytes, int]()
     for view, arrival, op in at:
         raw = records.get(arrival)
-        line = None if raw is None else decode_line(number(arrival), raw)
-        if line is not None and not is_first_write(line.ops, POST, view.target.key):
+        if raw is None or is_first_post(raw, view.target.key):
+            continue
+        line = decode_line(number(arrival), raw)
+        if not is_first_write(line.ops, POST, view.target.key):
             said_ms = _said_ms(ask.reader, view, decode_body(line.ops).ops[number(op)], line.time >> 16)
             if said_ms is not None:
                 found[view.write] = said_ms

@@ -36,12 +36,12 @@ def profiles(ask: ViewReader, accounts: Iterable[AccountId]) -> dict[AccountId, 
         fields.setdefault(number, []).append(row[_PLACE])
     held = ask.contents(PROFILE + REGISTER, [place for places in fields.values() for place in places])
     for number, places in fields.items():
-        said = dict[str, dict[bytes, ProfileField]]()
-        for place in places:
-            if isinstance(one := held.get(place), ProfileField):
-                said.setdefault(one.field, {})[place] = one
-        shown = [of[last(ask.reader, [*of])] for _, of in sorted(said.items())]
-        found[numbers[number]] = ProfileView(numbers[number], tuple(shown))
+        said = {place: one for place in places if isinstance(one := held.get(place), ProfileField)}
+        names = {one.field: place for place, one in said.items()}
+        if len(names) < len(said):
+            for name in names:
+                names[name] = last(ask.reader, [place for place, one in said.items() if one.field == name])
+        found[numbers[number]] = ProfileView(numbers[number], tuple([said[names[name]] for name in sorted(names)]))
     return found
 
 

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from banyan_crdt.ids import AccountId
 from banyan_schema.address import Target
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from banyan_reading.queries import Queries
 
 T = TypeVar("T")
+NAMES = 100_000
+"""Of so many accounts and posts it is remembered when they were touched; then what is wrong by that goes."""
 BYTES = 96 << 20
 """Memory of all that is kept, about. What was not used for longest goes first."""
 
 
-class _Thing(NamedTuple):
-    value: object
-    of: list[bytes]
-    weight: int
+_Thing: TypeAlias = tuple[object, list[bytes], int, int]
+"""A value, of which accounts and posts it was made, its weight, and up to which change it is known to hold."""
 
 
 class ReadCache:
@@ -43,7 +43,8 @@ class ReadCache:
         self._at = -1
         """The change up to which things are forgotten."""
         self._things: OrderedDict[Hashable, _Thing] = OrderedDict()
-        self._made_of: dict[bytes, set[Hashable]] = {}
+        self._touched: dict[bytes, int] = {}
+        """By account or post, a change since which what was made of it is wrong."""
         self._changes: deque[frozenset[bytes]] = deque(maxlen=invalidation.HELD)
         """The accounts of the last changes."""
         self.weight = 0
@@ -66,14 +67,15 @@ class ReadCache:
         changes = invalidation.changes(txn, self._at) if self._at >= 0 else None
         if changes is None:
             self._things.clear()
-            self._made_of.clear()
             self._changes.clear()
             self.weight = 0
         for change in changes or ():
             self._changes.append(change.accounts)
-            for name in change.accounts | change.posts:
-                for key in self._made_of.pop(name, ()):
-                    self.drop(key)
+            self._touched |= dict.fromkeys(change.accounts | change.posts, now)
+        if len(self._touched) > NAMES:
+            for key in [*self._things]:
+                self.get(key)
+            self._touched.clear()
         self._at = now
         return True
 
@@ -87,34 +89,26 @@ class ReadCache:
         thing = self._things.get(key)
         if thing is None:
             return None
+        value, of, _, at = thing
+        for name in of:
+            if self._touched.get(name, -1) > at:
+                self.drop(key)
+                return None
         self._things.move_to_end(key)
-        return thing.value
+        return value
 
     def put(self, key: Hashable, value: object, of: list[bytes], weight: int) -> None:
         if key in self._things:
             self.drop(key)
-        self._things[key] = _Thing(value, of, weight)
-        for name in of:
-            keys = self._made_of.get(name)
-            if keys is None:
-                self._made_of[name] = {key}
-            else:
-                keys.add(key)
+        self._things[key] = (value, of, weight, self._at)
         self.weight += weight
         while self.weight > self._most and self._things:
             self.drop(next(iter(self._things)))
 
     def drop(self, key: Hashable) -> None:
         thing = self._things.pop(key, None)
-        if thing is None:
-            return
-        self.weight -= thing.weight
-        for name in thing.of:
-            others = self._made_of.get(name)
-            if others is not None:
-                others.discard(key)
-                if not others:
-                    del self._made_of[name]
+        if thing is not None:
+            self.weight -= thing[2]
 
     def accounts_since(self, position: int) -> set[bytes] | None:
         behind = self._at - position

@@ -272,11 +272,15 @@ class ViewReader:
         return self._views({target: SHOW.unpack(shown)}, hidden).get(target) if shown else None
 
     def posts(self, targets: Iterable[Target]) -> dict[Target, PostView]:
+        return self._views(self._shown(targets))
+
+    def _shown(self, targets: Iterable[Target]) -> dict[Target, tuple[bytes, ...]]:
+        """Place and seed of what these posts show."""
         self.need()
         wanted = [*targets]
         numbers = self.numbers([target.account for target in wanted])
         slots = {register_slot(numbers[t.account], POST, t.key): t for t in wanted if t.account in numbers}
-        return self._views({slots[slot]: SHOW.unpack(show) for slot, show in shown_in(self._txn, slots)})
+        return {slots[slot]: SHOW.unpack(show) for slot, show in shown_in(self._txn, slots)}
 
     def posts_at(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
         own, reposted = dict[TimelineLine, Target](), dict[bytes, TimelineLine]()
@@ -285,12 +289,12 @@ class ViewReader:
                 own[line] = line.post
             else:
                 reposted[line.write] = line
-        reposts = {reposted[write]: said.target for write, said in self.reposts(reposted).items()}
-        originals = self.posts(reposts.values()) if reposts else {}
-        views = self._views({target: (line.write, line.cursor[CURSOR.time]) for line, target in own.items()})
+        reposts = {reposted[write]: said.target for write, said in self.reposts(reposted).items()} if reposted else {}
+        shown = {target: (line.write, line.cursor[CURSOR.time]) for line, target in own.items()}
+        views = self._views(self._shown(reposts.values()) | shown)
         found = {line: views[target] for line, target in own.items() if target in views}
         for line, target in reposts.items():
-            if (view := originals.get(target)) is not None:
+            if (view := views.get(target)) is not None:
                 by = RepostView(line.account, line.ms)
                 found[line] = PostView(target, view.time_ms, view.post, line.cursor, view.write, by)
         return found

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from banyan_crdt.columns import Entries
 from banyan_crdt.entry import Entry, Header, skip_seq
-from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Time, WriterKey
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId, Time, WriterKey
 from banyan_crdt.logs import Grants, LogName, PathGrant
 from banyan_crdt.ops import Grant, KeptTip
-from banyan_crdt.shapes import begins_put
+from banyan_crdt.shapes import begins_put, first_put
 from banyan_schema.social import POST
 from banyan_storage.errors import CorruptStore
 from banyan_storage.tables import RowLayout
@@ -186,6 +186,11 @@ class RunLine(NamedTuple):
     total: int
     sig: bytes | None
     ops: bytes
+
+
+def is_first_post(raw: bytes, key: CellKey) -> bool:
+    """Whether a record is one post that replaces none, whose key this is. False if that is not sure."""
+    return bool(raw[0] & A_POST) and first_put(key) in raw
 
 
 def decode_line(n: int, raw: bytes) -> RunLine:

@@ -5,9 +5,12 @@ quote, a poll, a group or a rule depend on more than accounts and counts, and ar
 out as the same object, so whoever makes something of it can keep that.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from itertools import islice
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,16 +25,25 @@ from banyan_schema.social import Post, Target
 T = TypeVar("T", bound=Hashable)
 VIEW_BYTES, ROW_BYTES, PROFILE_BYTES = 1_500, 2_000, 1_000
 """Of memory, about, beside the text."""
+READER_ROWS = 200
+"""So many rows of earlier pages of one reader are kept."""
+
+
+_Place: TypeAlias = tuple[Target, tuple[tuple[AccountId, int, str], ...]]
+"""A post, and who reposted it, when, and their names."""
 
 
 class _Wanted(NamedTuple):
-    """A row for one reader. plain: as nobody in particular reads it, if that can be kept. by: who reposted it, when,
-    and their names. filtered: the words of the reader's filter."""
+    """A row for one reader. plain: as nobody in particular reads it, if that can be kept. filtered: the words of the
+    reader's filter."""
 
+    place: _Place
     view: PostView
     plain: PostRow | None
-    by: tuple[tuple[AccountId, int, str], ...]
     filtered: str | None
+
+    def same(self, before: _Wanted) -> bool:
+        return self.plain is before.plain and self.filtered == before.filtered
 
 
 class RowCache:
@@ -74,36 +86,33 @@ class RowCache:
     def rows(self, page: Sequence[tuple[PostView, Sequence[RepostView]]]) -> list[PostRow]:
         """Rows of a page: what they need that is not kept is read at once."""
         self._need_profiles([one.by for _, reposted in page for one in reposted])
-        plain = self._plain([view for view, _ in page])
+        reader, plain = self._visibility.reader, self._plain([view for view, _ in page])
         wanted = [self._wanted(view, plain.get(view.target), reposted) for view, reposted in page]
-        rows = [self._kept_row(one) for one in wanted]
-        fresh = [one for one, row in zip(wanted, rows, strict=True) if row is None]
+        kept: dict[_Place, tuple[_Wanted, PostRow]] = self._kept.get(("rows of", reader)) or {}
+        made = {one.place: found[1] for one in wanted if (found := kept.get(one.place)) and one.same(found[0])}
+        fresh = [one for one in wanted if one.place not in made]
         self._for_reader.prepare([one.view for one in fresh if one.plain is None])
         self._for_reader.prepare([one.view for one in fresh if one.plain is not None], plain)
-        return [row or self._make(one) for one, row in zip(wanted, rows, strict=True)]
+        made |= {one.place: self._make(one) for one in fresh}
+        if fresh:
+            rows = {one.place: (one, made[one.place]) for one in wanted if one.plain is not None}
+            rows |= islice(((place, one) for place, one in kept.items() if place not in rows), READER_ROWS)
+            self._kept.put(("rows of", reader), rows, () if reader is None else (reader,), ROW_BYTES * len(rows))
+        return [made[one.place] for one in wanted]
 
     def _wanted(self, view: PostView, plain: PostRow | None, reposted: Sequence[RepostView]) -> _Wanted:
         by = tuple([(one.by, one.time_ms, self.name(one.by)) for one in reposted])
-        return _Wanted(view, plain, by, self._visibility.words(view).warning if self._visibility.filters else None)
-
-    def _kept_row(self, one: _Wanted) -> PostRow | None:
-        if one.plain is None or (self._visibility.reader is None and not one.by):
-            return one.plain
-        found: tuple[_Wanted, PostRow] | None = self._kept.get(self._key(one))
-        same = found is not None and found[0].plain is one.plain and found[0].filtered == one.filtered
-        return found[1] if found is not None and same else None
-
-    def _key(self, one: _Wanted) -> Hashable:
-        return "row of", self._visibility.reader, one.view.target, one.by
+        filtered = self._visibility.words(view).warning if self._visibility.filters else None
+        return _Wanted((view.target, by), view, plain, filtered)
 
     def _make(self, one: _Wanted) -> PostRow:
-        reposted = [Reposter(did(by), name, ms) for by, ms, name in one.by]
+        reposted = [Reposter(did(by), name, ms) for by, ms, name in one.place[1]]
         if one.plain is None:
             return msgspec.structs.replace(self._for_reader.row(one.view), reposted=reposted)
-        mine, reader = self._for_reader.mine(one.view), self._visibility.reader
-        row = msgspec.structs.replace(one.plain, filtered=one.filtered, reposted=reposted, mine=mine)
-        self._kept.put(self._key(one), (one, row), () if reader is None else (reader,), ROW_BYTES)
-        return row
+        if self._visibility.reader is None and not reposted:
+            return one.plain
+        mine = self._for_reader.mine(one.view)
+        return msgspec.structs.replace(one.plain, filtered=one.filtered, reposted=reposted, mine=mine)
 
     def _alone(self, view: PostView) -> bool:
         """Whether its row is made for each reader."""
