@@ -31,7 +31,7 @@ PLACES = 2
 """Merges from places further down that are kept beside that from the top: who scrolls down needs one."""
 GROWN = 10_000
 """With more lines, which came at its top, it is made anew."""
-STEP = 4
+STEP = 2
 """Rows that are read of a timeline at its edge."""
 _LINE = RowLayout("time 8 | account 32 | key 16 | place 8 | table 1", cursor="time key", row="key place")
 LINE_BYTES, TIMELINE_BYTES = 120, 600

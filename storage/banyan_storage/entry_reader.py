@@ -181,6 +181,11 @@ class EntryReader:
         found = self._record(entry)
         return None if found is None else self._decode(*found)
 
+    def written(self, entry: EntryId) -> bytes | None:
+        """Its time, 8 bytes."""
+        found = self._record(entry)
+        return None if found is None else record_time(found[1])
+
     def line(self, entry: EntryId) -> RunLine | None:
         """Its fields that need no other row."""
         found = self._record(entry)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
@@ -30,6 +31,8 @@ Raw = TypeVar("Raw", bound=bytes)
 VERSIONS_KEY = b"local state"
 """The name in `meta` of the versions that are not 1, by prefix, as JSON."""
 
+UNPACKED = 1_024
+"""Values of a kind that are kept read: the same few are read for many pages."""
 DAMAGED = BanyanError, ValueError, TypeError, LookupError, msgspec.DecodeError
 """What reading bytes that no program wrote may raise."""
 
@@ -110,6 +113,7 @@ def cbor(kind: type[V]) -> Codec[V]:
     def pack(value: Any) -> bytes:
         return encode([x.encode() if isinstance(x, str) else int(x) if isinstance(x, bool) else x for x in value])
 
+    @lru_cache(UNPACKED)
     def unpack(raw: bytes) -> V:
         values = decode(raw)
         for at in texts:

@@ -8,6 +8,7 @@ out as the same object, so whoever makes something of it can keep that.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -23,7 +24,7 @@ from banyan_reading.answers import PostView, ProfileView, RepostView, TimelineLi
 from banyan_schema.social import Post, Target
 
 T = TypeVar("T", bound=Hashable)
-VIEW_BYTES, ROW_BYTES, PROFILE_BYTES = 1_500, 2_000, 1_000
+ROW_BYTES, PROFILE_BYTES = 3_000, 1_000
 """Of memory, about, beside the text."""
 READER_ROWS = 200
 """So many rows of earlier pages of one reader are kept."""
@@ -46,11 +47,21 @@ class _Wanted(NamedTuple):
         return self.plain is before.plain and self.filtered == before.filtered
 
 
+@dataclass(slots=True)
+class _KeptPost:
+    """people: whose names or posts are in its row. row: as nobody in particular reads it, once that was made."""
+
+    view: PostView
+    people: list[AccountId]
+    row: PostRow | None = None
+
+
 class RowCache:
     """Of one request."""
 
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
         self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
+        self._posts: dict[Target, _KeptPost] = {}
         self._profiles: dict[AccountId, ProfileView] = {}
         self._read_profiles = partial(kept_profiles, at)
         self._for_reader = PostRows(self._q, at.blobs, visibility, self._profile)
@@ -76,12 +87,19 @@ class RowCache:
         return self._views("post", targets, self._q.posts)
 
     def _views(self, kind: str, names: Iterable[T], read: Callable[[list[T]], dict[T, PostView]]) -> dict[T, PostView]:
-        found: dict[T, PostView | None] = {name: self._kept.get((kind, name)) for name in names}
-        unread = [name for name, view in found.items() if view is None]
+        found, unread = dict[T, _KeptPost](), list[T]()
+        for name in names:
+            one: _KeptPost | None = self._kept.get((kind, name))
+            if one is None:
+                unread.append(name)
+            else:
+                found[name] = one
         for name, view in read(unread).items() if unread else ():
-            found[name] = view
-            self._kept.put((kind, name), view, [view.target.account], VIEW_BYTES + 2 * len(view.post.text))
-        return {name: view for name, view in found.items() if view is not None}
+            found[name] = _KeptPost(view, [view.target.account, *_named(view.post)])
+            of: list[AccountId | Target] = [*found[name].people, view.target]
+            self._kept.put((kind, name), found[name], of, ROW_BYTES + 4 * len(view.post.text))
+        self._posts |= {one.view.target: one for one in found.values()}
+        return {name: one.view for name, one in found.items()}
 
     def rows(self, page: Sequence[tuple[PostView, Sequence[RepostView]]]) -> list[PostRow]:
         """Rows of a page: what they need that is not kept is read at once."""
@@ -122,21 +140,18 @@ class RowCache:
 
     def _plain(self, views: Iterable[PostView]) -> dict[Target, PostRow]:
         """The rows as nobody in particular reads them, of those posts of which such a one can be kept."""
-        found, fresh = dict[Target, PostRow](), list[PostView]()
-        for view in views:
-            row: PostRow | None = None if self._alone(view) else self._kept.get(("row", view.target))
-            if row is not None and row.media == [shown_media(self._blobs, item) for item in view.post.media]:
-                found[view.target] = row
-            else:
-                fresh.append(view)
-        self._need_profiles([one for view in fresh for one in (view.target.account, *_named(view.post))])
-        fresh = [view for view in fresh if not self._alone(view)]
-        self._for_all.prepare(fresh)
-        for view in fresh:
-            row = found[view.target] = self._for_all.row(view)
-            of: list[AccountId | Target] = [view.target.account, *_named(view.post), view.target]
-            self._kept.put(("row", view.target), row, of, ROW_BYTES + 2 * len(view.post.text))
-        return found
+        posts = [self._posts[view.target] for view in views if not self._alone(view)]
+        for one in posts:
+            if one.row and one.row.media != [shown_media(self._blobs, item) for item in one.view.post.media]:
+                one.row = None
+        fresh = [one for one in posts if one.row is None]
+        self._need_profiles([account for one in fresh for account in one.people])
+        self._for_all.prepare([one.view for one in fresh])
+        return {one.view.target: one.row or self._row_of(one) for one in posts}
+
+    def _row_of(self, one: _KeptPost) -> PostRow:
+        one.row = self._for_all.row(one.view)
+        return one.row
 
 
 def kept_profiles(at: CommitView, accounts: Iterable[AccountId]) -> dict[AccountId, ProfileView]:
@@ -151,7 +166,4 @@ def kept_profiles(at: CommitView, accounts: Iterable[AccountId]) -> dict[Account
 
 
 def _named(post: Post) -> Iterable[AccountId]:
-    """The accounts whose names or posts are in the row of a post."""
-    yield from post.mentions
-    if post.reply is not None:
-        yield post.reply.parent.account
+    return post.mentions if post.reply is None else (*post.mentions, post.reply.parent.account)

@@ -37,6 +37,7 @@ from banyan_schema.social.identity import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.errors import IndexDamaged
 from banyan_storage.local_tables import HOSTED
+from banyan_storage.slots import ms_of
 
 METHODS = MethodTable()
 MOST_POSTS, MOST_TAGS = 200, 200
@@ -289,7 +290,7 @@ def _row(
     at: CommitView, q: Queries, found: ProfileView, totals: AccountTotals, to: AccountId | None, trusted: set[Did]
 ) -> ProfileRow:
     account, texts, store = found.account, found.texts, q.reader
-    home, born, locked = HOSTED.get(store, account), store.line(EntryId(account)), texts.get(LOCKED) == LOCKED_VALUE
+    home, born, locked = HOSTED.get(store, account), store.written(EntryId(account)), texts.get(LOCKED) == LOCKED_VALUE
     handle = handle_of(q, account, found) if HANDLE_FIELD in texts else None
     return ProfileRow(
         account=did(account),
@@ -305,7 +306,7 @@ def _row(
         handle=handle,
         confirmed=handle is not None and any(one.account in trusted for one in handle.platforms),
         moved_to=None if to is None else account_name(q, to),
-        born_ms=None if born is None else born.time >> 16,
+        born_ms=None if born is None else ms_of(born),
         last_post_ms=totals.last_ms,
     )
 
