@@ -11,24 +11,23 @@ The invariant: a line is given out only if no timeline can have an unknown one a
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId
 from banyan_reading.answers import TimelineLine
-from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest, stops_below
-from banyan_storage.engine import ReadTxn, Table
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
+from banyan_storage.engine import ReadTxn
 from banyan_storage.slots import FIRST_OP, LINE, place_in
 from banyan_storage.tables import RowLayout
 
 if TYPE_CHECKING:
     from banyan_reading.queries import Queries
+    from banyan_reading.read_cache import CacheAccess
 
 MOST = 1_000
-"""A merge that knows so many lines reads no further down: pages below have a merge of their own."""
-PLACES = 2
-"""Merges from places further down that are kept beside that from the top: who scrolls down needs one."""
+"""So many lines are known at most, but for those that come later; pages below are merged anew."""
 GROWN = 10_000
 """With more lines, which came at its top, it is made anew."""
 STEP = 2
@@ -42,66 +41,16 @@ _Name = tuple[int, AccountId]
 _Edge = tuple[bytes, _Name]
 
 
-class Merges:
-    """Merges of one set of timelines: that from the top, and those from places further down. One thread at a time.
-    reposts: whether those are merged, too."""
+class MergedTimeline:
+    """One thread at a time. reposts: whether those are merged, too."""
 
     def __init__(self, reposts: bool) -> None:
         self._tables = WITH_REPOSTS if reposts else POSTS
-        self._held: list[tuple[int, MergedTimeline]] = []
-        """Each with the state in which it is, that from the top first, else the one that was used last."""
+        self._forget()
 
-    @property
-    def weight(self) -> int:
-        """Bytes of memory, about."""
-        return sum(merged.weight for _, merged in self._held)
-
-    def lines(
-        self,
-        q: Queries,
-        wanted: Mapping[AccountId, bytes],
-        now: Since,
-        before: bytes | None,
-        after: bytes | None = None,
-    ) -> Iterator[TimelineLine]:
-        """The lines below a cursor, the newest first, or above one, the oldest first. wanted: the accounts whose
-        timelines are merged, with their numbers; do not change it later. now: the state of the store."""
-        txn = q.reader.txn
-        for held in [*self._held]:
-            if held[1].has(before, after):
-                self._held.remove(held)
-                merged = self._in_state(txn, wanted, now, *held)
-                if after is not None or merged.reaches(txn, before):
-                    return merged.below(txn, before) if after is None else merged.above(txn, after)
-        merged = MergedTimeline(self._tables, before if self._held and after is None else None)
-        merged = self._in_state(txn, wanted, now, -1, merged)
-        return merged.below(txn, before) if after is None else merged.above(txn, after)
-
-    def _in_state(
-        self, txn: ReadTxn, wanted: Mapping[AccountId, bytes], now: Since, position: int, merged: MergedTimeline
-    ) -> MergedTimeline:
-        """Takes a merge to this state, or makes it anew; and holds it."""
-        touched = None if merged.grown else now.touched(position)
-        if touched is None:
-            merged, touched = MergedTimeline(self._tables, merged.top), ()
-        merged.update(txn, wanted, touched)
-        self._held.insert(min(len(self._held), merged.top is not None), (now.position, merged))
-        del self._held[1 + PLACES :]
-        return merged
-
-
-class Since(NamedTuple):
-    """A state of the store. touched: numbers of the accounts that were touched since another one; None: not known."""
-
-    position: int
-    touched: Callable[[int], Collection[bytes] | None]
-
-
-class MergedTimeline:
-    """top: a cursor; only the lines below it are merged."""
-
-    def __init__(self, tables: tuple[Table, ...], top: bytes | None = None) -> None:
-        self._tables, self.top = tables, top
+    def _forget(self) -> None:
+        self._position = -1
+        """The state of the store for which it is right."""
         self._numbers: Mapping[AccountId, bytes] = {}
         self._lines: list[bytes] = []
         """`_LINE`, ascending."""
@@ -115,14 +64,25 @@ class MergedTimeline:
         """Bytes of memory, about."""
         return len(self._lines) * LINE_BYTES + len(self._numbers) * TIMELINE_BYTES
 
-    @property
-    def grown(self) -> bool:
-        """Whether it has become so large that it should be made anew."""
-        return len(self._lines) > GROWN
+    def lines(
+        self,
+        q: Queries,
+        wanted: Mapping[AccountId, bytes],
+        kept: CacheAccess,
+        before: bytes | None,
+        after: bytes | None = None,
+    ) -> Iterator[TimelineLine]:
+        """The lines below a cursor, the newest first, or above one, the oldest first. wanted: the accounts whose
+        timelines are merged, with their numbers; do not change it later. kept: knows which were touched."""
+        touched = None if len(self._lines) > GROWN else kept.accounts_since(self._position)
+        if touched is None:
+            self._forget()
+        self._update(q.reader.txn, wanted, touched or ())
+        self._position = kept.position
+        return self._below(q.reader.txn, before) if after is None else self._above(q.reader.txn, after)
 
-    def update(self, txn: ReadTxn, wanted: Mapping[AccountId, bytes], touched: Collection[bytes]) -> None:
-        """Takes it to another state. wanted: the accounts that it merges now, with their numbers; do not change it
-        later. touched: numbers of accounts whose timelines may have changed since."""
+    def _update(self, txn: ReadTxn, wanted: Mapping[AccountId, bytes], touched: Collection[bytes]) -> None:
+        """Takes it to another state. touched: numbers of accounts whose timelines may have changed since."""
         if wanted is self._numbers and not touched:
             return
         if gone := self._numbers.keys() - wanted.keys():
@@ -136,17 +96,7 @@ class MergedTimeline:
         if fresh:
             self._read_tops(txn, fresh)
 
-    def has(self, before: bytes | None, after: bytes | None) -> bool:
-        """Whether what is asked is below its top."""
-        return self.top is None or (after is None and before is not None and before <= self.top)
-
-    def reaches(self, txn: ReadTxn, before: bytes | None) -> bool:
-        """Whether the lines next below a cursor are known, or become so by reading on."""
-        while before is not None and self._floor() > before and self._known() < MOST:
-            self._read_on(txn)
-        return before is None or self._floor() <= before
-
-    def below(self, txn: ReadTxn, before: bytes | None) -> Iterator[TimelineLine]:
+    def _below(self, txn: ReadTxn, before: bytes | None) -> Iterator[TimelineLine]:
         """The lines below a cursor, the newest first. None: from the top."""
         at = before
         while True:
@@ -163,9 +113,11 @@ class MergedTimeline:
             self._read_on(txn)
         yield from newest(txn, self._numbers, None if at is None else at[_LINE.cursor], self._tables)
 
-    def above(self, txn: ReadTxn, after: bytes) -> Iterator[TimelineLine]:
+    def _above(self, txn: ReadTxn, after: bytes) -> Iterator[TimelineLine]:
         """The lines above a cursor, the oldest first."""
-        if not self.reaches(txn, after):
+        while self._floor() > after and self._known() < MOST:
+            self._read_on(txn)
+        if self._floor() > after:
             yield from oldest(txn, self._numbers, after, self._tables)
             return
         for line in self._lines[bisect_left(self._lines, after + b"\xff" * 10) :]:
@@ -191,10 +143,9 @@ class MergedTimeline:
 
     def _read_tops(self, txn: ReadTxn, fresh: Mapping[AccountId, bytes]) -> None:
         """Takes the newest row of each timeline of these accounts."""
-        by_number = sorted((number, account) for account, number in fresh.items())
-        accounts = dict(by_number)
+        accounts = dict(sorted((number, account) for account, number in fresh.items()))
         for table, rows in enumerate(self._tables):
-            for number, row in txn.ending(rows, stops_below(by_number, self.top)):
+            for number, row in txn.ending(rows, [(number, None) for number in accounts]):
                 name = (table, accounts[number])
                 line = _line(name, row)
                 self._of[name] = [line]
@@ -207,13 +158,12 @@ class MergedTimeline:
         """Takes what a timeline shows now, from its top to where it was known."""
         table, number = self._tables[name[0]], self._numbers[name[1]]
         before, now = self._of.pop(name, []), list[bytes]()
-        ((_, stop),) = stops_below([(number, name[1])], self.top)
         if before:
             self._forget_edge(before[0], name)
-            rows = txn.dups(table, number, before[0][_LINE.time] + before[0][_LINE.key], stop)
+            rows = txn.dups(table, number, before[0][_LINE.time] + before[0][_LINE.key])
             now = [_line(name, row) for row in rows]
         if not now:
-            now = [_line(name, row) for _, row in txn.ending(table, [(number, stop)])]
+            now = [_line(name, row) for _, row in txn.ending(table, [(number, None)])]
         held, shown = set(before), set(now)
         for line in held - shown:
             del self._lines[bisect_left(self._lines, line)]

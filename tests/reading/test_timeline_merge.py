@@ -13,7 +13,7 @@ from banyan_crdt.realm import TEST
 from banyan_reading import timeline_merge as module
 from banyan_reading.queries import queries
 from banyan_reading.read_cache import ReadCache
-from banyan_reading.timeline_merge import Merges, Since
+from banyan_reading.timeline_merge import MergedTimeline
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
@@ -34,7 +34,7 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
     posts: dict[Target, Ref] = {}
     reposts: dict[Ref, Person] = {}
     kept = ReadCache()
-    merges = Merges(tables is WITH_REPOSTS)
+    merged = MergedTimeline(tables is WITH_REPOSTS)
 
     def step() -> None:
         who = rng.choice(people)
@@ -68,15 +68,14 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
         with queries(engine, TEST) as q, kept.at(q) as keeping:
             txn = q.reader.txn
             numbers = q.numbers(wanted)
-            now = Since(keeping.position, keeping.accounts_since)
             whole = list(newest(txn, numbers, None, tables))
             places = [None, *(line.cursor for line in rng.sample(whole, min(3, len(whole))))]
             for place in places:
                 most = rng.choice((1, 7, 1_000))
-                lines = islice(merges.lines(q, numbers, now, place), most)
+                lines = islice(merged.lines(q, numbers, keeping, place), most)
                 assert [*lines] == [*islice(newest(txn, numbers, place, tables), most)]
                 if place is not None:
-                    assert [*merges.lines(q, numbers, now, None, place)] == [*oldest(txn, numbers, place, tables)]
+                    assert [*merged.lines(q, numbers, keeping, None, place)] == [*oldest(txn, numbers, place, tables)]
 
 
 def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets_nothing() -> None:

@@ -17,7 +17,7 @@ from banyan_reading import relations
 from banyan_reading.answers import TimelineLine
 from banyan_reading.queries import Queries
 from banyan_reading.read_cache import CacheAccess
-from banyan_reading.timeline_merge import Merges, Since
+from banyan_reading.timeline_merge import MergedTimeline
 
 Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[TimelineLine]]
 """(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""
@@ -63,10 +63,9 @@ def _merged(
 ) -> Iterator[Lines]:
     """While it is in use it is not kept: after an error it is made anew."""
     q.need(*(["shares"] if reposts else []))
-    merges: Merges = kept.take(key) or Merges(reposts)
-    now = Since(kept.position, kept.accounts_since)
-    yield partial(merges.lines, q, wanted, now)
-    kept.put(key, merges, (), merges.weight)
+    merged: MergedTimeline = kept.take(key) or MergedTimeline(reposts)
+    yield partial(merged.lines, q, wanted, kept)
+    kept.put(key, merged, (), merged.weight)
 
 
 def follows(q: Queries, kept: CacheAccess, account: AccountId) -> list[AccountId]:
