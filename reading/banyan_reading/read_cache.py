@@ -1,9 +1,9 @@
 """What readers of one process made of rows and will need again: names, posts, timelines.
 
-Each thing is kept with what it was made of: accounts and posts. Before a reader takes
-anything, all is forgotten that changes touched since (views/invalidation.py). So a thing is as the reader's own
-snapshot has it, whoever wrote, here or in another process. There is one state at a time: a reader of an older snapshot,
-a second reader at the same time, and readers while views are built keep nothing and get nothing.
+Each thing is kept with what it was made of: accounts and posts. It is not given out after a change touched one of them
+(views/invalidation.py). So a thing is as the reader's own snapshot has it, whoever wrote, here or in another process.
+There is one state at a time: a reader of an older snapshot, a second reader at the same time, and readers while views
+are built have an empty cache of their own.
 """
 
 from __future__ import annotations
@@ -48,14 +48,19 @@ class ReadCache:
         self._changes: deque[frozenset[bytes]] = deque(maxlen=invalidation.HELD)
         """The accounts of the last changes."""
         self.weight = 0
+        self._number: Callable[[AccountId], bytes | None] = _none
 
     @contextmanager
-    def at(self, q: Queries, whole: bool = True) -> Iterator[CacheAccess]:
-        """What is kept, as this snapshot has it, if all its views are built. whole: False: nothing is."""
+    def at(self, q: Queries, whole: bool = True) -> Iterator[ReadCache]:
+        """What is kept, as this snapshot has it, if all its views are built; else, and if not `whole`, an empty one."""
         mine = whole and q.whole and self._turn.acquire(blocking=False)
+        found = self
         try:
-            yield CacheAccess(self if mine and self._advance(q.reader.txn) else None, q.number)
+            found = self if mine and self._advance(q.reader.txn) else ReadCache()
+            found._number = q.number
+            yield found
         finally:
+            found._number = _none  # it refers to the snapshot
             if mine:
                 self._turn.release()
 
@@ -79,85 +84,46 @@ class ReadCache:
         self._at = now
         return True
 
-    # -- for `CacheAccess`
+    # -- for the reader of a snapshot
 
     @property
     def position(self) -> int:
+        """The state of the store: see `accounts_since`."""
         return self._at
 
-    def get(self, key: Hashable) -> object | None:
+    def get(self, key: Hashable) -> Any:
+        """What was kept under this key and holds still, or None."""
         thing = self._things.get(key)
         if thing is None:
             return None
         value, of, _, at = thing
         for name in of:
             if self._touched.get(name, -1) > at:
-                self.drop(key)
-                return None
+                return self._drop(key)
         self._things.move_to_end(key)
         return value
-
-    def put(self, key: Hashable, value: object, of: list[bytes], weight: int) -> None:
-        if key in self._things:
-            self.drop(key)
-        self._things[key] = (value, of, weight, self._at)
-        self.weight += weight
-        while self.weight > self._most and self._things:
-            self.drop(next(iter(self._things)))
-
-    def drop(self, key: Hashable) -> None:
-        thing = self._things.pop(key, None)
-        if thing is not None:
-            self.weight -= thing[2]
-
-    def accounts_since(self, position: int) -> set[bytes] | None:
-        behind = self._at - position
-        if behind > len(self._changes):
-            return None
-        return set[bytes]().union(*islice(reversed(self._changes), behind))
-
-
-def _none(_: AccountId) -> None:
-    """Nothing is held."""
-
-
-class CacheAccess:
-    """What one reader may take and keep. kept: None if nothing. number: of an account."""
-
-    def __init__(self, kept: ReadCache | None = None, number: Callable[[AccountId], bytes | None] = _none) -> None:
-        self._kept, self._number = kept, number
-
-    @property
-    def usable(self) -> bool:
-        return self._kept is not None
-
-    @property
-    def position(self) -> int:
-        """The state of the store: see `accounts_since`."""
-        return -1 if self._kept is None else self._kept.position
-
-    def get(self, key: Hashable) -> Any:
-        """What was kept under this key and holds still, or None."""
-        return None if self._kept is None else self._kept.get(key)
 
     def take(self, key: Hashable) -> Any:
         """The same, and it is not kept any more."""
         found = self.get(key)
-        if self._kept is not None:
-            self._kept.drop(key)
+        self._drop(key)
         return found
 
     def put(self, key: Hashable, value: object, of: Iterable[AccountId | Target], weight: int) -> None:
         """Keeps a value until something is touched of which it was made: accounts and posts. If nothing is held yet of
         one of these accounts, it is not kept. weight: bytes, about."""
         names = list[bytes]()
-        for one in of if self._kept is not None else ():
+        for one in of:
             name = post_name(one.raw) if isinstance(one, Target) else self._number(one)
             if name is None:
                 return
             names.append(name)
-        if self._kept is not None:
-            self._kept.put(key, value, names, weight)
+        if key in self._things:
+            self._drop(key)
+        self._things[key] = (value, names, weight, self._at)
+        self.weight += weight
+        while self.weight > self._most and self._things:
+            self._drop(next(iter(self._things)))
 
     def made(self, key: Hashable, of: Iterable[AccountId | Target], weight: int, make: Callable[[], T]) -> T:
         """What was kept, or what `make` makes now, which is kept. It is never None."""
@@ -169,4 +135,16 @@ class CacheAccess:
 
     def accounts_since(self, position: int) -> set[bytes] | None:
         """The numbers of the accounts that were touched since that state; None: not known, perhaps all."""
-        return None if self._kept is None else self._kept.accounts_since(position)
+        behind = self._at - position
+        if behind > len(self._changes):
+            return None
+        return set[bytes]().union(*islice(reversed(self._changes), behind))
+
+    def _drop(self, key: Hashable) -> None:
+        thing = self._things.pop(key, None)
+        if thing is not None:
+            self.weight -= thing[2]
+
+
+def _none(_: AccountId) -> None:
+    """Nothing is held."""

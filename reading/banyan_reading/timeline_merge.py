@@ -24,7 +24,7 @@ from banyan_storage.tables import RowLayout
 
 if TYPE_CHECKING:
     from banyan_reading.queries import Queries
-    from banyan_reading.read_cache import CacheAccess
+    from banyan_reading.read_cache import ReadCache
 
 MOST = 1_000
 """So many lines are known at most, but for those that come later; pages below are merged anew."""
@@ -68,7 +68,7 @@ class MergedTimeline:
         self,
         q: Queries,
         wanted: Mapping[AccountId, bytes],
-        kept: CacheAccess,
+        kept: ReadCache,
         before: bytes | None,
         after: bytes | None = None,
     ) -> Iterator[TimelineLine]:

@@ -36,7 +36,7 @@ from banyan_node.media.local_blobs import UploadLocks
 from banyan_node.upkeep.tasks import LongWorks
 from banyan_node.workers.publisher import LocalIdentity, PublishedState
 from banyan_reading.queries import Queries
-from banyan_reading.read_cache import CacheAccess
+from banyan_reading.read_cache import ReadCache
 from banyan_reading.search.indexer import SearchIndex
 from banyan_storage.blobs import BlobStore
 from banyan_storage.reader import StoreReader
@@ -143,12 +143,12 @@ class CommitView:
         blobs: BlobStore,
         sealed_reader: SealedReader | None = None,
         search: SearchIndex | None = None,
-        kept: CacheAccess | None = None,
+        kept: ReadCache | None = None,
         works: LongWorks | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
         self._sealed_reader, self.search = sealed_reader, search
-        self.kept, self.works = kept or CacheAccess(), works or LongWorks()
+        self.kept, self.works = kept or ReadCache(), works or LongWorks()
 
     @property
     def store(self) -> StoreReader:
@@ -174,7 +174,7 @@ class NodeView(CommitView):
         blobs: BlobStore,
         sealed_reader: SealedReader,
         search: SearchIndex,
-        kept: CacheAccess,
+        kept: ReadCache,
         here: LocalIdentity,
         seen: PublishedState,
     ) -> None:

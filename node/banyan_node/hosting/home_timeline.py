@@ -16,7 +16,7 @@ from banyan_node.hosting.visibility import Visibility
 from banyan_reading import relations
 from banyan_reading.answers import TimelineLine
 from banyan_reading.queries import Queries
-from banyan_reading.read_cache import CacheAccess
+from banyan_reading.read_cache import ReadCache
 from banyan_reading.timeline_merge import MergedTimeline
 
 Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[TimelineLine]]
@@ -38,7 +38,7 @@ class _Followed:
 
 
 @contextmanager
-def home(q: Queries, kept: CacheAccess, own: AccountId, visibility: Visibility, reposts: bool) -> Iterator[Lines]:
+def home(q: Queries, kept: ReadCache, own: AccountId, visibility: Visibility, reposts: bool) -> Iterator[Lines]:
     """The timelines of an account and those that it follows, as the reader sees them. reposts: whether to merge those
     too. Raises ViewBuilding."""
     numbers = _let_in(q, kept, own)
@@ -50,7 +50,7 @@ def home(q: Queries, kept: CacheAccess, own: AccountId, visibility: Visibility, 
 
 @contextmanager
 def listed(
-    q: Queries, kept: CacheAccess, key: Hashable, accounts: Collection[AccountId], reposts: bool
+    q: Queries, kept: ReadCache, key: Hashable, accounts: Collection[AccountId], reposts: bool
 ) -> Iterator[Lines]:
     """The same of some accounts. key: names whose list it is."""
     with _merged(q, kept, ("list", key, reposts), q.numbers(accounts), reposts) as found:
@@ -59,7 +59,7 @@ def listed(
 
 @contextmanager
 def _merged(
-    q: Queries, kept: CacheAccess, key: Hashable, wanted: Mapping[AccountId, bytes], reposts: bool
+    q: Queries, kept: ReadCache, key: Hashable, wanted: Mapping[AccountId, bytes], reposts: bool
 ) -> Iterator[Lines]:
     """While it is in use it is not kept: after an error it is made anew."""
     q.need(*(["shares"] if reposts else []))
@@ -68,12 +68,12 @@ def _merged(
     kept.put(key, merged, (), merged.weight)
 
 
-def follows(q: Queries, kept: CacheAccess, account: AccountId) -> list[AccountId]:
+def follows(q: Queries, kept: ReadCache, account: AccountId) -> list[AccountId]:
     """Whom the account follows."""
     return kept.made(("follows", account), [account], 0, lambda: q.follows(account))
 
 
-def _let_in(q: Queries, kept: CacheAccess, own: AccountId) -> Mapping[AccountId, bytes]:
+def _let_in(q: Queries, kept: ReadCache, own: AccountId) -> Mapping[AccountId, bytes]:
     """The numbers of the account and of those that it follows and that let it, those of which something is held."""
     others = follows(q, kept, own)
     found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
