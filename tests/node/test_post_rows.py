@@ -12,6 +12,8 @@ import pytest
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
+from banyan_reading.read_cache import ReadCache
+from tests.node.pictures import photo
 from tests.node.real import load_settings, make_home
 
 PEOPLE = ("an", "bình", "chi", "dung")
@@ -77,6 +79,59 @@ def test_a_row_is_read_as_it_is_now_whatever_it_names(node: LocalBackend) -> Non
     assert row()["poll"]["voters"] == 0
     node.call("vote", uri=row()["uri"], options=[1], by="chi")
     assert row()["poll"]["voters"] == 1
+
+
+def test_a_page_after_any_change_is_that_of_a_reader_who_kept_nothing(node: LocalBackend, tmp_path: Path) -> None:
+    """And so are the profiles of its people."""
+    picture = tmp_path / "a.jpg"
+    photo(picture, 40, 30)
+    for name in ("bình", "chi"):
+        node.call("follow", account=name)
+    uri = node.call("post", text="của dung @bình", by="dung", mentions=["bình"])["uri"]
+    answer = node.call("reply", text="đáp", by="bình", uri=uri)["uri"]
+    node.call("repost", uri=uri, by="chi")
+
+    def page() -> Any:
+        asked = [(who, node.call("feed", **{"as": who, "explain": True})) for who in ("an", "bình")]
+        for _, found in asked:
+            del found["cursor"]
+        return asked, node.call("profiles", accounts=list(PEOPLE)), node.call("posts.get", uris=[uri, answer])
+
+    def fresh() -> Any:
+        kept, node.context.kept = node.context.kept, ReadCache()
+        try:
+            return page()
+        finally:
+            node.context.kept = kept
+
+    seen = page()
+    avatar = node.call("media.put", path=str(picture))["blob"]
+    changes: list[tuple[str, dict[str, Any]]] = [
+        ("profile.set", {"by": "bình", "fields": {"name": "Bình Minh"}}),
+        ("profile.set", {"by": "chi", "fields": {"name": "Chi"}}),
+        ("profile.set", {"by": "dung", "pictures": {"avatar": {"blob": avatar}}}),
+        ("profile.set", {"by": "dung", "pictures": {"avatar": None}}),
+        ("react", {"by": "chi", "uri": answer, "emoji": "❤"}),
+        ("react", {"by": "an", "uri": uri, "emoji": "👍"}),
+        ("react", {"by": "an", "uri": uri, "emoji": "👍", "undo": True}),
+        ("bookmark", {"by": "an", "uri": uri}),
+        ("follow", {"by": "dung", "account": "bình"}),
+        ("lock", {"by": "bình"}),
+        ("repost", {"by": "bình", "uri": uri}),
+        ("repost", {"by": "an", "uri": answer}),
+        ("reply", {"by": "chi", "text": "mới", "uri": answer}),
+        ("edit", {"uri": uri, "text": "đã sửa"}),
+        ("block", {"by": "an", "account": "chi"}),
+        ("mute", {"by": "an", "account": "dung"}),
+        ("mute", {"by": "an", "account": "dung", "undo": True}),
+        ("filter.set", {"by": "an", "words": "sửa", "action": "warn"}),
+        ("delete", {"uri": uri}),
+    ]
+    for name, given in changes:
+        node.call(name, **given)
+        before, seen = seen, page()
+        assert seen == fresh(), (name, given)
+        assert seen != before, (name, given)
 
 
 def test_pages_of_a_home_timeline_join_while_people_write(node: LocalBackend) -> None:
