@@ -7,7 +7,6 @@ follow, a mute and an acceptance count from the commit in which they are written
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
@@ -25,16 +24,14 @@ FOLLOW_BYTES = 200
 """What somebody whom one follows takes of memory, about."""
 
 
-@dataclass(slots=True)
-class _Followed:
+class _Followed(NamedTuple):
     """Whom an account follows, in one state of the store. numbers: of those of which something is held, and its own.
-    waits: those of them that are locked and have not accepted it. lacking: of whom nothing is held."""
+    waits: those of them that are locked and have not accepted it."""
 
     position: int
     follows: list[AccountId]
-    numbers: dict[AccountId, bytes] = field(default_factory=dict)
-    waits: set[AccountId] = field(default_factory=set)
-    lacking: list[AccountId] = field(default_factory=list)
+    numbers: dict[AccountId, bytes]
+    waits: set[AccountId]
 
 
 @contextmanager
@@ -73,37 +70,21 @@ def follows(q: Queries, kept: ReadCache, account: AccountId) -> list[AccountId]:
     return kept.made(("follows", account), [account], 0, lambda: q.follows(account))
 
 
-def _let_in(q: Queries, kept: ReadCache, own: AccountId) -> Mapping[AccountId, bytes]:
+def _let_in(q: Queries, kept: ReadCache, own: AccountId) -> dict[AccountId, bytes]:
     """The numbers of the account and of those that it follows and that let it, those of which something is held."""
-    others = follows(q, kept, own)
-    found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
-    before = None if found is None else found[0]
-    touched = None if before is None else kept.accounts_since(before.position)
-    if before is None or touched is None:
-        before, touched = _Followed(kept.position, []), set()
-    now, numbers = before, None if found is None else found[1]
-    if numbers is None or touched or before.lacking or before.follows is not others:
-        now = _followed(q, own, others, before, touched)
-        if numbers is None or now.numbers is not before.numbers or now.waits != before.waits:
-            numbers = {account: number for account, number in now.numbers.items() if account not in now.waits}
-    now.position = kept.position
-    kept.put(("followed", own), (now, numbers), (), FOLLOW_BYTES * len(others))
-    return numbers
-
-
-def _followed(
-    q: Queries, own: AccountId, follows: list[AccountId], before: _Followed, touched: Collection[bytes]
-) -> _Followed:
-    numbers, lacking = before.numbers, before.lacking
-    if before.follows is not follows:
-        numbers = q.numbers({own, *follows})
-        lacking = [a for a in follows if a not in numbers]
-    elif lacking and (came := q.numbers(lacking)):
-        numbers, lacking = numbers | came, [a for a in lacking if a not in came]
-    asked = [a for a in numbers if a != own and (a not in before.numbers or numbers[a] in touched)]
-    let_in = set(relations.followed(q, own, asked))
-    waits = {a for a in before.waits if a in numbers} - {*asked} | {a for a in asked if a not in let_in}
-    return _Followed(before.position, follows, numbers, waits, lacking)
+    others, none = follows(q, kept, own), _Followed(-1, [], {}, set())
+    before: _Followed = kept.take(("followed", own)) or none
+    touched = kept.accounts_since(before.position)
+    if touched is None:
+        before, touched = none, set()
+    numbers = before.numbers if before.follows is others else {}
+    if lacking := [account for account in (own, *others) if account not in numbers]:
+        numbers = numbers | q.numbers(lacking)
+    known = before.numbers
+    asked = {a for a, number in numbers.items() if number in touched or a not in known} if touched or lacking else set()
+    waits = before.waits - asked | asked.difference(relations.followed(q, own, asked), [own])
+    kept.put(("followed", own), _Followed(kept.position, others, numbers, waits), (), FOLLOW_BYTES * len(others))
+    return {account: number for account, number in numbers.items() if account not in waits}
 
 
 # The orders of a home timeline: small functions with names, of which the reader chooses one. Each says of a post why it
