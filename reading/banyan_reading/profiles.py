@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId
 from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.questions import Questions
 from banyan_schema.address import Target
@@ -54,13 +54,8 @@ LOOKED = 200
 
 
 def pinned(ask: Questions, account: AccountId) -> list[PostView]:
-    """At most SHOWN posts, the one that was pinned last first."""
+    """At most MOST_PINS posts, the one that was pinned last first."""
     latest = sorted(islice(ask.items(account, PINNED_COLLECTION), LOOKED), key=lambda item: -item.time_ms)
-    return list(islice(_shown(ask, account, [item.values[0] for item in latest]), MOST_PINS))
-
-
-def _shown(ask: Questions, account: AccountId, keys: list[CellKey]) -> Iterator[PostView]:
-    for key in keys:
-        view = ask.post(Target(account, key))
-        if view is not None:
-            yield view
+    targets = [Target(account, item.values[0]) for item in latest]
+    views = ask.posts(targets)
+    return [views[target] for target in targets if target in views][:MOST_PINS]

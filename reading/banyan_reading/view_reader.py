@@ -268,8 +268,7 @@ class ViewReader:
         return found
 
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
-        _, shown = self._shown_in(target, POST)
-        return self._views({target: SHOW.unpack(shown)}, hidden).get(target) if shown else None
+        return self._views(self._shown([target]), hidden).get(target)
 
     def posts(self, targets: Iterable[Target]) -> dict[Target, PostView]:
         return self._views(self._shown(targets))

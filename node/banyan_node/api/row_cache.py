@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -60,10 +59,9 @@ class RowCache:
     """Of one request."""
 
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
-        self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
+        self._at, self._q, self._kept, self._blobs, self._visibility = at, at.queries(), at.kept, at.blobs, visibility
         self._posts: dict[Target, _KeptPost] = {}
         self._profiles: dict[AccountId, ProfileView] = {}
-        self._read_profiles = partial(kept_profiles, at)
         self._for_reader = PostRows(self._q, at.blobs, visibility, self._profile)
         self._for_all = PostRows(self._q, at.blobs, profile=self._profile)
 
@@ -76,7 +74,7 @@ class RowCache:
         return self._profiles[account]
 
     def _need_profiles(self, accounts: Iterable[AccountId]) -> None:
-        self._profiles |= self._read_profiles([one for one in accounts if one not in self._profiles])
+        self._profiles |= kept_profiles(self._at, [one for one in accounts if one not in self._profiles])
 
     def views(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
         """What stands at lines, without what is not held."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -190,13 +190,9 @@ def profiles_of(q: Queries, accounts: Sequence[AccountId]) -> dict[AccountId, Pr
         return {account: ProfileView(account) for account in accounts}
 
 
-def profile_of(q: Queries, account: AccountId) -> ProfileView:
-    return profiles_of(q, [account])[account]
-
-
 def name_of(q: Queries, account: AccountId) -> str:
     """The name of an account, as `profiles_of`."""
-    return profile_of(q, account).name
+    return profiles_of(q, [account])[account].name
 
 
 def account_name(q: Queries, account: AccountId) -> AccountName:
@@ -266,7 +262,7 @@ class PostRows:
         visibility: Visibility | None = None,
         profile: Callable[[AccountId], ProfileView] | None = None,
     ) -> None:
-        self._q, self._blobs, self.profile = q, blobs, profile or cache(partial(profile_of, q))
+        self._q, self._blobs, self.profile = q, blobs, profile or cache(lambda one: profiles_of(q, [one])[one])
         self._visibility, self.rules = visibility, InteractionRules(q) if visibility is None else visibility.rules
         self._reader = None if visibility is None else visibility.reader
         self._groups: dict[Target, InGroup] = {}
