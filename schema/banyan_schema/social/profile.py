@@ -101,8 +101,8 @@ COLLECTION = Collection(
     facts=_facts,
     blobs=Blobs("media", lambda media: blobs_of([media])),
 )
-"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots. No reader
-needs the avatar in the seed any more."""
+"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots, where
+the avatar is in the seed for readers of before."""
 PROFILE = COLLECTION.id
 
 
