@@ -78,9 +78,9 @@ class Reader:
 
     def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
         try:
-            keys = iter(sorted_keys)
+            keys = filter(None, sorted_keys)
             while block := list(islice(keys, BLOCK)):
-                found: list[Item] = self._txn().cursor(db=self._dbs[table]).getmulti([k for k in block if k])
+                found: list[Item] = self._txn().cursor(db=self._dbs[table]).getmulti(block)
                 yield from found
         except lmdb.Error as error:
             raise explain(error, self._path) from error

@@ -20,7 +20,6 @@ from banyan_node.hosting.home_timeline import Lines, Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import bad_request, not_found
 from banyan_reading.answers import CURSOR_BYTES, PostView, RepostView, TimelineLine
-from banyan_reading.queries import Queries
 from banyan_reading.timelines import cursor_ms
 from banyan_reading.visibility import PlaceKind, ViewPlace, in_langs
 from banyan_schema.private_kinds import AccountList
@@ -155,7 +154,7 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
         if accounts is None:
             yield partial(q.everybody, ask.replies)
         else:
-            yield partial(_of_some, q, accounts, reposts)
+            yield lambda before, after: q.lines(accounts, before, reposts, after)
         return
     if ask.in_list:
         members = visibility.members(ask.in_list)
@@ -164,12 +163,6 @@ def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator
         merging = home_timeline.home(q, at.kept, visibility.reader or hosted.my_account(at), visibility, reposts)
     with merging as lines:
         yield lines
-
-
-def _of_some(
-    q: Queries, accounts: list[AccountId], reposts: bool, before: bytes | None, after: bytes | None
-) -> Iterator[TimelineLine]:
-    return q.lines(accounts, before, reposts, after)
 
 
 def _accounts(at: CommitView, ask: FeedRequest) -> list[AccountId] | None:

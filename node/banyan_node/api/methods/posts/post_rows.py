@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -18,7 +18,7 @@ from banyan_node.hosting.home_timeline import follows
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
 from banyan_reading import identity, profiles, relations
-from banyan_reading.answers import PostView, ProfileView, RepostView
+from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.groups import group_of
 from banyan_reading.identity import verified
 from banyan_reading.interaction_rules import Act, InteractionRules
@@ -310,7 +310,7 @@ class PostRows:
             self._reacted |= self._q.reacted_by(self._reader, emojis)
             self._reposted |= self._q.reposted_by(self._reader, [t for t, one in some.items() if one.reposts])
 
-    def row(self, view: PostView, reposted: Iterable[RepostView] = ()) -> PostRow:
+    def row(self, view: PostView) -> PostRow:
         q, said, answered, by = self._q, view.post, view.post.reply, self.profile(view.target.account)
         if view.target not in self._counts:
             self.prepare([view])
@@ -342,7 +342,7 @@ class PostRows:
             quotes=below.quotes,
             reactions=below.reactions,
             reposts=below.reposts,
-            reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
+            reposted=[],
             group=None if said.group is None else self.group(said.group),
             policy=InteractionPolicyRow(*said.policy),
             refused=self.rules.of(view),

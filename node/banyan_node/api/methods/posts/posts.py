@@ -25,7 +25,7 @@ from banyan_node.api.row_cache import RowCache
 from banyan_node.hosting import hosted
 from banyan_node.media.local_blobs import about_of, naming
 from banyan_node.operator_errors import bad_request, not_found
-from banyan_reading.answers import CURSOR, CURSOR_BYTES, PostView, RepostView
+from banyan_reading.answers import CURSOR, CURSOR_BYTES, RepostView
 from banyan_reading.responses import NUMBER_BYTES
 from banyan_reading.visibility import FilterContext, ViewPlace
 from banyan_schema.address import short
@@ -133,18 +133,12 @@ class ShownBlob(Response):
 def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
     visibility = visibility_of(at, reader_of(at, ask.by), ViewPlace(ask.where or "elsewhere"))
-    rows, found = RowCache(at, visibility), list[PostView | None]()
-    reposter = None if ask.reposter is None else hosted.account_of(at, ask.reposter)
-    targets = [*map(js.target_of, ask.uris)]
-    views = rows.posts(targets)
-    for target in targets:
-        view = views.get(target)
-        if view is not None and reposter is not None:
-            view = view._replace(reposted=RepostView(reposter, 0))
-        shown = view is not None and (not ask.seen or visibility.shows(view))
-        found.append(view if shown else None)
-    made = iter(rows.rows([(view, ()) for view in found if view is not None]))
-    return Posts([None if view is None else next(made) for view in found])
+    rows, targets = RowCache(at, visibility), [*map(js.target_of, ask.uris)]
+    by = None if ask.reposter is None else RepostView(hosted.account_of(at, ask.reposter), 0)
+    views = {target: view._replace(reposted=by) for target, view in rows.posts(targets).items()}
+    shown = [view for view in views.values() if not ask.seen or visibility.shows(view)]
+    made = dict(zip([view.target for view in shown], rows.rows([(view, ()) for view in shown]), strict=True))
+    return Posts([made.get(target) for target in targets])
 
 
 @METHODS.read("favourites", "refused", slow=True)
