@@ -57,7 +57,7 @@ def handle_of(ask: Queries, account: AccountId, profile: ProfileView | None = No
     """What the account claims in its profile, which is read unless it is given; None if that is no handle. Raises
     ViewBuilding."""
     ask.need(HANDLES_VIEW.name)
-    claimed = _value(profile or ask.profile(account), HANDLE_FIELD)
+    claimed = (profile or ask.profile(account)).texts.get(HANDLE_FIELD, "")
     if not is_handle(claimed):
         return None
     rows = islice(ask.reader.txn.prefix(HANDLES, handle_key(claimed) + account), LOOKED)
@@ -95,11 +95,7 @@ def names(ask: Queries, platform: AccountId, handle: str) -> set[AccountId]:
 
 def field_of(ask: Queries, account: AccountId, name: str) -> str:
     """A field of a profile, or empty."""
-    return _value(ask.profile(account), name)
-
-
-def _value(profile: ProfileView, name: str) -> str:
-    return next((field.value for field in profile.fields if field.field == name), "")
+    return ask.profile(account).texts.get(name, "")
 
 
 def platform_of(ask: Queries, writer: WriterKey) -> AccountId | None:

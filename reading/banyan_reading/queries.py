@@ -49,11 +49,8 @@ class Queries(ViewReader):
     reposted, reposted_by, reposted_at = responses.reposted, responses.reposted_by, responses.reposted_at
     responses = responses.responses
     tally, vote_of = polls.tally, polls.vote_of
-    has_rules, rule_of, hides_below = (
-        interaction_rules.has_rules,
-        interaction_rules.rule_of,
-        interaction_rules.hides_below,
-    )
+    has_rules, rule_of = interaction_rules.has_rules, interaction_rules.rule_of
+    hides_below = interaction_rules.hides_below
 
     def lines(
         self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool, after: bytes | None = None

@@ -18,7 +18,6 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from banyan_crdt.ids import AccountId, WriterKey
 from banyan_schema import dates
 from banyan_schema.private_kinds import Filter, FollowWish
-from banyan_schema.social import Post
 
 Refusal: TypeAlias = Literal["policy", "hidden", "refused"]
 """Why the author of what a post answers or quotes, or of what was reposted, does not want it there. policy: no such
@@ -142,21 +141,6 @@ class PostFacts(NamedTuple):
     cell: CellFacts = GIVEN
     label: str | None = None
     order: WithheldBy | None = None
-
-    @classmethod
-    def of(
-        cls,
-        author: AccountId,
-        post: Post,
-        reposted_by: AccountId | None = None,
-        limited: Collection[AccountId] = (),
-        blocked: bool = False,
-        refused: Refusal | None = None,
-        label: str | None = None,
-    ) -> PostFacts:
-        answers = None if post.reply is None else post.reply.parent.account
-        said = post.text, post.warning, post.tags, post.lang, post.audience
-        return cls(author, *said, answers, reposted_by, limited, blocked, refused, label=label)
 
 
 class WordFilter(NamedTuple):

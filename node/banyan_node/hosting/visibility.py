@@ -63,8 +63,10 @@ class Visibility:
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
         limited = [one for one in (author, by) if one and one in self._limited] if self._limited else ()
         refused = self.rules.of(view, first, quoted)
-        label = self._q.label(view.target)
-        facts = PostFacts.of(author, view.post, by, limited, author in blocked, refused, label)
+        post, label, blocks = view.post, self._q.label(view.target), author in blocked
+        said = post.text, post.warning, post.tags, post.lang, post.audience
+        answers = None if post.reply is None else post.reply.parent.account
+        facts = PostFacts(author, *said, answers, by, limited, blocks, refused, label=label)
         return visible(self.viewer, facts, self._where, self.now_ms)
 
     @property
