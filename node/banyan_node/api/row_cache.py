@@ -23,7 +23,7 @@ from banyan_reading.answers import PostView, ProfileView, RepostView, TimelineLi
 from banyan_schema.social import Post, Target
 
 T = TypeVar("T", bound=Hashable)
-ROW_BYTES, PROFILE_BYTES = 3_000, 1_000
+ROW_BYTES, FIELD_BYTES = 3_000, 800
 """Of memory, about, beside the text."""
 READER_ROWS = 200
 """So many rows of earlier pages of one reader are kept."""
@@ -158,8 +158,7 @@ def kept_profiles(at: CommitView, accounts: Iterable[AccountId]) -> dict[Account
     lacking = [one for one, view in found.items() if view is None]
     for account, view in profiles_of(at.queries(), lacking).items() if lacking else ():
         found[account] = view
-        weight = PROFILE_BYTES + 2 * sum([len(field.value) for field in view.fields])
-        at.kept.put(("profile", account), view, [account], weight)
+        at.kept.put(("profile", account), view, [account], FIELD_BYTES * (1 + len(view.fields)))
     return {one: view for one, view in found.items() if view is not None}
 
 

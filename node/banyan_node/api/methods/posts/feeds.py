@@ -174,10 +174,10 @@ def _accounts(at: CommitView, ask: FeedRequest) -> list[AccountId] | None:
     return None
 
 
-def _placed(at: CommitView, ask: FeedRequest) -> Callable[[TimelineLine], bool]:
-    """Whether a line is of an account that is hosted where the request wants it."""
+def _placed(at: CommitView, ask: FeedRequest) -> Callable[[TimelineLine], bool] | None:
+    """Whether a line is of an account that is hosted where the request wants it; None: all are."""
     if not (ask.local or ask.remote):
-        return lambda line: True
+        return None
     here = cache(partial(hosted.is_hosted, at.store))
     return lambda line: here(line.account) == ask.local
 
@@ -200,7 +200,7 @@ def _page(
     lines: Iterable[TimelineLine],
     limit: int,
     looked: int,
-    takes: Callable[[TimelineLine], bool] = lambda line: True,
+    takes: Callable[[TimelineLine], bool] | None = None,
 ) -> tuple[list[_Shown], js.FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
     page, last, further = dict[Target, _Shown](), b"", iter(lines)
