@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from trio_websocket import ConnectionRejected
 
 from banyan_cli import checks
 from banyan_cli.errors import OK, STORAGE
-from banyan_storage.errors import CorruptStore
+from banyan_storage.errors import CorruptStore, StoreVersion
 from banyan_web import door_store
 from banyan_web.door_store import DoorStore
 from tests.cli.shell import banyan, process
@@ -59,6 +62,59 @@ def test_a_damaged_file_ends_a_command_with_what_to_do_until_a_repair_sets_it_as
     assert banyan("--home", home, "token", "add", "--scopes", "read", "--label", "again").code == OK
     assert banyan("--home", home, "store", "verify").code == OK
     assert banyan("--home", home, "store", "repair").code == OK
+    assert path.exists()
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def of_another(path: Path) -> None:
+    path.unlink()
+    sqlite3.connect(path).execute("create table x (a)")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (a_folder, "it is a folder"),
+        (lambda path: os.truncate(path, 0), "it is empty"),
+        (of_another, "its tables are not those of a door"),
+        (lambda path: sqlite3.connect(path).execute("drop table logins"), "its tables are not those of a door"),
+    ],
+)
+def test_a_file_in_which_something_else_is_counts_as_damaged(
+    home: Path, spoil: Callable[[Path], object], why: str
+) -> None:
+    path = home / "door.db"
+    with closing(DoorStore(path)) as door:
+        door.mint(None, "platform", ("host",))
+    spoil(path)
+    path.chmod(0o700 if path.is_dir() else 0o600)
+    for command in (("up", "--http", "127.0.0.1:0"), ("token", "list"), ("login", "list"), ("store", "verify")):
+        ran = process("--home", home, *command)
+        assert ran.code == STORAGE, (command, ran)
+        assert f"{path} is damaged ({why}); stop the node and put a copy back" in ran.out + ran.err
+    with pytest.raises(CorruptStore, match=why):
+        checks.door_remembers(path)
+    assert banyan("--home", home, "store", "repair").code == OK
+    assert (home / "door.db-damaged").exists()
+    assert not path.exists()
+    assert banyan("--home", home, "token", "add", "--scopes", "read", "--label", "again").code == OK
+    assert banyan("--home", home, "store", "verify").code == OK
+
+
+def test_a_file_of_a_newer_version_is_not_sound_and_not_set_aside(home: Path) -> None:
+    path = home / "door.db"
+    DoorStore(path).close()
+    sqlite3.connect(path).execute("pragma user_version = 999")
+    for command in (("up", "--http", "127.0.0.1:0"), ("token", "list"), ("store", "verify"), ("store", "repair")):
+        ran = process("--home", home, *command)
+        assert ran.code == STORAGE, (command, ran)
+        assert f"{path} is of version 999, and this banyan reads" in ran.err
+    with pytest.raises(StoreVersion, match="start the newer one"):
+        checks.door_remembers(path)
     assert path.exists()
 
 

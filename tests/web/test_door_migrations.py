@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 
-from banyan_node.operator_errors import ControlError
+from banyan_storage.errors import StoreVersion
 from banyan_web.door_store import MIGRATIONS, DoorStore
 from banyan_web.firehose.requests import consumers_of
 from banyan_web.mastodon import compose_store, link_cards
@@ -165,7 +165,7 @@ def test_a_file_of_a_newer_version_is_refused_in_one_sentence_and_stays_as_it_is
     db.execute(f"create table of_tomorrow (x); pragma user_version = {newer}")
     db.close()
     before = rows(path)
-    with pytest.raises(ControlError) as refused:
+    with pytest.raises(StoreVersion) as refused:
         DoorStore(path)
     assert str(refused.value) == (
         f"{path} is of version {newer}, and this banyan reads versions up to {newer - 1}: start the newer one that "

@@ -10,6 +10,7 @@ codes, oauth/logins.py passwords and sessions.
 from __future__ import annotations
 
 import ctypes
+import re
 import secrets
 import threading
 import time
@@ -23,8 +24,7 @@ import apsw
 
 from banyan_node.home.audit import AuditLog
 from banyan_node.home.folder import Home
-from banyan_node.operator_errors import ControlError
-from banyan_storage.errors import CorruptStore, StorageError
+from banyan_storage.errors import CorruptStore, StoreVersion
 from banyan_storage.sqlite_errors import SqliteFile
 
 # The tables of `door.db`, as the steps that lead to them.
@@ -122,8 +122,9 @@ drop table sealed
 _WHO_MAY_QUOTE = "alter table defaults add column quoters text not null default 'public'"
 MIGRATIONS = (_FIRST, _FIRST + _UPLOADS_IN_ONE_TABLE, _KEYS_AT_THE_NODE, _WHO_MAY_QUOTE)
 """SQL. Files of version 1 have those of the first tables that there were when they were last opened."""
-
-
+_SQL = ";".join(MIGRATIONS)
+TABLES = {*re.findall(r"create table if not exists (\w+)", _SQL)} - {*re.findall(r"drop table (\w+)", _SQL)}
+"""Of a file that is up to date."""
 SCOPES = ("read", "write", "follow", "push", "host", "admin", "firehose")
 FOLLOW = frozenset({"blocks", "follows", "mutes"})
 """Of which `follow` allows reading and writing, as in old versions of Mastodon."""
@@ -165,7 +166,7 @@ class DoorStore:
     """Any thread. All that reads or writes raises StorageError."""
 
     def __init__(self, path: Path) -> None:
-        """Raises StorageError, ControlError."""
+        """Raises StorageError."""
         self._lock = threading.RLock()
         self._written = 0
         self.path = path
@@ -175,6 +176,7 @@ class DoorStore:
 
     def _open(self) -> None:
         self.path.touch(0o600)
+        _refuse_what_is_empty(self.path)
         self._db = apsw.Connection(str(self.path))
         self._db.set_busy_timeout(BUSY_S * 1000)
         stay = ctypes.c_int(1)  # the files beside it stay at the end: on a full disk they could not be made again
@@ -198,18 +200,12 @@ class DoorStore:
                 time.sleep(0.01)
 
     def _migrate(self) -> bool:
-        """One step, if there is one. Where there is none nothing is written, so a node starts on a full disk. Raises
-        ControlError."""
+        """One step, if there is one. Where there is none nothing is written, so a node starts on a full disk."""
         with self.writing() as db:
-            found, known = self.rows("pragma user_version")[0][0], len(MIGRATIONS)
-            if found > known:
-                raise ControlError(
-                    f"{self.path} is of version {found}, and this banyan reads versions up to {known}: "
-                    "start the newer one that wrote it, or put back a copy from before."
-                )
-            if found < known:
+            found = _version(db, self.path)
+            if found < len(MIGRATIONS):
                 db.execute(f"{MIGRATIONS[found]}; pragma user_version = {found + 1}")
-            return bool(found < known)
+            return found < len(MIGRATIONS)
 
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
@@ -354,20 +350,40 @@ def beside(path: Path, do: Callable[[DoorStore], object]) -> None:
     """Does it with the door's file, if a door was ever open. Raises StorageError."""
     if not path.exists():
         return
-    try:
-        with closing(DoorStore(path)) as door:
-            do(door)
-    except ControlError as error:
-        raise StorageError(f"{path}: {error}") from error
+    with closing(DoorStore(path)) as door:
+        do(door)
+
+
+def _refuse_what_is_empty(path: Path) -> None:
+    """Raises CorruptError if there is no file of SQLite where one was: what is beside it stays for good."""
+    if path.is_dir() or (path.stat().st_size == 0 and Path(f"{path}-wal").exists()):
+        raise apsw.CorruptError("it is a folder" if path.is_dir() else "it is empty")
+
+
+def _version(db: apsw.Connection, path: Path) -> int:
+    """Of the file. Raises CorruptError if its tables are not those of that, StoreVersion if it is a newer one."""
+    (found,), known = next(iter(db.execute("pragma user_version"))), len(MIGRATIONS)
+    if found > known:
+        raise StoreVersion(
+            f"{path} is of version {found}, and this banyan reads versions up to {known}: "
+            "start the newer one that wrote it, or put back a copy from before."
+        )
+    held = {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
+    if (found == known and TABLES - held) or (held and not found):
+        raise apsw.CorruptError("its tables are not those of a door")
+    return int(found)
 
 
 def check(path: Path) -> None:
     """Reads all pages of the file, also beside a running node. Raises CorruptStore, another StorageError."""
-    with _sqlite(path).errors(), closing(apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)) as db:
-        db.set_busy_timeout(BUSY_S * 1000)
-        found = str(next(iter(db.execute("pragma quick_check(1)")))[0])
-        if found != "ok":
-            raise apsw.CorruptError(" ".join(found.split()))
+    with _sqlite(path).errors():
+        _refuse_what_is_empty(path)
+        with closing(apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)) as db:
+            db.set_busy_timeout(BUSY_S * 1000)
+            found = str(next(iter(db.execute("pragma quick_check(1)")))[0])
+            if found != "ok":
+                raise apsw.CorruptError(" ".join(found.split()))
+            _version(db, path)
 
 
 def tidy(door: DoorStore) -> None:

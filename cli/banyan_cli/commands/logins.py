@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -178,11 +178,8 @@ def door_of(s: Session) -> Iterator[DoorStore]:
 
     if not s.home.keys.exists():
         raise BadInput(f"There is no node in {s.home.path}; `banyan init` makes one.")
-    door = DoorStore(s.home.door)
-    try:
+    with closing(DoorStore(s.home.door)) as door:
         yield door
-    finally:
-        door.close()
 
 
 def log_out(s: Session, account: str) -> None:

@@ -156,8 +156,7 @@ def session(door: DoorStore, raw: str) -> Person | None:
 
 def sessions(door: DoorStore, account: str) -> int:
     """How many browsers are logged in as the account."""
-    found = door.row("select count(*) from sessions where account = ? and expires > ?", account, time.time())
-    return 0 if found is None else int(found[0])
+    return len(door.rows("select 1 from sessions where account = ? and expires > ?", account, time.time()))
 
 
 def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
