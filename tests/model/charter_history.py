@@ -1,8 +1,8 @@
-"""Random histories of a charter: members come, go, fall asleep and wake, change keys; and what thieves can do
+"""Random histories of a charter: members come, go, fall asleep and wake, renew their keys; and what thieves can do
 afterwards.
 
 In a `History` less than a third of each epoch's votes are Byzantine. Honest members that take part in an epoch
-destroy their old key when it stands; some are away and keep theirs. Byzantine members keep every key and sign a
+destroy its key when it stands; some are away and keep theirs. Byzantine members keep every key and sign a
 second content too. A `fork` is one number with any number of Byzantine votes.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 import random
 
 from tests.model.charter_spec import (
-    FAKE,
     RULES,
+    SPARE,
     Act,
     Bundle,
     Commit,
@@ -37,33 +37,30 @@ class History:
         self.rng = rng
         size = rng.randrange(4, 9)
         self.byzantine = set(rng.sample(range(size), (size - 1) // 3))
-        self.genesis = Content(0, 0, -1, tuple(Seat(m, (m, 0)) for m in range(size)))
+        self.genesis = Content(0, 0, -1, tuple(map(Seat, range(size))))
         self.epochs = [self.genesis]
         self.acts: list[Act] = []
         self.ids = self.members = 100
-        self.held: dict[int, set[Key]] = {m: {(m, 0)} for m in range(size)}
-        """Keys that are not destroyed, of each member there ever was."""
+        self.held: dict[int, dict[int, int]] = {m: {0: 1} for m in range(size)}
+        """Of each member there ever was, by root: the lowest number whose key is not destroyed."""
         self.leavers: set[int] = set()
-        self.successions: set[tuple[Key, Key]] = set()
         for _ in range(epochs):
             self.epoch()
 
     def content(self, epoch: Content, proposals: list[Proposal]) -> Content | None:
-        seats = applied(epoch.seats, tuple(proposals), RULES)
+        seats = applied(epoch.seats, epoch.number + 1, tuple(proposals), RULES)
         self.ids += 1
         return Content(self.ids, epoch.number + 1, epoch.id, seats, tuple(proposals)) if seats else None
 
-    def keys(self, epoch: Content, signers: set[int]) -> list[Proposal]:
-        """Names the successors of signers."""
-        return [("next", s.member, (s.member, s.key[1] + 1), s.key) for s in epoch.seats if s.member in signers]
-
     def wishes(self, epoch: Content, away: set[int]) -> list[Proposal]:
-        rng, out = self.rng, list[Proposal]()
+        rng, out, n = self.rng, list[Proposal](), epoch.number + 1
         for s in epoch.seats:
             if not s.awake and rng.random() < 0.4:
-                out.append(("wake", s.member, s.key))
+                out.append(("wake", s.member, s.key(n)))
             elif s.missed and s.member not in away and rng.random() < 0.8:
-                out.append(("answer", s.member, s.key))
+                out.append(("answer", s.member, s.key(n)))
+            elif s.awake and s.member not in away and rng.random() < 0.1:
+                out.append(("renew", s.member, n, rng.choice((s.key(n), s.key(SPARE)))))
             elif s.awake and s.missed >= 2 and rng.random() < 0.8:
                 out.append(("sleep", s.member))
             elif rng.random() < 0.06:
@@ -72,7 +69,7 @@ class History:
             out.append(("roll",))
         if rng.random() < 0.3:
             self.members += 1
-            out.append(("admit", self.members % 32 + 16, (self.members % 32 + 16, 0)))
+            out.append(("admit", self.members % 32 + 16, n))
         return out
 
     def epoch(self) -> None:
@@ -83,20 +80,21 @@ class History:
             wishes = self.wishes(epoch, away) if attempt < 5 else []
             gone = {p[1] for p in wishes if p[0] in ("expel", "sleep")}
             signers = awake - away - gone
-            x = self.content(epoch, [*wishes, *self.keys(epoch, signers), ("note", self.ids)])
+            x = self.content(epoch, [*wishes, ("note", self.ids)])
             if x is None or any(p[0] == "admit" and p[1] in self.held for p in wishes):
                 continue
             new = votes_of(x.seats)
             joining = {s.member for s in x.seats if s.awake} - awake
             honest = (signers | joining) - self.byzantine
-            if enough(mask(signers), mask(awake), (2, 3)) and enough(mask(signers | honest) & new, new, (2, 3)):
+            few = enough(new & ~mask(self.byzantine), new, (2, 3))
+            if few and enough(mask(signers), mask(awake), (2, 3)) and enough(mask(signers | honest) & new, new, (2, 3)):
                 break
         else:
             return
-        other = self.content(epoch, [*self.keys(epoch, signers), ("note", -self.ids)])
+        other = self.content(epoch, [("note", -self.ids)])
         assert other
-        old = {s.member: s.key for s in epoch.seats}
-        keys = old | {s.member: s.key for s in x.seats if s.member not in old}
+        old = {s.member: s.key(x.number) for s in epoch.seats}
+        keys = {s.member: s.key(x.number) for s in x.seats} | old
         ballot, split = 1, rng.random() < 0.4
         acts: list[Act] = [x, other]
         if split:
@@ -111,13 +109,11 @@ class History:
                 for b in (1, 2, 3):
                     acts += [Vote(x.number, b, made.id, 0, old[m]), Commit(x.number, b, made.id, old[m])]
         self.acts += acts
-        for p in x.proposals:
-            if p[0] == "next":
-                self.successions.add((p[3], p[2]))
         for s in x.seats:
-            self.held.setdefault(s.member, set()).add(s.key)
-            if s.member not in self.byzantine and s.key != old.get(s.member, s.key):
-                self.held[s.member].discard(old[s.member])
+            roots = self.held.setdefault(s.member, {})
+            roots.setdefault(s.root, x.number)
+            if s.member in honest:
+                self.held[s.member] = {r: max(n, x.number + 1) for r, n in roots.items() if r == s.root}
         self.leavers |= set(old) - {s.member for s in x.seats}
         self.epochs.append(x)
 
@@ -125,7 +121,11 @@ class History:
     def chain(self) -> tuple[int, ...]:
         return tuple(e.id for e in self.epochs)
 
-    def signed(self, epoch: Content, x: Content, keys: set[Key]) -> list[Act]:
+    def stolen(self, number: int) -> set[Key]:
+        """The keys of a number that somebody still has."""
+        return {(m, r, number) for m, roots in self.held.items() for r, low in roots.items() if low <= number}
+
+    def signed(self, x: Content, keys: set[Key]) -> list[Act]:
         """The content with all that these keys can sign for it."""
         out: list[Act] = [x]
         for k in sorted(keys):
@@ -136,33 +136,26 @@ class History:
     def forged(self, at: int, keys: set[Key], leave: bool = False) -> list[Act]:
         """Another epoch at + 1, by whoever holds the keys. leave: those who sign it leave by it."""
         epoch = self.epochs[at]
-        by = {s.member for s in epoch.seats if s.key in keys or any(k[0] == s.member for k in keys)}
-        known = {s.member: s.key for s in epoch.seats}
-        moves: list[Proposal] = [("next", m, (m, FAKE + at), known[m]) for m in sorted(by)]
-        if leave:
-            out = sorted(by - {min(by, default=0)})
-            stay = [p for p in moves if p[1] not in out]
-            moves = [*stay, *(("expel", m) for m in out)]
-        x = self.content(epoch, [*moves, ("note", -1)])
-        return self.signed(epoch, x, keys) if x else []
+        by = sorted({s.member for s in epoch.seats} & {k[0] for k in keys})
+        x = self.content(epoch, [*(("expel", m) for m in by[1:] if leave), ("note", -1)])
+        return self.signed(x, keys) if x else []
 
     def bundle(self, n: int) -> Bundle:
-        acts = tuple(a for a in self.acts if a.number == n)
-        return Bundle(self.epochs[n - 1], acts, frozenset(self.successions))
+        return Bundle(self.epochs[n - 1], tuple(a for a in self.acts if a.number == n))
 
     def colluders(self, known: Content) -> set[int]:
         return {s.member for s in known.seats if s.awake and s.member in self.byzantine | self.leavers}
 
     def forged_bundle(self, known: Content, n: int) -> Bundle | None:
         """An invented epoch n by all who left the known one or are Byzantine."""
-        keys = sorted(max(self.held[m]) for m in self.colluders(known))
-        if not keys:
+        seats = [s for s in known.seats if s.member in self.colluders(known)]
+        if not seats:
             return None
         self.ids += 1
-        before = Content(self.ids, n - 1, -2, tuple(Seat(k[0], k) for k in keys))
-        x = self.content(before, [("next", k[0], (k[0], FAKE), k) for k in keys])
+        before = Content(self.ids, n - 1, -2, tuple(s._replace(missed=0) for s in seats))
+        x = self.content(before, [("note", -2)])
         assert x
-        return Bundle(before, tuple(self.signed(before, x, set(keys))), frozenset(self.successions))
+        return Bundle(before, tuple(self.signed(x, {s.key(n) for s in seats})))
 
 
 def examine(seed: str, rules: Rules = RULES) -> str:
@@ -186,13 +179,12 @@ def examine(seed: str, rules: Rules = RULES) -> str:
     if ledger.state != whole:
         return "state is a function of the set of acts"
 
-    everything = set().union(*h.held.values())
     for at in range(len(h.epochs) - 1):
         for leave in (False, True):
-            if state_of([*h.acts, *h.forged(at, everything, leave)], h.genesis, rules) != whole:
+            if state_of([*h.acts, *h.forged(at, h.stolen(at + 1), leave)], h.genesis, rules) != whole:
                 return "nobody certifies an old number anew"
-    rotated = {old for old, _ in h.successions} - {s.key for s in h.epochs[-1].seats}
-    if state_of([*h.acts, *h.forged(len(h.epochs) - 1, rotated)], h.genesis, rules) != whole:
+    destroyed = {s.key(n) for s in h.epochs[-1].seats for n in range(1, len(h.epochs))}
+    if state_of([*h.acts, *h.forged(len(h.epochs) - 1, destroyed)], h.genesis, rules) != whole:
         return "old keys sign nothing"
 
     for n in range(2, len(h.epochs)):
@@ -211,11 +203,8 @@ def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
     rng = random.Random(seed)
     size = rng.randrange(4, 10)
     byzantine = set(rng.sample(range(size), rng.randrange(1, size)))
-    genesis = Content(0, 0, -1, tuple(Seat(m, (m, 0)) for m in range(size)))
-    moves = tuple(("next", m, (m, 1), (m, 0)) for m in range(size))
-    contents = [
-        Content(n + 1, 1, 0, tuple(Seat(m, (m, 1)) for m in range(size)), (*moves, ("note", n))) for n in range(2)
-    ]
+    genesis = Content(0, 0, -1, tuple(map(Seat, range(size))))
+    contents = [Content(n + 1, 1, 0, genesis.seats, (("note", n),)) for n in range(2)]
     acts: list[Act] = list(contents)
     side = rng.random()
     for m in range(size):
@@ -223,7 +212,7 @@ def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
         b = rng.choice((1, 2)) if m in byzantine else 1
         for x in sorted(to):
             for at in {1, b}:
-                acts += [Vote(1, at, x.id, 0, (m, 0)), Commit(1, at, x.id, (m, 0))]
+                acts += [Vote(1, at, x.id, 0, (m, 0, 1)), Commit(1, at, x.id, (m, 0, 1))]
     state = state_of(acts, genesis, rules)
     ledger = Ledger(genesis, rules)
     for a in rng.sample(acts, len(acts)):

@@ -1,7 +1,7 @@
 """The rules of a charter, as plainly as we can write them: an alliance of members that nobody owns.
 
 Nothing here imports the product, reads a clock or draws a random number. Signatures are tuples: an act that names a
-key was signed with it, and the adversary of `charter_runs.py` makes such acts only for keys that he holds.
+key was signed with it, and the adversary of `charter_history.py` makes such acts only for keys that he holds.
 
     state_of(acts, genesis) -> the chain of epochs that stand, and who signed two histories
     Ledger                  -> the same, act by act in any order
@@ -41,12 +41,14 @@ time.
 X, so that everybody is locked on it, and be silent in all commits or later ballots: the alliance would be stuck.
 Safety does not depend on it.
 
-**Keys.** A content lists for each member that signs it the next key, signed by the present one. *A signature counts
-only if the content names its successor*; so one who leaves by X does not count for X (but in the total), and no
-epoch removes a third of the votes at once. An honest member destroys its old key when it sees the epoch stand,
-because ballots need it until then. So more than 2/3 signed with keys of which all but the Byzantine ones are gone:
-whatever is stolen later, old numbers cannot be certified anew. Keys are content: if they followed from signatures,
-a hidden one that appears later would change who may sign, and undo an epoch.
+**Keys.** A seat has a root: it fixes one key for each number, and whoever holds the key of a number can make those of
+later numbers and none of earlier ones (forward security). A signature of number n counts only by the key of n, and
+only *if its seat is in the content*; so one who leaves by X does not count for X (but in the total), and no epoch
+removes a third of the votes at once. An honest member destroys the key of n when it sees the epoch stand, because
+ballots need it until then. So more than 2/3 signed with keys of which all but the Byzantine ones are gone: whatever
+is stolen later, old numbers cannot be certified anew. A stolen key is good for later numbers too, until a content
+gives the seat another root, which its second key, the spare one, may ask for. Keys follow from seats and numbers
+alone: if they followed from signatures, a hidden one that appears later would change who may sign, and undo an epoch.
 
 **Sleep.** A roll call is a proposal; answers are signed and listed by a content. A content may put to sleep who has
 answered none of the last two roll calls, as the contents list it. It is adopted by more than 2/3 of the votes
@@ -60,8 +62,7 @@ are more than 2/3 of the rest stands, if it is one. Otherwise the charter stays 
 nobody is struck. Members are struck for that count; expelling them is a proposal.
 
 **Skipping.** A verifier that knows epoch m takes epoch n with its certificate and epoch n-1, which n names by hash,
-if more than 2/3 of the votes of m that it knows are among those that committed n, by keys that follow from the
-known ones.
+if more than 2/3 of the votes of m that it knows are among those that committed n, by keys of the roots that it knows.
 
 # What is not claimed
 
@@ -81,15 +82,16 @@ known ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-Key = tuple[int, int]
-"""(member, generation). A generation of FAKE or more was never named by the member."""
-FAKE = 1_000
+Key = tuple[int, int, int]
+"""(member, root, number): with it the member signs for that number alone."""
+SPARE = -1
+"""In the place of the number: the spare key of the root."""
 Proposal = tuple[Any, ...]
-"""admit member key | expel member | next member key by | roll | answer member by | sleep member
+"""admit member root | expel member | renew member root by | roll | answer member by | sleep member
 wake member by | note n
 
 `by` is the key that signed it."""
@@ -128,9 +130,12 @@ class Seat(NamedTuple):
     """`missed`: roll calls since its last listed answer."""
 
     member: int
-    key: Key
+    root: int = 0
     awake: bool = True
     missed: int = 0
+
+    def key(self, number: int) -> Key:
+        return self.member, self.root, number
 
 
 class Content(NamedTuple):
@@ -193,8 +198,10 @@ def votes_of(seats: tuple[Seat, ...]) -> int:
 
 
 @cache
-def applied(seats: tuple[Seat, ...], proposals: tuple[Proposal, ...], rules: Rules) -> tuple[Seat, ...] | None:
-    """The seats of the next epoch, None if a proposal may not be adopted. Answers, sleep, waking, then a roll call."""
+def applied(
+    seats: tuple[Seat, ...], number: int, proposals: tuple[Proposal, ...], rules: Rules
+) -> tuple[Seat, ...] | None:
+    """The seats of epoch `number`, None if a proposal may not be adopted. Answers, sleep, waking, then a roll call."""
     by = {s.member: s for s in seats}
     was = dict(by)
     for kind, *rest in sorted(proposals, key=lambda p: ORDER.index(p[0])):
@@ -204,7 +211,7 @@ def applied(seats: tuple[Seat, ...], proposals: tuple[Proposal, ...], rules: Rul
         if kind == "roll":
             by = {n: s._replace(missed=s.missed + s.awake) for n, s in by.items()}
         elif kind == "admit":
-            if m in by or rest[1][0] != m:
+            if m in by:
                 return None
             by[m] = Seat(m, rest[1])
         elif m not in by:
@@ -215,10 +222,10 @@ def applied(seats: tuple[Seat, ...], proposals: tuple[Proposal, ...], rules: Rul
             if not by[m].awake or by[m].missed < rules.missed:
                 return None
             by[m] = by[m]._replace(awake=False)
-        elif rest[-1] != was[m].key:
+        elif rest[-1] != was[m].key(number) and (kind, rest[-1]) != ("renew", was[m].key(SPARE)):
             return None
-        elif kind == "next":
-            by[m] = by[m]._replace(key=rest[1])
+        elif kind == "renew":
+            by[m] = by[m]._replace(root=rest[1])
         else:
             by[m] = by[m]._replace(missed=0, awake=by[m].awake or kind == "wake")
     awake = sum(s.awake for s in by.values())
@@ -227,7 +234,7 @@ def applied(seats: tuple[Seat, ...], proposals: tuple[Proposal, ...], rules: Rul
     return tuple(by[m] for m in sorted(by))
 
 
-ORDER = ("answer", "sleep", "wake", "next", "expel", "admit", "roll", "note")
+ORDER = ("answer", "sleep", "wake", "renew", "expel", "admit", "roll", "note")
 
 
 class Electorate(NamedTuple):
@@ -246,23 +253,21 @@ def electorate(epoch: Content, x: Content, rules: Rules) -> Electorate:
     for m, s in here.items():
         if not (s.awake or rules.sleep == "vote" or (rules.wake_now and m in there and there[m].awake)):
             continue
-        if there[m].key != s.key if m in there else rules.leavers_sign:
-            keys[s.key] = 1 << m
+        if m in there or rules.leavers_sign:
+            keys[s.key(x.number)] = 1 << m
     for m, s in there.items():
         if s.awake and not (m in here and here[m].awake):
-            keys[here[m].key if m in here else s.key] = 1 << m
+            keys[here.get(m, s).key(x.number)] = 1 << m
     if rules.sleep == "total":
         old, new = mask(here), mask(there)
     elif rules.sleep == "rest":
         old &= new
     elif rules.sleep == "vote":
-        old |= mask(m for m, s in here.items() if s.key in keys)
+        old |= mask(m for m, s in here.items() if s.key(x.number) in keys)
     if rules.wake_now:
         old |= new & mask(here)
     if rules.old_keys:
-        for m in (*here, *there):
-            for g in range(here[m].key[1] if m in here else 0):
-                keys[m, g] = 1 << m
+        keys |= {s.key(n): 1 << m for m, s in here.items() for n in range(x.number)}
     return Electorate(old, new, keys)
 
 
@@ -302,7 +307,7 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
         if isinstance(x, Content)
         and x.prev == epoch.id
         and x.number == epoch.number + 1
-        and applied(epoch.seats, x.proposals, rules) == x.seats
+        and applied(epoch.seats, x.number, x.proposals, rules) == x.seats
     }
     voted: dict[tuple[int, int], int] = {}
     committed: dict[tuple[int, int], int] = {}
@@ -426,23 +431,10 @@ class Ledger:
 
 
 class Bundle(NamedTuple):
-    """What a verifier that skips is shown: epoch n-1 and the acts of n, and signed successions of keys (old, new)."""
+    """What a verifier that skips is shown: epoch n-1 and the acts of n."""
 
     before: Content
     acts: tuple[Act, ...]
-    successions: frozenset[tuple[Key, Key]]
-
-
-def followers(key: Key, successions: Iterable[tuple[Key, Key]]) -> Iterator[Key]:
-    """The key and all that follow from it."""
-    open_, seen = [key], {key}
-    while open_:
-        k = open_.pop()
-        yield k
-        for old, new in successions:
-            if old == k and new not in seen and new[0] == k[0]:
-                seen.add(new)
-                open_.append(new)
 
 
 def skip(known: Content, shown: Bundle, rules: Rules = RULES) -> int | None:
@@ -458,7 +450,7 @@ def skip(known: Content, shown: Bundle, rules: Rules = RULES) -> int | None:
     for f in c.certificates:
         signed = 0
         for s in known.seats:
-            if s.awake and any(keys.get(k, 0) & f.commits & 1 << s.member for k in followers(s.key, shown.successions)):
+            if s.awake and keys.get(s.key(shown.before.number + 1), 0) & f.commits & 1 << s.member:
                 signed |= 1 << s.member
         if f.content == found and enough(signed, old, rules.skip_above):
             return found

@@ -15,20 +15,18 @@ from tests.needs import numbers
 
 
 def seats(size: int, *asleep: int, missed: int = 0) -> tuple[Seat, ...]:
-    return tuple(Seat(m, (m, 0), m not in asleep, missed) for m in range(size))
+    return tuple(Seat(m, 0, m not in asleep, missed) for m in range(size))
 
 
 def adopts(before: tuple[Seat, ...], signers: set[int], *wishes: Proposal, rules: Rules = RULES) -> bool:
     """Whether these signers alone make an epoch stand that has these proposals."""
     genesis = Content(0, 0, -1, before)
-    leaving = {p[1] for p in wishes if p[0] == "expel"}
-    moves = tuple(("next", m, (m, 1), (m, 0)) for m in sorted(signers - leaving) if m < len(before))
-    after = applied(before, (*wishes, *moves), rules)
+    after = applied(before, 1, wishes, rules)
     if after is None:
         return False
-    acts: list[Act] = [x := Content(1, 1, 0, after, (*wishes, *moves))]
+    acts: list[Act] = [x := Content(1, 1, 0, after, wishes)]
     for m in signers:
-        acts += [Vote(1, 1, x.id, 0, (m, 0)), Commit(1, 1, x.id, (m, 0))]
+        acts += [Vote(1, 1, x.id, 0, (m, 0, 1)), Commit(1, 1, x.id, (m, 0, 1))]
     return len(state_of(acts, genesis, rules).chain) == 2
 
 
@@ -66,13 +64,12 @@ def test_who_leaves_by_an_epoch_does_not_count_for_it_so_their_kept_keys_cannot_
     genesis = Content(0, 0, -1, seats(8))
 
     def signed(number: int, signers: set[int], leaving: set[int]) -> list[Act]:
-        wishes: list[Proposal] = [("expel", m) for m in leaving]
-        wishes += [("next", m, (m, number), (m, 0)) for m in signers - leaving]
-        after = applied(genesis.seats, tuple(wishes), RULES)
+        wishes: tuple[Proposal, ...] = (*(("expel", m) for m in leaving), ("note", number))
+        after = applied(genesis.seats, 1, wishes, RULES)
         assert after
-        out: list[Act] = [Content(number, 1, 0, after, tuple(wishes))]
+        out: list[Act] = [Content(number, 1, 0, after, wishes)]
         for m in signers:
-            out += [Vote(1, 1, number, 0, (m, 0)), Commit(1, 1, number, (m, 0))]
+            out += [Vote(1, 1, number, 0, (m, 0, 1)), Commit(1, 1, number, (m, 0, 1))]
         return out
 
     mutant = RULES._replace(leavers_sign=True)
@@ -85,7 +82,7 @@ def test_who_leaves_by_an_epoch_does_not_count_for_it_so_their_kept_keys_cannot_
 
 
 def test_votes_of_both_epochs_are_asked() -> None:
-    crowd = [("admit", m, (m, 0)) for m in range(10, 14)]
+    crowd = [("admit", m, 0) for m in range(10, 14)]
     assert not adopts(seats(4), {0, 1, 2, 3}, *crowd)
     assert adopts(seats(4), {0, 1, 2, 3, 10, 11}, *crowd)
     assert adopts(seats(4), {0, 1, 2, 3}, *crowd, rules=RULES._replace(consent="none"))
@@ -112,7 +109,7 @@ def test_a_sleeping_seat_is_in_no_total_and_its_signature_wakes_it_from_the_next
     assert adopts(asleep, {0, 1, 2})
     assert not adopts(asleep, {0, 1, 2}, rules=RULES._replace(sleep="total"))
     assert not adopts(asleep, {0, 1, 4, 5, 6})
-    wake: list[Proposal] = [("wake", m, (m, 0)) for m in (4, 5, 6)]
+    wake: list[Proposal] = [("wake", m, (m, 0, 1)) for m in (4, 5, 6)]
     assert not adopts(asleep, {0, 1, 4, 5, 6}, *wake), "two of four votes and three that they woke themselves"
     for mutant in (RULES._replace(wake_now=True), RULES._replace(sleep="vote")):
         assert adopts(asleep, {0, 1, 4, 5, 6}, *wake, rules=mutant)
@@ -123,14 +120,13 @@ def test_a_lost_quorum_has_no_back_door() -> None:
     alive = set(range(4))
     genesis = Content(0, 0, -1, seats(6, missed=9))
     acts: list[Act] = []
-    moves = tuple(("next", m, (m, 1), (m, 0)) for m in alive)
     for n, wishes in enumerate(((), (("expel", 5),), (("expel", 4), ("expel", 5)), (("sleep", 4), ("sleep", 5))), 1):
-        after = applied(genesis.seats, (*wishes, *moves), RULES)
+        after = applied(genesis.seats, 1, wishes, RULES)
         assert after
-        acts.append(Content(n, 1, 0, after, (*wishes, *moves)))
+        acts.append(Content(n, 1, 0, after, wishes))
         for b in range(1, 50):
             for m in alive:
-                acts += [Vote(1, b, n, b - 1, (m, 0)), Vote(1, b, n, 0, (m, 0)), Commit(1, b, n, (m, 0))]
+                acts += [Vote(1, b, n, b - 1, (m, 0, 1)), Vote(1, b, n, 0, (m, 0, 1)), Commit(1, b, n, (m, 0, 1))]
     assert state_of(acts, genesis).chain == (0,)
 
 
