@@ -198,9 +198,8 @@ def examine(seed: str, rules: Rules = RULES) -> str:
     return ""
 
 
-def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
-    """One number with two certificates by any number of Byzantine votes: what broke, and whether a content stands."""
-    rng = random.Random(seed)
+def forked(rng: random.Random) -> tuple[Content, list[Act], set[int]]:
+    """One number with two certificates by any number of Byzantine votes: epoch 0, the acts, who is Byzantine."""
     size = rng.randrange(4, 10)
     byzantine = set(rng.sample(range(size), rng.randrange(1, size)))
     genesis = Content(0, 0, -1, tuple(map(Seat, range(size))))
@@ -213,6 +212,14 @@ def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
         for x in sorted(to):
             for at in {1, b}:
                 acts += [Vote(1, at, x.id, 0, (m, 0, 1)), Commit(1, at, x.id, (m, 0, 1))]
+    return genesis, acts, byzantine
+
+
+def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
+    """What broke in such a number, and whether a content stands."""
+    rng = random.Random(seed)
+    genesis, acts, byzantine = forked(rng)
+    size, contents = len(genesis.seats), [a for a in acts if isinstance(a, Content)]
     state = state_of(acts, genesis, rules)
     ledger = Ledger(genesis, rules)
     for a in rng.sample(acts, len(acts)):

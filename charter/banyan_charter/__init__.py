@@ -1,0 +1,1 @@
+"""The rules of an alliance that nobody owns. Start with README.md."""

@@ -1,0 +1,321 @@
+"""Acts: signed objects of their own, which a charter's state is made of. They are no entries, so nothing erases them.
+
+    founding  = [0, name, [seat ...], parameters]                       the charter's id is its id
+    content   = [1, charter, number, prev, [proposal ...], state root, author, signature]
+    vote      = [2, charter, number, ballot, content, unlock, member, signature]
+    commit    = [3, charter, number, ballot, content, member, signature]
+    signature = [leaf, key 32, path 384, sig 64]                        keytree.py
+
+    id = H("charter/act", realm id, CBOR of the act without its signature); the signature is one of the id.
+
+A founder signs the founding by a commit of number 0 in ballot 1. Rules are in rules.py, what a proposal does too.
+
+    proposal  = [0, [member, domain, kind, voting, root, since, spare], sig 64]   admit; the new spare key signs
+              | [1, member]                                                       expel
+              | [2, member, root, since, spare, signature or sig 64]              renew; its key or its spare key signs
+              | [3]                                                               roll call
+              | [4, member, signature]                                            answer
+              | [5, member]                                                       sleep
+              | [6, member, signature]                                            wake
+              | [7, member, domain, kind, voting]                                 change a seat
+              | [8, parameters]                                                   set parameters
+              | [9, text]                                                         note, at most 1,024 bytes
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, NewType, TypeAlias
+
+from banyan_charter.keytree import Signature, check, signature_of
+from banyan_charter.values import (
+    MOST_NUMBER,
+    Kind,
+    Parameters,
+    Seat,
+    array,
+    domain_of,
+    flag,
+    parameters_of,
+    plain_parameters,
+    plain_seat,
+    seats_of,
+    sized,
+    unsigned,
+)
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Malformed, Oversized
+from banyan_crdt.ids import AccountId, EntryId, H, WriterKey
+from banyan_crdt.realm import Realm
+from banyan_crdt.signing import Signer, verify
+
+CharterId = NewType("CharterId", bytes)
+"""32 bytes: the id of the founding."""
+ContentId = NewType("ContentId", bytes)
+"""32 bytes: the id of a content, or of the founding."""
+MOST_BYTES = 4 << 20
+MOST_PROPOSALS = 4_096
+MOST_TEXT = 1_024
+
+
+class Admit(NamedTuple):
+    """`sig`: of the seat's spare key, so that nobody is admitted with keys of somebody else."""
+
+    seat: Seat
+    sig: bytes
+
+
+class Expel(NamedTuple):
+    member: AccountId
+
+
+class Renew(NamedTuple):
+    """Another root and spare key. `by`: a signature of the seat's key of this number, or 64 bytes of its spare key."""
+
+    member: AccountId
+    root: bytes
+    since: int
+    spare: WriterKey
+    by: Signature | bytes
+
+
+class Roll(NamedTuple):
+    """A roll call."""
+
+
+class Answer(NamedTuple):
+    member: AccountId
+    by: Signature
+
+
+class Sleep(NamedTuple):
+    member: AccountId
+
+
+class Wake(NamedTuple):
+    member: AccountId
+    by: Signature
+
+
+class Change(NamedTuple):
+    member: AccountId
+    domain: bytes
+    kind: Kind
+    voting: bool
+
+
+class SetParameters(NamedTuple):
+    parameters: Parameters
+
+
+class Note(NamedTuple):
+    text: bytes
+
+
+Proposal: TypeAlias = Admit | Expel | Renew | Roll | Answer | Sleep | Wake | Change | SetParameters | Note
+_CODES = (Admit, Expel, Renew, Roll, Answer, Sleep, Wake, Change, SetParameters, Note)
+
+
+class Founding(NamedTuple):
+    id: ContentId
+    name: bytes
+    seats: tuple[Seat, ...]
+    parameters: Parameters
+
+
+class Content(NamedTuple):
+    """What epoch `number` is to be. `prev`: the content of the epoch before."""
+
+    id: ContentId
+    charter: CharterId
+    number: int
+    prev: ContentId
+    proposals: tuple[Proposal, ...]
+    state: bytes
+    author: AccountId
+    by: Signature
+
+
+class Vote(NamedTuple):
+    """`unlock`: the ballot in which this content was locked, if the signer had committed to another; or 0."""
+
+    id: EntryId
+    charter: CharterId
+    number: int
+    ballot: int
+    content: ContentId
+    unlock: int
+    member: AccountId
+    by: Signature
+
+
+class Commit(NamedTuple):
+    id: EntryId
+    charter: CharterId
+    number: int
+    ballot: int
+    content: ContentId
+    member: AccountId
+    by: Signature
+
+
+Act: TypeAlias = Content | Vote | Commit
+
+
+def id_of(realm: Realm, body: list[Any]) -> bytes:
+    return H("charter/act", realm.id, encode(body))
+
+
+def join_id(charter: bytes, s: Seat) -> bytes:
+    """What the spare key of a seat signs to have it admitted."""
+    return H("charter/join", charter, encode(plain_seat(s)[:7]))
+
+
+def renew_id(charter: bytes, old: Seat, root: bytes, since: int, spare: bytes) -> bytes:
+    return H("charter/renew", charter, encode([old.member, old.root, root, since, spare]))
+
+
+def present_id(charter: bytes, number: int, member: bytes) -> bytes:
+    """What an answer to a roll call and a waking sign."""
+    return H("charter/present", charter, encode([number, member]))
+
+
+def founding_body(name: bytes, seats: tuple[Seat, ...], parameters: Parameters) -> list[Any]:
+    return [0, name, list(map(plain_seat, seats)), plain_parameters(parameters)]
+
+
+def body_of(a: Act) -> list[Any]:
+    """What its id is made of."""
+    if isinstance(a, Content):
+        return content_body(a.charter, a.number, a.prev, a.proposals, a.state, a.author)
+    if isinstance(a, Vote):
+        return [2, a.charter, a.number, a.ballot, a.content, a.unlock, a.member]
+    return [3, a.charter, a.number, a.ballot, a.content, a.member]
+
+
+def content_body(
+    charter: bytes, number: int, prev: bytes, proposals: tuple[Proposal, ...], state: bytes, author: bytes
+) -> list[Any]:
+    return [1, charter, number, prev, list(map(_plain, proposals)), state, author]
+
+
+def encode_act(a: Act | Founding) -> bytes:
+    """Its bytes on the wire and on disk."""
+    if isinstance(a, Founding):
+        return encode(founding_body(a.name, a.seats, a.parameters))
+    return encode([*body_of(a), list(a.by)])
+
+
+def decode_act(realm: Realm, raw: bytes) -> Act | Founding:
+    """The inverse of `encode_act`. Raises Malformed, Oversized, or BadSignature: a signature is checked under the key
+    that it names; whether that key may sign is a question for the rules."""
+    if len(raw) > MOST_BYTES:
+        raise Oversized(f"an act of a charter has {len(raw)} bytes; {MOST_BYTES} is the most")
+    v = decode(raw, 6)
+    if type(v) is not list or not v or type(v[0]) is not int or v[0] > 3:
+        raise Malformed("an act of a charter is an array that opens with its code, 0 to 3")
+    if v[0] == 0:
+        _, name, seats, parameters = array(v, 4, "a founding")
+        made = Founding(ContentId(id_of(realm, v)), _text(name), seats_of(seats), parameters_of(parameters))
+        if any(s.since or not s.awake or s.missed for s in made.seats):
+            raise Malformed("at the founding all seats are awake, and their first key signs number 0")
+        if not any(s.votes for s in made.seats):
+            raise Malformed("no founder has a vote")
+        return made
+    by = signature_of(v[-1])
+    made_id = id_of(realm, v[:-1])
+    act = _act(v, made_id, by)
+    check(realm, by, made_id)
+    return act
+
+
+def _act(v: list[Any], made: bytes, by: Signature) -> Act:
+    charter = CharterId(sized(v[1] if len(v) > 1 else None, 32, "charter"))
+    number = unsigned(v[2], MOST_NUMBER, "number") if len(v) > 2 else 0
+    if v[0] == 1:
+        _, _, _, prev, proposals, state, author, _ = array(v, 8, "a content")
+        if type(proposals) is not list or len(proposals) > MOST_PROPOSALS:
+            raise Malformed(f"proposals are an array of at most {MOST_PROPOSALS}")
+        if not number:
+            raise Malformed("number 0 is the founding")
+        return Content(
+            ContentId(made),
+            charter,
+            number,
+            ContentId(sized(prev, 32, "prev")),
+            tuple(map(proposal_of, proposals)),
+            sized(state, 32, "state root"),
+            AccountId(sized(author, 32, "author")),
+            by,
+        )
+    array(v, 8 if v[0] == 2 else 7, "a vote" if v[0] == 2 else "a commit")
+    ballot, content = unsigned(v[3], MOST_NUMBER, "ballot"), ContentId(sized(v[4], 32, "content"))
+    member = AccountId(sized(v[-2], 32, "member"))
+    if not ballot:
+        raise Malformed("ballots count from 1")
+    if v[0] == 2:
+        unlock = unsigned(v[5], ballot - 1, "unlock")
+        return Vote(EntryId(made), charter, number, ballot, content, unlock, member, by)
+    return Commit(EntryId(made), charter, number, ballot, content, member, by)
+
+
+def proposal_of(v: Any) -> Proposal:
+    """Raises Malformed."""
+    if type(v) is not list or not v or type(v[0]) is not int or v[0] >= len(_CODES):
+        raise Malformed(f"a proposal is an array that opens with its code, 0 to {len(_CODES) - 1}")
+    code, rest = v[0], v[1:]
+    if code == 0:
+        seat, sig = array(rest, 2, "an admission")
+        made = seats_of([[*array(seat, 7, "an admitted seat"), 1, 0]])[0]
+        return Admit(made, sized(sig, 64, "sig"))
+    if code == 3:
+        array(rest, 0, "the rest of a roll call")
+        return Roll()
+    if code == 8:
+        return SetParameters(parameters_of(array(rest, 1, "the rest of a proposal of parameters")[0]))
+    if code == 9:
+        return Note(_text(array(rest, 1, "the rest of a note")[0]))
+    member = AccountId(sized(rest[0] if rest else None, 32, "member"))
+    if code == 2:
+        _, root, since, spare, by = array(rest, 5, "a renewal")
+        how = sized(by, 64, "sig") if type(by) is bytes else signature_of(by)
+        spare_key = WriterKey(sized(spare, 32, "spare"))
+        return Renew(member, sized(root, 32, "root"), unsigned(since, MOST_NUMBER, "since"), spare_key, how)
+    if code == 7:
+        _, domain, kind, voting = array(rest, 4, "a change")
+        return Change(member, domain_of(domain), Kind(unsigned(kind, len(Kind) - 1, "kind")), flag(voting, "voting"))
+    if code in (4, 6):
+        signature = signature_of(array(rest, 2, "an answer or a waking")[1])
+        return Answer(member, signature) if code == 4 else Wake(member, signature)
+    array(rest, 1, "an expulsion or a sleep")
+    return Expel(member) if code == 1 else Sleep(member)
+
+
+def _plain(p: Proposal) -> list[Any]:
+    code = _CODES.index(type(p))
+    if isinstance(p, Admit):
+        return [code, plain_seat(p.seat)[:7], p.sig]
+    if isinstance(p, SetParameters):
+        return [code, plain_parameters(p.parameters)]
+    if isinstance(p, Change):
+        return [code, p.member, p.domain, int(p.kind), int(p.voting)]
+    return [code, *(list(f) if isinstance(f, tuple) else f for f in p)]
+
+
+def _text(v: Any) -> bytes:
+    if type(v) is not bytes or len(v) > MOST_TEXT:
+        raise Malformed(f"a text has at most {MOST_TEXT} bytes")
+    try:
+        v.decode()
+    except UnicodeDecodeError:
+        raise Malformed("a text is UTF-8") from None
+    return v
+
+
+def admission(realm: Realm, charter: CharterId, seat: Seat, spare: Signer) -> Admit:
+    """What a newcomer signs, for a member to propose."""
+    return Admit(seat, spare.sign(EntryId(join_id(charter, seat))))
+
+
+def check_spare(realm: Realm, spare: WriterKey, what: bytes, sig: bytes) -> None:
+    """Raises BadSignature."""
+    verify(realm, spare, EntryId(what), sig)

@@ -1,0 +1,144 @@
+"""A charter as the acts that a node has make it: which epochs stand.
+
+`Ledger.add` takes acts in any order and any number of times; the chain is a function of the set. Where acts are missing
+it ends at the last whole epoch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote
+from banyan_charter.rules import Count, Epoch, attempted, first_epoch, outcome, signer_key
+from banyan_crdt.ids import AccountId, H
+from banyan_crdt.realm import Realm
+
+MOST_BALLOTS = 1_000
+"""Ballots of one number. Members that agree at last need some two."""
+MOST_DOUBLES = 4
+"""Acts of one kind that one member may have in one ballot, and contents that it may have in one number: one is meant,
+two prove that it signed twice."""
+
+
+class Ledger:
+    """The acts of one charter, and what they come to."""
+
+    def __init__(self, realm: Realm, founding: Founding) -> None:
+        self.realm, self.founding = realm, founding
+        self.epochs: list[Epoch] = []
+        """The chain; empty until all founders signed."""
+        self.struck: dict[int, tuple[AccountId, ...]] = {}
+        """By number: who signed two histories of it."""
+        self.counts: dict[int, Count] = {}
+        """Of numbers that were counted."""
+        self._acts: dict[int, dict[tuple[bytes, bytes], Act]] = {}
+        self._made: dict[ContentId, Epoch | None] = {}
+        self._signed: Counter[tuple[type, int, int, bytes]] = Counter()
+        self._stale: int | None = 0
+
+    @property
+    def charter(self) -> CharterId:
+        return CharterId(self.founding.id)
+
+    def acts(self, number: int) -> Iterator[Act]:
+        """Those held of a number."""
+        return iter(self._acts.get(number, {}).values())
+
+    def contents(self, number: int) -> Iterator[Content]:
+        """The contents among them."""
+        return (a for a in self.acts(number) if isinstance(a, Content))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._acts.values()))
+
+    def add(self, act: Act) -> bool:
+        """Takes an act with a good signature; of a peer's ask `why_not` first. Returns whether it was not held."""
+        held, name = self._acts.setdefault(act.number, {}), (bytes(act.id), act.by.root)
+        if act.charter != self.charter or name in held:
+            return False
+        held[name] = act
+        self._signed[_slot(act)] += 1
+        if self._stale is None or act.number < self._stale:
+            self._stale = act.number
+        return True
+
+    def why_not(self, act: Act) -> str | None:
+        """Why a settled ledger should not take an act from others now; None: it should. A member can be sure to get in
+        what it may sign once, so no honest act is refused for what others sent."""
+        member, number = (act.author if isinstance(act, Content) else act.member), act.number
+        if act.charter != self.charter:
+            return "it is of another charter"
+        if number > max(0, len(self.epochs)) or (number and not self.epochs):
+            return f"epoch {number - 1} does not stand here yet"
+        seats = [self.epochs[number - 1].seats] if number else [first_epoch(self.founding).seats]
+        if not isinstance(act, Content) and number and (made := self._made.get(act.content)) is not None:
+            seats.append(made.seats)
+        if not any(member in some and signer_key(act.by, number, some[member]) for some in seats):
+            return f"{member.hex()[:16]} has no such key in number {number}, or the content is not held yet"
+        if isinstance(act, Vote | Commit) and act.ballot > MOST_BALLOTS:
+            return f"ballot {act.ballot} is above {MOST_BALLOTS}"
+        if self._signed[_slot(act)] >= MOST_DOUBLES:
+            return f"{member.hex()[:16]} signed {MOST_DOUBLES} of its kind"
+        return None
+
+    def settle(self) -> None:
+        """Finds the chain again from the lowest number of which acts came."""
+        if self._stale is None:
+            return
+        number, self._stale = self._stale, None
+        if not number:
+            number, first = 1, first_epoch(self.founding)
+            commits = [a for a in self.acts(0) if isinstance(a, Commit) and a.content == self.founding.id]
+            signed = {
+                a.member for a in commits if a.member in first.seats and signer_key(a.by, 0, first.seats[a.member])
+            }
+            if len(signed) < len(first.seats):
+                return
+            self.epochs = self.epochs or [first]
+        while number <= len(self.epochs):
+            acts, before = list(self.acts(number)), self.epochs[number - 1]
+            for x in acts:
+                if isinstance(x, Content) and x.id not in self._made:
+                    self._made[x.id] = attempted(self.realm, before, x)
+            found = outcome(before, acts, self._made)
+            standing = self.epochs[number].id if number < len(self.epochs) else None
+            if found.content != standing:
+                self._forget_from(number)
+            self.counts[number] = found.counted
+            if found.struck is not None:
+                self.struck[number] = found.struck
+            if found.content is None or found.content == standing:
+                return
+            self.epochs.append(found.counted.who[found.content].after)
+            number += 1
+
+    def _forget_from(self, number: int) -> None:
+        """Another content follows: what stood on the old one does no more, and its acts are judged anew."""
+        del self.epochs[number:]
+        for some in (self.struck, self.counts):
+            for n in [n for n in some if n >= number]:
+                del some[n]
+        for n in [n for n in self._acts if n > number]:
+            for act in self.acts(n):
+                self._made.pop(ContentId(act.id), None)
+
+    @property
+    def digest(self) -> bytes:
+        """H over the names of all acts, 32 bytes: equal at nodes that hold the same."""
+        names = sorted(a + b for some in self._acts.values() for a, b in some)
+        return H("charter/acts", self.charter, *names)
+
+
+def state_of(realm: Realm, founding: Founding, acts: Iterable[Act]) -> Ledger:
+    """The ledger of these acts, settled."""
+    ledger = Ledger(realm, founding)
+    for act in acts:
+        ledger.add(act)
+    ledger.settle()
+    return ledger
+
+
+def _slot(act: Act) -> tuple[type, int, int, bytes]:
+    """Of what a member is meant to sign one: by its root, so that nobody fills another's."""
+    return type(act), act.number, 0 if isinstance(act, Content) else act.ballot, act.by.root

@@ -1,0 +1,143 @@
+"""The bytes of acts, the keys of a seat, and what a proposal may not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from banyan_charter.acts import (
+    Admit,
+    Change,
+    CharterId,
+    ContentId,
+    Expel,
+    Founding,
+    Note,
+    Proposal,
+    Renew,
+    Roll,
+    SetParameters,
+    Sleep,
+    decode_act,
+    encode_act,
+    founding_body,
+    id_of,
+    proposal_of,
+    renew_id,
+)
+from banyan_charter.keytree import KeyTree, check
+from banyan_charter.rules import Epoch, first_epoch, next_epoch
+from banyan_charter.values import Authority, Kind, Parameters, Seat, parameters_of, plain_parameters
+from banyan_crdt.codec import encode
+from banyan_crdt.errors import BadSignature, Malformed, Refused, Reject
+from banyan_crdt.ids import EntryId, H, WriterKey
+from banyan_crdt.realm import TEST
+from tests.charter.bridge import Bridge, account, seat, spare
+from tests.model import charter_spec as spec
+
+
+def epoch(size: int = 4) -> tuple[Bridge, Epoch]:
+    bridge = Bridge(spec.Content(0, 0, -1, tuple(map(spec.Seat, range(size)))))
+    return bridge, first_epoch(bridge.founding)
+
+
+def made(e: Epoch, *proposals: Proposal) -> Epoch:
+    return next_epoch(TEST, e, proposals, ContentId(bytes(32)))
+
+
+def test_a_key_signs_its_number_alone_and_none_that_was_destroyed() -> None:
+    keys = KeyTree.grown(TEST, bytes(32), 8)
+    what = H("test", b"what")
+    for leaf in (0, 1, 5, 7):
+        signature = keys.sign(TEST, leaf, what)
+        check(TEST, signature, what)
+        assert signature.root == keys.root
+        assert signature._replace(leaf=leaf ^ 1).root != keys.root
+        with pytest.raises(BadSignature):
+            check(TEST, signature, H("test", b"other"))
+    same = keys.sign(TEST, 5, what)
+    keys.destroy_below(5)
+    assert keys.secret[0] == 5
+    again = KeyTree(keys.leaves, *keys.secret)
+    assert again.root == keys.root
+    assert again.sign(TEST, 5, what) == same
+    for leaf, why in ((4, "the keys below 5 are destroyed"), (4_096, "the last is 4095")):
+        with pytest.raises(Refused, match=why):
+            again.sign(TEST, leaf, what)
+
+
+def test_a_founding_has_one_form() -> None:
+    bridge, _ = epoch()
+    raw = encode_act(bridge.founding)
+    assert decode_act(TEST, raw) == bridge.founding
+    for wrong, why in (
+        (raw + b"\0", "not in deterministic form"),
+        (encode([0, b"x", [], plain_parameters(Parameters())]), "1 to 4096 seats"),
+        (encode([9]), "opens with its code"),
+        (b"", "breaks off"),
+    ):
+        with pytest.raises(Reject, match=why):
+            decode_act(TEST, wrong)
+    seats = bridge.founding.seats
+    for changed, why in (
+        ((seats[1], seats[0], *seats[2:]), "in the order of their members"),
+        ((seats[0], seats[1]._replace(domain=seats[0].domain)), "two seats have one domain"),
+        ((seats[0]._replace(domain=b"Example.VN"),), "a domain is a DNS name in lower case"),
+        ((seats[0]._replace(since=1),), "their first key signs number 0"),
+        ((seats[0]._replace(voting=False),), "no founder has a vote"),
+    ):
+        body = founding_body(b"x", changed, Parameters())
+        with pytest.raises(Malformed, match=why):
+            decode_act(TEST, encode_act(Founding(ContentId(id_of(TEST, body)), b"x", changed, Parameters())))
+
+
+def test_parameters_are_read_strictly() -> None:
+    authority = Authority(account(7), (b"vn", b"vn.press"), 50)
+    p = Parameters(100, 10, (account(5),), (authority,), (b"vn-147-2024",))
+    assert parameters_of(plain_parameters(p)) == p
+    for wrong, why in (
+        (p._replace(quota=0), "a quota of 0 lets no member host anybody"),
+        (p._replace(labellers=(account(5), account(5))), "label issuers are in ascending order, none twice"),
+        (p._replace(duties=(b"Vn 147",)), "a name has at most 64"),
+        (p._replace(authorities=(authority._replace(scopes=(b"vn.press", b"vn")),)), "scopes are in ascending order"),
+    ):
+        with pytest.raises(Malformed, match=why):
+            parameters_of(plain_parameters(wrong))
+
+
+def test_what_a_proposal_may_not_do_is_said_in_a_sentence() -> None:
+    _, e = epoch()
+    new = seat(8, 0)
+    stranger = spare(8, 0).sign(EntryId(bytes(32)))
+    for p, why in (
+        (Expel(account(9)), "has no seat in epoch 0"),
+        (Admit(seat(1, 0), stranger), "has a seat already"),
+        (Admit(new, stranger), "does not verify"),
+        (Admit(new._replace(since=9), stranger), "keys begin with number 9, and this is 1"),
+        (Sleep(account(1)), "missed 0 roll calls; who missed 2 may sleep"),
+        (Renew(account(1), bytes(32), 9, new.spare, bytes(64)), "have none for number 2"),
+        (Renew(account(1), bytes(32), 0, new.spare, bytes(64)), "does not verify"),
+        (Change(account(1), b"m2.example", Kind.HOST, True), "two of one domain"),
+    ):
+        with pytest.raises(Reject, match=why):
+            made(e, p)
+    with pytest.raises(Malformed, match="0 of 0 seats"):
+        made(e, *(Change(account(m), b"m%d.example" % m, Kind.HOST, False) for m in range(4)))
+    with pytest.raises(Malformed, match="0 to 9"):
+        proposal_of([10])
+
+
+def test_proposals_do_what_they_say() -> None:
+    bridge, e = epoch()
+    charter, was = CharterId(bridge.charter), e.seats[account(2)]
+    what = EntryId(renew_id(charter, was, b"r" * 32, 0, WriterKey(b"s" * 32)))
+    renewed = Renew(account(2), b"r" * 32, 0, WriterKey(b"s" * 32), spare(2, 0).sign(what))
+    new = SetParameters(Parameters(quota=7))
+    after = made(e, Note("Xin chào".encode()), Roll(), renewed, Expel(account(3)), new)
+    assert set(after.seats) == {account(m) for m in range(3)}
+    assert (after.seats[account(2)].root, after.seats[account(2)].spare) == (b"r" * 32, b"s" * 32)
+    assert after.parameters.quota == 7
+    assert {s.missed for s in after.seats.values()} == {1}
+    changed = made(e, Change(account(1), b"new.example", Kind.PUBLISHER, False)).seats[account(1)]
+    assert changed == Seat(account(1), b"new.example", Kind.PUBLISHER, False, *e.seats[account(1)][4:])
+    with pytest.raises(BadSignature):  # a renewal is good once
+        made(after, renewed)

@@ -1,0 +1,128 @@
+"""The ledger of a charter comes to what the model comes to, in any order of the acts."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from banyan_charter.acts import Act, Commit, Content, Vote, body_of, decode_act, encode_act, id_of
+from banyan_charter.ledger import MOST_DOUBLES, Ledger, state_of
+from banyan_charter.skipping import Bundle, bundle, skip, way
+from banyan_crdt.errors import BadSignature
+from banyan_crdt.ids import EntryId
+from banyan_crdt.realm import TEST
+from tests.charter.bridge import Bridge, account, tree
+from tests.model import charter_spec as spec
+from tests.model.charter_history import History, forked
+from tests.needs import numbers
+
+
+def same(ledger: Ledger, state: spec.State, bridge: Bridge) -> bool:
+    struck = {n: tuple(account(m) for m in range(64) if out >> m & 1) for n, out in state.struck}
+    return [e.id for e in ledger.epochs] == [bridge.ids[x] for x in state.chain] and ledger.struck == struck
+
+
+def acts_of(bridge: Bridge, acts: list[spec.Act]) -> list[Act]:
+    contents = [a for a in acts if isinstance(a, spec.Content)]
+    others = [a for a in acts if not isinstance(a, spec.Content)]
+    return [bridge.act(a) for a in [*sorted(contents, key=lambda x: x.number), *others]]
+
+
+@pytest.mark.parametrize("n", numbers(60))
+def test_a_history_comes_to_what_the_model_says_at_every_step_in_any_order(n: int) -> None:
+    rng = random.Random(f"ledger/{n}")
+    h = History(rng, rng.randrange(2, 6))
+    bridge = Bridge(h.genesis)
+    contents = [a for a in h.acts if isinstance(a, spec.Content)]
+    made: dict[spec.Act, Act] = {x: bridge.act(x) for x in contents}
+    made |= {a: bridge.act(a) for a in h.acts if a not in made}
+    ledger, model = Ledger(TEST, bridge.founding), spec.Ledger(h.genesis)
+    for signed in bridge.founded():
+        assert not ledger.epochs
+        ledger.add(signed)
+        ledger.settle()
+    order = rng.sample(h.acts, len(h.acts))
+    for k, a in enumerate([*order, *rng.choices(order, k=5)]):
+        model.add(a)
+        assert ledger.add(made[a]) == (k < len(order))
+        ledger.settle()
+        assert same(ledger, model.state, bridge)
+    whole = state_of(TEST, bridge.founding, [*made.values(), *bridge.founded()])
+    assert whole.epochs == ledger.epochs
+    assert whole.digest == ledger.digest
+
+    at = h.epochs[rng.randrange(len(h.epochs) - 1)].number if len(h.epochs) > 1 else 0
+    stolen = h.forged(at, h.stolen(at + 1)) if at + 1 < len(h.epochs) else []
+    for forged in acts_of(bridge, stolen):
+        ledger.add(forged)
+    ledger.settle()
+    assert ledger.epochs == whole.epochs, "whoever steals what was kept signs no old number anew"
+
+
+@pytest.mark.parametrize("n", numbers(100))
+def test_two_certificates_strike_whom_the_model_strikes(n: int) -> None:
+    rng = random.Random(f"fork/{n}")
+    genesis, acts, _ = forked(rng)
+    bridge = Bridge(genesis)
+    ledger = state_of(TEST, bridge.founding, [*acts_of(bridge, acts), *bridge.founded()])
+    assert same(ledger, spec.state_of(acts, genesis), bridge)
+
+
+@pytest.mark.parametrize("n", numbers(30))
+def test_a_verifier_that_skips_gets_to_the_last_epoch_and_nowhere_else(n: int) -> None:
+    rng = random.Random(f"skip/{n}")
+    h = History(rng, 6)
+    bridge = Bridge(h.genesis)
+    ledger = state_of(TEST, bridge.founding, [*acts_of(bridge, h.acts), *bridge.founded()])
+    known = ledger.epochs[0]
+    for number in way(ledger, 0):
+        shown = bundle(ledger, number)
+        weak = [a for a in shown.acts if not isinstance(a, Commit)]
+        assert skip(TEST, known, shown._replace(acts=tuple(weak))) is None
+        seats = dict(shown.before.seats)
+        member = rng.choice(list(seats))
+        seats[member] = seats[member]._replace(root=bytes(32))
+        assert skip(TEST, known, Bundle(shown.content, shown.before._replace(seats=seats), shown.acts)) is None
+        known = skip(TEST, known, shown) or known
+        assert known.number == number
+    assert known == ledger.epochs[-1]
+
+
+def test_a_commit_is_not_given_to_another_member_and_its_bytes_have_one_form() -> None:
+    bridge = Bridge(spec.Content(0, 0, -1, (spec.Seat(0), spec.Seat(1))))
+    act = bridge.founded()[0]
+    assert isinstance(act, Commit)
+    moved = act._replace(member=account(1))
+    with pytest.raises(BadSignature):
+        decode_act(TEST, encode_act(moved))
+    signed = moved._replace(id=(made := EntryId(id_of(TEST, body_of(moved)))), by=tree(0, 0).sign(TEST, 0, made))
+    ledger = Ledger(TEST, bridge.founding)
+    assert ledger.why_not(signed) is not None, "the key is another member's"
+    ledger.add(signed)
+    ledger.add(act)
+    ledger.settle()
+    assert not ledger.epochs
+
+
+def test_a_member_cannot_fill_a_node_and_nobody_is_refused_for_what_others_sent() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(4))))
+    bridge = Bridge(genesis)
+    ledger = state_of(TEST, bridge.founding, bridge.founded())
+    taken = 0
+    for k in range(20):
+        x = bridge.act(spec.Content(k + 1, 1, 0, genesis.seats, (("note", k),)))
+        vote = bridge.act(spec.Vote(1, 1, k + 1, 0, (3, 0, 1)))
+        assert isinstance(x, Content)
+        assert isinstance(vote, Vote)
+        if ledger.why_not(x) is None:
+            ledger.add(x)
+            ledger.settle()
+        if ledger.why_not(vote) is None:
+            ledger.add(vote)
+            taken += 1
+    assert taken == MOST_DOUBLES
+    assert ledger.why_not(bridge.act(spec.Vote(1, 1, 1, 0, (2, 0, 1)))) is None
+    assert ledger.why_not(bridge.act(spec.Vote(1, 2, 1, 0, (3, 0, 1)))) is None
+    assert ledger.why_not(bridge.act(spec.Vote(1, 2, 1, 0, (3, 0, 2)))) is not None, "a key of another number"
+    assert ledger.why_not(bridge.act(spec.Vote(1, 2, 1, 0, (9, 0, 1)))) is not None, "no member"
