@@ -32,6 +32,7 @@ BENCHES = {
     "peers": "other systems of signed feeds, in turn with this one",
     "lines": "how a newcomer catches up over slow lines, and lines that pause",
     "codec": "the wire's strict decoder against a general one",
+    "charter": "how fast the charter of an alliance is verified, in full and by skipping",
     "edge": "how fast one link is",
     "blobs": "how fast a film goes from one node to another, and whether posts are late meanwhile",
     "attack": "what strangers with free identities do to an honest pair of nodes, attack by attack",

@@ -65,6 +65,8 @@ class Admit(NamedTuple):
 
 
 class Expel(NamedTuple):
+    """The member has no seat from then on."""
+
     member: AccountId
 
 
@@ -83,20 +85,28 @@ class Roll(NamedTuple):
 
 
 class Answer(NamedTuple):
+    """The member answers the last roll call. `by`: of its key of this number."""
+
     member: AccountId
     by: Signature
 
 
 class Sleep(NamedTuple):
+    """The member is put to sleep."""
+
     member: AccountId
 
 
 class Wake(NamedTuple):
+    """The member is awake from then on. `by`: of its key of this number."""
+
     member: AccountId
     by: Signature
 
 
 class Change(NamedTuple):
+    """Another domain or kind, or a vote or none."""
+
     member: AccountId
     domain: bytes
     kind: Kind
@@ -104,10 +114,14 @@ class Change(NamedTuple):
 
 
 class SetParameters(NamedTuple):
+    """All parameters anew."""
+
     parameters: Parameters
 
 
 class Note(NamedTuple):
+    """A reason, or a decision that needs no rule. UTF-8."""
+
     text: bytes
 
 
@@ -116,6 +130,8 @@ _CODES = (Admit, Expel, Renew, Roll, Answer, Sleep, Wake, Change, SetParameters,
 
 
 class Founding(NamedTuple):
+    """Epoch 0: what all founders signed. `name`: UTF-8."""
+
     id: ContentId
     name: bytes
     seats: tuple[Seat, ...]
@@ -149,6 +165,8 @@ class Vote(NamedTuple):
 
 
 class Commit(NamedTuple):
+    """A promise to a content that its signer saw locked in this ballot."""
+
     id: EntryId
     charter: CharterId
     number: int
@@ -162,6 +180,7 @@ Act: TypeAlias = Content | Vote | Commit
 
 
 def id_of(realm: Realm, body: list[Any]) -> bytes:
+    """H("charter/act", realm id, CBOR of the body), 32 bytes."""
     return H("charter/act", realm.id, encode(body))
 
 
@@ -171,6 +190,7 @@ def join_id(charter: bytes, s: Seat) -> bytes:
 
 
 def renew_id(charter: bytes, old: Seat, root: bytes, since: int, spare: bytes) -> bytes:
+    """What a renewal signs. It names the old root, so it is good once."""
     return H("charter/renew", charter, encode([old.member, old.root, root, since, spare]))
 
 
@@ -180,6 +200,7 @@ def present_id(charter: bytes, number: int, member: bytes) -> bytes:
 
 
 def founding_body(name: bytes, seats: tuple[Seat, ...], parameters: Parameters) -> list[Any]:
+    """What the id of a founding is made of."""
     return [0, name, list(map(plain_seat, seats)), plain_parameters(parameters)]
 
 
@@ -195,6 +216,7 @@ def body_of(a: Act) -> list[Any]:
 def content_body(
     charter: bytes, number: int, prev: bytes, proposals: tuple[Proposal, ...], state: bytes, author: bytes
 ) -> list[Any]:
+    """What the id of a content is made of."""
     return [1, charter, number, prev, list(map(_plain, proposals)), state, author]
 
 
@@ -202,7 +224,7 @@ def encode_act(a: Act | Founding) -> bytes:
     """Its bytes on the wire and on disk."""
     if isinstance(a, Founding):
         return encode(founding_body(a.name, a.seats, a.parameters))
-    return encode([*body_of(a), list(a.by)])
+    return encode([*body_of(a), list(a.by[:4])])
 
 
 def decode_act(realm: Realm, raw: bytes) -> Act | Founding:
@@ -298,7 +320,7 @@ def _plain(p: Proposal) -> list[Any]:
         return [code, plain_parameters(p.parameters)]
     if isinstance(p, Change):
         return [code, p.member, p.domain, int(p.kind), int(p.voting)]
-    return [code, *(list(f) if isinstance(f, tuple) else f for f in p)]
+    return [code, *(list(f[:4]) if isinstance(f, Signature) else f for f in p)]
 
 
 def _text(v: Any) -> bytes:

@@ -114,4 +114,4 @@ def _seat(ledger: Ledger, number: int, member: AccountId, content: ContentId) ->
     return here.get(member) or there[member]
 
 
-_UNSIGNED = Signature(0, b"", b"", b"")  # type: ignore[arg-type]
+_UNSIGNED = Signature(0, b"", b"", b"", b"")  # type: ignore[arg-type]

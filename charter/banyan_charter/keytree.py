@@ -24,22 +24,24 @@ PATH_BYTES = 32 * DEPTH
 
 
 class Signature(NamedTuple):
-    """A signature by key `leaf` of a tree. `path`: the sibling hashes from the leaf up, PATH_BYTES. `sig`: 64 bytes."""
+    """A signature by key `leaf` of a tree. `path`: the sibling hashes from the leaf up, PATH_BYTES. `sig`: 64 bytes.
+    `root`: of the tree that has this key at this leaf, 32 bytes; it follows from the others."""
 
     leaf: int
     key: WriterKey
     path: bytes
     sig: bytes
+    root: bytes
 
-    @property
-    def root(self) -> bytes:
-        """The root of the tree that has this key at this leaf, 32 bytes."""
-        found, at = H("charter/leaf", self.key), self.leaf
-        for k in range(0, PATH_BYTES, 32):
-            other = self.path[k : k + 32]
-            found = H("charter/node", other, found) if at & 1 else H("charter/node", found, other)
-            at >>= 1
-        return found
+
+def root_of(leaf: int, key: WriterKey, path: bytes) -> bytes:
+    """The root of the tree that has this key at this leaf, 32 bytes."""
+    found = H("charter/leaf", key)
+    for k in range(0, PATH_BYTES, 32):
+        other = path[k : k + 32]
+        found = H("charter/node", other, found) if leaf & 1 else H("charter/node", found, other)
+        leaf >>= 1
+    return found
 
 
 def signature_of(fields: object) -> Signature:
@@ -52,7 +54,7 @@ def signature_of(fields: object) -> Signature:
     for name, value, size in (("key", key, 32), ("path", path, PATH_BYTES), ("sig", sig, 64)):
         if type(value) is not bytes or len(value) != size:
             raise Malformed(f"{name} is {size} bytes")
-    return Signature(leaf, key, path, sig)
+    return Signature(leaf, key, path, sig, root_of(leaf, key, path))
 
 
 def check(realm: Realm, signature: Signature, what: bytes) -> None:
@@ -82,6 +84,7 @@ class KeyTree:
 
     @property
     def root(self) -> bytes:
+        """What stands in the seat, 32 bytes."""
         return self._rows[-1]
 
     @property
@@ -98,7 +101,7 @@ class KeyTree:
             raise Refused(f"this seat has no key {leaf}: {lost}.")
         signer = Signer(realm, H("charter/secret", self._seed_of(leaf)))
         path = b"".join(row[32 * (leaf >> k ^ 1) :][:32] for k, row in enumerate(self._rows[:-1]))
-        return Signature(leaf, signer.key, path, signer.sign(EntryId(what)))
+        return Signature(leaf, signer.key, path, signer.sign(EntryId(what)), self.root)
 
     def destroy_below(self, leaf: int) -> None:
         """Forgets the seeds of all lower leaves. The caller writes the rest to disk and removes the old file."""

@@ -39,6 +39,7 @@ class Ledger:
 
     @property
     def charter(self) -> CharterId:
+        """Its id."""
         return CharterId(self.founding.id)
 
     def acts(self, number: int) -> Iterator[Act]:
@@ -103,7 +104,7 @@ class Ledger:
                     self._made[x.id] = attempted(self.realm, before, x)
             found = outcome(before, acts, self._made)
             standing = self.epochs[number].id if number < len(self.epochs) else None
-            if found.content != standing:
+            if standing is not None and found.content != standing:
                 self._forget_from(number)
             self.counts[number] = found.counted
             if found.struck is not None:
@@ -119,9 +120,8 @@ class Ledger:
         for some in (self.struck, self.counts):
             for n in [n for n in some if n >= number]:
                 del some[n]
-        for n in [n for n in self._acts if n > number]:
-            for act in self.acts(n):
-                self._made.pop(ContentId(act.id), None)
+        for x in [x for n in self._acts if n > number for x in self.contents(n)]:
+            self._made.pop(x.id, None)
 
     @property
     def digest(self) -> bytes:

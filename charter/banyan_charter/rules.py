@@ -70,6 +70,8 @@ class Electorate(NamedTuple):
 
 
 class Certificate(NamedTuple):
+    """What makes a content stand: its votes and commits in one ballot."""
+
     content: ContentId
     ballot: int
     votes: Members
@@ -89,6 +91,7 @@ class Count:
     certificates: list[Certificate]
 
     def named(self, members: Members) -> tuple[AccountId, ...]:
+        """Their accounts, ascending."""
         return tuple(m for k, m in enumerate(self.members) if members >> k & 1)
 
 
@@ -247,6 +250,7 @@ def follows(realm: Realm, epoch: Epoch, x: Content) -> Epoch:
 
 
 def electorate(epoch: Epoch, after: Epoch, bits: Callable[[AccountId], Members]) -> Electorate:
+    """Who may sign the content that makes `after`. bits: of a member."""
     here, there, number = epoch.seats, after.seats, after.number
     keys: dict[SignerKey, Members] = {}
     old = new = 0

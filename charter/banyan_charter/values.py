@@ -58,6 +58,7 @@ class Seat(NamedTuple):
 
     @property
     def votes(self) -> bool:
+        """Whether it is in the total of its epoch."""
         return self.voting and self.awake
 
 
@@ -88,10 +89,12 @@ def state_root(seats: Sequence[Seat], parameters: Parameters) -> bytes:
 
 
 def plain_seat(s: Seat) -> list[Any]:
+    """The array of a seat."""
     return [s.member, s.domain, int(s.kind), int(s.voting), s.root, s.since, s.spare, int(s.awake), s.missed]
 
 
 def plain_parameters(p: Parameters) -> list[Any]:
+    """The array of parameters."""
     authorities = [[a.account, list(a.scopes), a.cap] for a in p.authorities]
     return [p.quota, p.hourly, list(p.labellers), authorities, list(p.duties)]
 
@@ -149,30 +152,35 @@ MOST_NUMBER = (1 << 32) - 1
 
 
 def array(v: Any, size: int, name: str) -> list[Any]:
+    """An array of this size. Raises Malformed, as the next ones."""
     if type(v) is not list or len(v) != size:
         raise Malformed(f"{name} is an array of {size}")
     return v
 
 
 def sized(v: Any, size: int, name: str) -> bytes:
+    """Bytes of this size."""
     if type(v) is not bytes or len(v) != size:
         raise Malformed(f"{name} is {size} bytes")
     return v
 
 
 def unsigned(v: Any, most: int, name: str) -> int:
+    """A number up to `most`."""
     if type(v) is not int or not 0 <= v <= most:
         raise Malformed(f"{name} is a number of at most {most}")
     return v
 
 
 def flag(v: Any, name: str) -> bool:
+    """0 or 1 as a truth value."""
     if type(v) is not int or v not in (0, 1):
         raise Malformed(f"{name} is 0 or 1")
     return bool(v)
 
 
 def domain_of(v: Any) -> bytes:
+    """A DNS name in lower case."""
     if type(v) is not bytes or not _DOMAIN.match(v):
         raise Malformed("a domain is a DNS name in lower case, like example.vn")
     return v

@@ -40,7 +40,7 @@ from banyan_crdt.signing import Signer
 from tests.model import charter_spec as spec
 
 NUMBERS = 12
-NONE = Signature(0, Signer(TEST, bytes(32)).key, b"", b"")
+NONE = Signature(0, Signer(TEST, bytes(32)).key, b"", b"", b"")
 
 
 def account(member: int) -> AccountId:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 ROOMS = (
     "banyan_crdt",
+    "banyan_charter",
     "banyan_schema",
     "banyan_storage",
     "banyan_reading",

@@ -78,6 +78,7 @@ from banyan_schema.social.vote import ballot_of, vote_key
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
 from tests.vectors import borders, grammar, joints, social, states
 from tests.vectors.blobs import blobs
+from tests.vectors.charter import charter
 from tests.vectors.firehose import firehose
 from tests.vectors.pages import block, filled
 from tests.vectors.private import private
@@ -354,6 +355,7 @@ def vectors() -> dict[str, Any]:
     return {
         "ids": ids(),
         "private": private(),
+        "charter": charter(),
         "social": social.social(),
         "blobs": blobs(),
         "entries": [entry(e) for e in (*AN.control, *SIX, *others)],

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from banyan_charter.acts import Founding, decode_act, encode_act
+from banyan_charter.ledger import Ledger
+from banyan_charter.values import state_root
 from banyan_crdt.blob import BlobRoot, blob_of, check_list
 from banyan_crdt.cells import fold
 from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
@@ -229,6 +232,25 @@ def test_a_second_spelling_is_refused(v: Any) -> None:
 def test_values_of_every_width_are_read() -> None:
     for v in load("cbor")["read"]:
         assert plain(shown(decode(x(v["raw"])))) == v["value"], v["name"]
+
+
+def test_a_charter_comes_to_its_epochs() -> None:
+    v = load("charter")
+    founding = decode_act(TEST, x(v["founding"]))
+    assert isinstance(founding, Founding)
+    assert founding.id == x(v["charter"])
+    ledger = Ledger(TEST, founding)
+    for one in v["acts"]:
+        act = decode_act(TEST, x(one["raw"]))
+        assert not isinstance(act, Founding)
+        assert (bytes(act.id), act.by.root) == (x(one["id"]), x(one["root"]))
+        assert encode_act(act) == x(one["raw"])
+        ledger.add(act)
+    ledger.settle()
+    assert [e.id for e in ledger.epochs] == [x(e) for e in v["epochs"]]
+    last = ledger.epochs[-1]
+    assert state_root(tuple(last.seats.values()), last.parameters) == x(v["state_root"])
+    assert ledger.digest == x(v["digest"])
 
 
 def test_what_is_private_is_opened_and_sealed_again() -> None:
