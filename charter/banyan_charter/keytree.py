@@ -10,10 +10,11 @@ number anew. The keys are the leaves of a Merkle tree, so a verifier that knows 
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import NamedTuple
 
 from banyan_crdt.errors import Malformed, Refused
-from banyan_crdt.ids import EntryId, H, WriterKey
+from banyan_crdt.ids import EntryId, H, WriterKey, domain
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify
 
@@ -36,10 +37,10 @@ class Signature(NamedTuple):
 
 def root_of(leaf: int, key: WriterKey, path: bytes) -> bytes:
     """The root of the tree that has this key at this leaf, 32 bytes."""
-    found = H("charter/leaf", key)
+    found, tag = H("charter/leaf", key), domain("charter/node")
     for k in range(0, PATH_BYTES, 32):
         other = path[k : k + 32]
-        found = H("charter/node", other, found) if leaf & 1 else H("charter/node", found, other)
+        found = sha256(tag + (other + found if leaf & 1 else found + other)).digest()
         leaf >>= 1
     return found
 
