@@ -150,7 +150,7 @@ def _apply(p: Proposal, d: _Draft) -> None:
 
 
 @_apply.register
-def _(p: Admit, d: _Draft) -> None:
+def _admit(p: Admit, d: _Draft) -> None:
     seat = p.seat
     if seat.member in d.seats:
         raise Malformed(f"{seat.member.hex()[:16]} has a seat already")
@@ -161,12 +161,12 @@ def _(p: Admit, d: _Draft) -> None:
 
 
 @_apply.register
-def _(p: Expel, d: _Draft) -> None:
+def _expel(p: Expel, d: _Draft) -> None:
     del d.seats[d.seat(p.member).member]
 
 
 @_apply.register
-def _(p: Renew, d: _Draft) -> None:
+def _renew(p: Renew, d: _Draft) -> None:
     seat, was = d.seat(p.member), d.was.seats.get(p.member)
     if was is None or not 0 <= d.number + 1 - p.since < LEAVES:
         raise Malformed(f"the new keys of {p.member.hex()[:16]} have none for number {d.number + 1}")
@@ -181,22 +181,22 @@ def _(p: Renew, d: _Draft) -> None:
 
 
 @_apply.register
-def _(p: Roll, d: _Draft) -> None:
+def _roll(p: Roll, d: _Draft) -> None:
     d.seats = {m: s._replace(missed=s.missed + 1) if s.votes else s for m, s in d.seats.items()}
 
 
 @_apply.register
-def _(p: Answer, d: _Draft) -> None:
+def _answer(p: Answer, d: _Draft) -> None:
     d.seats[p.member] = d.present(p.member, p.by)._replace(missed=0)
 
 
 @_apply.register
-def _(p: Wake, d: _Draft) -> None:
+def _wake(p: Wake, d: _Draft) -> None:
     d.seats[p.member] = d.present(p.member, p.by)._replace(missed=0, awake=True)
 
 
 @_apply.register
-def _(p: Sleep, d: _Draft) -> None:
+def _sleep(p: Sleep, d: _Draft) -> None:
     seat = d.seat(p.member)
     if not seat.votes or seat.missed < ROLL_CALLS:
         raise Malformed(f"{p.member.hex()[:16]} missed {seat.missed} roll calls; who missed {ROLL_CALLS} may sleep")
@@ -204,12 +204,12 @@ def _(p: Sleep, d: _Draft) -> None:
 
 
 @_apply.register
-def _(p: Change, d: _Draft) -> None:
+def _change(p: Change, d: _Draft) -> None:
     d.seats[p.member] = d.seat(p.member)._replace(domain=p.domain, kind=p.kind, voting=p.voting)
 
 
 @_apply.register
-def _(p: SetParameters, d: _Draft) -> None:
+def _set_parameters(p: SetParameters, d: _Draft) -> None:
     d.parameters = p.parameters
 
 

@@ -126,3 +126,49 @@ def test_a_member_cannot_fill_a_node_and_nobody_is_refused_for_what_others_sent(
     assert ledger.why_not(bridge.act(spec.Vote(1, 2, 1, 0, (3, 0, 1)))) is None
     assert ledger.why_not(bridge.act(spec.Vote(1, 2, 1, 0, (3, 0, 2)))) is not None, "a key of another number"
     assert ledger.why_not(bridge.act(spec.Vote(1, 2, 1, 0, (9, 0, 1)))) is not None, "no member"
+
+
+def stands(genesis: spec.Content, acts: list[spec.Act]) -> tuple[bool, bool]:
+    """Whether an epoch follows in the product, and in the model."""
+    bridge = Bridge(genesis)
+    ledger = state_of(TEST, bridge.founding, [*acts_of(bridge, acts), *bridge.founded()])
+    return len(ledger.epochs) > 1, len(spec.state_of(acts, genesis).chain) > 1
+
+
+def content(genesis: spec.Content, id: int, *wishes: spec.Proposal) -> spec.Content:
+    seats = spec.applied(genesis.seats, 1, wishes, spec.RULES)
+    assert seats is not None
+    return spec.Content(id, 1, 0, seats, wishes)
+
+
+def signed(x: spec.Content, members: set[int], ballot: int = 1, unlock: int = 0) -> list[spec.Act]:
+    votes: list[spec.Act] = [spec.Vote(1, ballot, x.id, unlock, (m, 0, 1)) for m in members]
+    return [*votes, *(spec.Commit(1, ballot, x.id, (m, 0, 1)) for m in members)]
+
+
+def test_who_leaves_by_an_epoch_does_not_count_for_it() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(8))))
+    x = content(genesis, 1, *(("expel", m) for m in (4, 5, 6, 7)), ("note", 1))
+    assert stands(genesis, [x, *signed(x, {0, 1, 2, 3, 4, 5})]) == (False, False)
+    one = content(genesis, 1, ("expel", 7))
+    assert stands(genesis, [one, *signed(one, {0, 1, 2, 3, 4, 7})]) == (False, False)
+    assert stands(genesis, [one, *signed(one, {0, 1, 2, 3, 4, 5})]) == (True, True)
+
+
+def test_a_vote_that_names_a_lock_counts_only_with_the_votes_of_that_lock() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(4))))
+    x = content(genesis, 1, ("note", 1))
+    later = [x, *signed(x, {0, 1, 2}, ballot=3, unlock=2)]
+    assert stands(genesis, later) == (False, False)
+    before: list[spec.Act] = [spec.Vote(1, 2, 1, 0, (m, 0, 1)) for m in (0, 1, 2)]
+    assert stands(genesis, [*later, *before[:2]]) == (False, False)
+    assert stands(genesis, [*later, *before]) == (True, True)
+
+
+def test_newcomers_consent_by_more_than_two_thirds_of_the_next_votes() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(4))))
+    x = content(genesis, 1, *(("admit", m, 0) for m in (8, 9, 10, 11)))
+    mine = signed(x, {0, 1, 2, 3})
+    assert stands(genesis, [x, *mine]) == (False, False)
+    consent: list[spec.Act] = [spec.Vote(1, 5, 1, 0, (m, 0, 1)) for m in (8, 9)]
+    assert stands(genesis, [x, *mine, *consent]) == (True, True)

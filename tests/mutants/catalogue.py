@@ -1,5 +1,6 @@
 """The list of all mistakes."""
 
+from tests.mutants.in_charter import IN_CHARTER
 from tests.mutants.in_cli import IN_CLI
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_intake import IN_INTAKE
@@ -10,4 +11,15 @@ from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_web import IN_WEB
 
-MUTANTS = (*IN_CRDT, *IN_SCHEMA, *IN_STORAGE, *IN_READING, *IN_INTAKE, *IN_REPLICA, *IN_NODE, *IN_WEB, *IN_CLI)
+MUTANTS = (
+    *IN_CRDT,
+    *IN_CHARTER,
+    *IN_SCHEMA,
+    *IN_STORAGE,
+    *IN_READING,
+    *IN_INTAKE,
+    *IN_REPLICA,
+    *IN_NODE,
+    *IN_WEB,
+    *IN_CLI,
+)

@@ -1,0 +1,81 @@
+"""Mistakes in the rules of charter/: who belongs to an alliance."""
+
+from tests.mutants.mutant import Mutant
+
+LEDGER, BALLOTS, ACTS = "tests/charter/test_ledger.py", "tests/charter/test_ballots.py", "tests/charter/test_acts.py"
+
+IN_CHARTER = (
+    Mutant(
+        "half of the votes are enough", "rules.enough", "total.bit_count() * 2", "total.bit_count() * 1.5", (LEDGER,)
+    ),
+    Mutant("who leaves by a content counts for it", "electorate", "m in there and there[m].voting", "True", (LEDGER,)),
+    Mutant("the votes of the next epoch are not asked", "rules.locks", "enough(consent, who.new)", "True", (LEDGER,)),
+    Mutant(
+        "a vote counts without the lock that it names",
+        "rules.count",
+        "v.unlock and not locks(who[v.content], before, consent[v.content])",
+        "False",
+        (LEDGER,),
+    ),
+    Mutant(
+        "a certificate needs no commits",
+        "rules.count",
+        "enough(done := committed.get((b, x), 0), who[x].old)",
+        "(done := who[x].old)",
+        (LEDGER,),
+    ),
+    Mutant("of two certificates any stands", "rules.outcome", "locks(rest, f.votes & ~out, c.consent[f.content]) and enough(f.commits & ~out, rest.old)", "left", (LEDGER,)),
+    Mutant(
+        "nobody is struck", "rules.outcome", "who._replace(old=who.old & ~out, new=who.new & ~out)", "who", (LEDGER,)
+    ),
+    Mutant(
+        "a member that never missed a roll call is put to sleep",
+        "rules._sleep",
+        "seat.missed < ROLL_CALLS",
+        "False",
+        (ACTS,),
+    ),
+    Mutant("any key of a seat signs any number", "signer_key", "by.leaf == number - seat.since", "True", (LEDGER,)),
+    Mutant(
+        "whose keys are another's is admitted",
+        "rules._admit",
+        "check_spare(d.realm, seat.spare, join_id(d.was.charter, seat), p.sig)",
+        "pass",
+        (ACTS,),
+    ),
+    Mutant(
+        "a charter stands before all founders signed",
+        "Ledger.settle",
+        "len(signed) < len(first.seats)",
+        "not signed",
+        (LEDGER,),
+    ),
+    Mutant(
+        "a founder is signed for by another",
+        "Ledger.settle",
+        "signer_key(a.by, 0, first.seats[a.member])",
+        "True",
+        (LEDGER,),
+    ),
+    Mutant(
+        "what stood on an undone epoch stands", "Ledger._forget_from", "del self.epochs[number:]", "pass", (LEDGER,)
+    ),
+    Mutant("a member fills a node", "Ledger.why_not", "self._signed[_slot(act)] >= MOST_DOUBLES", "False", (LEDGER,)),
+    Mutant(
+        "a verifier believes any seats",
+        "skipping._is",
+        "named == (content.charter, content.number, id_of(realm, content_body(*fields)), content.state)",
+        "True",
+        (LEDGER,),
+    ),
+    Mutant("a verifier asks a third", "skipping._vouched", "enough(signed, total)", "signed", (LEDGER,)),
+    Mutant("a member votes against its commit", "ballots.vote", "unlock < mine.ballot", "False", (BALLOTS,)),
+    Mutant("a member votes twice in a ballot", "ballots.vote", "ballot <= max(mine.last, unlock)", "False", (BALLOTS,)),
+    Mutant(
+        "members that are in different ballots never meet",
+        "open_ballot",
+        "votes[(len(votes) - 1) // 3]",
+        "votes[0]",
+        (BALLOTS,),
+    ),
+)
