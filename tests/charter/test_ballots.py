@@ -7,7 +7,7 @@ import random
 import pytest
 
 from banyan_charter.acts import Act, ContentId
-from banyan_charter.ballots import Promise, commit, favourite, vote
+from banyan_charter.ballots import Promise, commit, favourite, open_ballot, vote
 from banyan_charter.ledger import Ledger, state_of
 from banyan_crdt.errors import Refused
 from banyan_crdt.realm import TEST
@@ -125,6 +125,17 @@ def test_a_member_does_not_vote_against_its_commit_without_a_later_lock() -> Non
         voters[0].vote(second)
     assert voters[0].commit() == []
     voters[0].vote(first)
+
+
+def test_a_member_signs_once_in_a_ballot_and_one_alone_opens_no_other() -> None:
+    bridge, voters, contents = bridged(4)
+    first = ContentId(bytes(contents[0].id))
+    for v in voters:
+        v.hear([*contents, bridge.act(spec.Vote(1, 900, 1, 0, (3, 0, 1)))])
+    assert open_ballot(voters[0].ledger, 1) == 1
+    voters[0].vote(first)
+    with pytest.raises(Refused, match="signed in ballot 1 already"):
+        voters[0].vote(first)
 
 
 def test_who_has_no_seat_votes_for_nothing_and_a_closed_number_is_refused() -> None:

@@ -84,6 +84,8 @@ def test_a_verifier_that_skips_gets_to_the_last_epoch_and_nowhere_else(n: int) -
         member = rng.choice(list(seats))
         seats[member] = seats[member]._replace(root=bytes(32))
         assert skip(TEST, known, Bundle(shown.content, shown.before._replace(seats=seats), shown.acts)) is None
+        strange = {m: s._replace(root=bytes(32)) if k % 2 else s for k, (m, s) in enumerate(known.seats.items())}
+        assert skip(TEST, known._replace(seats=strange), shown) is None, "half of the known votes are not two thirds"
         known = skip(TEST, known, shown) or known
         assert known.number == number
     assert known == ledger.epochs[-1]
@@ -172,3 +174,22 @@ def test_newcomers_consent_by_more_than_two_thirds_of_the_next_votes() -> None:
     assert stands(genesis, [x, *mine]) == (False, False)
     consent: list[spec.Act] = [spec.Vote(1, 5, 1, 0, (m, 0, 1)) for m in (8, 9)]
     assert stands(genesis, [x, *mine, *consent]) == (True, True)
+
+
+def test_what_stood_on_an_epoch_that_is_undone_stands_no_more() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(4))))
+    x, y = content(genesis, 1, ("note", 1)), content(genesis, 2, ("note", 2))
+    z = spec.Content(3, 2, 1, genesis.seats, (("note", 3),))
+    acts: list[spec.Act] = [x, z, *signed(x, {0, 1, 2})]
+    acts += [
+        make(2, 1, 3, *rest, (m, 0, 2)) for m in (0, 1, 2) for make, rest in ((spec.Vote, (0,)), (spec.Commit, ()))
+    ]
+    bridge = Bridge(genesis)
+    ledger = state_of(TEST, bridge.founding, [*acts_of(bridge, acts), *bridge.founded()])
+    assert len(ledger.epochs) == 3
+    twice = [y, *signed(y, {0, 1, 2})]
+    for act in acts_of(bridge, twice):
+        ledger.add(act)
+    ledger.settle()
+    assert same(ledger, spec.state_of([*acts, *twice], genesis), bridge)
+    assert len(ledger.epochs) == 1

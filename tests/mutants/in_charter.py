@@ -24,7 +24,13 @@ IN_CHARTER = (
         "(done := who[x].old)",
         (LEDGER,),
     ),
-    Mutant("of two certificates any stands", "rules.outcome", "locks(rest, f.votes & ~out, c.consent[f.content]) and enough(f.commits & ~out, rest.old)", "left", (LEDGER,)),
+    Mutant(
+        "of two certificates any stands",
+        "rules.outcome",
+        "locks(rest, f.votes & ~out, c.consent[f.content]) and enough(f.commits & ~out, rest.old)",
+        "True",
+        (LEDGER,),
+    ),
     Mutant(
         "nobody is struck", "rules.outcome", "who._replace(old=who.old & ~out, new=who.new & ~out)", "who", (LEDGER,)
     ),
@@ -72,7 +78,7 @@ IN_CHARTER = (
     Mutant("a member votes against its commit", "ballots.vote", "unlock < mine.ballot", "False", (BALLOTS,)),
     Mutant("a member votes twice in a ballot", "ballots.vote", "ballot <= max(mine.last, unlock)", "False", (BALLOTS,)),
     Mutant(
-        "members that are in different ballots never meet",
+        "one member alone opens ballot after ballot",
         "open_ballot",
         "votes[(len(votes) - 1) // 3]",
         "votes[0]",
