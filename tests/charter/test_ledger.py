@@ -181,9 +181,8 @@ def test_what_stood_on_an_epoch_that_is_undone_stands_no_more() -> None:
     x, y = content(genesis, 1, ("note", 1)), content(genesis, 2, ("note", 2))
     z = spec.Content(3, 2, 1, genesis.seats, (("note", 3),))
     acts: list[spec.Act] = [x, z, *signed(x, {0, 1, 2})]
-    acts += [
-        make(2, 1, 3, *rest, (m, 0, 2)) for m in (0, 1, 2) for make, rest in ((spec.Vote, (0,)), (spec.Commit, ()))
-    ]
+    acts += [spec.Vote(2, 1, 3, 0, (m, 0, 2)) for m in (0, 1, 2)]
+    acts += [spec.Commit(2, 1, 3, (m, 0, 2)) for m in (0, 1, 2)]
     bridge = Bridge(genesis)
     ledger = state_of(TEST, bridge.founding, [*acts_of(bridge, acts), *bridge.founded()])
     assert len(ledger.epochs) == 3
