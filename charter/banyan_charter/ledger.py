@@ -6,8 +6,9 @@ it ends at the last whole epoch.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote
 from banyan_charter.rules import Count, Epoch, attempted, first_epoch, outcome, signer_key
@@ -16,9 +17,14 @@ from banyan_crdt.realm import Realm
 
 MOST_BALLOTS = 1_000
 """Ballots of one number. Members that agree at last need some two."""
+AHEAD = 8
+"""So many ballots are taken above the highest one that a third of the votes reached."""
 MOST_DOUBLES = 4
-"""Acts of one kind that one member may have in one ballot, and contents that it may have in one number: one is meant,
-two prove that it signed twice."""
+"""Acts of one kind that one member may have in one ballot, and contents that it may have in one number, if less than a
+third of the votes voted for them: one is meant, two prove that it signed twice."""
+
+Key: TypeAlias = tuple[bytes, int]
+"""Root and leaf of a signature."""
 
 
 class Ledger:
@@ -35,6 +41,9 @@ class Ledger:
         self._acts: dict[int, dict[tuple[bytes, bytes], Act]] = {}
         self._made: dict[ContentId, Epoch | None] = {}
         self._signed: Counter[tuple[type, int, int, bytes]] = Counter()
+        self._voters: defaultdict[ContentId, set[Key]] = defaultdict(set)
+        self._reached: defaultdict[int, dict[Key, int]] = defaultdict(dict)
+        """By number: the last ballot in which each key signed."""
         self._stale: int | None = 0
 
     @property
@@ -60,13 +69,19 @@ class Ledger:
             return False
         held[name] = act
         self._signed[_slot(act)] += 1
+        if not isinstance(act, Content):
+            key, reached = (act.by.root, act.by.leaf), self._reached[act.number]
+            reached[key] = max(act.ballot, reached.get(key, 0))
+            if isinstance(act, Vote):
+                self._voters[act.content].add(key)
         if self._stale is None or act.number < self._stale:
             self._stale = act.number
         return True
 
     def why_not(self, act: Act) -> str | None:
         """Why a settled ledger should not take an act from others now; None: it should. A member can be sure to get in
-        what it may sign once, so no honest act is refused for what others sent."""
+        what it may sign once, so no honest act is refused for what others sent; and what more than 1/3 of the votes
+        voted for is taken however much its author and its voters signed. Ask again when more acts came."""
         member, number = (act.author if isinstance(act, Content) else act.member), act.number
         if act.charter != self.charter:
             return "it is of another charter"
@@ -77,11 +92,26 @@ class Ledger:
             seats.append(made.seats)
         if not any(member in some and signer_key(act.by, number, some[member]) for some in seats):
             return f"{member.hex()[:16]} has no such key in number {number}, or the content is not held yet"
-        if isinstance(act, Vote | Commit) and act.ballot > MOST_BALLOTS:
-            return f"ballot {act.ballot} is above {MOST_BALLOTS}"
+        if isinstance(act, Vote | Commit) and number:
+            if act.ballot > MOST_BALLOTS:
+                return f"ballot {act.ballot} is above {MOST_BALLOTS}"
+            if act.ballot > AHEAD and act.ballot > (reached := self._joint(number)) + AHEAD:
+                return f"ballot {act.ballot} is more than {AHEAD} above {reached}, which a third of the votes reached"
         if self._signed[_slot(act)] >= MOST_DOUBLES:
-            return f"{member.hex()[:16]} signed {MOST_DOUBLES} of its kind"
+            voters = self._voters[act.id if isinstance(act, Content) else act.content]
+            votes = self._votes(number)
+            if sum(key in voters for key in votes) * 3 <= len(votes):
+                return f"{member.hex()[:16]} signed {MOST_DOUBLES} of its kind, and a third of the votes not for this"
         return None
+
+    def _votes(self, number: int) -> list[Key]:
+        """The keys of the votes before this number."""
+        return [(s.root, number - s.since) for s in self.epochs[number - 1].seats.values() if s.votes]
+
+    def _joint(self, number: int) -> int:
+        """The highest ballot that a third of the votes reached, so one that is honest, if less than a third are not."""
+        reached = sorted((self._reached[number].get(key, 0) for key in self._votes(number)), reverse=True)
+        return reached[(len(reached) - 1) // 3]
 
     def settle(self) -> None:
         """Finds the chain again from the lowest number of which acts came."""

@@ -315,24 +315,32 @@ def signed_by(e: Electorate, a: Vote | Commit) -> Members:
     return e.keys.get((a.member, a.by.root, a.by.leaf), 0)
 
 
+def supported(signed: Members, total: Members) -> bool:
+    """Whether these are more than 1/3 of them: one of them is honest, if less than 1/3 are not."""
+    return (signed & total).bit_count() * 3 > total.bit_count()
+
+
 def double_signers(c: Count, acts: Iterable[Act]) -> Members:
-    """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock."""
-    seen = [a for a in acts if not isinstance(a, Content) and a.content in c.who]
-    firsts: dict[tuple[type, int, Members], ContentId] = {}
-    promised: dict[Members, list[Commit]] = {}
+    """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock. Both signatures
+    are by one key and count for their contents, and each content is supported: of others nodes may hold different
+    ones."""
+    signed: dict[SignerKey, list[Vote | Commit]] = {}
+    for a in acts:
+        if isinstance(a, Content) or a.content not in c.who or not signed_by(c.who[a.content], a):
+            continue
+        if supported(c.consent[a.content], c.who[a.content].old):
+            signed.setdefault((a.member, a.by.root, a.by.leaf), []).append(a)
     out = 0
-    for a in seen:
-        bit = signed_by(c.who[a.content], a)
-        if bit and firsts.setdefault((type(a), a.ballot, bit), a.content) != a.content:
-            out |= bit
-        if bit and isinstance(a, Commit):
-            promised.setdefault(bit, []).append(a)
-    for v in seen:
-        if isinstance(v, Vote):
-            bit = signed_by(c.who[v.content], v)
-            if any(p.content != v.content and v.unlock < p.ballot < v.ballot for p in promised.get(bit, ())):
-                out |= bit
+    for mine in signed.values():
+        if any(_contradict(a, b) for a in mine for b in mine):
+            out |= signed_by(c.who[mine[0].content], mine[0])
     return out
+
+
+def _contradict(a: Vote | Commit, b: Vote | Commit) -> bool:
+    twice = type(a) is type(b) and a.ballot == b.ballot
+    broken = isinstance(a, Vote) and isinstance(b, Commit) and a.unlock < b.ballot < a.ballot
+    return a.content != b.content and (twice or broken)
 
 
 def outcome(epoch: Epoch, acts: Sequence[Act], made: Mapping[ContentId, Epoch | None]) -> Outcome:

@@ -8,7 +8,7 @@ import pytest
 
 from banyan_charter.acts import Act, ContentId
 from banyan_charter.ballots import Promise, commit, favourite, open_ballot, vote
-from banyan_charter.ledger import Ledger, state_of
+from banyan_charter.ledger import AHEAD, Ledger, state_of
 from banyan_crdt.errors import Refused
 from banyan_crdt.realm import TEST
 from tests.charter.bridge import Bridge, account, tree
@@ -131,7 +131,7 @@ def test_a_member_signs_once_in_a_ballot_and_one_alone_opens_no_other() -> None:
     bridge, voters, contents = bridged(4)
     first = ContentId(bytes(contents[0].id))
     for v in voters:
-        v.hear([*contents, bridge.act(spec.Vote(1, 900, 1, 0, (3, 0, 1)))])
+        v.hear([*contents, bridge.act(spec.Vote(1, AHEAD, 1, 0, (3, 0, 1)))])
     assert open_ballot(voters[0].ledger, 1) == 1
     voters[0].vote(first)
     with pytest.raises(Refused, match="signed in ballot 1 already"):

@@ -57,7 +57,9 @@ and is in no total. Its signature, listed by the next content, wakes it: it is a
 consent to it, but not among the votes of n. *No rule asks whether an act is absent*, because it can arrive later.
 That an answer is missing is what the signers say.
 
-**Two certificates** for one number strike those whose double signing they prove. The content whose lock and commits
+**Two certificates** for one number strike those whose double signing is proved by two signatures that count, for
+contents that more than 1/3 of the votes of n voted for. A certificate needs more; and a node need not keep all that a
+Byzantine vote signs for contents of its own, so these must not change who is struck. The content whose lock and commits
 are more than 2/3 of the rest stands, if it is one. Otherwise the charter stays at n. Without two certificates
 nobody is struck. Members are struck for that count; expelling them is a proposal.
 
@@ -335,21 +337,22 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
 
 
 def double_signers(c: Count, acts: Iterable[Act]) -> int:
-    """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock."""
-    out, seen = 0, [a for a in acts if not isinstance(a, Content) and a.content in c.who]
-    firsts: dict[tuple[type, int, Key], int] = {}
-    for a in seen:
-        if firsts.setdefault((type(a), a.ballot, a.key), a.content) != a.content:
-            out |= c.who[a.content].keys.get(a.key, 0)
-    promised: dict[Key, list[Commit]] = {}
-    for a in seen:
-        if isinstance(a, Commit):
-            promised.setdefault(a.key, []).append(a)
-    for v in seen:
-        if isinstance(v, Vote):
-            for p in promised.get(v.key, ()):
-                if p.content != v.content and v.unlock < p.ballot < v.ballot:
-                    out |= c.who[v.content].keys.get(v.key, 0)
+    """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock. Both signatures
+    count for their contents, and more than 1/3 voted for each of these."""
+    out = 0
+    seen: dict[Key, list[Vote | Commit]] = {}
+    for a in acts:
+        if not isinstance(a, Content) and a.content in c.who:
+            who = c.who[a.content]
+            if a.key in who.keys and enough(c.consent[a.content] & who.old, who.old, (1, 3)):
+                seen.setdefault(a.key, []).append(a)
+    for key, signed in seen.items():
+        for a in signed:
+            for b in signed:
+                twice = type(a) is type(b) and a.ballot == b.ballot
+                broke = isinstance(a, Vote) and isinstance(b, Commit) and a.unlock < b.ballot < a.ballot
+                if a.content != b.content and (twice or broke):
+                    out |= c.who[a.content].keys[key]
     return out
 
 

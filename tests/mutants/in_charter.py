@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 LEDGER, BALLOTS, ACTS = "tests/charter/test_ledger.py", "tests/charter/test_ballots.py", "tests/charter/test_acts.py"
+FLOODS = "tests/charter/test_floods.py"
 
 IN_CHARTER = (
     Mutant(
@@ -83,5 +84,20 @@ IN_CHARTER = (
         "votes[(len(votes) - 1) // 3]",
         "votes[0]",
         (BALLOTS,),
+    ),
+    Mutant(
+        "who signs much keeps a node from what the others adopted",
+        "Ledger.why_not",
+        "sum(key in voters for key in votes) * 3 <= len(votes)",
+        "True",
+        (FLOODS,),
+    ),
+    Mutant("one key fills a node ballot after ballot", "Ledger._joint", "(len(reached) - 1) // 3", "0", (FLOODS,)),
+    Mutant(
+        "who is struck depends on contents that nobody else voted for",
+        "rules.double_signers",
+        "supported(c.consent[a.content], c.who[a.content].old)",
+        "True",
+        (FLOODS,),
     ),
 )
