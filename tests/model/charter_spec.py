@@ -79,6 +79,8 @@ if more than 2/3 of the votes of m that it knows are among those that committed 
 - A verifier that skips assumes that at most 2/3 of the votes it knows are Byzantine, or have left and collude. Who
   was away for long asks somebody it trusts. Before it sees both of two certificates it can stand at either.
 - A key that is stolen before its owner saw the epoch stand counts as a Byzantine vote of that epoch.
+- Leaving needs a margin: with L of n votes leaving by a content, n/3 - L or more silent ones that helped to lock it
+  stop the number. `charter_ballots.py` lets leavers count, so it does not show this.
 - That a proposal is good, that members are different people, that bytes are decoded rightly: not modelled.
 """
 
