@@ -22,6 +22,7 @@ const { MAIN, TEST } = crypto;
 const LATER_MS = 2 ** 46;
 
 export const elsewhere = {
+  charter: 'who belongs to an alliance: a browser verifies accounts',
   messages: 'links between nodes: a browser has none',
   refused: 'links between nodes',
   sketch: 'how two nodes compare',
