@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 from banyan_crdt.ids import EntryId
 from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn
-from banyan_storage.entry_records import record_id
+from banyan_storage.entry_records import is_record, record_id
 
 YOUNG_IDS = 1 << 16
 """Ids held in memory: 10 MB. With a million ids in the table, eight of them share a page."""
@@ -78,7 +78,8 @@ def candidates(txn: ReadTxn, late: Late, entry: bytes) -> Iterator[int]:
 
 
 def _read(txn: ReadTxn, after: int) -> dict[bytes, bytes]:
-    return {record_id(raw)[t.ID.half]: key for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
+    rows = txn.scan(t.ENTRIES, t.u48(after + 1))
+    return {record_id(raw)[t.ID.half]: key for key, raw in rows if is_record(raw)}
 
 
 class LateIds:
