@@ -14,28 +14,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from banyan_charter.acts import (
-    Admit,
     CharterId,
-    Commit,
-    Content,
     ContentId,
     Expel,
     Founding,
-    Vote,
-    body_of,
-    content_body,
+    admission,
     decode_act,
     encode_act,
     founding_body,
     id_of,
-    join_id,
 )
 from banyan_charter.keytree import KeyTree
 from banyan_charter.ledger import Ledger
-from banyan_charter.rules import Epoch, first_epoch, next_epoch
+from banyan_charter.rules import first_epoch
+from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.skipping import bundle, skip, way
-from banyan_charter.values import Kind, Parameters, Seat, state_root
-from banyan_crdt.ids import AccountId, EntryId, H
+from banyan_charter.values import Kind, Parameters, Seat
+from banyan_crdt.ids import AccountId, H
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from bench.harness import BenchError, arguments, at_least, finish, median, say
@@ -49,6 +44,9 @@ class Member:
         account = AccountId(name + H("bench", name)[4:])
         keys = self.keys.root, since, self.spare.key
         self.seat = Seat(account, b"m%d.example" % n, Kind.HOST, True, *keys)
+
+    def signer(self, charter: CharterId) -> SeatSigner:
+        return SeatSigner(TEST, charter, self.seat.member, self.keys, self.seat.since)
 
 
 def made(members: int, epochs: int) -> tuple[Founding, Iterator[bytes]]:
@@ -64,31 +62,20 @@ def made(members: int, epochs: int) -> tuple[Founding, Iterator[bytes]]:
 def _acts(founding: Founding, people: list[Member], epochs: int) -> Iterator[bytes]:
     charter, epoch, seated = CharterId(founding.id), first_epoch(founding), list(people)
     for p in people:
-        yield _signed(Commit(EntryId(b""), charter, 0, 1, founding.id, p.seat.member, None), p, 0)  # type: ignore[arg-type]
+        yield encode_act(p.signer(charter).commit(0, 1, founding.id))
     for number in range(1, epochs + 1):
         new = Member(len(people) + number, number, epochs + 2 - number)
-        sig = new.spare.sign(EntryId(join_id(charter, new.seat)))
         gone, author, signing = seated[0], seated[1], seated[1 : len(people) * 2 // 3 + 2]
-        proposals = Admit(new.seat, sig), Expel(gone.seat.member)
-        after = next_epoch(TEST, epoch, proposals, ContentId(b""))
-        fields = charter, number, epoch.id, proposals, _root(after), author.seat.member
-        x = ContentId(id_of(TEST, content_body(*fields)))
-        yield encode_act(Content(x, *fields, author.keys.sign(TEST, number - author.seat.since, x)))
+        x, epoch = author.signer(charter).content(
+            epoch, (admission(charter, new.seat, new.spare), Expel(gone.seat.member))
+        )
+        yield encode_act(x)
         for p in signing:
-            yield _signed(Vote(EntryId(b""), charter, number, 1, x, 0, p.seat.member, None), p, number)  # type: ignore[arg-type]
+            yield encode_act(p.signer(charter).vote(number, 1, x.id))
         for p in signing:
-            yield _signed(Commit(EntryId(b""), charter, number, 1, x, p.seat.member, None), p, number)  # type: ignore[arg-type]
+            yield encode_act(p.signer(charter).commit(number, 1, x.id))
             p.keys.destroy_below(number + 1 - p.seat.since)
-        epoch, seated = after._replace(id=x), [*seated[1:], new]
-
-
-def _root(e: Epoch) -> bytes:
-    return state_root(tuple(e.seats.values()), e.parameters)
-
-
-def _signed(a: Vote | Commit, by: Member, number: int) -> bytes:
-    what = EntryId(id_of(TEST, body_of(a)))
-    return encode_act(a._replace(id=what, by=by.keys.sign(TEST, number - by.seat.since, what)))
+        seated = [*seated[1:], new]
 
 
 def once(founding: Founding, acts: Sequence[bytes], epochs: int) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from banyan_charter.values import (
     sized,
     unsigned,
 )
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import encode, read_value
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
@@ -209,8 +209,18 @@ def body_of(a: Act) -> list[Any]:
     if isinstance(a, Content):
         return content_body(a.charter, a.number, a.prev, a.proposals, a.state, a.author)
     if isinstance(a, Vote):
-        return [2, a.charter, a.number, a.ballot, a.content, a.unlock, a.member]
-    return [3, a.charter, a.number, a.ballot, a.content, a.member]
+        return vote_body(a.charter, a.number, a.ballot, a.content, a.unlock, a.member)
+    return commit_body(a.charter, a.number, a.ballot, a.content, a.member)
+
+
+def vote_body(charter: bytes, number: int, ballot: int, content: bytes, unlock: int, member: bytes) -> list[Any]:
+    """What the id of a vote is made of."""
+    return [2, charter, number, ballot, content, unlock, member]
+
+
+def commit_body(charter: bytes, number: int, ballot: int, content: bytes, member: bytes) -> list[Any]:
+    """What the id of a commit is made of."""
+    return [3, charter, number, ballot, content, member]
 
 
 def content_body(
@@ -232,7 +242,7 @@ def decode_act(realm: Realm, raw: bytes) -> Act | Founding:
     that it names; whether that key may sign is a question for the rules."""
     if len(raw) > MOST_BYTES:
         raise Oversized(f"an act of a charter has {len(raw)} bytes; {MOST_BYTES} is the most")
-    v = decode(raw, 6)
+    v = read_value(raw)
     if type(v) is not list or not v or type(v[0]) is not int or v[0] > 3:
         raise Malformed("an act of a charter is an array that opens with its code, 0 to 3")
     if v[0] == 0:
@@ -333,7 +343,7 @@ def _text(v: Any) -> bytes:
     return v
 
 
-def admission(realm: Realm, charter: CharterId, seat: Seat, spare: Signer) -> Admit:
+def admission(charter: CharterId, seat: Seat, spare: Signer) -> Admit:
     """What a newcomer signs, for a member to propose."""
     return Admit(seat, spare.sign(EntryId(join_id(charter, seat))))
 

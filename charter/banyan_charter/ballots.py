@@ -2,21 +2,22 @@
 
 The rules that it obeys: one vote a ballot, in rising ballots; a commit only to a content that it sees locked, in a
 ballot not below its last; a vote against its own commit only with the later ballot in which that other content was
-locked. So it can never be struck. Which content to favour is a convention: a locked one, else that of the seat whose
-turn the ballot is, so that a split vote is left by the next ballot.
+locked. So it can never be struck. In which ballot to vote, and for which content if its owner wants any, are
+conventions, so that a split vote is left by the next ballot.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
-from banyan_charter.acts import Commit, Content, ContentId, Vote, body_of, id_of
-from banyan_charter.keytree import KeyTree, Signature
-from banyan_charter.ledger import Ledger
-from banyan_charter.rules import Count, locks, signed_by
-from banyan_charter.values import Seat
+from banyan_charter.acts import Commit, ContentId, Vote
+from banyan_charter.ledger import MOST_BALLOTS, Ledger
+from banyan_charter.rules import Count, enough, locks, supported
+from banyan_charter.seat_signer import SeatSigner
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, EntryId
+from banyan_crdt.ids import AccountId
 
 
 class Promise(NamedTuple):
@@ -37,68 +38,85 @@ def locked(c: Count) -> dict[ContentId, int]:
     return out
 
 
-def vote(ledger: Ledger, member: AccountId, keys: KeyTree, mine: Promise, content: ContentId) -> tuple[Vote, Promise]:
-    """A vote for this content in the open ballot. Raises Refused with a sentence if the member may not sign it."""
+def _locked_last(c: Count) -> tuple[int, ContentId] | None:
+    """The lock of the highest ballot."""
+    return max(((ballot, x) for x, ballot in locked(c).items()), default=None)
+
+
+def vote(ledger: Ledger, mine: Promise, keys: SeatSigner, content: ContentId) -> tuple[Vote, Promise]:
+    """A vote for this content in the ballot that is open to the member. Raises Refused with a sentence if it may not
+    sign one now."""
     number, c = mine.number, _count(ledger, mine)
     if content not in c.who:
         raise Refused(f"no valid content {content.hex()[:16]} of number {number} is held.")
-    found = locked(c)
     unlock = 0
     if mine.content is not None:
-        unlock = mine.ballot if content == mine.content else found.get(content, 0)
+        unlock = mine.ballot if content == mine.content else locked(c).get(content, 0)
         if unlock < mine.ballot:
             raise Refused("this member committed to another content, and the one asked for was not locked after that.")
-    ballot = open_ballot(ledger, number)
-    if ballot <= max(mine.last, unlock):
-        raise Refused(
-            f"this member signed in ballot {mine.last} already: the next one opens once more of the others have."
-        )
-    seat = _seat(ledger, number, member, content)
-    draft = Vote(EntryId(b""), ledger.charter, number, ballot, content, unlock, member, _UNSIGNED)
-    made = EntryId(id_of(ledger.realm, body_of(draft)))
-    by = keys.sign(ledger.realm, number - seat.since, made)
-    return draft._replace(id=made, by=by), mine._replace(last=ballot)
+    last = max(mine.last, unlock)
+    ballot = next(_winnable(ledger, number, last, content))
+    if not _is_open(ledger, number, ballot, content):
+        raise Refused(f"this member signed in ballot {last}: the next one opens once more of the others signed in it.")
+    if ballot > MOST_BALLOTS:
+        raise Refused(f"number {number} had {MOST_BALLOTS} ballots, and no node takes more.")
+    _check_seat(ledger, number, keys.member, content)
+    return keys.vote(number, ballot, content, unlock), mine._replace(last=ballot)
 
 
-def open_ballot(ledger: Ledger, number: int) -> int:
-    """The ballot in which members vote: the lowest one that more than 2/3 of the votes may still sign in. So members
-    that were apart, and are in different ballots, meet."""
-    who, last = ledger.counts[number].who, dict[AccountId, int]()
-    for a in ledger.acts(number):
-        if not isinstance(a, Content) and a.content in who and signed_by(who[a.content], a):
-            last[a.member] = max(a.ballot, last.get(a.member, 0))
-    votes = sorted((last.get(m, 0) for m, s in ledger.epochs[number - 1].seats.items() if s.votes), reverse=True)
-    return votes[(len(votes) - 1) // 3] + 1
-
-
-def commit(ledger: Ledger, member: AccountId, keys: KeyTree, mine: Promise) -> tuple[Commit, Promise] | None:
+def commit(ledger: Ledger, mine: Promise, keys: SeatSigner) -> tuple[Commit, Promise] | None:
     """A commit to what is locked, or None if nothing new is."""
     number, c = mine.number, _count(ledger, mine)
-    ballot, content = max(((b, x) for x, b in locked(c).items()), default=(0, None))
-    if content is None or ballot < mine.last or ballot <= mine.ballot or member not in ledger.epochs[number - 1].seats:
+    if (found := _locked_last(c)) is None or keys.member not in ledger.epochs[number - 1].seats:
         return None
-    seat = _seat(ledger, number, member, content)
-    draft = Commit(EntryId(b""), ledger.charter, number, ballot, content, member, _UNSIGNED)
-    made = EntryId(id_of(ledger.realm, body_of(draft)))
-    by = keys.sign(ledger.realm, number - seat.since, made)
-    return draft._replace(id=made, by=by), mine._replace(last=ballot, ballot=ballot, content=content)
+    ballot, content = found
+    if ballot < mine.last or ballot <= mine.ballot:
+        return None
+    return keys.commit(number, ballot, content), mine._replace(last=ballot, ballot=ballot, content=content)
 
 
 def favourite(ledger: Ledger, mine: Promise) -> ContentId | None:
-    """Which content to vote for in the next ballot if its owner has no wish: the one locked last, or that of the seat
-    whose turn the ballot is. None: there is none."""
-    c = _count(ledger, mine)
-    found = locked(c)
-    if found:
-        return max(found, key=lambda x: (found[x], x))
-    seats = sorted(m for m, s in ledger.epochs[mine.number - 1].seats.items() if s.votes)
-    turn = open_ballot(ledger, mine.number) % len(seats)
+    """Which content to vote for next, for an owner who wants any of them to be adopted: the one locked last; else of
+    those that can be adopted soonest the one with the most votes there, or that of the seat whose turn that ballot is.
+    None: there is none."""
+    number, c = mine.number, _count(ledger, mine)
+    if (found := _locked_last(c)) is not None:
+        return found[1]
+    seats, authors = sorted(ledger.votes(number)), {x.id: x.author for x in ledger.contents(number)}
 
-    def rank(x: ContentId) -> tuple[int, bytes]:
-        author = next(a.author for a in ledger.contents(mine.number) if a.id == x)
-        return (seats.index(author) - turn) % len(seats), x
+    def rank(x: ContentId) -> tuple[int, int, int, ContentId]:
+        ballot = next(_winnable(ledger, number, mine.last, x))
+        voters = c.voted.get((ballot, x), 0).bit_count()
+        return ballot, -voters, (seats.index(authors[x]) - ballot) % len(seats), x
 
     return min(c.who, key=rank, default=None)
+
+
+def _winnable(ledger: Ledger, number: int, last: int, x: ContentId) -> Iterator[int]:
+    """The ballots above `last` in which this content may still be certified: who voted for it there or may still sign
+    there are more than 2/3 of the votes, and so are who committed to it there or may still do so. So members that vote
+    one after the other, or that were apart, meet."""
+    c, reached = ledger.counts[number], ledger.reached(number)
+    who, bits = c.who[x], {m: 1 << k for k, m in enumerate(c.members)}
+    for ballot in count(last + 1):
+        may_vote = sum(bits[m] for m, b in reached.items() if b < ballot) & who.signers
+        may_commit = sum(bits[m] for m, b in reached.items() if b <= ballot) & who.signers
+        votes = c.voted.get((ballot, x), 0) | may_vote
+        commits = c.committed.get((ballot, x), 0) | may_commit
+        if ballot > max(reached.values()) or (enough(votes, who.old) and enough(commits, who.old)):
+            yield ballot
+
+
+def _is_open(ledger: Ledger, number: int, ballot: int, x: ContentId) -> bool:
+    """Whether members vote in this ballot already: what they favour can be certified in none before, or more than 2/3
+    of the votes signed in the one before or a later one, or a third in this or a later one, or for this content. A
+    cheat alone opens none."""
+    c, reached = ledger.counts[number], sorted(ledger.reached(number).values(), reverse=True)
+    favoured = [*c.who] if (found := _locked_last(c)) is None else [found[1]]
+    closed, lowest = reached[len(reached) * 2 // 3], min(next(_winnable(ledger, number, 0, y)) for y in favoured)
+    return ballot <= max(closed + 1, lowest, ledger.joint(number)) or supported(
+        c.voted.get((ballot, x), 0), c.who[x].old
+    )
 
 
 def _count(ledger: Ledger, mine: Promise) -> Count:
@@ -107,11 +125,7 @@ def _count(ledger: Ledger, mine: Promise) -> Count:
     return ledger.counts[mine.number]
 
 
-def _seat(ledger: Ledger, number: int, member: AccountId, content: ContentId) -> Seat:
+def _check_seat(ledger: Ledger, number: int, member: AccountId, content: ContentId) -> None:
     here, there = ledger.epochs[number - 1].seats, ledger.counts[number].who[content].after.seats
     if member not in here and member not in there:
         raise Refused(f"{member.hex()[:16]} has no seat in epoch {number - 1}, and this content gives it none.")
-    return here.get(member) or there[member]
-
-
-_UNSIGNED = Signature(0, b"", b"", b"", b"")  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote
 from banyan_charter.rules import Count, Epoch, attempted, first_epoch, outcome, signer_key
+from banyan_crdt.codec import uint
 from banyan_crdt.ids import AccountId, H
 from banyan_crdt.realm import Realm
 
@@ -25,6 +26,8 @@ third of the votes voted for them: one is meant, two prove that it signed twice.
 
 Key: TypeAlias = tuple[bytes, int]
 """Root and leaf of a signature."""
+Name: TypeAlias = tuple[bytes, Key]
+"""An act is told from others by its id and the key that signed it."""
 
 
 class Ledger:
@@ -38,9 +41,13 @@ class Ledger:
         """By number: who signed two histories of it."""
         self.counts: dict[int, Count] = {}
         """Of numbers that were counted."""
-        self._acts: dict[int, dict[tuple[bytes, bytes], Act]] = {}
-        self._made: dict[ContentId, Epoch | None] = {}
-        self._signed: Counter[tuple[type, int, int, bytes]] = Counter()
+        self._acts: dict[int, dict[Name, Act]] = {}
+        self._made: dict[Name, Epoch | None] = {}
+        """What contents make, None for those that may not follow. By name: one content signed by a wrong key, too, says
+        nothing of the same signed by its author."""
+        self._after: dict[ContentId, Epoch] = {}
+        """The valid ones among them."""
+        self._signed: Counter[tuple[type, int, int, Key]] = Counter()
         self._voters: defaultdict[ContentId, set[Key]] = defaultdict(set)
         self._reached: defaultdict[int, dict[Key, int]] = defaultdict(dict)
         """By number: the last ballot in which each key signed."""
@@ -64,13 +71,13 @@ class Ledger:
 
     def add(self, act: Act) -> bool:
         """Takes an act with a good signature; of a peer's ask `why_not` first. Returns whether it was not held."""
-        held, name = self._acts.setdefault(act.number, {}), (bytes(act.id), act.by.root)
+        held, name = self._acts.setdefault(act.number, {}), _name(act)
         if act.charter != self.charter or name in held:
             return False
         held[name] = act
         self._signed[_slot(act)] += 1
         if not isinstance(act, Content):
-            key, reached = (act.by.root, act.by.leaf), self._reached[act.number]
+            key, reached = _key(act), self._reached[act.number]
             reached[key] = max(act.ballot, reached.get(key, 0))
             if isinstance(act, Vote):
                 self._voters[act.content].add(key)
@@ -88,29 +95,34 @@ class Ledger:
         if number > max(0, len(self.epochs)) or (number and not self.epochs):
             return f"epoch {number - 1} does not stand here yet"
         seats = [self.epochs[number - 1].seats] if number else [first_epoch(self.founding).seats]
-        if not isinstance(act, Content) and number and (made := self._made.get(act.content)) is not None:
+        if not isinstance(act, Content) and number and (made := self._after.get(act.content)) is not None:
             seats.append(made.seats)
         if not any(member in some and signer_key(act.by, number, some[member]) for some in seats):
             return f"{member.hex()[:16]} has no such key in number {number}, or the content is not held yet"
         if isinstance(act, Vote | Commit) and number:
             if act.ballot > MOST_BALLOTS:
                 return f"ballot {act.ballot} is above {MOST_BALLOTS}"
-            if act.ballot > AHEAD and act.ballot > (reached := self._joint(number)) + AHEAD:
+            if act.ballot > AHEAD and act.ballot > (reached := self.joint(number)) + AHEAD:
                 return f"ballot {act.ballot} is more than {AHEAD} above {reached}, which a third of the votes reached"
         if self._signed[_slot(act)] >= MOST_DOUBLES:
             voters = self._voters[act.id if isinstance(act, Content) else act.content]
-            votes = self._votes(number)
+            votes = self.votes(number).values()
             if sum(key in voters for key in votes) * 3 <= len(votes):
                 return f"{member.hex()[:16]} signed {MOST_DOUBLES} of its kind, and a third of the votes not for this"
         return None
 
-    def _votes(self, number: int) -> list[Key]:
-        """The keys of the votes before this number."""
-        return [(s.root, number - s.since) for s in self.epochs[number - 1].seats.values() if s.votes]
+    def votes(self, number: int) -> dict[AccountId, Key]:
+        """The votes before this number, with their keys for it."""
+        return {m: (s.root, number - s.since) for m, s in self.epochs[number - 1].seats.items() if s.votes}
 
-    def _joint(self, number: int) -> int:
-        """The highest ballot that a third of the votes reached, so one that is honest, if less than a third are not."""
-        reached = sorted((self._reached[number].get(key, 0) for key in self._votes(number)), reverse=True)
+    def reached(self, number: int) -> dict[AccountId, int]:
+        """The last ballot of this number in which each of the votes before it signed; 0: in none."""
+        return {m: self._reached[number].get(key, 0) for m, key in self.votes(number).items()}
+
+    def joint(self, number: int) -> int:
+        """The highest ballot that a third of the votes reached, so one that is honest, if less than a third are not.
+        More than 2/3 may still sign in the one above it."""
+        reached = sorted(self.reached(number).values(), reverse=True)
         return reached[(len(reached) - 1) // 3]
 
     def settle(self) -> None:
@@ -129,10 +141,13 @@ class Ledger:
             self.epochs = self.epochs or [first]
         while number <= len(self.epochs):
             acts, before = list(self.acts(number)), self.epochs[number - 1]
-            for x in acts:
-                if isinstance(x, Content) and x.id not in self._made:
-                    self._made[x.id] = attempted(self.realm, before, x)
-            found = outcome(before, acts, self._made)
+            for x in self.contents(number):
+                if (name := _name(x)) not in self._made:
+                    self._made[name] = made = attempted(self.realm, before, x)
+                    if made is not None:
+                        self._after[x.id] = made
+            after = {x.id: self._after[x.id] for x in self.contents(number) if x.id in self._after}
+            found = outcome(before, acts, after)
             standing = self.epochs[number].id if number < len(self.epochs) else None
             if standing is not None and found.content != standing:
                 self._forget_from(number)
@@ -151,12 +166,13 @@ class Ledger:
             for n in [n for n in some if n >= number]:
                 del some[n]
         for x in [x for n in self._acts if n > number for x in self.contents(n)]:
-            self._made.pop(x.id, None)
+            self._made.pop(_name(x), None)
+            self._after.pop(x.id, None)
 
     @property
     def digest(self) -> bytes:
         """H over the names of all acts, 32 bytes: equal at nodes that hold the same."""
-        names = sorted(a + b for some in self._acts.values() for a, b in some)
+        names = sorted(id + root + uint(leaf) for some in self._acts.values() for id, (root, leaf) in some)
         return H("charter/acts", self.charter, *names)
 
 
@@ -169,6 +185,14 @@ def state_of(realm: Realm, founding: Founding, acts: Iterable[Act]) -> Ledger:
     return ledger
 
 
-def _slot(act: Act) -> tuple[type, int, int, bytes]:
-    """Of what a member is meant to sign one: by its root, so that nobody fills another's."""
-    return type(act), act.number, 0 if isinstance(act, Content) else act.ballot, act.by.root
+def _key(act: Act) -> Key:
+    return act.by.root, act.by.leaf
+
+
+def _name(act: Act) -> Name:
+    return act.id, _key(act)
+
+
+def _slot(act: Act) -> tuple[type, int, int, Key]:
+    """Of what a member is meant to sign one: by its key, so that nobody fills another's."""
+    return type(act), act.number, 0 if isinstance(act, Content) else act.ballot, _key(act)

@@ -8,9 +8,11 @@ reads a clock.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import reduce, singledispatch
+from operator import or_
 from typing import NamedTuple, TypeAlias
 
 from banyan_charter.acts import (
@@ -67,6 +69,11 @@ class Electorate(NamedTuple):
     new: Members
     keys: Mapping[SignerKey, Members]
     after: Epoch
+
+    @property
+    def signers(self) -> Members:
+        """All whose signature counts."""
+        return reduce(or_, self.keys.values(), 0)
 
 
 class Certificate(NamedTuple):
@@ -170,6 +177,8 @@ def _renew(p: Renew, d: _Draft) -> None:
     seat, was = d.seat(p.member), d.was.seats.get(p.member)
     if was is None or not 0 <= d.number + 1 - p.since < LEAVES:
         raise Malformed(f"the new keys of {p.member.hex()[:16]} have none for number {d.number + 1}")
+    if p.root == was.root:  # two of its keys would be good for one number
+        raise Malformed(f"the new root of {p.member.hex()[:16]} is its old one")
     what = renew_id(d.was.charter, was, p.root, p.since, p.spare)
     if isinstance(p.by, bytes):
         check_spare(d.realm, was.spare, what, p.by)
@@ -187,12 +196,18 @@ def _roll(p: Roll, d: _Draft) -> None:
 
 @_apply.register
 def _answer(p: Answer, d: _Draft) -> None:
-    d.seats[p.member] = d.present(p.member, p.by)._replace(missed=0)
+    seat = d.present(p.member, p.by)
+    if not seat.missed:
+        raise Malformed(f"{p.member.hex()[:16]} answers, and missed no roll call")
+    d.seats[p.member] = seat._replace(missed=0)
 
 
 @_apply.register
 def _wake(p: Wake, d: _Draft) -> None:
-    d.seats[p.member] = d.present(p.member, p.by)._replace(missed=0, awake=True)
+    seat = d.present(p.member, p.by)
+    if seat.awake:
+        raise Malformed(f"{p.member.hex()[:16]} is awake")
+    d.seats[p.member] = seat._replace(missed=0, awake=True)
 
 
 @_apply.register
@@ -217,11 +232,18 @@ ORDER = (Answer, Sleep, Wake, Renew, Expel, Admit, Change, SetParameters, Roll, 
 """In which order the kinds of proposals of a content are applied, whatever order it lists them in."""
 
 
+MOST_ADMITTED = 64
+"""Admissions of one content: each seat of it may fill room of its own at every node."""
+
+
 def next_epoch(realm: Realm, epoch: Epoch, proposals: Iterable[Proposal], id: ContentId) -> Epoch:
     """The epoch that these proposals make. Raises Malformed or BadSignature with a sentence if they may not be adopted.
     `id`: of the content."""
-    draft = _Draft(realm, epoch)
-    for p in sorted(proposals, key=lambda p: ORDER.index(type(p))):
+    draft, proposals = _Draft(realm, epoch), sorted(proposals, key=lambda p: ORDER.index(type(p)))
+    kinds = Counter(map(type, proposals))
+    if kinds[Roll] > 1 or kinds[Admit] > MOST_ADMITTED:
+        raise Malformed(f"a content has at most one roll call and {MOST_ADMITTED} admissions")
+    for p in proposals:
         _apply(p, draft)
     seats = sorted(draft.seats.values())
     voting = sum(s.voting for s in seats)
@@ -272,9 +294,8 @@ def locks(who: Electorate, signed: Members, consent: Members) -> bool:
     return enough(signed, who.old) and enough(consent, who.new)
 
 
-def count(epoch: Epoch, acts: Sequence[Act], made: Mapping[ContentId, Epoch | None]) -> Count:
-    """acts: of the number after the epoch, with good signatures. made: what contents among them make (`attempted`)."""
-    after = {x.id: e for x in acts if isinstance(x, Content) and (e := made[x.id]) is not None}
+def count(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -> Count:
+    """acts: of the number after the epoch, with good signatures. after: what the valid contents among them make."""
     members = tuple(sorted(set(epoch.seats).union(*(e.seats for e in after.values()))))
     bit = {m: 1 << k for k, m in enumerate(members)}
     who = {x: electorate(epoch, e, bit.__getitem__) for x, e in after.items()}
@@ -343,9 +364,9 @@ def _contradict(a: Vote | Commit, b: Vote | Commit) -> bool:
     return a.content != b.content and (twice or broken)
 
 
-def outcome(epoch: Epoch, acts: Sequence[Act], made: Mapping[ContentId, Epoch | None]) -> Outcome:
-    """What follows an epoch by these acts of its next number. made: as for `count`."""
-    c = count(epoch, acts, made)
+def outcome(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -> Outcome:
+    """What follows an epoch by these acts of its next number. after: as for `count`."""
+    c = count(epoch, acts, after)
     contents = {f.content for f in c.certificates}
     if len(contents) < 2:
         return Outcome(next(iter(contents), None), None, c)

@@ -32,8 +32,9 @@ def skip(realm: Realm, known: Epoch, shown: Bundle) -> Epoch | None:
         return None
     if before.number == known.number and before.id != known.id:
         return None
-    made = {x.id: attempted(realm, before, x) for x in shown.acts if isinstance(x, Content)}
     acts = [a for a in shown.acts if a.number == before.number + 1]
+    contents = (x for x in acts if isinstance(x, Content))
+    made = {x.id: e for x in contents if (e := attempted(realm, before, x)) is not None}
     found = outcome(before, acts, made)
     return made[found.content] if found.content and _vouched(known, found.content, found.counted) else None
 

@@ -6,6 +6,7 @@ import pytest
 
 from banyan_charter.acts import (
     Admit,
+    Answer,
     Change,
     CharterId,
     ContentId,
@@ -17,6 +18,8 @@ from banyan_charter.acts import (
     Roll,
     SetParameters,
     Sleep,
+    Wake,
+    admission,
     decode_act,
     encode_act,
     founding_body,
@@ -25,7 +28,7 @@ from banyan_charter.acts import (
     renew_id,
 )
 from banyan_charter.keytree import KeyTree, check, root_of, signature_of
-from banyan_charter.rules import Epoch, first_epoch, next_epoch
+from banyan_charter.rules import MOST_ADMITTED, Epoch, first_epoch, next_epoch
 from banyan_charter.values import Authority, Kind, Parameters, Seat, parameters_of, plain_parameters
 from banyan_crdt.codec import encode
 from banyan_crdt.errors import BadSignature, Malformed, Refused, Reject
@@ -106,7 +109,7 @@ def test_parameters_are_read_strictly() -> None:
 
 
 def test_what_a_proposal_may_not_do_is_said_in_a_sentence() -> None:
-    _, e = epoch()
+    bridge, e = epoch()
     new = seat(8, 0)
     stranger = spare(8, 0).sign(EntryId(bytes(32)))
     for p, why in (
@@ -121,24 +124,66 @@ def test_what_a_proposal_may_not_do_is_said_in_a_sentence() -> None:
     ):
         with pytest.raises(Reject, match=why):
             made(e, p)
+    new_seats = [seat(m, 0) for m in range(100, 101 + MOST_ADMITTED)]
+    many = [admission(CharterId(bridge.charter), s, spare(100 + k, 0)) for k, s in enumerate(new_seats)]
+    assert len(made(e, *many[1:]).seats) == 4 + MOST_ADMITTED
+    called = made(e, Roll())
+    signer = bridge.signer(1, 0)
+    for proposals, why in (
+        (many, "at most one roll call and 64 admissions"),
+        ((Roll(), Roll()), "at most one roll call"),
+        ((Answer(account(1), signer.present(1)),), "answers, and missed no roll call"),
+        ((Wake(account(1), signer.present(1)),), "is awake"),
+    ):
+        with pytest.raises(Malformed, match=why):
+            made(e, *proposals)
+    assert made(called, Answer(account(1), signer.present(2))).seats[account(1)].missed == 0
     with pytest.raises(Malformed, match="0 of 0 seats"):
         made(e, *(Change(account(m), b"m%d.example" % m, Kind.HOST, False) for m in range(4)))
     with pytest.raises(Malformed, match="0 to 9"):
         proposal_of([10])
 
 
+def test_a_content_of_every_proposal_is_read_as_it_was_written() -> None:
+    bridge, e = epoch()
+    role = Authority(account(7), (b"vn", b"vn.press"), 50)
+    parameters = Parameters(7, 8, (account(5), account(6)), (role,), (b"vn-147-2024",))
+    new = admission(bridge.charter, seat(8, 0), spare(8, 0))
+    what = EntryId(renew_id(bridge.charter, e.seats[account(2)], b"r" * 32, 0, bytes(32)))
+    signed = bridge.signer(2, 0).keys.sign(TEST, 1, what)
+    renewed = Renew(account(2), b"r" * 32, 0, WriterKey(bytes(32)), signed)
+    changed = Change(account(1), b"new.example", Kind.AUTHORITY, False)
+    proposals = (new, Expel(account(3)), renewed, Roll(), changed, SetParameters(parameters), Note("Xin chào".encode()))
+    content, after = bridge.signer(0, 0).content(e, proposals)
+    assert decode_act(TEST, encode_act(content)) == content
+    assert after.parameters == parameters
+    body = founding_body(b"x", bridge.founding.seats, parameters)
+    founding = Founding(ContentId(id_of(TEST, body)), b"x", bridge.founding.seats, parameters)
+    assert decode_act(TEST, encode_act(founding)) == founding
+    with pytest.raises(Malformed, match="too many arrays"):
+        decode_act(TEST, b"\x9a" + (1 << 20).to_bytes(4, "big") + b"\x80" * (1 << 20))
+
+
 def test_proposals_do_what_they_say() -> None:
     bridge, e = epoch()
-    charter, was = CharterId(bridge.charter), e.seats[account(2)]
-    what = EntryId(renew_id(charter, was, b"r" * 32, 0, WriterKey(b"s" * 32)))
-    renewed = Renew(account(2), b"r" * 32, 0, WriterKey(b"s" * 32), spare(2, 0).sign(what))
+    charter = CharterId(bridge.charter)
+
+    def renewal(before: Epoch, root: int) -> Renew:
+        """By the spare key of the root before."""
+        new = seat(2, root)
+        what = EntryId(renew_id(charter, before.seats[account(2)], new.root, 0, new.spare))
+        return Renew(account(2), new.root, 0, new.spare, spare(2, root - 1).sign(what))
+
+    renewed = renewal(e, 1)
     new = SetParameters(Parameters(quota=7))
     after = made(e, Note("Xin chào".encode()), Roll(), renewed, Expel(account(3)), new)
     assert set(after.seats) == {account(m) for m in range(3)}
-    assert (after.seats[account(2)].root, after.seats[account(2)].spare) == (b"r" * 32, b"s" * 32)
+    assert (after.seats[account(2)].root, after.seats[account(2)].spare) == (seat(2, 1).root, seat(2, 1).spare)
     assert after.parameters.quota == 7
     assert {s.missed for s in after.seats.values()} == {1}
     changed = made(e, Change(account(1), b"new.example", Kind.PUBLISHER, False)).seats[account(1)]
     assert changed == Seat(account(1), b"new.example", Kind.PUBLISHER, False, *e.seats[account(1)][4:])
-    with pytest.raises(BadSignature):  # a renewal is good once
+    with pytest.raises(Malformed, match="is its old one"):
         made(after, renewed)
+    with pytest.raises(BadSignature):  # a renewal is good once
+        made(made(after, renewal(after, 2)), renewed)

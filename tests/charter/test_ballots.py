@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from banyan_charter.acts import Act, ContentId
-from banyan_charter.ballots import Promise, commit, favourite, open_ballot, vote
+from banyan_charter.acts import Act, Content, ContentId
+from banyan_charter.ballots import Promise, commit, favourite, vote
 from banyan_charter.ledger import AHEAD, Ledger, state_of
 from banyan_crdt.errors import Refused
 from banyan_crdt.realm import TEST
-from tests.charter.bridge import Bridge, account, tree
+from tests.charter.bridge import Bridge
 from tests.model import charter_spec as spec
 from tests.needs import numbers
 
@@ -20,22 +20,24 @@ class Voter:
     """A member with its own ledger, keys and promise."""
 
     def __init__(self, bridge: Bridge, member: int) -> None:
-        self.member, self.keys = account(member), tree(member, 0)
+        self.keys = bridge.signer(member, 0)
         self.ledger = state_of(TEST, bridge.founding, bridge.founded())
         self.promise = Promise(1)
 
     def hear(self, acts: list[Act]) -> None:
-        for act in acts:
-            assert self.ledger.why_not(act) is None or not self.ledger.add(act)
-            self.ledger.add(act)
+        for act in sorted(acts, key=lambda a: not isinstance(a, Content)):
+            if self.ledger.why_not(act) is None:
+                self.ledger.add(act)
+            if isinstance(act, Content):
+                self.ledger.settle()
         self.ledger.settle()
 
     def vote(self, content: ContentId) -> list[Act]:
-        made, self.promise = vote(self.ledger, self.member, self.keys, self.promise, content)
+        made, self.promise = vote(self.ledger, self.promise, self.keys, content)
         return [made]
 
     def commit(self) -> list[Act]:
-        found = commit(self.ledger, self.member, self.keys, self.promise)
+        found = commit(self.ledger, self.promise, self.keys)
         if found is None:
             return []
         made, self.promise = found
@@ -132,20 +134,54 @@ def test_a_member_signs_once_in_a_ballot_and_one_alone_opens_no_other() -> None:
     first = ContentId(bytes(contents[0].id))
     for v in voters:
         v.hear([*contents, bridge.act(spec.Vote(1, AHEAD, 1, 0, (3, 0, 1)))])
-    assert open_ballot(voters[0].ledger, 1) == 1
+    assert voters[0].ledger.joint(1) == 0
     voters[0].vote(first)
-    with pytest.raises(Refused, match="signed in ballot 1 already"):
+    with pytest.raises(Refused, match="signed in ballot 1: the next one opens"):
         voters[0].vote(first)
 
 
 def test_who_has_no_seat_votes_for_nothing_and_a_closed_number_is_refused() -> None:
-    _, voters, contents = bridged(4)
+    bridge, voters, contents = bridged(4)
     stranger = voters[0]
     stranger.hear(contents)
     ledger: Ledger = stranger.ledger
     with pytest.raises(Refused, match="has no seat in epoch 0"):
-        vote(ledger, account(9), tree(9, 0), Promise(1), ContentId(bytes(contents[0].id)))
+        vote(ledger, Promise(1), bridge.signer(9, 0), ContentId(bytes(contents[0].id)))
     with pytest.raises(Refused, match="number 5 is not open"):
-        vote(ledger, stranger.member, stranger.keys, Promise(5), ContentId(bytes(contents[0].id)))
+        vote(ledger, Promise(5), stranger.keys, ContentId(bytes(contents[0].id)))
     with pytest.raises(Refused, match="no valid content"):
-        vote(ledger, stranger.member, stranger.keys, Promise(1), ContentId(bytes(32)))
+        vote(ledger, Promise(1), stranger.keys, ContentId(bytes(32)))
+
+
+@pytest.mark.parametrize("n", numbers(60))
+def test_members_that_hear_each_other_one_by_one_agree_although_some_are_silent_or_sign_far_ahead(n: int) -> None:
+    """Each in turn does what it may: commit, else vote. Less than a third sign only what harms."""
+    rng = random.Random(f"turns/{n}")
+    size = rng.randrange(4, 11)
+    bridge, voters, contents = bridged(size, rng.choice((1, 2, 3)))
+    cheats = set(rng.sample(range(size), rng.randrange((size - 1) // 3 + 1)))
+    reach, said = rng.choice((0.5, 1, 1)), list(contents)
+    for turn in range(60 * size):
+        m = rng.randrange(size)
+        v = voters[m]
+        if m in cheats:
+            top = v.ledger.joint(1) + rng.choice((0, 1, 1, AHEAD))
+            if top and rng.random() < 0.3:
+                said.append(bridge.act(spec.Vote(1, top, rng.randrange(len(contents)) + 1, 0, (m, 0, 1))))
+            continue
+        v.hear([a for a in said if rng.random() < reach or turn > 30 * size])
+        if len(v.ledger.epochs) > 1:
+            continue
+        content = favourite(v.ledger, v.promise)
+        if not (found := v.commit()) and content is not None:
+            try:
+                found = v.vote(content)
+            except Refused:
+                pass
+        said += found
+    honest = [v for m, v in enumerate(voters) if m not in cheats]
+    for v in honest:
+        v.hear(said)
+    assert {v.ledger.epochs[-1].id for v in honest} <= {ContentId(bytes(x.id)) for x in contents}
+    assert len({v.ledger.epochs[-1].id for v in honest}) == 1
+    assert not any(v.ledger.struck for v in honest)

@@ -192,3 +192,19 @@ def test_what_stood_on_an_epoch_that_is_undone_stands_no_more() -> None:
     ledger.settle()
     assert same(ledger, spec.state_of([*acts, *twice], genesis), bridge)
     assert len(ledger.epochs) == 1
+
+
+def test_an_act_that_a_wrong_key_signed_says_nothing_of_the_same_by_the_right_one() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(4))))
+    bridge = Bridge(genesis)
+    x = content(genesis, 1, ("note", 1))
+    good = acts_of(bridge, [x, *signed(x, {0, 1, 2})])
+    wrong: list[Act] = []
+    for act in good:
+        wrong += [act._replace(by=tree(9, 0).sign(TEST, 1, act.id)), act._replace(by=tree(0, 0).sign(TEST, 2, act.id))]
+    for order in ([*wrong, *good], [*good, *wrong]):
+        ledger = Ledger(TEST, bridge.founding)
+        for act in [*bridge.founded(), *order]:
+            assert ledger.add(act)
+            ledger.settle()
+        assert len(ledger.epochs) == 2

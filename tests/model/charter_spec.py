@@ -208,6 +208,8 @@ def applied(
     """The seats of epoch `number`, None if a proposal may not be adopted. Answers, sleep, waking, then a roll call."""
     by = {s.member: s for s in seats}
     was = dict(by)
+    if sum(p[0] == "roll" for p in proposals) > 1:
+        return None
     for kind, *rest in sorted(proposals, key=lambda p: ORDER.index(p[0])):
         m = rest[0] if rest else -1
         if kind == "note":
@@ -229,7 +231,11 @@ def applied(
         elif rest[-1] != was[m].key(number) and (kind, rest[-1]) != ("renew", was[m].key(SPARE)):
             return None
         elif kind == "renew":
+            if rest[1] == was[m].root:
+                return None
             by[m] = by[m]._replace(root=rest[1])
+        elif by[m].awake if kind == "wake" else not by[m].missed:
+            return None
         else:
             by[m] = by[m]._replace(missed=0, awake=by[m].awake or kind == "wake")
     awake = sum(s.awake for s in by.values())
