@@ -1,7 +1,8 @@
 """Seats and parameters: what an epoch of a charter says, and its bytes.
 
     seat        = [member 32, domain, kind, voting, root 32, since, spare 32, awake, missed]
-    parameters  = [quota, posts an hour, [label issuer 32 ...], [[authority 32, [scope ...], cap] ...], [duty ...]]
+    parameters  = [quota, posts an hour, [label issuer 32 ...], [[authority 32, [scope ...], cap] ...], [duty ...],
+                   [[scope, [member 32 ...], [judge 32 ...]] ...]]
     state root  = H("charter/state", CBOR [[seat ...], parameters])
 
 Seats stand in the order of their members. Texts are UTF-8 bytes; flags are 0 or 1.
@@ -21,7 +22,7 @@ from banyan_crdt.ids import AccountId, H, WriterKey
 
 MOST_SEATS = 4_096
 MOST_LISTED = 256
-"""Of label issuers, authorities, scopes of one, or duties."""
+"""Of label issuers, authorities, scopes, judges, or duties."""
 ROLL_CALLS = 2
 """A seat that answered none of the last so many roll calls may be put to sleep."""
 _DOMAIN = re.compile(rb"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -70,6 +71,15 @@ class Authority(NamedTuple):
     cap: int
 
 
+class Scope(NamedTuple):
+    """Where orders of this name apply: the members that carry them out, and the accounts of the roles that judge
+    appeals."""
+
+    name: bytes
+    members: tuple[AccountId, ...]
+    judges: tuple[AccountId, ...]
+
+
 class Parameters(NamedTuple):
     """What members agreed on beside who they are."""
 
@@ -81,6 +91,7 @@ class Parameters(NamedTuple):
     authorities: tuple[Authority, ...] = ()
     duties: tuple[bytes, ...] = ()
     """Names of the duties in force."""
+    scopes: tuple[Scope, ...] = ()
 
 
 def state_root(seats: Sequence[Seat], parameters: Parameters) -> bytes:
@@ -96,7 +107,8 @@ def plain_seat(s: Seat) -> list[Any]:
 def plain_parameters(p: Parameters) -> list[Any]:
     """The array of parameters."""
     authorities = [[a.account, list(a.scopes), a.cap] for a in p.authorities]
-    return [p.quota, p.hourly, list(p.labellers), authorities, list(p.duties)]
+    scopes = [[s.name, list(s.members), list(s.judges)] for s in p.scopes]
+    return [p.quota, p.hourly, list(p.labellers), authorities, list(p.duties), scopes]
 
 
 def seat_of(v: Any) -> Seat:
@@ -128,7 +140,7 @@ def seats_of(v: Any) -> tuple[Seat, ...]:
 
 def parameters_of(v: Any) -> Parameters:
     """Raises Malformed."""
-    quota, hourly, labellers, authorities, duties = array(v, 5, "parameters")
+    quota, hourly, labellers, authorities, duties, scopes = array(v, 6, "parameters")
     if not quota or not hourly:
         raise Malformed("a quota of 0 lets no member host anybody; expel a member instead")
 
@@ -137,7 +149,12 @@ def parameters_of(v: Any) -> Parameters:
         names = _listed(scopes, _name, "scopes")
         return Authority(AccountId(sized(account, 32, "authority")), names, unsigned(cap, 1 << 32, "cap"))
 
-    issuers = _listed(labellers, lambda one: AccountId(sized(one, 32, "label issuer")), "label issuers")
+    def scope(one: Any) -> Scope:
+        name, members, judges = array(one, 3, "a scope")
+        carried = _listed(members, _account, "members of a scope", MOST_SEATS)
+        return Scope(_name(name), carried, _listed(judges, _account, "judges of a scope"))
+
+    issuers = _listed(labellers, _account, "label issuers")
     roles = _listed(authorities, authority, "authorities")
     return Parameters(
         unsigned(quota, 1 << 32, "quota"),
@@ -145,6 +162,7 @@ def parameters_of(v: Any) -> Parameters:
         issuers,
         roles,
         _listed(duties, _name, "duties"),
+        _listed(scopes, scope, "scopes"),
     )
 
 
@@ -192,10 +210,14 @@ def _name(v: Any) -> bytes:
     return v
 
 
-def _listed(v: Any, read: Callable[[Any], _T], name: str) -> tuple[_T, ...]:
+def _account(v: Any) -> AccountId:
+    return AccountId(sized(v, 32, "an account"))
+
+
+def _listed(v: Any, read: Callable[[Any], _T], name: str, most: int = MOST_LISTED) -> tuple[_T, ...]:
     """Its items in ascending order, none twice."""
-    if type(v) is not list or len(v) > MOST_LISTED:
-        raise Malformed(f"{name} are an array of at most {MOST_LISTED}")
+    if type(v) is not list or len(v) > most:
+        raise Malformed(f"{name} are an array of at most {most}")
     found = tuple(map(read, v))
     _ascending(
         [one[0] if isinstance(one, tuple) else one for one in found], f"{name} are in ascending order, none twice"

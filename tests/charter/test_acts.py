@@ -29,7 +29,7 @@ from banyan_charter.acts import (
 )
 from banyan_charter.keytree import KeyTree, check, root_of, signature_of
 from banyan_charter.rules import MOST_ADMITTED, Epoch, first_epoch, next_epoch
-from banyan_charter.values import Authority, Kind, Parameters, Seat, parameters_of, plain_parameters
+from banyan_charter.values import Authority, Kind, Parameters, Scope, Seat, parameters_of, plain_parameters
 from banyan_crdt.codec import encode
 from banyan_crdt.errors import BadSignature, Malformed, Refused, Reject
 from banyan_crdt.ids import EntryId, H, WriterKey
@@ -96,13 +96,17 @@ def test_a_founding_has_one_form() -> None:
 
 def test_parameters_are_read_strictly() -> None:
     authority = Authority(account(7), (b"vn", b"vn.press"), 50)
-    p = Parameters(100, 10, (account(5),), (authority,), (b"vn-147-2024",))
+    scope = Scope(b"vn", (account(1), account(2)), (account(8),))
+    p = Parameters(100, 10, (account(5),), (authority,), (b"vn-147-2024",), (scope,))
     assert parameters_of(plain_parameters(p)) == p
     for wrong, why in (
         (p._replace(quota=0), "a quota of 0 lets no member host anybody"),
         (p._replace(labellers=(account(5), account(5))), "label issuers are in ascending order, none twice"),
         (p._replace(duties=(b"Vn 147",)), "a name has at most 64"),
         (p._replace(authorities=(authority._replace(scopes=(b"vn.press", b"vn")),)), "scopes are in ascending order"),
+        (p._replace(scopes=(scope, scope)), "scopes are in ascending order, none twice"),
+        (p._replace(scopes=(scope._replace(members=scope.members[::-1]),)), "members of a scope are in ascending"),
+        (p._replace(scopes=(scope._replace(judges=(account(8)[:31],)),)), "an account is 32 bytes"),  # type: ignore[arg-type]
     ):
         with pytest.raises(Malformed, match=why):
             parameters_of(plain_parameters(wrong))
@@ -147,7 +151,9 @@ def test_what_a_proposal_may_not_do_is_said_in_a_sentence() -> None:
 def test_a_content_of_every_proposal_is_read_as_it_was_written() -> None:
     bridge, e = epoch()
     role = Authority(account(7), (b"vn", b"vn.press"), 50)
-    parameters = Parameters(7, 8, (account(5), account(6)), (role,), (b"vn-147-2024",))
+    parameters = Parameters(
+        7, 8, (account(5), account(6)), (role,), (b"vn-147-2024",), (Scope(b"vn", (account(1),), ()),)
+    )
     new = admission(bridge.charter, seat(8, 0), spare(8, 0))
     what = EntryId(renew_id(bridge.charter, e.seats[account(2)], b"r" * 32, 0, bytes(32)))
     signed = bridge.signer(2, 0).keys.sign(TEST, 1, what)
