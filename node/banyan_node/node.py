@@ -25,7 +25,7 @@ from banyan_node.admission.gates import AdmissionTally, SlotUsage
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
-from banyan_node.api.methods.moderation import content
+from banyan_node.api.methods.moderation import content, labellers
 from banyan_node.api.methods.network import node_state
 from banyan_node.context import Context, DoorData, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, PeerActivity, open_edge
@@ -205,6 +205,7 @@ class Node:
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))
+        keep("labels", partial(labellers.follow, self.worker, self.context))
         keep("media", partial(prefetch.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(prefetch.collect, self.worker, self.context))
         keep("search index", partial(derived_data.follow, self.worker, self.context))

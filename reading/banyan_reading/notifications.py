@@ -20,6 +20,7 @@ from banyan_schema.social import Post, Reaction, Repost, Target
 from banyan_schema.social.channel import Episode
 from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
+from banyan_schema.social.label import Label, LabelAppeal, is_whole
 from banyan_storage.account_references import Days, of_stretch
 from banyan_storage.engine import ReadTxn
 from banyan_storage.reader import StoreReader
@@ -36,8 +37,9 @@ HOPS = 4
 class Notification:
     """what: what happened; of several things that one post does, the first in the order of `WHAT`. who: did it.
     time_ms: of the entry. post: theirs, which answers, quotes or mentions. about: the post of the account that is
-    answered, quoted, reacted to or reposted. edited: theirs is an edit. group: that invites, accepts or is asked for;
-    event: to which they invite; channel: of a new episode, whose post is `post`. Whether they may is not looked at."""
+    answered, quoted, reacted to, reposted or labelled. edited: theirs is an edit. group: that invites, accepts or is
+    asked for; event: to which they invite; channel: of a new episode, whose post is `post`. Whether they may
+    is not looked at."""
 
     what: Notice
     who: AccountId
@@ -147,6 +149,8 @@ def _read(
         about = next((target for target in named if target is not None and target.account == account), None)
     elif isinstance(said, Reaction | Repost):
         about, emoji = said.target, said.emoji if isinstance(said, Reaction) else None
+    elif isinstance(said, Label | LabelAppeal):
+        about = None if is_whole(said.about) else said.about
     edited = isinstance(op, Put) and bool(op.refs)
     group = said.group if isinstance(said, GroupAct | GroupJoin) else None
     time_ms = entry.header.time >> 16

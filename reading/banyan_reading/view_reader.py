@@ -6,7 +6,7 @@ queries.py answers from it what pages ask.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Any, cast
@@ -252,9 +252,10 @@ class ViewReader:
         cell = None if every or not isinstance(op, Put | Add | Count | Text | Tomb) else (account, op.coll, op.key)
         return cell is None or kept_back(self.cell(*cell)) is None
 
-    def label(self, target: Target) -> str | None:
+    def label(self, target: Target, refused: Container[str] = ()) -> str | None:
+        """What this node says before a post. refused: labellers, DIDs, of which the reader wants to hear nothing."""
         found = LABELLED.get(self._reader, target) if self._labels else None
-        return None if found is None else found.text
+        return None if found is None or (found.issuer and found.issuer in refused) else found.text
 
     def _views(self, shown: Mapping[Target, tuple[bytes, ...]], hidden: bool = False) -> dict[Target, PostView]:
         """shown: the place of the write that each post shows, and its seed, or the time with which that begins."""

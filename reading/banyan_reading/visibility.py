@@ -22,6 +22,8 @@ from banyan_schema.private_kinds import Filter, FollowWish
 Refusal: TypeAlias = Literal["policy", "hidden", "refused"]
 """Why the author of what a post answers or quotes, or of what was reposted, does not want it there. policy: no such
 account may. hidden: this one was hidden. refused: what it quotes or reposts is itself a refused answer."""
+LabellerWish: TypeAlias = Literal["refuse", "warn", "hide"]
+"""What a reader wants of somebody's labels: to hear nothing of them; to be warned; not to be shown what they hide."""
 FilterContext: TypeAlias = Literal["home", "notifications", "public", "thread", "account"]
 """Where a filter can count."""
 PlaceKind: TypeAlias = Literal["home", "tag", "list", "public", "thread", "account", "notifications", "elsewhere"]
@@ -42,14 +44,15 @@ Reason: TypeAlias = Literal[
     "policy",
     "hidden",
     "refused",
+    "labelled",
     "limited",
     "unseen",
     "filtered",
 ]
 """Why a post is not shown. apart: its author is on an exclusive list. repost, language, answer: it is one, or in one,
 that the reader does not want there. blocked: who opened the conversation blocks its author. policy, hidden,
-refused: see `Refusal` (interaction_rules.py). limited: moderators want
-that only followers see its author. unseen: the reader blocks or mutes its author, or who reposted it. filtered: a
+refused: see `Refusal` (interaction_rules.py). labelled: by whom the reader chose for that. limited: moderators
+want that only followers see its author. unseen: the reader blocks or mutes its author, or who reposted it. filtered: a
 filter of the reader hides it."""
 _KEPT_BACK: tuple[KeptBack, ...] = get_args(KeptBack)
 PATTERNS = 4_096
@@ -125,7 +128,8 @@ class PostFacts(NamedTuple):
     """What counts of a post for who may see it. reposted_by: who reposted it, where it stands because of that. answers:
     whom it answers. limited: who of its author and whoever reposted it is limited, so that only those see it who follow
     it. blocked: who opened the conversation, or wrote what it quotes, blocks its author. refused: see
-    interaction_rules.py. cell: of the post. label, order: see `Verdict`."""
+    interaction_rules.py. cell: of the post. label, order: see `Verdict`. labelled: a labeller hides it whom the reader
+    chose for that."""
 
     author: AccountId
     text: str
@@ -141,6 +145,7 @@ class PostFacts(NamedTuple):
     cell: CellFacts = GIVEN
     label: str | None = None
     order: WithheldBy | None = None
+    labelled: bool = False
 
 
 class WordFilter(NamedTuple):
@@ -172,7 +177,8 @@ class ListRule(NamedTuple):
 class Viewer:
     """What one account wants to see. follows: whom it follows; asked only where moderators limit an author. mutes:
     until when, in milliseconds since 1970; None: for good. apart: those on exclusive lists. wishes: what of those that
-    it follows is at home. lists: by their ids."""
+    it follows is at home. lists: by their ids. labellers: whom it chose,
+    and what it wants of them; whom they hide is among the mutes."""
 
     account: AccountId
     follows: Collection[AccountId] = ()
@@ -182,6 +188,7 @@ class Viewer:
     wishes: Mapping[AccountId, FollowWish] = field(default_factory=dict)
     filters: tuple[WordFilter, ...] = ()
     lists: Mapping[str, ListRule] = field(default_factory=dict)
+    labellers: Mapping[AccountId, LabellerWish] = field(default_factory=dict)
 
     def hidden(self, now_ms: int) -> frozenset[AccountId]:
         """The accounts of which it wants to see nothing."""
@@ -212,6 +219,8 @@ def _why_not(viewer: Viewer | None, post: PostFacts, where: ViewPlace, now_ms: i
         return "audience"
     if post.blocked:
         return "blocked"
+    if post.labelled and viewer is not None and post.author != viewer.account:
+        return "labelled"
     if where.kind == "account" and post.reposted_by is None:
         return None
     if post.refused is not None:

@@ -57,7 +57,7 @@ class Fact(NamedTuple):
     handle); `moved_to` and `moved_from` (an account), `officials` (an account), `policies` (of a post, 1 byte),
     `hidden` (the key of a post and another post), `broadcasts` (notices.py); of channels: `channel_episodes` (a
     channel, 48 bytes, season, number and time, 8 each), `new_episodes` (a channel and a time), `channel_subscribers`
-    and `subscriptions` (a channel).
+    and `subscriptions` (a channel); `labels` (what is labelled, 48 bytes), `label_appeals` (an account).
     """
 
     kind: str

@@ -29,6 +29,8 @@ Notice = Literal[
     "urgent",
     "episode",
     "poll_ended",
+    "label",
+    "label_appeal",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
 """By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.

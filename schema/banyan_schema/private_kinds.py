@@ -113,6 +113,13 @@ class Note(NamedTuple):
     text: str
 
 
+class LabellerChoice(NamedTuple):
+    """What one wants of an account's labels: refuse, warn or hide."""
+
+    issuer: bytes
+    wish: str
+
+
 class PrivateDraft(NamedTuple):
     """A post that is not published yet. id: 16 random bytes. post: its content. due_ms: when it is to be published,
     milliseconds since 1970; None: when its author says so."""
@@ -192,6 +199,10 @@ KINDS: dict[str, PrivateKind] = {
             (ACCOUNT, optional(choice("whether reposts are shown", "no")), optional(text("languages", MAX_LANGS))),
         ),
         lambda w: w.account,
+    ),
+    "labeller": PrivateKind(
+        Layout(LabellerChoice, tuple, (ACCOUNT, choice("what is done with labels", "refuse", "warn", "hide"))),
+        lambda c: c.issuer,
     ),
     "note": PrivateKind(Layout(Note, tuple, (ACCOUNT, text("a note", MAX_NOTE))), lambda n: n.account),
 }

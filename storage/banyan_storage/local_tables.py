@@ -241,10 +241,12 @@ HEARSAY = LocalValue(b"statements that do not count", "banyan_node.moderation.wi
 
 
 class Holds(NamedTuple):
-    """decision: the number of it. text: a label, or what people are told."""
+    """decision: the number of it. text: a label, or what people are told. issuer: of the label by which it was decided,
+    a DID; empty: somebody here decided."""
 
     decision: int
     text: str
+    issuer: str = ""
 
 
 Verdict: TypeAlias = Literal["nothing", "label", "hide", "withhold", "limit", "suspend", "pass_on"]
@@ -262,7 +264,8 @@ class DecisionNote(msgspec.Struct, frozen=True):
     """by: a moderator; None: the operator. verdict: nothing is done; label: the posts are shown with `text` before
     them; hide: they are not shown here; withhold: their content is given to nobody here, by an order; limit: only
     followers see the account here; suspend: this node writes nothing for the hosted account; pass_on: the platform `to`
-    was told. why: for the other moderators. text: for the author, and of a label for all."""
+    was told. why: for the other moderators. text: for the author, and of a label for all. labelled: `by` is no
+    moderator, but gave a label that this node follows."""
 
     id: int
     at_ms: int
@@ -279,6 +282,7 @@ class DecisionNote(msgspec.Struct, frozen=True):
     days: int
     to: str
     undone: Withdrawal | None
+    labelled: bool = False
 
 
 Category: TypeAlias = Literal["spam", "legal", "violation", "other"]
@@ -347,6 +351,22 @@ LABELLED = LocalRows(b"labelled post:", "banyan_node.moderation.decisions", POST
 HIDDEN = LocalRows(b"hidden post:", "banyan_node.moderation.decisions", POST, cbor(Holds), twice=True)
 LIMITED = LocalRows(b"limited account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds), twice=True)
 SUSPENDED = LocalRows(b"suspended account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds), twice=True)
+
+
+class ChosenLabeller(NamedTuple):
+    """does: what this node does at most by somebody's labels: note, warn, hide, withhold; or allow. waits: so many
+    changes at once that the operator has to accept them; 0: none. accepted: it did, and they are not all done."""
+
+    does: str
+    waits: int = 0
+    accepted: bool = False
+
+
+LABELLERS = LocalRows(b"labeller:", "banyan_node.api.methods.moderation.labellers", ACCOUNT, cbor(ChosenLabeller))
+LABELS_TAKEN = LocalRows(
+    b"label taken:", "banyan_node.api.methods.moderation.labellers", both(ACCOUNT, HASH), both(U64, U64)
+)
+"""By issuer and element: when it was given, and the decision that it led to; 0: none, because one stood already."""
 DECISIONS = LocalRows(b"decision:", "banyan_node.moderation.decisions", DOWN, json(DecisionNote), twice=True)
 DECISIONS_ABOUT = LocalRows(
     b"decisions about:", "banyan_node.moderation.decisions", both(ACCOUNT, DOWN), MARK, twice=True

@@ -4,6 +4,34 @@ from tests.mutants.mutant import Mutant
 
 IN_NODE = (
     Mutant(
+        "a label does more than its issuer asks for",
+        "labellers._verdict",
+        "min(does, most, key=_RANK.index)",
+        "does",
+        ("tests/node/test_labels.py",),
+    ),
+    Mutant(
+        "a list that empties undoes all it did",
+        "labellers._Step.carry_out",
+        "len(changes) * FIFTH > len(found.taken)",
+        "len(changes) < 0",
+        ("tests/node/test_labels.py",),
+    ),
+    Mutant(
+        "a labeller's word stands against an allowing one",
+        "labellers._Step._is_allowed",
+        "by.does == 'allow'",
+        "by.does == 'none'",
+        ("tests/node/test_labels.py",),
+    ),
+    Mutant(
+        "a reader hears of a labeller that it refuses",
+        "Visibility._labels",
+        "wish == 'refuse'",
+        "wish == 'hide'",
+        ("tests/node/test_labels.py",),
+    ),
+    Mutant(
         "secrets stand in the audit log",
         "decode.written_down",
         "'secret' if is_secret(method.asks, name) else value",

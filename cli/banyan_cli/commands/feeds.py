@@ -24,6 +24,7 @@ KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
     *("group_invite", "group_accept", "group_request", "event_invite"),
     *("follow_request", "follow_accept", "move", "urgent", "episode", "poll_ended"),
+    *("label", "label_appeal"),
 )
 """Of notifications."""
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."

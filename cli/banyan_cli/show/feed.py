@@ -290,6 +290,8 @@ DID = {
     "event_invite": "invited you to",
     "episode": "has a new episode in",
     "poll_ended": "asked a poll that has ended",
+    "label": "labelled you or your post",
+    "label_appeal": "appeals to you against a label",
 }
 NAMED = 3
 """So many are named in a line."""

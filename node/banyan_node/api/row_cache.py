@@ -34,16 +34,16 @@ _Place: TypeAlias = tuple[Target, tuple[tuple[AccountId, int, str], ...]]
 
 
 class _Wanted(NamedTuple):
-    """A row for one reader. plain: as nobody in particular reads it, if that can be kept. filtered: the words of the
-    reader's filter."""
+    """A row for one reader. plain: as nobody in particular reads it, if that can be kept. words: of the reader's
+    filters and issuers of labels; None: it has none."""
 
     place: _Place
     view: PostView
     plain: PostRow | None
-    filtered: str | None
+    words: tuple[str | None, str | None] | None
 
     def same(self, before: _Wanted) -> bool:
-        return self.plain is before.plain and self.filtered == before.filtered
+        return self.plain is before.plain and self.words == before.words
 
 
 @dataclass(slots=True)
@@ -118,8 +118,8 @@ class RowCache:
 
     def _wanted(self, view: PostView, plain: PostRow | None, reposted: Sequence[RepostView]) -> _Wanted:
         by = tuple([(one.by, one.time_ms, self.name(one.by)) for one in reposted])
-        filtered = self._visibility.words(view).warning if self._visibility.filters else None
-        return _Wanted((view.target, by), view, plain, filtered)
+        said = self._visibility.words(view) if self._visibility.filters else None
+        return _Wanted((view.target, by), view, plain, None if said is None else (said.warning, said.label))
 
     def _make(self, one: _Wanted) -> PostRow:
         reposted = [Reposter(did(by), name, ms) for by, ms, name in one.place[1]]
@@ -128,7 +128,8 @@ class RowCache:
         if self._visibility.reader is None and not reposted:
             return one.plain
         mine = self._for_reader.mine(one.view)
-        return msgspec.structs.replace(one.plain, filtered=one.filtered, reposted=reposted, mine=mine)
+        filtered, label = one.words or (None, one.plain.label)
+        return msgspec.structs.replace(one.plain, filtered=filtered, label=label, reposted=reposted, mine=mine)
 
     def _alone(self, view: PostView) -> bool:
         """Whether its row is made for each reader."""

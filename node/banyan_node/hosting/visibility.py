@@ -4,15 +4,15 @@ not shown, and what the account is told."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
-from banyan_crdt.ids import AccountId, Coll
+from banyan_crdt.ids import AccountId, Coll, account_to_text
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.operator_errors import not_found
-from banyan_reading import identity, relations
+from banyan_reading import identity, labels, relations
 from banyan_reading.answers import PostView
 from banyan_reading.channels import channel_of, subscriptions
 from banyan_reading.events import event_of
@@ -22,11 +22,23 @@ from banyan_reading.interaction_rules import Act, InteractionRules
 from banyan_reading.notifications import Notification
 from banyan_reading.polls import all_notices
 from banyan_reading.queries import Queries
-from banyan_reading.visibility import ListRule, PostFacts, Verdict, Viewer, ViewPlace, WithheldBy, visible, word_filters
+from banyan_reading.visibility import (
+    LabellerWish,
+    ListRule,
+    PostFacts,
+    Verdict,
+    Viewer,
+    ViewPlace,
+    WithheldBy,
+    lasts,
+    visible,
+    word_filters,
+)
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_schema.private_kinds import AccountList, Filter, FollowWish, ListMember, Mute
+from banyan_schema.private_kinds import AccountList, Filter, FollowWish, LabellerChoice, ListMember, Mute
 from banyan_schema.social import POST, post_to_text
+from banyan_schema.social.label import ALLOW, LabelName, is_whole
 from banyan_storage.local_tables import STATED, WITHHELD
 
 T = TypeVar("T")
@@ -50,6 +62,7 @@ class Visibility:
         self._q, self.viewer, self.rules, self.now_ms = q, viewer, InteractionRules(q), now_ms
         self.reader = None if viewer is None else viewer.account
         self._private, self._limited, self._where = private, limited, where
+        self._meant: dict[AccountId, dict[str, LabelName]] = {}
 
     def of(
         self,
@@ -63,16 +76,38 @@ class Visibility:
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
         limited = [one for one in (author, by) if one and one in self._limited] if self._limited else ()
         refused = self.rules.of(view, first, quoted)
-        post, label, blocks = view.post, self._q.label(view.target), author in blocked
+        post, blocks = view.post, author in blocked
+        labelled, label = self._labels(view.target)
         said = post.text, post.warning, post.tags, post.lang, post.audience
         answers = None if post.reply is None else post.reply.parent.account
-        facts = PostFacts(author, *said, answers, by, limited, blocks, refused, label=label)
+        facts = PostFacts(author, *said, answers, by, limited, blocks, refused, label=label, labelled=labelled)
         return visible(self.viewer, facts, self._where, self.now_ms)
+
+    def _labels(self, post: Target) -> tuple[bool, str | None]:
+        """Whether an issuer that the reader chose hides the post, and what stands before it."""
+        wishes = {} if self.viewer is None else self.viewer.labellers
+        refused = [account_to_text(one) for one, wish in wishes.items() if wish == "refuse"]
+        own, chosen = self._q.label(post, refused), [one for one, wish in wishes.items() if wish != "refuse"]
+        if not chosen:
+            return False, own
+        found = [one for one in labels.of(self._q, post, chosen) if lasts(one.label.until_ms or None, self.now_ms)]
+        if any(one.label.name == ALLOW for one in found):
+            return False, own
+        hides, said = False, [] if own is None else [own]
+        for one in found:
+            if one.issuer not in self._meant:
+                self._meant[one.issuer] = labels.names_of(self._q, one.issuer)
+            names = self._meant[one.issuer]
+            severity = labels.severity_of(names, one.label.name)
+            hides |= severity == "hide" and wishes[one.issuer] == "hide"
+            if severity != "note":
+                said.append(labels.words_of(names, one.label))
+        return hides, "; ".join(dict.fromkeys(said)) or None
 
     @property
     def filters(self) -> bool:
-        """Whether the reader has any."""
-        return self.viewer is not None and bool(self.viewer.filters)
+        """Whether the reader has any, or chose issuers of labels."""
+        return self.viewer is not None and bool(self.viewer.filters or self.viewer.labellers)
 
     def words(self, view: PostView) -> Verdict:
         """What stands before the post: `label`, and the words of a filter."""
@@ -124,14 +159,36 @@ class Visibility:
 
 def read_viewer(q: Queries, account: AccountId, held: PrivateData) -> Viewer:
     """Without lists, and without whom it follows."""
+    labellers = labellers_of(held)
+    own = {AccountId(one.account): one.until_ms for one in held.all(Mute)} | dict.fromkeys(q.mutes(account))
     return Viewer(
         account,
         blocks=frozenset(q.blocks(account)),
-        mutes={AccountId(one.account): one.until_ms for one in held.all(Mute)} | dict.fromkeys(q.mutes(account)),
+        mutes=_muted_by(q, labellers) | own,
+        labellers=labellers,
         apart=on_exclusive_lists(held) - {account},
         wishes={AccountId(one.account): one for one in held.all(FollowWish)},
         filters=word_filters(held.all(Filter)),
     )
+
+
+def labellers_of(held: PrivateData) -> dict[AccountId, LabellerWish]:
+    """The issuers of labels that it chose, and what it wants of them."""
+    return {AccountId(one.issuer): cast("LabellerWish", one.wish) for one in held.all(LabellerChoice)}
+
+
+def _muted_by(q: Queries, issuers: Mapping[AccountId, LabellerWish]) -> dict[AccountId, int | None]:
+    """The accounts that these issuers hide, and until when, without those that one of them allows."""
+    found, allowed = dict[AccountId, int | None](), set[AccountId]()
+    for issuer in (one for one, wish in issuers.items() if wish != "refuse"):
+        names = labels.names_of(q, issuer)
+        for one in labels.given_by(q, issuer):
+            if is_whole(one.label.about) and one.label.name == ALLOW:
+                allowed.add(one.label.about.account)
+            hides = issuers[issuer] == "hide" and labels.severity_of(names, one.label.name) == "hide"
+            if is_whole(one.label.about) and hides:
+                found[one.label.about.account] = one.label.until_ms or None
+    return {who: until for who, until in found.items() if who not in allowed}
 
 
 def on_exclusive_lists(held: PrivateData) -> set[AccountId]:

@@ -1,1 +1,1 @@
-"""Reports, decisions, and content that is withheld."""
+"""Reports, decisions, content that is withheld; labels, and whose this node follows."""

@@ -172,6 +172,11 @@ def _named(q: Queries, by: str | None) -> AccountName | None:
 @METHODS.write("decision.add", "not_found", "refused", audited=True)
 def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
     """Decides: about a report, which is closed then, or without one. The author and who reported are told."""
+    return decide(ctx, ask, now)
+
+
+def decide(ctx: Context, ask: DecideRequest, now: float, issuer: AccountId | None = None) -> DecisionRow:
+    """The same. issuer: whose label it is that this node follows. Raises CallError."""
     at_ms = ctx.replica.wall_ms(now)
     report = None if ask.report is None else _report(ctx, ask.report)
     if report is None and ask.account is None:
@@ -179,7 +184,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
     account = hosted.account_of(ctx, ask.account if report is None else report.account)
     if report is not None and ask.account is not None and hosted.account_of(ctx, ask.account) != account:
         raise bad_request(f"Report {report.id} is about {report.account}, and not about that account.")
-    by = _moderator(ctx, ask.by, account)
+    by = _moderator(ctx, ask.by, account) if issuer is None else account_to_text(issuer)
     asked = ask.posts if ask.posts is not None else [one.uri for one in report.posts] if report is not None else []
     posts = _judged(ctx, ask, account, list(dict.fromkeys(map(target_of, asked))))
     made = local.DecisionNote(
@@ -198,6 +203,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
         days=ask.days if ask.verdict == "withhold" else 0,
         to=ask.to.strip(),
         undone=None,
+        labelled=issuer is not None,
     )
     _apply(ctx, made, account, posts, now)
     invalidation.note_all(ctx.engine.write())  # what readers keep was made of rows, not of decisions
@@ -260,7 +266,7 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
 
 
 def _apply(ctx: Context, made: local.DecisionNote, account: AccountId, posts: Sequence[Target], now: float) -> None:
-    holds, verdict = local.Holds(made.id, made.text), made.verdict
+    holds, verdict = local.Holds(made.id, made.text, (made.by or "") if made.labelled else ""), made.verdict
     if verdict == "limit" or verdict == "suspend":
         HOLDS[verdict].put(ctx.store, account, holds)
         ctx.store.note_act(_ACT[verdict], account)
@@ -292,16 +298,21 @@ def _tell(
 def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     """Takes a decision back: what held because of it holds no more, and its report is open again if no other decision
     about it stands."""
-    made, at_ms = decisions.find(ctx.store, ask.id), ctx.replica.wall_ms(now)
+    made = decisions.find(ctx.store, ask.id)
     if made is None:
         raise not_found(f"There is no decision {ask.id}.")
     if made.undone is not None:
         raise conflict(f"Decision {ask.id} was taken back already.")
-    account = account_from_text(made.account)
-    by = _moderator(ctx, ask.by, account)
+    by = _moderator(ctx, ask.by, account_from_text(made.account))
+    return withdraw(ctx, made, by, ask.why.strip(), now)
+
+
+def withdraw(ctx: Context, made: local.DecisionNote, by: str | None, why: str, now: float) -> DecisionRow:
+    """Takes back one that stands."""
+    account, at_ms = account_from_text(made.account), ctx.replica.wall_ms(now)
     _take_back(ctx, made, account, now)
     invalidation.note_all(ctx.engine.write())
-    made = structs.replace(made, undone=local.Withdrawal(at_ms, by, ask.why.strip()))
+    made = structs.replace(made, undone=local.Withdrawal(at_ms, by, why))
     decisions.put(ctx.store, made)
     report = None if made.report is None else reports.find(ctx.store, made.report)
     if report is not None and not any(one.undone is None for one in decisions.among(ctx.store, report.decisions)):

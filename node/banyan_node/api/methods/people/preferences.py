@@ -225,7 +225,8 @@ class MutedUntil(Response):
 
 class ViewerShown(Response):
     """apart: the accounts of which nothing is at home, although they are followed: those on exclusive lists, and those
-    that are locked and have not accepted it. wishes: what of some accounts is. tags: as in `tags.followed`."""
+    that are locked and have not accepted it. wishes: what of some accounts is. tags: as in `tags.followed`. mutes: with
+    those whom chosen issuers of labels hide. marks: whether such issuers may put words before a post."""
 
     blocks: list[js.Did]
     mutes: list[MutedUntil]
@@ -233,6 +234,7 @@ class ViewerShown(Response):
     wishes: list[WishRow]
     tags: list[str]
     filters: list[FilterRow]
+    marks: bool
 
 
 class DismissRequest(ActorRequest):
@@ -306,6 +308,7 @@ def viewer(at: CommitView, ask: ActorRequest) -> ViewerShown:
         ],
         tags=[one.shown for one in sorted(held.all(FollowedTag))],
         filters=filters(at, ask).filters,
+        marks=bool(wants.labellers),
     )
 
 

@@ -16,7 +16,7 @@ from banyan_node.api.policy_rows import InteractionPolicyRow, may_not
 from banyan_node.hosting import hosted
 from banyan_node.hosting.home_timeline import follows
 from banyan_node.hosting.sealed_reader import PrivateData
-from banyan_node.hosting.visibility import ELSEWHERE, Visibility, read_viewer
+from banyan_node.hosting.visibility import ELSEWHERE, Visibility, labellers_of, read_viewer
 from banyan_reading import identity, profiles, relations
 from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.groups import group_of
@@ -384,7 +384,9 @@ def visibility_of(at: CommitView, reader: AccountId | None, where: ViewPlace = E
     if reader is None:
         return Visibility(q, None, PrivateData(), limited, where, now_ms())
     held = at.private(reader)
-    viewer = at.kept.made(("viewer", reader), [reader], VIEWER_BYTES, lambda: read_viewer(q, reader, held))
+    viewer = at.kept.made(
+        ("viewer", reader), [reader, *labellers_of(held)], VIEWER_BYTES, lambda: read_viewer(q, reader, held)
+    )
     if limited:
         viewer = replace(viewer, follows=frozenset(q.follows(reader)))
     return Visibility(q, viewer, held, limited, where, now_ms())
