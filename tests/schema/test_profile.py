@@ -13,7 +13,7 @@ from banyan_schema.layout import Layout
 from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, PROFILE, REACTION, Post, ProfileField, encode_post, set_profile
-from banyan_schema.social.profile import COLLECTION, LAYOUT, PICTURES, face_in
+from banyan_schema.social.profile import COLLECTION, LAYOUT, PICTURES
 from tests.schema.laws import keeps_the_laws, texts
 
 SALT = b"s" * 16
@@ -50,15 +50,6 @@ def test_a_field_is_a_picture_or_a_text_or_was_taken_away(field: str, value: str
     is_picture = field in PICTURES and media is not None and media.type.startswith("image/")
     assert (said.picture is not None) == is_picture
     assert said.is_text == (not is_picture and (field not in PICTURES or value != ""))
-
-
-@given(st.builds(ProfileField, st.sampled_from((*PICTURES, "name", "handle", "locked")), texts, st.none() | pictures))
-def test_a_seed_has_the_avatar_and_is_never_taken_for_another(said: ProfileField) -> None:
-    seed = COLLECTION.seed_of(bytes(8), COLLECTION.encode(said))
-    assert seed is not None
-    face = said.picture if said.field == "avatar" else None
-    assert face_in(seed) == (None if face is None else face.preview or face.blob)
-    assert face is None or COLLECTION.facts(seed) == ()
 
 
 def test_a_reader_that_knows_no_pictures_shows_the_description() -> None:

@@ -76,6 +76,17 @@ def test_a_prefix_finds_what_begins_with_it_and_nothing_else(engine: Engine) -> 
     assert after_prefix(b"") is None
 
 
+def test_many_prefixes_are_read_at_once_each_up_to_a_number(engine: Engine) -> None:
+    fill(engine)
+    txn = engine.write()
+    asked = [b"", b"a", b"ab", b"b", b"c", b"\xff", b"\xff\xff"]
+    for some in (asked, asked[1:2], [], asked[::-1]):
+        for each in (None, 1, 2):
+            wanted = [(p, *row) for p in some for row in [row for row in ROWS if row[0].startswith(p)][:each]]
+            assert list(txn.prefixes(PLAIN, some, each)) == wanted
+    assert list(txn.prefixes(OTHER, asked)) == []
+
+
 def test_single_reads_find_what_is_there_and_only_that(engine: Engine) -> None:
     assert engine.write().last(PLAIN) is None
     assert engine.write().last(DUPS) is None

@@ -58,28 +58,16 @@ LOCKED, LOCKED_VALUE = "locked", "yes"
 """The field by which an account says that follows want an accept, and its value then; any other says nothing."""
 
 
-_FACE = b"\0"
-"""Before the root of the avatar in a seed: no handle has this length."""
-
-
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length; or the
-    root of the avatar that is shown beside posts."""
-    field, value, media = values
-    if field == "avatar" and media is not None and media.is_picture:
-        return _FACE + bytes(media.preview or media.blob)
+    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length."""
+    field, value = values[:2]
     if field == HANDLE_FIELD:
         return handle_key(value) if is_handle(value) else b""
     return b"l" if (field, value) == (LOCKED, LOCKED_VALUE) else b""
 
 
-def face_in(seed: bytes) -> bytes | None:
-    """The root of the avatar, of its preview if it has one; None in the seed of another field."""
-    return seed[1:] if seed[:1] == _FACE else None
-
-
 def _facts(seed: bytes) -> Facts:
-    if not seed or face_in(seed) is not None:
+    if not seed:
         return ()
     return (Fact("locked", seed),) if seed == b"l" else (Fact("handle_claims", seed),)
 
@@ -96,13 +84,12 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"field": MAX_FIELD, "value": MAX_VALUE},
     seed=_seed,
-    seeds=3,
+    seeds=4,
     kinds=frozenset({"locked", "handle_claims"}),
     facts=_facts,
     blobs=Blobs("media", lambda media: blobs_of([media])),
 )
-"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots, where
-the avatar is in the seed for readers of before."""
+"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots."""
 PROFILE = COLLECTION.id
 
 
