@@ -42,7 +42,7 @@ from banyan_charter.values import (
     sized,
     unsigned,
 )
-from banyan_crdt.codec import encode, read_value
+from banyan_crdt.codec import encode, read_value, uint
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
@@ -237,9 +237,22 @@ def encode_act(a: Act | Founding) -> bytes:
     return encode([*body_of(a), list(a.by[:4])])
 
 
+def name_of(a: Act | Founding) -> bytes:
+    """32 bytes that tell an act from others: its id and the key that signed it. Of a founding its id."""
+    return a.id if isinstance(a, Founding) else H("charter/name", a.id, a.by.root, uint(a.by.leaf))
+
+
 def decode_act(realm: Realm, raw: bytes) -> Act | Founding:
     """The inverse of `encode_act`. Raises Malformed, Oversized, or BadSignature: a signature is checked under the key
     that it names; whether that key may sign is a question for the rules."""
+    act = read_act(realm, raw)
+    if not isinstance(act, Founding):
+        check(realm, act.by, act.id)
+    return act
+
+
+def read_act(realm: Realm, raw: bytes) -> Act | Founding:
+    """The same of an act whose signature is checked elsewhere."""
     if len(raw) > MOST_BYTES:
         raise Oversized(f"an act of a charter has {len(raw)} bytes; {MOST_BYTES} is the most")
     v = read_value(raw)
@@ -253,11 +266,7 @@ def decode_act(realm: Realm, raw: bytes) -> Act | Founding:
         if not any(s.votes for s in made.seats):
             raise Malformed("no founder has a vote")
         return made
-    by = signature_of(v[-1])
-    made_id = id_of(realm, v[:-1])
-    act = _act(v, made_id, by)
-    check(realm, by, made_id)
-    return act
+    return _act(v, id_of(realm, v[:-1]), signature_of(v[-1]))
 
 
 def _act(v: list[Any], made: bytes, by: Signature) -> Act:

@@ -10,9 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote
+from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote, name_of
 from banyan_charter.rules import Count, Epoch, attempted, first_epoch, outcome, signer_key
-from banyan_crdt.codec import uint
 from banyan_crdt.ids import AccountId, H
 from banyan_crdt.realm import Realm
 
@@ -51,6 +50,7 @@ class Ledger:
         self._voters: defaultdict[ContentId, set[Key]] = defaultdict(set)
         self._reached: defaultdict[int, dict[Key, int]] = defaultdict(dict)
         """By number: the last ballot in which each key signed."""
+        self._digests: dict[int, bytes] = {}
         self._stale: int | None = 0
 
     @property
@@ -61,6 +61,10 @@ class Ledger:
     def acts(self, number: int) -> Iterator[Act]:
         """Those held of a number."""
         return iter(self._acts.get(number, {}).values())
+
+    def holds(self, act: Act) -> bool:
+        """Whether it was added."""
+        return _name(act) in self._acts.get(act.number, {})
 
     def contents(self, number: int) -> Iterator[Content]:
         """The contents among them."""
@@ -75,6 +79,7 @@ class Ledger:
         if act.charter != self.charter or name in held:
             return False
         held[name] = act
+        self._digests.pop(act.number, None)
         self._signed[_slot(act)] += 1
         if not isinstance(act, Content):
             key, reached = _key(act), self._reached[act.number]
@@ -169,11 +174,16 @@ class Ledger:
             self._made.pop(_name(x), None)
             self._after.pop(x.id, None)
 
+    def digest_of(self, number: int) -> bytes:
+        """H over the names of the acts of a number, 32 bytes."""
+        if number not in self._digests:
+            self._digests[number] = H("charter/acts", *sorted(map(name_of, self.acts(number))))
+        return self._digests[number]
+
     @property
     def digest(self) -> bytes:
-        """H over the names of all acts, 32 bytes: equal at nodes that hold the same."""
-        names = sorted(id + root + uint(leaf) for some in self._acts.values() for id, (root, leaf) in some)
-        return H("charter/acts", self.charter, *names)
+        """H over those of all numbers up to the open one, 32 bytes: equal at nodes that hold the same."""
+        return H("charter/digest", self.charter, *map(self.digest_of, range(len(self.epochs) + 1)))
 
 
 def state_of(realm: Realm, founding: Founding, acts: Iterable[Act]) -> Ledger:

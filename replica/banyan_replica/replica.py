@@ -40,6 +40,7 @@ from banyan_replica.peers.peers import Peers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.statements import Witnesses
 from banyan_replica.status import ReplicaStatus
+from banyan_replica.sync.charter_exchange import CharterExchange
 from banyan_replica.sync.missing_parts import MissingParts
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire.messages import VERSION, Hello
@@ -142,6 +143,7 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
+        self.charter = CharterExchange(store, realm, self._out.tell)
         self.writes = WriteSession(
             author=self.author,
             ingest=self.ingest,
@@ -305,6 +307,7 @@ class Replica:
         self.author.forget()
         self.spreading.forget()
         self.sync.rolled_back()
+        self.charter.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
             link.owed.logs.excuse()

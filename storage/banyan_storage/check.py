@@ -21,7 +21,7 @@ from banyan_crdt.ops import decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
 from banyan_crdt.signing import verify as verify_signature
-from banyan_storage import blob_names
+from banyan_storage import blob_names, charter_acts
 from banyan_storage import tables as t
 from banyan_storage.blob_names import UNREADABLE, NamedParts
 from banyan_storage.due import astray
@@ -101,7 +101,8 @@ def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
                 found += _guarded(checks.name, checks.problems())
                 checked += checks.checked
         found += _guarded(f"account {account.hex()[:16]}", _grants(reader, account))
-    for where, problems in (("parts", _parts(reader)), ("tables", _wholes(reader))):
+    charters = (StoreProblem("charter", sentence) for sentence in charter_acts.faults(reader.txn, reader.realm))
+    for where, problems in (("parts", _parts(reader)), ("tables", _wholes(reader)), ("charter", charters)):
         found += _guarded(where, problems)
     return found + verify_views(reader)
 

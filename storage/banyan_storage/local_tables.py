@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from banyan_charter.acts import CharterId
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, WriterKey
@@ -73,6 +74,10 @@ OWN_LOG = LocalValue(b"own log", "banyan_node.own_log", both(U32, BYTES))
 """The number of the log that this store writes, and which data file this is."""
 OWN_LOG_BOOT = LocalValue(b"own log boot", "banyan_node.own_log", both(U64, BYTES))
 """When a log began because the machine was started, in seconds, and the start in which the log was last written."""
+
+
+FOLLOWED_CHARTER = LocalValue(b"charter", "banyan_replica.sync.charter_exchange", fixed(32, CharterId), twice=True)
+"""The id of the charter that this node follows."""
 
 
 class NetworkBanRow(NamedTuple):

@@ -37,7 +37,7 @@ BLOCK = 50_000
 _MOST = 511
 """The most bytes of a key, and of a value of a table with several values of a key."""
 _KEYS = {t.LOGS: 4, t.HEADS: 68, t.CHECKPOINTS: 64, t.ACCOUNTS: 32, t.ENTRIES: 6, t.CHAIN: 10, t.LOOSE: 26, t.IDS: 14}
-_KEYS |= {t.ARRIVED: 6, t.ACTS: 8}
+_KEYS |= {t.ARRIVED: 6, t.ACTS: 8, t.CHARTER: 68}
 _KEYS |= dict.fromkeys((t.PARTS, t.LACKING, t.WITHHELD, t.MEDIA, t.MEDIA_NEW), 8) | {t.ERASED: 34, t.BLOBS: 40}
 """The bytes of a key, as tables.py says."""
 _VALUES = {t.LOGS: (68,), t.HEADS: (13, 45), t.CHAIN: (8,), t.LOOSE: (11,), t.LACKING: (36,)}
@@ -121,7 +121,7 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.delete(t.ACCOUNTS, account)
     for account in accounts - held:
         txn.put(t.ACCOUNTS, account, b"")
-    for table in GUARDED:
+    for table in (*GUARDED, t.CHARTER):
         for key in [key for key, raw in txn.scan(table) if t.guarded(key, raw) is None]:
             txn.put(table, key, t.guard(key, b""))  # not known, or perhaps all
     _ids(txn)  # the check of entries folds views again, and finds entries by it

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from banyan_charter.acts import Act, CharterId, Founding
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
@@ -21,7 +22,7 @@ from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import Body
 from banyan_crdt.state import control_head
-from banyan_storage import blob_names
+from banyan_storage import blob_names, charter_acts
 from banyan_storage import due as d
 from banyan_storage import tables as t
 from banyan_storage.batch import AppendedRows
@@ -148,6 +149,11 @@ class Store(RewritingStore):
             yield CountedEntry(n, e, body)
 
     # -- local data
+
+    def put_charter_acts(self, charter: CharterId, acts: Iterable[tuple[Act | Founding, bytes]]) -> None:
+        """Acts of a charter with their bytes (charter_acts.py), whose signatures were checked."""
+        self.changes += 1
+        charter_acts.put(self._write, charter, acts)
 
     def set_due(self, work: d.Work, key: bytes, at_ms: int) -> None:
         """Makes the key due at that time only."""

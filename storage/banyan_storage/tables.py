@@ -19,6 +19,7 @@
                kind u8 | 1 | key    -> time u64
     arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrivals.py)
     acts       number u64                 -> an act of this node, guarded              journal (acts.py)
+    charter    charter 32 | number u32 | name 32 -> an act of a charter, guarded       charter_acts.py
     meta       name                       -> value                                     store id, schema, local state
 
 A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
@@ -90,6 +91,7 @@ MEDIA_NEW = Table("media_new")
 DUE = Table("due")
 ARRIVED = Table("arrived")
 ACTS = Table("acts")
+CHARTER = Table("charter")
 META = Table("meta", walked=True)
 COPIES = Table("copies", walked=True)
 """Rows of local state a second time, guarded, in other pages than `meta` (local_tables.py's TWICE)."""
@@ -112,6 +114,7 @@ STORE_TABLES = (
     DUE,
     ARRIVED,
     ACTS,
+    CHARTER,
     META,
     COPIES,
 )
