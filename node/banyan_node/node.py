@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import program_version
+from banyan_node import policy, program_version
 from banyan_node.admission.gates import AdmissionTally, SlotUsage
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
@@ -226,12 +226,23 @@ class Node:
         for door in self.doors:
             opened = await self.servers.start(self.nursery, partial(door, self), door=True)
             log.info("door open", address=str(opened))
+        dial = partial(self.links.keep_dialling, until_linked=True)
+        keep(
+            "members of the alliance",
+            partial(
+                policy.follow,
+                self.worker,
+                lambda: tuple(self.edge.addresses),
+                self.links.members,
+                lambda addr: keep("dialling", partial(dial, addr)),
+            ),
+        )
         before = peerstore.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
             keep("dialling", partial(self.links.keep_dialling, addr))
         for addr in {a.addr for a in before if a.called}.difference(known):
-            keep("dialling", partial(self.links.keep_dialling, addr, until_linked=True))
+            keep("dialling", partial(dial, addr))
         self.up.set()
         if self.greet is not None:
             said = await self.look(_said)

@@ -360,11 +360,13 @@ SUSPENDED = LocalRows(b"suspended account:", "banyan_node.moderation.decisions",
 
 class ChosenLabeller(NamedTuple):
     """does: what this node does at most by somebody's labels: note, warn, hide, withhold; or allow. waits: so many
-    changes at once that the operator has to accept them; 0: none. accepted: it did, and they are not all done."""
+    changes at once that the operator has to accept them; 0: none. accepted: it did, and they are not all done.
+    charter: the charter names it, and not the operator."""
 
     does: str
     waits: int = 0
     accepted: bool = False
+    charter: bool = False
 
 
 LABELLERS = LocalRows(b"labeller:", "banyan_node.api.methods.moderation.labellers", ACCOUNT, cbor(ChosenLabeller))
@@ -388,6 +390,18 @@ MODERATION_TOLD = LocalRows(
     b"told by moderation:", "banyan_node.moderation.decisions", both(ACCOUNT, fixed(8, bytes)), json(ModerationNotice)
 )
 """By account and place among its notifications."""
+
+# -- an alliance
+
+
+class Member(NamedTuple):
+    """Of the charter that this node follows: what it is (banyan_charter.values.Kind), and its DNS name."""
+
+    kind: int
+    domain: str
+
+
+MEMBERS = LocalRows(b"member:", "banyan_node.policy", ACCOUNT, cbor(Member))
 
 # -- daily work
 

@@ -20,7 +20,7 @@ This class is sans-I/O: it says which connections must go, and the caller closes
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import NamedTuple
@@ -146,6 +146,8 @@ class ConnectionSlots:
     def __init__(self, settings: SlotSettings, named: Iterable[str] = ()) -> None:
         self.s = settings
         self.named = set(named)
+        self.members: Collection[str] = ()
+        """Peers that members of an alliance name: they have the slots of named ones."""
         self.held: dict[int, SlotHolder] = {}
         self.refused = self.evicted = 0
         self._last = 0
@@ -157,7 +159,7 @@ class ConnectionSlots:
         self.named.add(peer)
 
     def is_named(self, peer: str) -> bool:
-        return peer in self.named
+        return peer in self.named or peer in self.members
 
     def arrives(self, host: str | None, now: float) -> SlotVerdict:
         """A socket was accepted. host: its address, or None."""
@@ -199,7 +201,7 @@ class ConnectionSlots:
 
     def dials(self, host: str | None, peer: str, now: float, standing: Mapping[str, PeerActivity]) -> SlotVerdict:
         """This node wants to dial a peer. The slot is taken before the dial; `met` follows, or `leaves` if it fails."""
-        pool = Pool.NAMED if peer in self.named else Pool.OUTBOUND
+        pool = Pool.NAMED if self.is_named(peer) else Pool.OUTBOUND
         return self._seat(pool, nets_of(host), peer, now, standing)
 
     def settles(self, slot: int, now: float, standing: Mapping[str, PeerActivity]) -> SlotVerdict:
@@ -208,7 +210,7 @@ class ConnectionSlots:
         if held is None or held.pool is not Pool.ARRIVING:
             return SlotVerdict("", slot)
         del self.held[slot]
-        pool = Pool.NAMED if held.peer in self.named else Pool.INBOUND
+        pool = Pool.NAMED if self.is_named(held.peer) else Pool.INBOUND
         return self._seat(pool, held.nets, held.peer, now, standing, slot)
 
     def leaves(self, slot: int) -> None:
@@ -246,7 +248,7 @@ class ConnectionSlots:
 
     def rank(self, slot: int, serving: frozenset[int], standing: Mapping[str, PeerActivity]) -> Rank:
         held = self.held[slot]
-        if held.peer in self.named:
+        if self.is_named(held.peer):
             return Rank.NAMED
         if standing.get(held.peer, UNKNOWN).neighbour:
             return Rank.NEIGHBOUR

@@ -5,7 +5,7 @@ the replica. Reconciliation brings either up to date later. Nothing here judges 
 """
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from collections.abc import Set as AbstractSet
 from math import inf
 from typing import NamedTuple
@@ -325,6 +325,10 @@ class Links:
             if why is not None and (served is None or served.outbox.since > young):
                 found[addr] = why
         return found
+
+    def members(self, peers: Collection[str]) -> None:
+        """These are nodes of members of the alliance: a slot of those that are kept is theirs."""
+        self._edge.door.slots.members = peers
 
     async def dial_now(self, addr: str) -> str | None:
         """Dials a contact now, and again as `keep_dialling` does. Returns why that failed, or None. The peer is named

@@ -17,6 +17,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.home_timeline import follows
 from banyan_node.hosting.sealed_reader import PrivateData
 from banyan_node.hosting.visibility import ELSEWHERE, Visibility, labellers_of, read_viewer
+from banyan_node.policy import vouching
 from banyan_reading import identity, profiles, relations
 from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.groups import group_of
@@ -373,9 +374,10 @@ class PostRows:
 
 
 def trusted_by(at: CommitView) -> list[AccountId]:
-    """The accounts whose word on official channels counts at this node: its own, and those that this one follows."""
-    own = hosted.me(at)
-    return [] if own is None else [own, *follows(at.queries(), at.kept, own)]
+    """The accounts whose word on official channels counts at this node: its own, those that this one follows, and
+    members of its alliance."""
+    own, members = hosted.me(at), vouching(at.store)
+    return [*members] if own is None else [own, *follows(at.queries(), at.kept, own), *members]
 
 
 def visibility_of(at: CommitView, reader: AccountId | None, where: ViewPlace = ELSEWHERE) -> Visibility:

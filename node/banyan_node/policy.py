@@ -1,0 +1,159 @@
+"""Whom this node trusts, in one place: what its operator named, and the members of the charter that it follows.
+
+| what is asked | without a charter | besides, while one is followed |
+|---|---|---|
+| who stays linked, and has a kept slot | `node.bootstrap`, `peers.add` | nodes that members name |
+| whose word on withheld and erased content counts | `node.platforms`, the host of the account | platforms of members |
+| who says which channels are official | the own account, and whom it follows | members, but observers |
+| whose accounts are held in any case | those of here, and whom they follow | members |
+| whose labels are followed | `labeller.set` | the charter's label issuers, which warn |
+| who is dialled first | `node.bootstrap`, peers of the last run | some nodes of members |
+
+A member is trusted no further: its frames wait as those of others do, and it can be banned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+
+from banyan_charter.rules import Epoch
+from banyan_charter.values import Kind
+from banyan_crdt.ids import AccountId, WriterKey
+from banyan_crdt.ops import Put
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, interest
+from banyan_node.hosting.entry_writer import append
+from banyan_schema.social.alliance import COLLECTION, Membership, be_member
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import LABELLERS, MEMBERS, ChosenLabeller, Member
+from banyan_storage.reader import StoreReader
+
+if TYPE_CHECKING:
+    from banyan_node.workers.worker import Worker
+
+LOOK_S = 5.0
+"""How often the members and their nodes are looked at."""
+SAY_S = 3_600.0
+"""How often a member says how far it is, if its epoch stays the same."""
+DIALLED = 8
+"""Nodes of members that are dialled until any peer is linked."""
+
+
+class MemberNodes(NamedTuple):
+    """peers: ids of the nodes that members name. addresses: where some of them are, those to dial first."""
+
+    peers: frozenset[str] = frozenset()
+    addresses: tuple[str, ...] = ()
+
+
+def vouching(reader: StoreReader) -> Iterator[AccountId]:
+    """Members whose word on official channels counts."""
+    return (account for account, member in MEMBERS.rows(reader) if member.kind != Kind.OBSERVER)
+
+
+def step(ctx: Context, now: float) -> MemberNodes:
+    """Takes over the members of the last epoch that stands. Raises ViewBuilding."""
+    ledger = ctx.replica.charter.ledger
+    epoch = ledger.epochs[-1] if ledger is not None and ledger.epochs else None
+    if _take_over(ctx, epoch) and not interest.holds_all(ctx):
+        interest.hold(ctx, now)
+    found = MemberNodes() if epoch is None else _nodes(ctx, epoch)
+    platforms = {key for account in MEMBERS.keys(ctx.store) for key in _writers(ctx, account)}
+    ctx.replica.named.set_members(found.peers, platforms)
+    return found
+
+
+def _take_over(ctx: Context, epoch: Epoch | None) -> bool:
+    """Whether anything changed."""
+    seats = {} if epoch is None else epoch.seats
+    wanted = {m: Member(int(seat.kind), seat.domain.decode()) for m, seat in seats.items()}
+    held = dict(MEMBERS.rows(ctx.store))
+    for account in held.keys() | wanted.keys():
+        if held.get(account) != wanted.get(account):
+            MEMBERS.put(ctx.store, account, wanted.get(account))
+    issuers = () if epoch is None else epoch.parameters.labellers
+    for account, chosen in [*LABELLERS.rows(ctx.store)]:
+        if chosen.charter and account not in issuers and chosen.does:
+            LABELLERS.put(ctx.store, account, ChosenLabeller("", accepted=True))
+    for account in issuers:
+        if not LABELLERS.has(ctx.store, account):
+            LABELLERS.put(ctx.store, account, ChosenLabeller("warn", accepted=True, charter=True))
+    return held != wanted
+
+
+def _writers(ctx: Context, account: AccountId) -> list[WriterKey]:
+    """Whose statements a platform's are: the writers that its account grants."""
+    grants = ctx.store.grants(account)
+    return [] if grants is None else [key for key in grants.grants if key not in grants.cuts]
+
+
+def said_by(ctx: Context, account: AccountId) -> Membership | None:
+    """What the account says of its seat. Raises ViewBuilding."""
+    assert COLLECTION.layout is not None
+    found = [COLLECTION.layout.make(*one.values) for one in ctx.queries().items(account, COLLECTION)]
+    return found[0] if found else None
+
+
+def _nodes(ctx: Context, epoch: Epoch) -> MemberNodes:
+    own, addresses = ctx.replica.me.peer, set[str]()
+    for account in epoch.seats:
+        said = said_by(ctx, account)
+        if said is not None and said.charter == epoch.charter:
+            addresses |= {addr for addr in said.nodes if "/p2p/" in addr}
+
+    def rank(addr: str) -> bytes:  # each node dials others first
+        return hashlib.sha256((own + addr).encode()).digest()
+
+    peers = frozenset(addr.rsplit("/p2p/", 1)[-1] for addr in addresses) - {own}
+    return MemberNodes(peers, tuple(sorted((a for a in addresses if not a.endswith(own)), key=rank)[:DIALLED]))
+
+
+def say(addresses: tuple[str, ...], ctx: Context, now: float) -> None:
+    """The accounts here that have a seat say so, how far they are, and where this node is."""
+    ledger = ctx.replica.charter.ledger
+    if ledger is None or not ledger.epochs:
+        return
+    epoch = ledger.epochs[-1]
+    for account in [one for one in epoch.seats if hosted.is_hosted(ctx.store, one)]:
+        said = Membership(epoch.charter, epoch.number, ledger.digest, addresses)
+        draft = be_member(hosted.salt_of(ctx, account), said)
+        assert isinstance(draft.op, Put)
+        if said_by(ctx, account) != said:
+            live = ctx.queries().live(account, draft.op)
+            append(ctx, account, [be_member(hosted.salt_of(ctx, account), said, live)], now)
+
+
+async def follow(
+    worker: Worker[Context],
+    reach: Callable[[], tuple[str, ...]],
+    keep_slots: Callable[[Collection[str]], None],
+    dial: Callable[[str], None],
+) -> None:
+    """For as long as the node runs. reach: where this node can be dialled. keep_slots: for these peers. dial: begins to
+    dial an address until a peer is linked."""
+    told, said_at, said = MemberNodes(), -SAY_S, None
+    while True:
+        await trio.sleep(LOOK_S)
+        try:
+            found = await worker.call(step)
+            epoch = await worker.call(lambda ctx, now: _standing(ctx))
+            if epoch is not None and (epoch != said or trio.current_time() - said_at >= SAY_S):
+                await worker.call(partial(say, reach()))
+                said, said_at = epoch, trio.current_time()
+        except ViewBuilding:
+            continue
+        if found != told:
+            keep_slots(found.peers)
+            for addr in found.addresses:
+                dial(addr)
+            told = found
+
+
+def _standing(ctx: Context) -> bytes | None:
+    ledger = ctx.replica.charter.ledger
+    return ledger.epochs[-1].id if ledger is not None and ledger.epochs else None

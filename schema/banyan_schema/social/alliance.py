@@ -1,0 +1,54 @@
+"""What a member of an alliance says of itself: the charter that it follows, how far it is, and where its nodes are.
+
+| op | cell | content |
+|---|---|---|
+| put | one for the account | [charter, epoch, digest, [address ...]] |
+
+A charter gives a seat to whoever has its keys; by this the account itself says that the seat is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from banyan_crdt.ids import Ref
+from banyan_crdt.ops import Put
+from banyan_schema.collection import Collection, OpDraft, cell_key
+from banyan_schema.compound import many
+from banyan_schema.fields import HASH, number, text
+from banyan_schema.layout import Layout
+
+MAX_NODES, MAX_ADDRESS = 8, 256
+"""Addresses, and the bytes of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """epoch: the last one that stands for the member. digest: of the acts that it holds (docs/charter.md). nodes:
+    addresses at which its nodes can be dialled, each with the peer's id at its end."""
+
+    charter: bytes
+    epoch: int
+    digest: bytes
+    nodes: tuple[str, ...] = ()
+
+
+COLLECTION = Collection(
+    "membership",
+    "register",
+    Layout(
+        Membership,
+        lambda said: (said.charter, said.epoch, said.digest, said.nodes),
+        (HASH, number("an epoch"), HASH, many("addresses", text("an address", MAX_ADDRESS), MAX_NODES)),
+    ),
+    limits={"nodes": MAX_ADDRESS},
+)
+MEMBERSHIP = COLLECTION.id
+COLLECTIONS = (COLLECTION,)
+
+
+def be_member(salt: bytes, said: Membership, replaces: Iterable[Ref] = ()) -> OpDraft:
+    """Says it. `salt`: the account's, 32 bytes. `replaces`: the live writes of the cell. Raises ValueError past a
+    limit; take it back with `undo`."""
+    return OpDraft(Put(MEMBERSHIP, cell_key(salt, b"membership"), tuple(replaces), None), COLLECTION.encode(said))
