@@ -42,7 +42,6 @@ COLLECTION = Collection(
         lambda said: (said.charter, said.epoch, said.digest, said.nodes),
         (HASH, number("an epoch"), HASH, many("addresses", text("an address", MAX_ADDRESS), MAX_NODES)),
     ),
-    limits={"nodes": MAX_ADDRESS},
 )
 MEMBERSHIP = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
