@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from collections.abc import Iterator
@@ -132,6 +133,51 @@ def test_a_page_after_any_change_is_that_of_a_reader_who_kept_nothing(node: Loca
         before, seen = seen, page()
         assert seen == fresh(), (name, given)
         assert seen != before, (name, given)
+
+
+def test_a_read_leaves_nothing_to_the_garbage_collector(node: LocalBackend) -> None:
+    """What only the collector frees it finds later, by the hundred thousand, and meanwhile no thread runs."""
+    for name in PEOPLE[1:]:
+        node.call("follow", account=name)
+    uri = node.call("post", text="một #thẻ @bình", by="dung", mentions=["bình"])["uri"]
+    answer = node.call("reply", text="đáp", by="bình", uri=uri)["uri"]
+    node.call("repost", uri=uri, by="chi")
+    node.call("react", uri=uri, emoji="👍", by="chi")
+    node.call("quote", uri=answer, text="xem", by="chi")
+    node.call("edit", uri=uri, policy={"answers": "followers"})
+    reads: list[tuple[str, dict[str, Any]]] = [
+        ("feed", {}),
+        ("feed", {"as": "bình", "explain": True}),
+        ("feed", {"rank": "catch_up"}),
+        ("feed", {"all": True, "as": ""}),
+        ("feed", {"account": "chi"}),
+        ("feed", {"quotes": answer}),
+        ("thread", {"uri": answer}),
+        ("posts.get", {"uris": [uri, answer]}),
+        ("profiles", {"accounts": list(PEOPLE)}),
+        ("profile.get", {"account": "chi"}),
+        ("notifications", {"as": "bình"}),
+        ("search", {"question": "một"}),
+        ("accounts.search", {"text": "bì"}),
+    ]
+
+    def left(name: str, params: dict[str, Any]) -> list[str]:
+        node.context.kept = ReadCache()
+        node.call(name, **params)
+        gc.collect()
+        return [repr(type(one)) for one in gc.garbage if type(one).__module__.startswith("banyan_")]
+
+    for name, params in reads:
+        node.call(name, **params)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        assert [(name, left(name, params)) for name, params in reads] == [(name, []) for name, _ in reads]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 def test_pages_of_a_home_timeline_join_while_people_write(node: LocalBackend) -> None:

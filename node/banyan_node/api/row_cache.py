@@ -55,26 +55,33 @@ class _KeptPost:
     row: PostRow | None = None
 
 
+class _Profiles(dict[AccountId, ProfileView]):
+    """Those that one request reads, each once."""
+
+    def __init__(self, at: CommitView) -> None:
+        self._at = at
+
+    def need(self, accounts: Iterable[AccountId]) -> None:
+        self.update(kept_profiles(self._at, [one for one in accounts if one not in self]))
+
+    def __missing__(self, account: AccountId) -> ProfileView:
+        self.need([account])
+        return self[account]
+
+
 class RowCache:
-    """Of one request."""
+    """Of one request. Nothing that it made refers to it, so that all of it is freed when the request ends: of what the
+    garbage collector had to find, the node stood still for 0.4 s every 700 cold pages."""
 
     def __init__(self, at: CommitView, visibility: Visibility) -> None:
-        self._at, self._q, self._kept, self._blobs, self._visibility = at, at.queries(), at.kept, at.blobs, visibility
+        self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
         self._posts: dict[Target, _KeptPost] = {}
-        self._profiles: dict[AccountId, ProfileView] = {}
-        self._for_reader = PostRows(self._q, at.blobs, visibility, self._profile)
-        self._for_all = PostRows(self._q, at.blobs, profile=self._profile)
+        self._profiles = profiles = _Profiles(at)
+        self._for_reader = PostRows(self._q, at.blobs, visibility, profiles.__getitem__)
+        self._for_all = PostRows(self._q, at.blobs, profile=profiles.__getitem__)
 
     def name(self, account: AccountId) -> str:
-        return self._profile(account).name
-
-    def _profile(self, account: AccountId) -> ProfileView:
-        if account not in self._profiles:
-            self._need_profiles([account])
-        return self._profiles[account]
-
-    def _need_profiles(self, accounts: Iterable[AccountId]) -> None:
-        self._profiles |= kept_profiles(self._at, [one for one in accounts if one not in self._profiles])
+        return self._profiles[account].name
 
     def views(self, lines: Iterable[TimelineLine]) -> dict[TimelineLine, PostView]:
         """What stands at lines, without what is not held."""
@@ -101,7 +108,7 @@ class RowCache:
 
     def rows(self, page: Sequence[tuple[PostView, Sequence[RepostView]]]) -> list[PostRow]:
         """Rows of a page: what they need that is not kept is read at once."""
-        self._need_profiles([one.by for _, reposted in page for one in reposted])
+        self._profiles.need([one.by for _, reposted in page for one in reposted])
         reader, plain = self._visibility.reader, self._plain([view for view, _ in page])
         wanted = [self._wanted(view, plain.get(view.target), reposted) for view, reposted in page]
         kept: dict[_Place, tuple[_Wanted, PostRow]] = self._kept.get(("rows of", reader)) or {}
@@ -144,7 +151,7 @@ class RowCache:
             if one.row and one.row.media != [shown_media(self._blobs, item) for item in one.view.post.media]:
                 one.row = None
         fresh = [one for one in posts if one.row is None]
-        self._need_profiles([account for one in fresh for account in one.people])
+        self._profiles.need([account for one in fresh for account in one.people])
         self._for_all.prepare([one.view for one in fresh])
         return {one.view.target: one.row or self._row_of(one) for one in posts}
 
