@@ -227,7 +227,7 @@ def content_body(
     charter: bytes, number: int, prev: bytes, proposals: tuple[Proposal, ...], state: bytes, author: bytes
 ) -> list[Any]:
     """What the id of a content is made of."""
-    return [1, charter, number, prev, list(map(_plain, proposals)), state, author]
+    return [1, charter, number, prev, list(map(plain_proposal, proposals)), state, author]
 
 
 def encode_act(a: Act | Founding) -> bytes:
@@ -331,7 +331,8 @@ def proposal_of(v: Any) -> Proposal:
     return Expel(member) if code == 1 else Sleep(member)
 
 
-def _plain(p: Proposal) -> list[Any]:
+def plain_proposal(p: Proposal) -> list[Any]:
+    """The array of a proposal."""
     code = _CODES.index(type(p))
     if isinstance(p, Admit):
         return [code, plain_seat(p.seat)[:7], p.sig]

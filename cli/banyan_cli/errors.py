@@ -115,6 +115,7 @@ _BY_KIND: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
 )
 _IF_LOADED = (
     ("banyan_node.edge", "EdgeError", UNREACHABLE),
+    ("banyan_node.alliance.papers", "BadPaper", USAGE),
     ("banyan_storage.errors", "StorageError", STORAGE),
     ("banyan_crdt.errors", "BanyanError", FAILED),
 )
