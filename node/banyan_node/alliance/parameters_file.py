@@ -37,9 +37,7 @@ def parameters_from(path: Path) -> Parameters:
     """What the file says, defaults for what it leaves out. Raises BadPaper with a sentence, also for a misspelt key."""
     try:
         said = msgspec.toml.decode(path.read_bytes(), type=_File)
-        roles = (
-            Authority(account_from_text(one.account), _names(one.scopes), one.cap) for one in said.authorities
-        )
+        roles = (Authority(account_from_text(one.account), _names(one.scopes), one.cap) for one in said.authorities)
         scopes = (Scope(one.name.encode(), _accounts(one.members), _accounts(one.judges)) for one in said.scopes)
         made = Parameters(
             said.quota,

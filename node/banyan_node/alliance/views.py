@@ -26,6 +26,7 @@ from banyan_charter.ledger import Ledger
 from banyan_charter.rules import Epoch, first_epoch, signer_key
 from banyan_charter.values import ROLL_CALLS, Parameters, Seat
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
+from banyan_node.alliance.papers import BadPaper
 from banyan_node.alliance.seat_file import SeatFile, adopted
 from banyan_node.api.declare import Response
 from banyan_node.api.json_types import Did, DigestHex, EntryHex, did, digest_hex, entry_hex
@@ -274,13 +275,13 @@ def domain_in(epoch: Epoch, member: AccountId, *more: Epoch) -> str:
 
 
 def member_of(ledger: Ledger, text: str) -> Seat:
-    """The seat of a domain or an account. Raises ValueError with a sentence."""
+    """The seat of a domain or an account. Raises BadPaper."""
     seats = _last(ledger).seats.values()
     for s in seats:
         if text in (s.domain.decode(), account_to_text(s.member)):
             return s
     known = ", ".join(s.domain.decode() for s in list(seats)[:8])
-    raise ValueError(f"'{text}' is no member; members are {known}{', ...' if len(seats) > 8 else ''}")
+    raise BadPaper(f"'{text}' is no member; members are {known}{', ...' if len(seats) > 8 else ''}.")
 
 
 def _last(ledger: Ledger) -> Epoch:

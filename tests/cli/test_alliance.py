@@ -1,0 +1,277 @@
+"""Platforms found an alliance and decide by votes, by files alone; and what a clumsy operator is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_cli import errors
+from banyan_crdt.ids import AccountId, H, account_to_text
+from banyan_crdt.realm import MAIN
+from banyan_node.alliance.papers import Invitation, ledger_of, read_file
+from banyan_node.alliance.seat_file import read_seat
+from banyan_node.alliance.views import ROLL_CALL_MS, next_steps
+from tests.cli.shell import Ran, banyan, clean_environment
+
+
+class Alliance:
+    """Homes a, b, c ... in a folder, and one file of acts that goes from hand to hand."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.acts = path, path / "acts"
+
+    def run(self, who: str, *words: object) -> Ran:
+        return banyan("--home", self.path / who, "alliance", *words)
+
+    def did(self, who: str, *words: object) -> Any:
+        ran = self.run(who, *words, "--json")
+        assert ran.code == 0, ran.err
+        return ran.json
+
+    def sign(self, who: str, *words: object) -> Any:
+        return self.did(who, *words, "--in", self.acts, "--out", self.acts, "--yes")
+
+    def account(self, who: str) -> str:
+        return account_to_text(AccountId(H("test", who.encode())))
+
+    def seat(self, who: str, *, at: str = "") -> list[object]:
+        return ["--domain", f"{at or who}.vn", "--account", self.account(who)]
+
+    def invitations(self, founders: int) -> list[str]:
+        asked = self.did("a", "found", "Viet", "--founders", founders, *self.seat("a"))
+        return list(asked["invitations"])
+
+    def card(self, who: str, invitation: str, *words: object) -> Path:
+        card = self.path / f"{who}.card"
+        self.did(who, "join", invitation, "--out", card, *(words or self.seat(who)))
+        return card
+
+    def found(self, names: str = "abcd") -> None:
+        """The first one invites the others; the acts are in the file."""
+        invitations = dict(zip(names[1:], self.invitations(len(names)), strict=True))
+        cards = [word for who in names[1:] for word in ("--in", self.card(who, invitations[who]))]
+        self.did("a", "found", "Viet", *cards, "--out", self.acts, "--yes")
+        for who in names[1:]:
+            said = self.sign(who, "join", invitations[who])
+        assert said["epoch"] == 0
+
+    def adopt(self, voters: str, author: str, *words: object) -> Any:
+        """What the author proposes, once all of these voted and committed."""
+        number = self.did("a", "status", "--in", self.acts)["number"]
+        said = self.sign(author, *words)
+        for who in (voters + author) * 2:
+            if said["epoch"] < number:
+                said = self.sign(who, "vote")
+        assert said["epoch"] == number, said
+        return said
+
+    def domains(self) -> list[str]:
+        rows = self.run("a", "members", "--in", self.acts, "--json").lines
+        return sorted(row["domain"] for row in rows)
+
+
+@pytest.fixture
+def alliance(tmp_path: Path) -> Alliance:
+    return Alliance(tmp_path)
+
+
+@pytest.fixture
+def founded(alliance: Alliance) -> Alliance:
+    alliance.found()
+    return alliance
+
+
+def refused(ran: Ran, *said: str) -> None:
+    assert ran.code in (errors.USAGE, errors.FAILED, errors.STORAGE), ran.out + ran.err
+    assert "Traceback" not in ran.err
+    assert ran.err.splitlines()[-1].startswith("banyan: "), ran.err
+    for text in said:
+        assert text in ran.err
+
+
+def test_four_platforms_found_admit_expel_and_verify_by_files_alone(founded: Alliance) -> None:
+    assert founded.domains() == ["a.vn", "b.vn", "c.vn", "d.vn"]
+    (invitation,) = founded.did("b", "invite", "--in", founded.acts)["invitations"]
+    card = founded.card("e", invitation)
+    said = founded.adopt("acd", "b", "propose", card, "--note", "They asked in May.")
+    assert said["members"] == 5
+    said = founded.sign("e", "join", invitation)
+    assert said["epoch"] == 1
+    founded.adopt("bde", "a", "propose", "--expel", "c.vn")
+    assert founded.domains() == ["a.vn", "b.vn", "d.vn", "e.vn"]
+    first, second = founded.run("d", "history", "--in", founded.acts, "--json").lines
+    assert first["changes"][1:] == ["Note: They asked in May.", "4 votes become 5; then 4 are needed, not 3."]
+    assert second["author"] == "a.vn"
+    assert "c.vn" not in second["signed"]
+    one, other = (founded.did(who, "verify", "--in", founded.acts) for who in "ae")
+    assert one == other
+    assert one["epoch"] == 2
+
+
+def test_who_missed_two_roll_calls_is_put_to_sleep_and_wakes_by_one_signature(founded: Alliance) -> None:
+    founded.adopt("bc", "a", "roll-call")
+    assert "missed a roll call" in founded.did("b", "status", "--in", founded.acts)["next"][0]
+    answers = []
+    for who in "bc":
+        answers.append(founded.path / f"{who}.answer")
+        founded.did(who, "answer", "--in", founded.acts, "--out", answers[-1])
+    founded.adopt("bc", "a", "propose", *answers, "--roll-call")
+    said = founded.run("a", "propose", "--sleep", "b.vn", "--in", founded.acts, "--out", founded.acts, "--yes")
+    refused(said, "missed 1 roll calls; who missed 2 may sleep")
+    assert founded.adopt("bc", "a", "propose", "--sleep", "d.vn")["votes"] == 3
+    waking = founded.path / "waking"
+    founded.did("d", "answer", "--in", founded.acts, "--out", waking)
+    assert founded.adopt("bc", "a", "propose", waking)["votes"] == 4
+
+
+def test_a_seat_whose_file_is_lost_gets_other_keys_by_its_spare_one(founded: Alliance) -> None:
+    lost = founded.path / "d" / "alliance" / "seat"
+    before = read_seat(lost).seat.root
+    lost.unlink()
+    asks = founded.path / "asks"
+    founded.did("d", "renew", "--account", founded.account("d"), "--in", founded.acts, "--out", asks)
+    said = founded.adopt("bc", "a", "propose", asks)
+    assert said["epoch"] == 1
+    founded.adopt("ad", "b", "propose", "--note", "With other keys.")
+    assert read_seat(lost).seat.root != before
+
+
+def test_an_invitation_is_good_once_and_not_if_it_was_altered(alliance: Alliance) -> None:
+    first, second = alliance.invitations(3)
+    card = alliance.card("b", first)
+    alliance.did("a", "found", "Viet", "--in", card)
+    alliance.did("a", "found", "Viet", "--in", card)  # the same again
+    again = alliance.card("c", first)
+    refused(alliance.run("a", "found", "Viet", "--in", again), "b.vn used this invitation already; each is good once")
+    refused(alliance.run("d", "join", second[:-6] + "AAAAA=", *alliance.seat("d")), "cut short or was altered")
+    changed = Invitation.of(second)._replace(name="Another").text
+    wrong = alliance.card("d", changed)
+    refused(alliance.run("a", "found", "Viet", "--in", wrong), "was not made with the invitation", "altered")
+    same = alliance.card("e", second, *alliance.seat("e", at="b"))
+    refused(alliance.run("a", "found", "Viet", "--in", same), "b.vn has a seat already")
+
+
+def test_what_a_file_is_not_is_said_in_one_sentence(founded: Alliance, tmp_path: Path) -> None:
+    acts, seat = founded.acts, tmp_path / "a" / "alliance" / "seat"
+    vote = ["vote", "--out", tmp_path / "out", "--yes", "--in"]
+    refused(founded.run("a", *vote, seat), "is a seat, and a list of acts is needed")
+    refused(founded.run("a", *vote, tmp_path / "nowhere"), "cannot be read (No such file or directory)")
+    refused(founded.run("a", *vote, tmp_path), "is nothing of an alliance")
+    (tmp_path / "cut").write_text(acts.read_text()[:-20])
+    refused(founded.run("a", *vote, tmp_path / "cut"), "is a list of acts that is cut short or was altered")
+    refused(founded.run("a", *vote, acts), "No content is open")
+    refused(founded.run("a", "vote", "--in", acts, "--yes"), "say with --out where")
+    refused(founded.run("z", *vote, acts), "There is no seat in")
+    refused(founded.run("a", *vote, acts, "--seat", acts), "is a list of acts, and a seat is needed")
+    refused(founded.run("a", "propose", "--expel", "x.vn", *vote[1:], acts), "'x.vn' is no member; members are")
+    refused(founded.run("a", "propose", "--kind", "b.vn", *vote[1:], acts), "--kind takes MEMBER=VALUE, not 'b.vn'")
+    (tmp_path / "p.toml").write_text("quotta = 5\n")
+    refused(founded.run("a", "propose", "--parameters", tmp_path / "p.toml", *vote[1:], acts), "`quotta`")
+    (tmp_path / "p.toml").write_text("quota = 0\n")
+    refused(founded.run("a", "propose", "--parameters", tmp_path / "p.toml", *vote[1:], acts), "a quota of 0")
+    assert not (tmp_path / "out").exists()
+    other = Alliance(tmp_path / "other")
+    other.path.mkdir()
+    other.found("ab")
+    refused(founded.run("a", *vote, other.acts), "is a seat in charter", "and these acts are of")
+    refused(founded.run("a", *vote, acts, "--in", other.acts), "is of another charter")
+
+
+def test_nothing_is_signed_unless_somebody_says_yes(founded: Alliance) -> None:
+    refused(founded.run("a", "roll-call", "--in", founded.acts, "--out", founded.acts), "say --yes")
+    assert founded.did("a", "status", "--in", founded.acts)["contents"] == []
+
+
+def test_the_same_command_twice_gives_the_same_signatures(founded: Alliance) -> None:
+    once = founded.sign("a", "propose", "--note", "Once.")
+    again = founded.sign("a", "propose", "--note", "Once.")
+    assert (once["acts"], once["digest"]) == (again["acts"], again["digest"])
+    voted = founded.sign("b", "vote")
+    assert founded.sign("b", "vote")["digest"] == voted["digest"]
+
+
+_KILLED = """
+import os, signal, sys
+from banyan_cli.main import main
+from banyan_node.alliance.seat_file import SeatFile
+keep = SeatFile.keep
+def keep_and_die(*given):
+    keep(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+SeatFile.keep = keep_and_die
+main(sys.argv[1:])
+"""
+_FULL = """
+import resource, sys
+from banyan_cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _python(code: str, a: Alliance, who: str, *words: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", code, "--home", a.path / who, "alliance", *words, "--in", a.acts, "--out", a.acts]
+    return subprocess.run(
+        [*map(str, line), "--yes"], env=clean_environment(), capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_vote_that_is_killed_behind_its_promise_is_given_away_by_the_next_command(founded: Alliance) -> None:
+    founded.sign("a", "propose", "--note", "Once.")
+    seat, before = founded.path / "b" / "alliance" / "seat", founded.acts.read_bytes()
+    assert _python(_KILLED, founded, "b", "vote").returncode == -signal.SIGKILL
+    assert founded.acts.read_bytes() == before
+    (promised,) = read_seat(seat).acts()
+    founded.sign("b", "vote")
+    assert read_seat(seat).acts() == [promised]
+    assert promised in list(ledger_of([founded.acts]).acts(1))
+
+
+def test_a_seat_on_a_disk_that_takes_nothing_signs_nothing(founded: Alliance) -> None:
+    founded.sign("a", "propose", "--note", "Once.")
+    seat, before = founded.path / "b" / "alliance" / "seat", founded.acts.read_bytes()
+    held = seat.read_bytes()
+    ran = _python(_FULL, founded, "b", "vote")
+    assert ran.returncode == errors.STORAGE
+    assert ran.stderr.endswith("so nothing was signed.\n")
+    assert (seat.read_bytes(), founded.acts.read_bytes()) == (held, before)
+    refused(founded.run("z", "found", "Viet", *founded.seat("z"), "--seat", "/proc/none/seat"), "cannot be written")
+
+
+def test_a_copy_of_a_seat_signs_nothing_that_the_newer_one_could_contradict(founded: Alliance) -> None:
+    seat, copy = founded.path / "b" / "alliance" / "seat", founded.path / "copy"
+    shutil.copy(seat, copy)
+    founded.sign("a", "propose", "--note", "Once.")
+    founded.sign("b", "vote")
+    vote = ["vote", "--seat", copy, "--in", founded.acts, "--out", founded.acts, "--yes"]
+    refused(founded.run("b", *vote), "is a copy: its seat signed in ballot 1 of number 1 with a newer one")
+
+
+def test_the_key_of_a_number_that_is_over_is_overwritten_where_it_was(founded: Alliance) -> None:
+    seat, held = founded.path / "b" / "alliance" / "seat", founded.path / "held"
+    founded.sign("a", "propose", "--note", "Once.")
+    founded.sign("b", "vote")
+    at, seed = read_seat(seat).keys.secret
+    os.link(seat, held)
+    for who in "cab":
+        founded.sign(who, "vote")
+    assert set(held.read_bytes()) == {0}
+    assert (at, read_seat(seat).keys.secret[0]) == (1, 2)
+    assert seed not in b"".join(read_file("seat", seat)[3][1:2])
+    assert seat.stat().st_mode & 0o777 == 0o600
+
+
+def test_after_ninety_days_of_the_operators_clock_a_roll_call_is_next(founded: Alliance) -> None:
+    mine, ledger = read_seat(founded.path / "a" / "alliance" / "seat"), ledger_of([founded.acts])
+    founded.sign("a", "propose", "--note", "It has seen the founding.")
+    mine = read_seat(founded.path / "a" / "alliance" / "seat")
+    assert next_steps(ledger, mine, mine.rolled_ms + ROLL_CALL_MS) == []
+    assert "roll-call" in next_steps(ledger, mine, mine.rolled_ms + ROLL_CALL_MS + 1)[0]
+    assert ledger.realm is MAIN
