@@ -23,7 +23,7 @@ from banyan_charter.acts import (
 from banyan_charter.ballots import locked
 from banyan_charter.keytree import LEAVES
 from banyan_charter.ledger import Ledger
-from banyan_charter.rules import Epoch, first_epoch, signer_key
+from banyan_charter.rules import Epoch, first_epoch
 from banyan_charter.values import ROLL_CALLS, Parameters, Seat
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_node.alliance.papers import BadPaper
@@ -119,7 +119,6 @@ def status_of(ledger: Ledger) -> AllianceStatus:
     """See `AllianceStatus`."""
     last, number = _last(ledger), len(ledger.epochs)
     votes = _votes(last)
-    signed = {a.member for a in ledger.acts(0) if isinstance(a, Commit) and signer_key(a.by, 0, last.seats[a.member])}
     return AllianceStatus(
         entry_hex(EntryId(ledger.charter)),
         ledger.founding.name.decode(),
@@ -127,13 +126,19 @@ def status_of(ledger: Ledger) -> AllianceStatus:
         len(last.seats),
         votes,
         needed(votes) if number else len(last.seats),
-        [] if number else [s.domain.decode() for m, s in last.seats.items() if m not in signed],
+        [] if number else _unsigned(ledger, last),
         number,
         list(open_contents(ledger)),
         [domain_in(last, m) for m in ledger.struck.get(number, ())],
         len(ledger),
         digest_hex(ledger.digest),
     )
+
+
+def _unsigned(ledger: Ledger, first: Epoch) -> list[str]:
+    """The founders whose signature is missing."""
+    signed = {a.member for a in ledger.acts(0) if isinstance(a, Commit) and a.member in first.seats}
+    return [s.domain.decode() for m, s in first.seats.items() if m not in signed]
 
 
 def open_contents(ledger: Ledger) -> Iterator[OpenContent]:
