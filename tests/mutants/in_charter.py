@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 LEDGER, BALLOTS, ACTS = "tests/charter/test_ledger.py", "tests/charter/test_ballots.py", "tests/charter/test_acts.py"
 FLOODS = "tests/charter/test_floods.py"
+HOSTING = "tests/model/test_hosting.py"
 
 IN_CHARTER = (
     Mutant(
@@ -130,4 +131,8 @@ IN_CHARTER = (
         "True",
         (FLOODS,),
     ),
+    Mutant("a member hosts who never came", "hosting.counts_for", "host == member", "True", (HOSTING,)),
+    Mutant("the newest have the places", "hosting.places", "batch.accounts", "batch.accounts[::-1]", (HOSTING,)),
+    Mutant("a list has no end", "hosting.places", "room[batch.standing] -= 1", "pass", (HOSTING,)),
+    Mutant("who lists and drops costs as much as he likes", "Pace.takes", "self._left < 1", "False", (HOSTING,)),
 )
