@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 LEDGER, BALLOTS, ACTS = "tests/charter/test_ledger.py", "tests/charter/test_ballots.py", "tests/charter/test_acts.py"
 FLOODS = "tests/charter/test_floods.py"
-HOSTING = "tests/model/test_hosting.py"
+HOSTING = "tests/charter/test_hosting.py"
 
 IN_CHARTER = (
     Mutant(
