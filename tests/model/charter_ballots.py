@@ -4,8 +4,8 @@
 
 A run has 4 to 7 votes, less than a third of them Byzantine, and two or three contents, which admit and expel.
 Honest members are split in two sides; any of them may vote for whatever the rules allow it, not only for what is
-sensible. Byzantine members sign everything, also twice, and show each act to whom they like. Then two questions are
-asked.
+sensible. Byzantine members sign everything, also twice, and show each act to whom they like. Once a content is
+certified, those that leave by it turn Byzantine, if the rules claim to bear so many. Then two questions are asked.
 
 1. *Safety.* All Byzantine members sign everything that can be signed, in each ballot. Is there a certificate of two
    contents?
@@ -20,7 +20,7 @@ import random
 from collections import Counter
 from typing import NamedTuple
 
-from tests.model.charter_spec import RULES, Electorate, Rules, commits, enough, locks
+from tests.model.charter_spec import RULES, Electorate, Rules, commits, enough, locks, mask, too_many
 
 NEWCOMER = 8
 """The first bit of members that a content admits."""
@@ -40,6 +40,9 @@ class Candidate(NamedTuple):
     living: int
     lying: int
 
+    def signers(self, rules: Rules) -> int:
+        return self.who.old | self.who.new if rules.leavers_sign else self.who.new
+
 
 class World(NamedTuple):
     size: int
@@ -50,13 +53,20 @@ class World(NamedTuple):
     def honest(self) -> list[int]:
         return [m for m in range(self.size) if not self.byzantine >> m & 1]
 
+    def hostile(self, x: int) -> int:
+        """The honest that leave by this content and may turn Byzantine when it is certified: with the Byzantine they
+        are too few, or these leavers are alone and as many as a content may have."""
+        who, quorum = self.candidates[x].who, self.size * 2 // 3 + 1
+        leavers = who.old & ~who.new & ~self.byzantine
+        borne = (self.byzantine | leavers).bit_count() < 2 * quorum - self.size
+        return leavers if borne or not self.byzantine else 0
 
-def world(rng: random.Random) -> World:
+
+def world(rng: random.Random, rules: Rules) -> World:
     size = rng.choice((4, 4, 5, 6, 7, 7, 7))
     everyone = (1 << size) - 1
-    byzantine = 0
-    for m in rng.sample(range(size), (size - 1) // 3):
-        byzantine |= 1 << m
+    byzantine = mask(rng.sample(range(size), rng.choice(((size - 1) // 3, rng.randrange((size + 2) // 3)))))
+    most = max(k for k in range(size) if not too_many((1 << k) - 1, everyone, rules))
     candidates = []
     for n in range(rng.choice((2, 2, 3))):
         author, new, living, lying = rng.randrange(size), everyone, 0, 0
@@ -64,7 +74,7 @@ def world(rng: random.Random) -> World:
             author = next(m for m in range(size) if not byzantine >> m & 1)
         bad = byzantine >> author & 1
         if rng.random() < 0.4:
-            new &= ~(1 << rng.randrange(size))
+            new &= ~mask(rng.sample(range(size), rng.randrange(most) + 1))
         for k in range(rng.choice((0, 0, 1, 2, 4))):
             bit = 1 << (NEWCOMER + 4 * n + k)
             new |= bit
@@ -82,22 +92,21 @@ def locked(w: World, view: View, rules: Rules, also: int = 0, top: int = 0) -> t
     """Which contents are locked in which ballots, and the votes that count. `also`: members that sign everything up to
     ballot `top`."""
     out: Locks = {}
-    consent = [also] * len(w.candidates)
-    for (_, x, _), who in view[0].items():
-        consent[x] |= who
-    signed: dict[tuple[int, int], int] = dict.fromkeys(
-        ((b, x) for b in range(1, top + 1) for x in range(len(w.candidates))), also
-    )
-    for (b, x, u), who in sorted(view[0].items()):
-        if u and rules.lock == "proof":
-            if u >= b:
-                continue
-            if (u, x) not in out and not locks(w.candidates[x].who, signed.get((u, x), 0), consent[x], rules):
-                continue
-        signed[b, x] = signed.get((b, x), 0) | who
-    for (b, x), who in signed.items():
-        if locks(w.candidates[x].who, who, consent[x], rules):
-            out[b, x] = True
+    consent = [also if top else 0] * len(w.candidates)
+    signed = {(b, x): also for b in range(1, top + 1) for x in range(len(w.candidates))}
+    votes = sorted(view[0].items())
+    n = 0
+    for b in sorted({k[0] for k in view[0]} | set(range(1, top + 1))):
+        while n < len(votes) and votes[n][0][0] == b:
+            (_, x, u), who = votes[n]
+            n += 1
+            who &= w.candidates[x].signers(rules)
+            consent[x] |= who
+            if not u or rules.lock != "proof" or (u, x) in out:
+                signed[b, x] = signed.get((b, x), 0) | who
+        for x, c in enumerate(w.candidates):
+            if locks(c.who, signed.get((b, x), 0) & c.signers(rules), consent[x], rules):
+                out[b, x] = True
     return out, signed
 
 
@@ -107,7 +116,11 @@ def certified(w: World, view: View, rules: Rules, also: int = 0, top: int = 0) -
     return {
         x
         for b, x in found
-        if commits(w.candidates[x].who, signed[b, x] if rules.one_step else view[1].get((b, x), 0) | also, rules)
+        if commits(
+            w.candidates[x].who,
+            (signed[b, x] if rules.one_step else view[1].get((b, x), 0) | also) & w.candidates[x].signers(rules),
+            rules,
+        )
     }
 
 
@@ -146,7 +159,8 @@ class Member:
 class Run:
     def __init__(self, rng: random.Random, rules: Rules = RULES) -> None:
         self.rng, self.rules = rng, rules
-        self.world = world(rng)
+        self.world = world(rng, rules)
+        self.cheats = self.world.byzantine
         self.members = {m: Member(1 << m) for m in self.world.honest}
         half = rng.choice((0, 0.5))
         self.sides = {m: rng.random() < half for m in self.members}
@@ -171,6 +185,10 @@ class Run:
         who = m.bit | self.world.candidates[at[1]].living
         for _, c in (self.all, m.view, *(t.view for t in to)):
             c[at] = c.get(at, 0) | who
+        hostile = self.world.hostile(at[1]) & ~self.cheats
+        if hostile and at[1] in certified(self.world, self.all, self.rules):
+            self.counts["turned"] += 1
+            self.cheats |= hostile
 
     def byzantine(self, top: int, to: list[Member]) -> None:
         rng, b = self.rng, self.rng.randrange(1, top + 2)
@@ -179,20 +197,20 @@ class Run:
         if self.all[0] and rng.random() < 0.6:
             b, x, u = rng.choice(list(self.all[0])[-4:])
         views = (self.all, *(t.view for t in to))
-        bits = self.world.byzantine | self.world.candidates[x].lying
+        bits = self.cheats | self.world.candidates[x].lying
         if rng.random() < 0.7:
             for v, _ in views:
                 v[b, x, u] = v.get((b, x, u), 0) | bits
         else:
             for _, c in views:
-                c[b, x] = c.get((b, x), 0) | self.world.byzantine
+                c[b, x] = c.get((b, x), 0) | self.cheats
 
     def adversarial(self, steps: int) -> None:
         rng, honest = self.rng, list(self.members.values())
         by_side = {s: [self.members[m] for m, side in self.sides.items() if side == s] for s in (False, True)}
         for _ in range(steps):
             n = rng.randrange(self.world.size)
-            if n not in self.members or rng.random() < 0.15:
+            if self.cheats >> n & 1 or rng.random() < 0.15:
                 to = rng.choice((honest, by_side[False], by_side[True], [rng.choice(honest)]))
                 self.byzantine(max(m.last for m in honest), to)
                 continue
@@ -226,7 +244,7 @@ class Run:
 
     def safe(self) -> bool:
         top = max((k[0] for k in self.all[0]), default=0) + 1
-        also = self.world.byzantine
+        also = self.cheats
         for c in self.world.candidates:
             also |= c.living | c.lying | c.who.new >> NEWCOMER << NEWCOMER
         return len(certified(self.world, self.all, self.rules, also, top)) < 2

@@ -16,10 +16,10 @@ made it from the list before. Each seat has a key. The seats of epoch n that are
 
 1. *Vote* (ballot b, content X, unlock v). A member votes once in a ballot, and never in a ballot below one it
    signed in. Content X is **locked** in ballot b when more than 2/3 of the votes of n voted for it in b, and more
-   than 2/3 of the votes that X gives to n+1 voted for it in any ballot (they *consent*).
+   than 2/3 of the votes that X gives to n+1 voted for it in b or before (they *consent*).
 2. *Commit* (b, X). A member that sees X locked in b signs this, if it has signed in no later ballot. From now on it
    is locked on X at b. The **certificate** of X is a lock of X in some ballot and commits in that ballot by more
-   than 2/3 of the votes of n.
+   than 2/3 of the votes of n. Of the certificates of one content the one of the lowest ballot is meant.
 
 **The unlock rule.** A member that committed X at b votes in later ballots for X, or for another content Y only with
 b < v, where Y was locked in ballot v. The vote names v, and does not count where the votes that lock Y in v are
@@ -39,14 +39,21 @@ time.
 
 **Consent is given once,** for a content, not for a ballot, and not in commits. Otherwise newcomers could consent to
 X, so that everybody is locked on it, and be silent in all commits or later ballots: the alliance would be stuck.
-Safety does not depend on it.
+Safety does not depend on it. It counts from its ballot on, so a certificate needs no act of a later ballot.
+
+**Who leaves by a content signs it like everybody.** Votes and commits are counted among the votes of n, whoever of
+them X keeps. If those that leave did not count, some could vote until X is locked and then be silent: the honest that
+stay would be too few to commit, and the one that did commit may vote for nothing else. So who is expelled and refuses
+to sign is one of the less than 1/3.
 
 **Keys.** A seat has a root: it fixes one key for each number, and whoever holds the key of a number can make those of
-later numbers and none of earlier ones (forward security). A signature of number n counts only by the key of n, and
-only *if its seat is in the content*; so one who leaves by X does not count for X (but in the total), and no epoch
-removes a third of the votes at once. An honest member destroys the key of n when it sees the epoch stand, because
-ballots need it until then. So more than 2/3 signed with keys of which all but the Byzantine ones are gone: whatever
-is stolen later, old numbers cannot be certified anew. A stolen key is good for later numbers too, until a content
+later numbers and none of earlier ones (forward security). A signature of number n counts only by the key of n. An
+honest member destroys the key of n when it sees the epoch stand, because ballots need it until then. Who left by that
+epoch may keep it and turn hostile. Of n votes, f of which are Byzantine and h left and are hostile, at least
+q - f - h signed with keys that are gone (q: the least number above 2n/3). Another content needs q of the other
+n - (q - f - h). So it has them only if f + h >= 2q - n, which is more than n/3: less than a third are harmless,
+whatever is stolen later. *A content takes the vote from at most a third*, so those who leave are not enough alone; and
+it does not give the seat of an account that it expels to other keys, which would be leaving by another name. A stolen key is good for later numbers too, until a content
 gives the seat another root, which its second key, the spare one, may ask for. Keys follow from seats and numbers
 alone: if they followed from signatures, a hidden one that appears later would change who may sign, and undo an epoch.
 
@@ -57,10 +64,10 @@ and is in no total. Its signature, listed by the next content, wakes it: it is a
 consent to it, but not among the votes of n. *No rule asks whether an act is absent*, because it can arrive later.
 That an answer is missing is what the signers say.
 
-**Two certificates** for one number strike those whose double signing is proved by two signatures that count, for
-contents that more than 1/3 of the votes of n voted for. A certificate needs more; and a node need not keep all that a
-Byzantine vote signs for contents of its own, so these must not change who is struck. The content whose lock and commits
-are more than 2/3 of the rest stands, if it is one. Otherwise the charter stays at n. Without two certificates
+**Two certificates** for one number strike those whose double signing is proved by two signatures that count, for the
+contents that have one, in ballots up to that of the certificate. A node need not keep all that a Byzantine vote signs
+for other contents, so these must not change who is struck. The content whose lock and commits are more than 2/3 of the
+rest stands, if it is one. Otherwise the charter stays at n. Without two certificates
 nobody is struck. Members are struck for that count; expelling them is a proposal.
 
 **Skipping.** A verifier that knows epoch m takes epoch n with its certificate and epoch n-1, which n names by hash,
@@ -79,8 +86,8 @@ if more than 2/3 of the votes of m that it knows are among those that committed 
 - A verifier that skips assumes that at most 2/3 of the votes it knows are Byzantine, or have left and collude. Who
   was away for long asks somebody it trusts. Before it sees both of two certificates it can stand at either.
 - A key that is stolen before its owner saw the epoch stand counts as a Byzantine vote of that epoch.
-- Leaving needs a margin: with L of n votes leaving by a content, n/3 - L or more silent ones that helped to lock it
-  stop the number. `charter_ballots.py` lets leavers count, so it does not show this.
+- Leaving needs a margin: if Byzantine votes and hostile leavers of one number are n/3 or more together, honest members
+  that did not hear yet of the epoch can be brought to certify another one with them.
 - That a proposal is good, that members are different people, that bytes are decoded rightly: not modelled.
 """
 
@@ -114,7 +121,8 @@ class Rules(NamedTuple):
     one_step: bool = False
     """A vote is a commit: a content voted for by a quorum stands."""
     old_keys: bool = False
-    leavers_sign: bool = False
+    leavers_sign: bool = True
+    most_leave: tuple[int, int] = (1, 3)
     sleep: str = "out"
     """"total": sleeping seats are in the total; "vote": they may sign; "rest": a content is adopted by those that it
     leaves awake."""
@@ -177,6 +185,7 @@ class Certificate(NamedTuple):
     ballot: int
     votes: int
     commits: int
+    consent: int
 
 
 class State(NamedTuple):
@@ -195,6 +204,10 @@ def mask(members: Iterable[int]) -> int:
     for m in members:
         out |= 1 << m
     return out
+
+
+def too_many(leaving: int, votes: int, rules: Rules) -> bool:
+    return enough(leaving, votes, rules.most_leave)
 
 
 def votes_of(seats: tuple[Seat, ...]) -> int:
@@ -217,7 +230,7 @@ def applied(
         if kind == "roll":
             by = {n: s._replace(missed=s.missed + s.awake) for n, s in by.items()}
         elif kind == "admit":
-            if m in by:
+            if m in by or m in was:
                 return None
             by[m] = Seat(m, rest[1])
         elif m not in by:
@@ -240,6 +253,8 @@ def applied(
             by[m] = by[m]._replace(missed=0, awake=by[m].awake or kind == "wake")
     awake = sum(s.awake for s in by.values())
     if not awake or (rules.half_awake and awake * 2 < len(by)):
+        return None
+    if too_many(votes_of(seats) & ~votes_of(tuple(by.values())), votes_of(seats), rules):
         return None
     return tuple(by[m] for m in sorted(by))
 
@@ -282,7 +297,7 @@ def electorate(epoch: Content, x: Content, rules: Rules) -> Electorate:
 
 
 def locks(who: Electorate, signed: int, consent: int, rules: Rules) -> bool:
-    """`signed`: who voted for it in the ballot. `consent`: who did in any ballot."""
+    """`signed`: who voted for it in the ballot. `consent`: who did in that or an earlier one."""
     if rules.consent == "ballot":
         consent = signed
     if rules.consent == "only":
@@ -322,38 +337,39 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
     voted: dict[tuple[int, int], int] = {}
     committed: dict[tuple[int, int], int] = {}
     consent = dict.fromkeys(who, 0)
-    for v in acts:
-        if isinstance(v, Vote) and v.content in who:
-            consent[v.content] |= who[v.content].keys.get(v.key, 0)
-    for v in sorted((a for a in acts if isinstance(a, Vote) and a.content in who and a.ballot > 0), key=lambda a: a[1]):
-        e = who[v.content]
-        before = voted.get((v.unlock, v.content), 0) if v.unlock < v.ballot else 0
-        if v.unlock and rules.lock == "proof" and not locks(e, before, consent[v.content], rules):
-            continue
-        at = (v.ballot, v.content)
-        voted[at] = voted.get(at, 0) | e.keys.get(v.key, 0)
     for c in acts:
         if isinstance(c, Commit) and c.content in who:
             at = (c.ballot, c.content)
             committed[at] = committed.get(at, 0) | who[c.content].keys.get(c.key, 0)
-    found = []
-    for (b, x), signed in voted.items():
-        done = signed if rules.one_step else committed.get((b, x), 0)
-        if locks(who[x], signed, consent[x], rules) and commits(who[x], done, rules):
-            found.append(Certificate(x, b, signed, done))
-    return Count(who, voted, committed, consent, found)
+    votes = [a for a in acts if isinstance(a, Vote) and a.content in who and a.ballot > 0]
+    locked: set[tuple[int, int]] = set()
+    found: dict[int, Certificate] = {}
+    for b in sorted({v.ballot for v in votes}):
+        for v in votes:
+            if v.ballot == b:
+                bit = who[v.content].keys.get(v.key, 0)
+                consent[v.content] |= bit
+                if not v.unlock or rules.lock != "proof" or (v.unlock, v.content) in locked:
+                    voted[b, v.content] = voted.get((b, v.content), 0) | bit
+        for x in who:
+            signed = voted.get((b, x), 0)
+            if locks(who[x], signed, consent[x], rules):
+                locked.add((b, x))
+                done = signed if rules.one_step else committed.get((b, x), 0)
+                if x not in found and commits(who[x], done, rules):
+                    found[x] = Certificate(x, b, signed, done, consent[x])
+    return Count(who, voted, committed, consent, list(found.values()))
 
 
 def double_signers(c: Count, acts: Iterable[Act]) -> int:
     """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock. Both signatures
-    count for their contents, and more than 1/3 voted for each of these."""
+    count for contents that have a certificate, and are of no later ballot."""
     out = 0
+    top = {f.content: f.ballot for f in c.certificates}
     seen: dict[Key, list[Vote | Commit]] = {}
     for a in acts:
-        if not isinstance(a, Content) and a.content in c.who:
-            who = c.who[a.content]
-            if a.key in who.keys and enough(c.consent[a.content] & who.old, who.old, (1, 3)):
-                seen.setdefault(a.key, []).append(a)
+        if not isinstance(a, Content) and a.ballot <= top.get(a.content, 0) and a.key in c.who[a.content].keys:
+            seen.setdefault(a.key, []).append(a)
     for key, signed in seen.items():
         for a in signed:
             for b in signed:
@@ -377,7 +393,7 @@ def stands(epoch: Content, acts: list[Act], rules: Rules) -> tuple[int | None, i
     left = {
         f.content
         for f in c.certificates
-        if locks(rest[f.content], f.votes & ~out, c.consent[f.content], rules)
+        if locks(rest[f.content], f.votes & ~out, f.consent, rules)
         and commits(rest[f.content], f.commits & ~out, rules)
     }
     return (left.pop() if len(left) == 1 else None), (out if len(contents) > 1 else None)

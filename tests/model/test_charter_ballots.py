@@ -32,6 +32,8 @@ def test_no_two_contents_of_a_number_can_be_certified_and_after_healing_one_is_w
         ({"one_step": True}, "liveness"),
         ({"consent": "commit"}, "liveness"),
         ({"consent": "ballot"}, "liveness"),
+        ({"leavers_sign": False}, "liveness"),
+        ({"most_leave": (1, 1)}, "safety"),
     ],
     ids=str,
 )
