@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from banyan_charter.acts import Commit, ContentId, Vote
 from banyan_charter.ledger import MOST_BALLOTS, Ledger
-from banyan_charter.rules import Count, enough, locks, supported
+from banyan_charter.rules import Count, enough, supported
 from banyan_charter.seat_signer import SeatSigner
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId
@@ -31,16 +31,12 @@ class Promise(NamedTuple):
 
 def locked(c: Count) -> dict[ContentId, int]:
     """The contents that are locked, with the highest ballot of each."""
-    out: dict[ContentId, int] = {}
-    for (ballot, content), signed in c.voted.items():
-        if locks(c.who[content], signed, c.consent[content]):
-            out[content] = max(ballot, out.get(content, 0))
-    return out
+    return {content: ballot for ballot, content in sorted(c.locked)}
 
 
 def _locked_last(c: Count) -> tuple[int, ContentId] | None:
     """The lock of the highest ballot."""
-    return max(((ballot, x) for x, ballot in locked(c).items()), default=None)
+    return max(c.locked, default=None)
 
 
 def vote(ledger: Ledger, mine: Promise, keys: SeatSigner, content: ContentId) -> tuple[Vote, Promise]:
@@ -99,8 +95,8 @@ def _winnable(ledger: Ledger, number: int, last: int, x: ContentId) -> Iterator[
     c, reached = ledger.counts[number], ledger.reached(number)
     who, bits = c.who[x], {m: 1 << k for k, m in enumerate(c.members)}
     for ballot in count(last + 1):
-        may_vote = sum(bits[m] for m, b in reached.items() if b < ballot) & who.signers
-        may_commit = sum(bits[m] for m, b in reached.items() if b <= ballot) & who.signers
+        may_vote = sum(bits[m] for m, b in reached.items() if b < ballot)
+        may_commit = sum(bits[m] for m, b in reached.items() if b <= ballot)
         votes = c.voted.get((ballot, x), 0) | may_vote
         commits = c.committed.get((ballot, x), 0) | may_commit
         if ballot > max(reached.values()) or (enough(votes, who.old) and enough(commits, who.old)):

@@ -9,10 +9,10 @@ reads a clock.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce, singledispatch
-from operator import or_
+from functools import singledispatch
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from banyan_charter.acts import (
@@ -70,31 +70,29 @@ class Electorate(NamedTuple):
     keys: Mapping[SignerKey, Members]
     after: Epoch
 
-    @property
-    def signers(self) -> Members:
-        """All whose signature counts."""
-        return reduce(or_, self.keys.values(), 0)
-
 
 class Certificate(NamedTuple):
-    """What makes a content stand: its votes and commits in one ballot."""
+    """What makes a content stand: its votes and commits in the lowest ballot in which they are enough, and who
+    consented up to that."""
 
     content: ContentId
     ballot: int
     votes: Members
     commits: Members
+    consent: Members
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Of one number: the valid contents, the votes that count and the commits by (ballot, content), who consented, and
-    the certificates. `members`: by bit."""
+    """Of one number: the valid contents, the votes that count by (ballot, content), who voted in any ballot, the
+    commits, what is locked in which ballots, and the certificates, one of a content. `members`: by bit."""
 
     members: tuple[AccountId, ...]
     who: dict[ContentId, Electorate]
     voted: dict[tuple[int, ContentId], Members]
     committed: dict[tuple[int, ContentId], Members]
     consent: dict[ContentId, Members]
+    locked: set[tuple[int, ContentId]]
     certificates: list[Certificate]
 
     def named(self, members: Members) -> tuple[AccountId, ...]:
@@ -159,7 +157,7 @@ def _apply(p: Proposal, d: _Draft) -> None:
 @_apply.register
 def _admit(p: Admit, d: _Draft) -> None:
     seat = p.seat
-    if seat.member in d.seats:
+    if seat.member in d.seats or seat.member in d.was.seats:  # else who holds its keys would leave as if it stayed
         raise Malformed(f"{seat.member.hex()[:16]} has a seat already")
     if not 0 <= d.number - seat.since < LEAVES:
         raise Malformed(f"the newcomer's keys begin with number {seat.since}, and this is {d.number}")
@@ -250,6 +248,10 @@ def next_epoch(realm: Realm, epoch: Epoch, proposals: Iterable[Proposal], id: Co
     awake = sum(s.votes for s in seats)
     if not awake or awake * 2 < voting:
         raise Malformed(f"{awake} of {voting} seats with a vote would be awake; half is the least")
+    votes = [m for m, s in epoch.seats.items() if s.votes]
+    lost = sum(m not in draft.seats or not draft.seats[m].votes for m in votes)
+    if lost * 3 > len(votes):
+        raise Malformed(f"{lost} of {len(votes)} votes would go; a third is the most at once")
     if len(seats) > MOST_SEATS or len({s.domain for s in seats}) < len(seats):
         raise Malformed(f"there are more than {MOST_SEATS} seats, or two of one domain")
     return Epoch(epoch.charter, epoch.number + 1, id, {s.member: s for s in seats}, draft.parameters)
@@ -278,9 +280,8 @@ def electorate(epoch: Epoch, after: Epoch, bits: Callable[[AccountId], Members])
     old = new = 0
     for m, s in here.items():
         if s.votes:
-            old |= bits(m)
-            if m in there and there[m].voting:  # who leaves by it does not count for it
-                keys[m, s.root, number - s.since] = bits(m)
+            old |= bits(m)  # who leaves by it, too
+            keys[m, s.root, number - s.since] = bits(m)
     for m, s in there.items():
         if s.votes:
             new |= bits(m)
@@ -290,7 +291,7 @@ def electorate(epoch: Epoch, after: Epoch, bits: Callable[[AccountId], Members])
 
 
 def locks(who: Electorate, signed: Members, consent: Members) -> bool:
-    """signed: who voted for it in the ballot. consent: who did in any ballot."""
+    """signed: who voted for it in the ballot. consent: who did in that or one before."""
     return enough(signed, who.old) and enough(consent, who.new)
 
 
@@ -303,24 +304,25 @@ def count(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -
     voted: dict[tuple[int, ContentId], Members] = {}
     committed: dict[tuple[int, ContentId], Members] = {}
     consent = dict.fromkeys(who, 0)
-    for v in votes:
-        consent[v.content] |= signed_by(who[v.content], v)
-    for v in votes:
-        before = voted.get((v.unlock, v.content), 0)
-        if v.unlock and not locks(who[v.content], before, consent[v.content]):
-            continue
-        at = v.ballot, v.content
-        voted[at] = voted.get(at, 0) | signed_by(who[v.content], v)
     for c in acts:
         if isinstance(c, Commit) and c.content in who:
             at = c.ballot, c.content
             committed[at] = committed.get(at, 0) | signed_by(who[c.content], c)
-    found = [
-        Certificate(x, b, signed, done)
-        for (b, x), signed in voted.items()
-        if locks(who[x], signed, consent[x]) and enough(done := committed.get((b, x), 0), who[x].old)
-    ]
-    return Count(members, who, voted, committed, consent, found)
+    locked: set[tuple[int, ContentId]] = set()
+    found: dict[ContentId, Certificate] = {}
+    for ballot, some in groupby(votes, key=lambda v: v.ballot):
+        for v in some:
+            consent[v.content] |= signed_by(who[v.content], v)
+            if not v.unlock or (v.unlock, v.content) in locked:
+                at = ballot, v.content
+                voted[at] = voted.get(at, 0) | signed_by(who[v.content], v)
+        for x, e in who.items():
+            signed, done = voted.get((ballot, x), 0), committed.get((ballot, x), 0)
+            if locks(e, signed, consent[x]):
+                locked.add((ballot, x))
+                if x not in found and enough(done, e.old):
+                    found[x] = Certificate(x, ballot, signed, done, consent[x])
+    return Count(members, who, voted, committed, consent, locked, list(found.values()))
 
 
 def attempted(realm: Realm, epoch: Epoch, x: Content) -> Epoch | None:
@@ -341,15 +343,23 @@ def supported(signed: Members, total: Members) -> bool:
     return (signed & total).bit_count() * 3 > total.bit_count()
 
 
+def lasting(c: Count, acts: Iterable[Act]) -> Iterator[Act]:
+    """What the outcome of a number with a certificate follows from: the contents that have one, and what counts for
+    them in ballots up to that. Nodes that were offered each other's come to hold the same ones, although each may have
+    refused other acts."""
+    top = {f.content: f.ballot for f in c.certificates}
+    for a in acts:
+        x, member, ballot = (a.id, a.author, 0) if isinstance(a, Content) else (a.content, a.member, a.ballot)
+        if ballot <= top.get(x, -1) and (member, a.by.root, a.by.leaf) in c.who[x].keys:
+            yield a
+
+
 def double_signers(c: Count, acts: Iterable[Act]) -> Members:
     """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock. Both signatures
-    are by one key and count for their contents, and each content is supported: of others nodes may hold different
-    ones."""
+    are by one key. acts: those that last."""
     signed: dict[SignerKey, list[Vote | Commit]] = {}
     for a in acts:
-        if isinstance(a, Content) or a.content not in c.who or not signed_by(c.who[a.content], a):
-            continue
-        if supported(c.consent[a.content], c.who[a.content].old):
+        if not isinstance(a, Content):
             signed.setdefault((a.member, a.by.root, a.by.leaf), []).append(a)
     out = 0
     for mine in signed.values():
@@ -370,11 +380,11 @@ def outcome(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch])
     contents = {f.content for f in c.certificates}
     if len(contents) < 2:
         return Outcome(next(iter(contents), None), None, c)
-    out = double_signers(c, acts)
+    out = double_signers(c, lasting(c, acts))
     left = set()
     for f in c.certificates:
         who = c.who[f.content]
         rest = who._replace(old=who.old & ~out, new=who.new & ~out)
-        if locks(rest, f.votes & ~out, c.consent[f.content]) and enough(f.commits & ~out, rest.old):
+        if locks(rest, f.votes & ~out, f.consent) and enough(f.commits & ~out, rest.old):
             left.add(f.content)
     return Outcome(left.pop() if len(left) == 1 else None, c.named(out), c)

@@ -149,7 +149,7 @@ def test_what_a_proposal_may_not_do_is_said_in_a_sentence() -> None:
 
 
 def test_a_content_of_every_proposal_is_read_as_it_was_written() -> None:
-    bridge, e = epoch()
+    bridge, e = epoch(7)
     role = Authority(account(7), (b"vn", b"vn.press"), 50)
     parameters = Parameters(
         7, 8, (account(5), account(6)), (role,), (b"vn-147-2024",), (Scope(b"vn", (account(1),), ()),)

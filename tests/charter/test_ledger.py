@@ -6,13 +6,27 @@ import random
 
 import pytest
 
-from banyan_charter.acts import Act, Commit, Content, Vote, body_of, decode_act, encode_act, id_of
+from banyan_charter.acts import (
+    Act,
+    Change,
+    Commit,
+    Content,
+    Expel,
+    Vote,
+    admission,
+    body_of,
+    decode_act,
+    encode_act,
+    id_of,
+)
 from banyan_charter.ledger import MOST_DOUBLES, Ledger, state_of
+from banyan_charter.rules import first_epoch
 from banyan_charter.skipping import Bundle, bundle, skip, way
-from banyan_crdt.errors import BadSignature
+from banyan_charter.values import Kind
+from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import TEST
-from tests.charter.bridge import Bridge, account, tree
+from tests.charter.bridge import Bridge, account, spare, tree
 from tests.model import charter_spec as spec
 from tests.model.charter_history import History, forked
 from tests.needs import numbers
@@ -148,13 +162,34 @@ def signed(x: spec.Content, members: set[int], ballot: int = 1, unlock: int = 0)
     return [*votes, *(spec.Commit(1, ballot, x.id, (m, 0, 1)) for m in members)]
 
 
-def test_who_leaves_by_an_epoch_does_not_count_for_it() -> None:
+def test_who_leaves_by_an_epoch_counts_for_it_and_a_third_leaves_at_most() -> None:
     genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(8))))
-    x = content(genesis, 1, *(("expel", m) for m in (4, 5, 6, 7)), ("note", 1))
-    assert stands(genesis, [x, *signed(x, {0, 1, 2, 3, 4, 5})]) == (False, False)
-    one = content(genesis, 1, ("expel", 7))
-    assert stands(genesis, [one, *signed(one, {0, 1, 2, 3, 4, 7})]) == (False, False)
-    assert stands(genesis, [one, *signed(one, {0, 1, 2, 3, 4, 5})]) == (True, True)
+    bridge = Bridge(genesis)
+    first, signer = first_epoch(bridge.founding), bridge.signer(0, 0)
+    two = content(genesis, 1, *(("expel", m) for m in (6, 7)))
+    assert stands(genesis, [two, *signed(two, {0, 1, 2, 3, 6})]) == (False, False)
+    assert stands(genesis, [two, *signed(two, {0, 1, 2, 3, 6, 7})]) == (False, False), "four of six consent"
+    assert stands(genesis, [two, *signed(two, {0, 1, 2, 3, 4, 7})]) == (True, True)
+    with pytest.raises(Malformed, match="3 of 8 votes would go; a third is the most"):
+        signer.content(
+            first, [Expel(account(5)), Expel(account(6)), Change(account(7), b"m7.example", Kind.HOST, False)]
+        )
+    seat = first.seats[account(7)]
+    with pytest.raises(Malformed, match="has a seat already"):
+        signer.content(first, [Expel(account(7)), admission(bridge.charter, seat, spare(7, 0))])
+
+
+def test_who_loses_its_vote_by_a_content_counts_for_it() -> None:
+    genesis = spec.Content(0, 0, -1, tuple(map(spec.Seat, range(4))))
+    bridge = Bridge(genesis)
+    first = first_epoch(bridge.founding)
+    made, after = bridge.signer(0, 0).content(first, [Change(account(3), b"m3.example", Kind.HOST, False)])
+    acts: list[Act] = [made]
+    for m in (0, 1, 2, 3):
+        acts += [bridge.signer(m, 0).vote(1, 1, made.id)] if m < 3 else []
+        acts += [bridge.signer(m, 0).commit(1, 1, made.id)] if m in (0, 1, 3) else []
+    ledger = state_of(TEST, bridge.founding, [*bridge.founded(), *acts])
+    assert ledger.epochs[1:] == [after]
 
 
 def test_a_vote_that_names_a_lock_counts_only_with_the_votes_of_that_lock() -> None:
@@ -172,8 +207,12 @@ def test_newcomers_consent_by_more_than_two_thirds_of_the_next_votes() -> None:
     x = content(genesis, 1, *(("admit", m, 0) for m in (8, 9, 10, 11)))
     mine = signed(x, {0, 1, 2, 3})
     assert stands(genesis, [x, *mine]) == (False, False)
-    consent: list[spec.Act] = [spec.Vote(1, 5, 1, 0, (m, 0, 1)) for m in (8, 9)]
-    assert stands(genesis, [x, *mine, *consent]) == (True, True)
+    for ballot, enough in ((2, False), (1, True)):
+        consent: list[spec.Act] = [spec.Vote(1, ballot, 1, 0, (m, 0, 1)) for m in (8, 9)]
+        assert stands(genesis, [x, *mine, *consent]) == (enough, enough)
+    again = signed(x, {0, 1, 2, 3}, ballot=3)
+    consent = [spec.Vote(1, 2, 1, 0, (m, 0, 1)) for m in (8, 9)]
+    assert stands(genesis, [x, *mine, *consent, *again]) == (True, True)
 
 
 def test_what_stood_on_an_epoch_that_is_undone_stands_no_more() -> None:

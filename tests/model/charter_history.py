@@ -1,9 +1,9 @@
 """Random histories of a charter: members come, go, fall asleep and wake, renew their keys; and what thieves can do
 afterwards.
 
-In a `History` less than a third of each epoch's votes are Byzantine. Honest members that take part in an epoch
-destroy its key when it stands; some are away and keep theirs. Byzantine members keep every key and sign a
-second content too. A `fork` is one number with any number of Byzantine votes.
+In a `History` less than a third of each epoch's votes are Byzantine or leave by it. Honest members that take part in
+an epoch destroy its key when it stands; some are away and keep theirs, and so do those that leave by it. Byzantine
+members keep every key and sign a second content too. A `fork` is one number with any number of Byzantine votes.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class History:
             away = {m for m in awake - self.byzantine if attempt < 4 and rng.random() < 0.15}
             wishes = self.wishes(epoch, away) if attempt < 5 else []
             gone = {p[1] for p in wishes if p[0] in ("expel", "sleep")}
-            signers = awake - away - gone
+            signers = awake - away - {m for m in gone if rng.random() < 0.5}
+            expelled = {p[1] for p in wishes if p[0] == "expel"} & awake
+            if len(expelled | self.byzantine & awake) * 3 >= len(awake) and expelled:
+                continue
             x = self.content(epoch, [*wishes, ("note", self.ids)])
             if x is None or any(p[0] == "admit" and p[1] in self.held for p in wishes):
                 continue
@@ -235,6 +238,6 @@ def fork(seed: str, rules: Rules = RULES) -> tuple[str, bool]:
     two = all(len(who) * 3 > size * 2 for who in by.values())
     if two and state.chain != ((0, strong[0]) if len(strong) == 1 else (0,)):
         return "of two certificates the one with more than 2/3 of the rest stands, else none", False
-    if two and not struck:
-        return "two certificates strike their double signers", False
+    if two and not enough(struck, mask(range(size)), (1, 3)):
+        return "two certificates strike their double signers, more than 1/3", False
     return "", two and len(state.chain) > 1

@@ -49,13 +49,14 @@ to sign is one of the less than 1/3.
 **Keys.** A seat has a root: it fixes one key for each number, and whoever holds the key of a number can make those of
 later numbers and none of earlier ones (forward security). A signature of number n counts only by the key of n. An
 honest member destroys the key of n when it sees the epoch stand, because ballots need it until then. Who left by that
-epoch may keep it and turn hostile. Of n votes, f of which are Byzantine and h left and are hostile, at least
-q - f - h signed with keys that are gone (q: the least number above 2n/3). Another content needs q of the other
-n - (q - f - h). So it has them only if f + h >= 2q - n, which is more than n/3: less than a third are harmless,
-whatever is stolen later. *A content takes the vote from at most a third*, so those who leave are not enough alone; and
-it does not give the seat of an account that it expels to other keys, which would be leaving by another name. A stolen key is good for later numbers too, until a content
-gives the seat another root, which its second key, the spare one, may ask for. Keys follow from seats and numbers
-alone: if they followed from signatures, a hidden one that appears later would change who may sign, and undo an epoch.
+epoch may keep it and turn hostile. Of n votes, f of which are Byzantine and h left and are hostile, at least q - f -
+h signed with keys that are gone (q: the least number above 2n/3). Another content needs q of the other n - (q - f -
+h). So it has them only if f + h >= 2q - n, which is more than n/3: less than a third are harmless, whatever is stolen
+later. *A content takes the vote from at most a third*, so those who leave are not enough alone; and it does not give
+the seat of an account that it expels to other keys, which would be leaving by another name. A stolen key is good for
+later numbers too, until a content gives the seat another root, which its second key, the spare one, may ask for. Keys
+follow from seats and numbers alone: if they followed from signatures, a hidden one that appears later would change
+who may sign, and undo an epoch.
 
 **Sleep.** A roll call is a proposal; answers are signed and listed by a content. A content may put to sleep who has
 answered none of the last two roll calls, as the contents list it. It is adopted by more than 2/3 of the votes
@@ -131,7 +132,8 @@ class Rules(NamedTuple):
     wake_now: bool = False
     """A seat that X wakes is a vote of n."""
     strike: str = "proof"
-    """"always": who signed twice is not counted, also with one certificate; "none": the smaller content stands."""
+    """"always": who signed twice, whatever for, is not counted, also with one certificate; "none": the smaller content
+    stands."""
     skip_above: tuple[int, int] = (2, 3)
 
 
@@ -361,14 +363,16 @@ def count(epoch: Content, acts: Iterable[Act], rules: Rules) -> Count:
     return Count(who, voted, committed, consent, list(found.values()))
 
 
-def double_signers(c: Count, acts: Iterable[Act]) -> int:
+def double_signers(c: Count, acts: Iterable[Act], rules: Rules) -> int:
     """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock. Both signatures
     count for contents that have a certificate, and are of no later ballot."""
     out = 0
     top = {f.content: f.ballot for f in c.certificates}
     seen: dict[Key, list[Vote | Commit]] = {}
     for a in acts:
-        if not isinstance(a, Content) and a.ballot <= top.get(a.content, 0) and a.key in c.who[a.content].keys:
+        if isinstance(a, Content) or a.content not in c.who or a.key not in c.who[a.content].keys:
+            continue
+        if a.ballot <= top.get(a.content, 0) or rules.strike == "always":
             seen.setdefault(a.key, []).append(a)
     for key, signed in seen.items():
         for a in signed:
@@ -388,7 +392,7 @@ def stands(epoch: Content, acts: list[Act], rules: Rules) -> tuple[int | None, i
         return min(contents), None
     if len(contents) < 2 and rules.strike != "always":
         return (contents.pop(), None) if contents else (None, None)
-    out = double_signers(c, acts)
+    out = double_signers(c, acts, rules)
     rest = {x: Electorate(e.old & ~out, e.new & ~out, {}) for x, e in c.who.items()}
     left = {
         f.content

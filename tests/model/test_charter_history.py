@@ -60,25 +60,49 @@ def test_without_the_strike_a_content_stands_that_more_than_two_thirds_of_the_re
     assert any(fork(f"mutants/{n}", rules)[0].startswith("of two certificates") for n in range(500))
 
 
-def test_who_leaves_by_an_epoch_does_not_count_for_it_so_their_kept_keys_cannot_undo_it() -> None:
+def test_at_most_a_third_leaves_at_once_so_their_kept_keys_do_not_undo_the_epoch_by_which_they_left() -> None:
     genesis = Content(0, 0, -1, seats(8))
 
-    def signed(number: int, signers: set[int], leaving: set[int]) -> list[Act]:
+    def signed(number: int, signers: set[int], leaving: set[int], rules: Rules) -> list[Act]:
         wishes: tuple[Proposal, ...] = (*(("expel", m) for m in leaving), ("note", number))
-        after = applied(genesis.seats, 1, wishes, RULES)
+        after = applied(genesis.seats, 1, wishes, rules)
         assert after
         out: list[Act] = [Content(number, 1, 0, after, wishes)]
         for m in signers:
             out += [Vote(1, 1, number, 0, (m, 0, 1)), Commit(1, 1, number, (m, 0, 1))]
         return out
 
-    mutant = RULES._replace(leavers_sign=True)
-    first = signed(1, {0, 1, 2, 4, 5, 6}, {4, 5, 6, 7})
-    second = signed(2, {0, 1, 3, 4, 5, 6, 7}, set())  # 2 destroyed its key; 0 and 1 are Byzantine; 4 to 7 left
-    assert state_of(first, genesis).chain == (0,)
+    assert applied(genesis.seats, 1, (("expel", 5), ("expel", 6), ("expel", 7)), RULES) is None
+    mutant = RULES._replace(most_leave=(1, 2))
+    first = signed(1, {0, 1, 2, 3, 4, 5}, {4, 5, 6, 7}, mutant)
+    second = signed(2, {2, 3, 4, 5, 6, 7}, set(), mutant)  # 2 and 3 did not hear yet that the first stands
     assert state_of(first, genesis, mutant).chain == (0, 1)
     assert state_of([*first, *second], genesis, mutant).chain == (0,)
     assert adopts(seats(9), set(range(7)), ("expel", 7), ("expel", 8))
+
+
+def test_who_leaves_by_a_content_signs_it_like_everybody() -> None:
+    two = [("expel", 6), ("expel", 7)]
+    assert adopts(seats(8), {0, 1, 2, 3, 4, 6}, *two)
+    assert not adopts(seats(8), {0, 1, 2, 3, 4, 6}, *two, rules=RULES._replace(leavers_sign=False))
+    assert not adopts(seats(8), {0, 1, 2, 3, 6, 7}, *two), "more than 2/3 of those that stay consent"
+    assert applied(seats(4), 1, (("expel", 3), ("admit", 3, 1)), RULES) is None, "its seat is given to other keys"
+
+
+def test_a_later_vote_does_not_make_a_lock_of_an_earlier_ballot() -> None:
+    genesis = Content(0, 0, -1, seats(4))
+    wishes = tuple(("admit", m, 0) for m in range(10, 14))
+    after = applied(genesis.seats, 1, wishes, RULES)
+    assert after
+    acts: list[Act] = [Content(1, 1, 0, after, wishes)]
+    for m in range(4):
+        acts += [Vote(1, 2, 1, 0, (m, 0, 1)), Commit(1, 2, 1, (m, 0, 1))]
+
+    def consent(ballot: int) -> list[Act]:
+        return [Vote(1, ballot, 1, 0, (m, 0, 1)) for m in (10, 11)]
+
+    assert state_of([*acts, *consent(3)], genesis).chain == (0,)
+    assert state_of([*acts, *consent(1)], genesis).chain == (0, 1)
 
 
 def test_votes_of_both_epochs_are_asked() -> None:
@@ -92,12 +116,13 @@ def test_votes_of_both_epochs_are_asked() -> None:
 
 def test_sleep_is_adopted_by_the_votes_before_it_and_leaves_half_of_the_seats_awake() -> None:
     late = seats(7, missed=2)
-    sleep: list[Proposal] = [("sleep", m) for m in (4, 5, 6)]
+    sleep: list[Proposal] = [("sleep", m) for m in (5, 6)]
     assert not adopts(late, {0, 1, 2, 3}, *sleep)
     assert adopts(late, {0, 1, 2, 3}, *sleep, rules=RULES._replace(sleep="rest"))
-    assert adopts(late, {0, 1, 2, 3, 4}, *sleep[1:])
-    assert not adopts(seats(7, missed=1), {0, 1, 2, 3, 4}, *sleep[1:])
-    assert adopts(seats(7, missed=1), {0, 1, 2, 3, 4}, *sleep[1:], rules=RULES._replace(missed=1))
+    assert adopts(late, {0, 1, 2, 3, 4}, *sleep)
+    assert not adopts(seats(7, missed=1), {0, 1, 2, 3, 4}, *sleep)
+    assert adopts(seats(7, missed=1), {0, 1, 2, 3, 4}, *sleep, rules=RULES._replace(missed=1))
+    assert not adopts(late, set(range(7)), ("sleep", 4), *sleep), "a third of the votes at most"
     half = seats(8, 0, 1, 2, missed=2)
     assert adopts(half, {3, 4, 5, 6}, ("sleep", 7))
     assert not adopts(seats(8, 0, 1, 2, 3, missed=2), {4, 5, 6}, ("sleep", 7))
