@@ -152,7 +152,7 @@ def open_contents(ledger: Ledger) -> Iterator[OpenContent]:
             continue
         ballot = locks.get(x.id) or max((b for b, y in c.voted if y == x.id), default=0)
         voted, committed = c.voted.get((ballot, x.id), 0), c.committed.get((ballot, x.id), 0)
-        left = who.signers & (who.old & ~committed if x.id in locks else (who.old | who.new) & ~voted)
+        left = who.old & ~committed if x.id in locks else (who.old | who.new) & ~voted
         votes, after = _votes(before), _votes(who.after)
         names = ([domain_in(who.after, m, before) for m in c.named(some)] for some in (voted, committed, left))
         yield OpenContent(
