@@ -52,7 +52,8 @@ CharterId = NewType("CharterId", bytes)
 """32 bytes: the id of the founding."""
 ContentId = NewType("ContentId", bytes)
 """32 bytes: the id of a content, or of the founding."""
-MOST_BYTES = 4 << 20
+MOST_BYTES = (4 << 20) - 128
+"""So that a frame has room for one."""
 MOST_PROPOSALS = 4_096
 MOST_TEXT = 1_024
 

@@ -78,6 +78,13 @@ class ReplicaHost:
         """A statement about an operation without content, for a peer that asks for it."""
         return None
 
+    def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> tuple[int, bytes] | None:
+        """A peer says that it was invited to this node's alliance. What it is answered (`Joined`); None: nothing."""
+        return None
+
+    def joined(self, peer: str, state: int, answer: bytes) -> None:
+        """A peer answered `CharterExchange.join`."""
+
     def answered(self, peer: str, said: Mapping[tuple[EntryId, int], bytes], now: float) -> None:
         """A peer answered what `ask_about` asked: the statement about each, empty where there was none."""
 

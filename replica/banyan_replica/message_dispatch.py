@@ -22,6 +22,7 @@ from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.statements import Witnesses
+from banyan_replica.sync.charter_exchange import CharterExchange
 from banyan_replica.sync.missing_parts import MissingParts
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire.data_items import size_of
@@ -29,17 +30,24 @@ from banyan_replica.wire.message_table import Who, before_hello, opens_as, who_s
 from banyan_replica.wire.messages import (
     ABILITIES,
     BUSY,
+    CHARTER,
     NOTICES,
     READS_AS_IF,
     VERSION,
+    ActNames,
+    Acts,
     Answered,
     Bye,
+    CharterState,
     Credit,
     DataItems,
+    Digests,
     GossipFrame,
     Heads,
     Hello,
     Interest,
+    Join,
+    Joined,
     Message,
     Notices,
     Parts,
@@ -53,6 +61,9 @@ from banyan_replica.wire.messages import (
     SketchCells,
     SketchNames,
     Sums,
+    WantActs,
+    WantDigests,
+    WantNames,
     WantNotices,
     WantParts,
     Wants,
@@ -78,6 +89,7 @@ class MessageDispatcher:
     sync: Sync
     spreading: StoreBridge
     missing: MissingParts
+    charter: CharterExchange
     witnesses: Witnesses
     out: Outbox
     take: Take
@@ -145,6 +157,8 @@ class MessageDispatcher:
                 return self.sync.notices.asked(link.peer)
             case Replayed():
                 return link.course.replaying
+            case Digests() | ActNames() | Acts() | Joined():
+                return self.charter.asked(link.peer, m)
             case Scanned():
                 return link.owed.ranges.last > 0
             case _:  # `Answered` is checked where it is handled: more answers than questions are malformed
@@ -179,6 +193,22 @@ class MessageDispatcher:
                 self.sync.comparing.asked(link, m, now)
             case SketchCells(salt, abilities) if salt == ABILITIES:
                 link.told.able(abilities)
+                if link.told.reads_charter:
+                    self.charter.met(link.peer)
+            case CharterState():
+                if self.sync.may(link, 1, now):
+                    self.charter.stands(link.peer, m, now)
+            case WantDigests() | WantNames() | WantActs():
+                if self.sync.may(link, 1, now):
+                    link.load.cost(self.charter.wanted(link.peer, m))
+            case Digests() | ActNames():
+                self.charter.answered(m, now)
+            case Acts():
+                self.charter.came(whole.acts, now)
+            case Join():
+                self.charter.asks_to_join(link.peer, m, now)
+            case Joined():
+                self.charter.joined(link.peer, m)
             case WantNotices():
                 self.sync.notices.wanted(link, m, now)
             case Notices():
@@ -230,7 +260,7 @@ class MessageDispatcher:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
-            reads = READS_AS_IF | (NOTICES if self.ingest.store.has_views else 0)
+            reads = READS_AS_IF | CHARTER | (NOTICES if self.ingest.store.has_views else 0)
             self.out.send(link.peer, SketchCells(ABILITIES, reads, BUSY, 0, b""))
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:

@@ -129,6 +129,7 @@ class Replica:
         self.spreading = StoreBridge(
             realm, self.gossip, self.ingest, self._take_item, self.room.wanted, verify, self.peers.charge
         )
+        self.charter = CharterExchange(store, realm, self._out, around)
         self._receiving = MessageDispatcher(
             realm=realm,
             limits=self.limits,
@@ -136,6 +137,7 @@ class Replica:
             sync=self.sync,
             spreading=self.spreading,
             missing=self.missing,
+            charter=self.charter,
             witnesses=self.witnesses,
             out=self._out,
             take=self._take_item,
@@ -143,7 +145,6 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
-        self.charter = CharterExchange(store, realm, self._out.tell)
         self.writes = WriteSession(
             author=self.author,
             ingest=self.ingest,
@@ -213,6 +214,7 @@ class Replica:
             del self.links[peer]
             self.sync.gone(link, now)
             self.missing.gone(peer)
+            self.charter.gone(peer)
             self._out.gone(peer)
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
@@ -349,6 +351,7 @@ class Replica:
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
         self.sync.notices.tick(now)
+        self.charter.tick(now)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

@@ -60,15 +60,15 @@ def names(txn: ReadTxn, charter: CharterId, number: int, after: bytes, limit: in
 
 
 def some(txn: ReadTxn, charter: CharterId, number: int, wanted: Sequence[bytes], most: int) -> list[bytes]:
-    """The bytes of acts by name, those that are held, up to the first by which they are `most` bytes or more."""
+    """The bytes of acts by name, those that are held: the first one, and as many more as are `most` bytes with it."""
     out, size = list[bytes](), 0
     for name in wanted:
         raw = _value(txn, charter + t.u32(number) + name) if name != charter else None
         if raw:
-            out.append(raw)
             size += len(raw)
-            if size >= most:
+            if out and size > most:
                 break
+            out.append(raw)
     return out
 
 

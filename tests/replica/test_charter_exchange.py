@@ -6,12 +6,31 @@ import random
 
 import pytest
 
-from banyan_charter.acts import Act, Content, encode_act
-from banyan_crdt.errors import Refused
-from banyan_replica.sync.charter_exchange import CharterExchange
+from banyan_charter.acts import MOST_BYTES, Act, Content, Note, decode_act, encode_act, name_of
+from banyan_charter.seat_signer import SeatSigner
+from banyan_crdt.errors import Oversized, Refused
+from banyan_crdt.realm import TEST
+from banyan_replica.sync.charter_exchange import WAITING, CharterExchange
+from banyan_replica.wire.messages import (
+    ABILITIES,
+    BUSY,
+    CHARTER,
+    NOTICES,
+    READS_AS_IF,
+    ActNames,
+    Acts,
+    CharterState,
+    Digests,
+    Join,
+    SketchCells,
+    WantActs,
+    WantDigests,
+    WantNames,
+)
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from tests.charter.alliance import Alliance
+from tests.charter.bridge import account, tree
 from tests.replica.helpers import World
 
 
@@ -106,3 +125,188 @@ def test_a_check_finds_a_damaged_act_and_a_start_leaves_it_out() -> None:
     view = w.start("a").charter.view()
     assert view is not None
     assert view.acts == 3
+
+
+# -- between replicas
+
+
+def equal(w: World, made: Alliance, *names: str) -> bool:
+    views = [w.replicas[name].charter.view() for name in names]
+    return all(view is not None and view.digest == made.ledger.digest for view in views)
+
+
+def test_whoever_follows_gets_all_acts_and_whoever_does_not_is_asked_and_told_nothing_more() -> None:
+    w, made, other = World("a", "b", "none", "another"), Alliance(4), Alliance(3, b"Another")
+    acts = [made.adopt() for _ in range(5)]
+    follows(w, "a", made, *acts)
+    w.replicas["b"].charter.follow(encode_act(made.founding))
+    follows(w, "another", other, other.adopt())
+    w.said = []
+    for x, y in (("a", "none"), ("none", "b"), ("a", "another"), ("another", "b")):
+        w.link(x, y)
+    w.run(30)
+    kinds = {type(m) for who, m in w.said if who in ("none", "another")}
+    assert not kinds & {WantDigests, WantNames, WantActs, Digests, ActNames, Acts}
+    assert not equal(w, made, "b")
+    w.link("a", "b")
+    w.until(lambda: equal(w, made, "a", "b"), 30)
+    view = w.replicas["b"].charter.view()
+    assert view is not None
+    assert view.epoch == 5
+    w.run(3)
+    view = w.replicas["a"].charter.view()
+    assert view is not None
+    assert (view.equal, view.differ) == (("b",), ())
+    w.said = []
+    w.run(300)
+    assert not any(isinstance(m, WantDigests) for _, m in w.said), "who holds the same asks nothing"
+
+
+def test_acts_spread_over_a_line_of_nodes_and_two_halves_meet() -> None:
+    w, made = World("a", "b", "c", "d"), Alliance(4)
+    for name in "abcd":
+        w.replicas[name].charter.follow(encode_act(made.founding))
+    for x, y in (("a", "b"), ("c", "d")):
+        w.link(x, y)
+    acts = [*made.founded, *made.adopt(), *made.adopt()]
+    for k, act in enumerate(acts):
+        at = "ad"[k % 2]
+        w.replicas[at].charter.offer(encode_act(act))
+        w.drain(at)
+    w.run(10)
+    assert not equal(w, made, "a")
+    w.link("b", "c")
+    w.until(lambda: equal(w, made, *"abcd"), 60)
+
+
+def test_a_peer_of_an_older_version_is_sent_no_message_about_charters() -> None:
+    w, made = World("a"), Alliance(3)
+    follows(w, "a", made)
+    w.rogue("old", "a")
+    w.run(30)
+    assert not any(isinstance(m, CharterState) for m in w.heard["old"])
+    w.say("old", "a", SketchCells(ABILITIES, NOTICES | READS_AS_IF, BUSY, 0, b""))
+    w.run(30)
+    assert not any(isinstance(m, CharterState) for m in w.heard["old"])
+    w.say("old", "a", SketchCells(ABILITIES, CHARTER, BUSY, 0, b""))
+    w.run(3)
+    assert [m.acts for m in w.heard["old"] if isinstance(m, CharterState)] == [3]
+
+
+class Rogue:
+    """A peer that stands elsewhere, and answers what it likes."""
+
+    def __init__(self, w: World, made: Alliance) -> None:
+        self.w, self.made = w, made
+        w.rogue("r", "a")
+        w.say("r", "a", CharterState(made.charter, 9, bytes(32)))
+
+    def lies(self, number: int, *acts: bytes, names: list[bytes] | None = None) -> None:
+        """It claims acts of a number under their names, and sends these bytes."""
+        w, charter = self.w, self.made.charter
+        named = [name_of(decode_act(TEST, act)) for act in acts] if names is None else names
+        digests = b"".join(self.made.ledger.digest_of(k) for k in range(number)) + bytes(32)
+        w.say("r", "a", Digests(charter, 0, digests))
+        w.say("r", "a", ActNames(charter, number, b"".join(sorted(named))))
+        w.say("r", "a", Acts(charter, number, [*acts]))
+
+
+def test_a_wrong_signature_costs_points_and_nothing_of_it_is_held() -> None:
+    w, made = World("a"), Alliance(3)
+    follows(w, "a", made)
+    good = encode_act(made.adopt()[1])
+    name = name_of(decode_act(TEST, good))
+    Rogue(w, made).lies(1, good[:-1] + bytes([good[-1] ^ 1]), names=[name])
+    assert w.points("a", "r") == 10
+    view = w.replicas["a"].charter.view()
+    assert view is not None
+    assert (view.acts, view.waiting) == (3, 0)
+
+
+def test_an_act_that_nobody_asked_for_costs_points() -> None:
+    w, made = World("a"), Alliance(3)
+    follows(w, "a", made)
+    content, *rest = made.adopt()
+    Rogue(w, made).lies(1, encode_act(content), names=[name_of(rest[0])])
+    assert w.points("a", "r") == 10
+    w.say("r", "a", Acts(made.charter, 1, [encode_act(content)]))
+    assert w.points("a", "r") == 10, "an answer to no question is ignored"
+
+
+def test_a_flood_of_acts_by_strangers_is_bounded_and_its_sender_is_left_alone() -> None:
+    """Each is well signed, by keys that have no seat."""
+    w, made = World("a"), Alliance(3)
+    follows(w, "a", made)
+    stranger = SeatSigner(TEST, made.charter, account(9), tree(9, 0))
+    flood = [encode_act(stranger.vote(1, ballot, bytes(32))) for ballot in range(1, 900)]  # type: ignore[arg-type]
+    rogue = Rogue(w, made)
+    for _ in range(3):
+        rogue.lies(1, *flood)
+        w.run(1)
+        w.say("r", "a", CharterState(made.charter, 9, w.replicas["a"].tree.root))
+    view = w.replicas["a"].charter.view()
+    assert view is not None
+    assert view.acts == 3
+    assert view.waiting <= WAITING
+    asked = [m for m in w.heard["r"] if isinstance(m, WantActs)]
+    assert sum(len(m.names) // 32 for m in asked) <= len(flood), "what was refused is not asked for again at once"
+    w.run(100)
+    assert len([m for m in w.heard["r"] if isinstance(m, WantDigests)]) <= 5, "a peer that does not answer rests"
+
+
+def test_acts_of_future_numbers_are_not_asked_for() -> None:
+    w, made = World("a"), Alliance(3)
+    follows(w, "a", made)
+    one, two = made.adopt(), made.adopt()
+    rogue = Rogue(w, made)
+    w.say("r", "a", Digests(made.charter, 0, b"".join(made.ledger.digest_of(k) for k in (0, 1, 2)) * 300))
+    assert w.points("a", "r") == 0
+    w.say("r", "a", ActNames(made.charter, 1, b"".join(sorted(map(name_of, one)))))
+    w.say("r", "a", Acts(made.charter, 1, []))
+    w.run(1)
+    assert rogue.made is made
+    assert {m.number for m in w.heard["r"] if isinstance(m, WantNames)} == {1}
+    assert two[0].number == 2
+
+
+def test_a_huge_act_travels_and_a_larger_one_is_refused() -> None:
+    w, made = World("a", "b"), Alliance(2)
+    for name in "ab":
+        follows(w, name, made)
+    notes = [Note(bytes(1_000))] * 4_000
+    content = made.signers[0].content(made.ledger.epochs[-1], notes)[0]
+    assert w.replicas["a"].charter.offer(encode_act(content)) is None
+    w.drain("a")
+    made.took([content])
+    w.link("a", "b")
+    w.until(lambda: equal(w, made, "a", "b"), 30)
+    with pytest.raises(Oversized):
+        decode_act(TEST, bytes(MOST_BYTES + 1))
+
+
+def test_thousands_of_joins_are_a_lie_and_the_owner_sees_few() -> None:
+    w, seen = World("a"), list[str]()
+
+    def join(peer: str, invitation: bytes, card: bytes, sig: bytes) -> tuple[int, bytes] | None:
+        seen.append(peer)
+        return 1, b"no such invitation"
+
+    w.around["a"].join = join  # type: ignore[method-assign]
+    w.rogue("r", "a")
+    for _ in range(2_000):
+        w.say("r", "a", Join(bytes(32), b"card", bytes(64)))
+    assert len(seen) == 16
+    assert w.replicas["a"].ledger.banned("r", w.now)
+
+
+def test_an_answer_to_an_invitation_comes_back() -> None:
+    w, came = World("a", "b"), list[tuple[int, bytes]]()
+    w.around["a"].join = lambda peer, key, card, sig: (2, card)  # type: ignore[method-assign,assignment]
+    w.around["b"].joined = lambda peer, state, answer: came.append((state, answer))  # type: ignore[method-assign]
+    w.link("a", "b")
+    w.run(3)
+    assert w.replicas["b"].charter.join("a", bytes(32), b"card", bytes(64))
+    assert not w.replicas["b"].charter.join("nobody", bytes(32), b"card", bytes(64))
+    w.drain("b")
+    w.run(3)
+    assert came == [(2, b"card")]

@@ -13,6 +13,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from banyan_charter.acts import Act, Founding, read_act
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.codec import read_value
 from banyan_crdt.entry import Entry, Header, decode_header
@@ -27,7 +28,17 @@ from banyan_replica.gossip.frames import PushFrame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
 from banyan_replica.wire.data_items import decode_item, size_of
 from banyan_replica.wire.message_table import decode_message
-from banyan_replica.wire.messages import Content, ControlItem, DataItems, GossipFrame, Item, Message, RunItem, pieces
+from banyan_replica.wire.messages import (
+    Acts,
+    Content,
+    ControlItem,
+    DataItems,
+    GossipFrame,
+    Item,
+    Message,
+    RunItem,
+    pieces,
+)
 
 
 class CheckedControl(NamedTuple):
@@ -60,12 +71,13 @@ follows has 0.8 MB, and takes 90 ms to read."""
 
 class PreparedFrame(NamedTuple):
     """message: the frame's message, or the error. items: those of a data message, each checked or with its error.
-    pushed: the same of large messages of the gossip, by their bytes."""
+    pushed: the same of large messages of the gossip, by their bytes. acts: those of a charter."""
 
     size: int
     message: Message | Reject
     items: list[Checked | Reject]
     pushed: Mapping[bytes, Checked | Reject] = MappingProxyType({})
+    acts: Sequence[Act | Reject] = ()
 
 
 def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all, pushed: bool = False) -> PreparedFrame:
@@ -77,6 +89,8 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all, pushed: boo
         return PreparedFrame(len(frame), bare(why), [])
     if pushed and isinstance(message, GossipFrame) and brings_items(message.frame):
         return PreparedFrame(len(frame), message, [], _large(realm, message.frame[1], verify))
+    if isinstance(message, Acts):
+        return PreparedFrame(len(frame), message, [], acts=check_acts(realm, message.acts, verify))
     if not isinstance(message, DataItems):
         return PreparedFrame(len(frame), message, [])
     return PreparedFrame(len(frame), message, check_items(realm, message.items, verify))
@@ -128,6 +142,20 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
         if verdict is not None:
             checked[k] = verdict
     return checked
+
+
+def check_acts(realm: Realm, acts: Sequence[bytes], verify: Verify = verify_all) -> list[Act | Reject]:
+    """Each act of a charter checked, or the Reject that every node would raise for it."""
+    found = list[Act | Reject]()
+    for raw in acts:
+        try:
+            act = read_act(realm, raw)
+            found.append(Malformed("a founding is not asked for") if isinstance(act, Founding) else act)
+        except Reject as why:
+            found.append(bare(why))
+    claims = [SignatureClaim(a.by.key, EntryId(a.id), a.by.sig) for a in found if not isinstance(a, Reject)]
+    verdicts = iter(verify(realm, claims))
+    return [(next(verdicts) or act) if not isinstance(act, Reject) else act for act in found]
 
 
 def _check_item(realm: Realm, item: Item) -> Checked:

@@ -1,24 +1,71 @@
-"""The charter that this node follows (docs/charter.md): its acts on disk, and what they come to.
+"""The charter that this node follows (docs/charter.md): its acts on disk, what they come to, and how peers exchange
+them.
 
 A node follows one charter at a time, or none. It keeps every act of it that its ledger takes, for good. An act is
 judged after its signature was checked; one that is refused only for now waits here, and is judged again when more acts
 came.
+
+Peers tell each other charter and digest. Of one that stands elsewhere a node asks the digests of all numbers, then the
+names of the first number that differs, then the acts that it lacks, and so on up to the number that is open. It asks
+one peer at a time, one question at a time, for a bounded time; so a peer that is slow, or has nothing of use, costs the
+others only their turn. What is refused for now is asked for again after ever longer pauses.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from banyan_charter.acts import Act, CharterId, Commit, Content, Founding, Vote, decode_act, encode_act, name_of
 from banyan_charter.ledger import Ledger
-from banyan_crdt.errors import Refused, Reject
+from banyan_crdt.errors import Malformed, Refused, Reject
 from banyan_crdt.realm import Realm
+from banyan_replica.host import ReplicaHost
+from banyan_replica.peers.ledger import Breach, Leak, Offence
+from banyan_replica.wire.messages import (
+    ACT_NAMES,
+    DIGESTS,
+    ActNames,
+    Acts,
+    CharterState,
+    Digests,
+    Join,
+    Joined,
+    WantActs,
+    WantDigests,
+    WantNames,
+)
 from banyan_storage import charter_acts
 from banyan_storage.local_tables import FOLLOWED_CHARTER
 from banyan_storage.store import Store
 
+if TYPE_CHECKING:
+    from banyan_replica.outbox import Outbox
+
+Question: TypeAlias = WantDigests | WantNames | WantActs
+ANSWER_S, TURN_S = 10.0, 30.0
+"""How long a peer may take for an answer, and for its turn, seconds."""
+REST_S, LONG_REST_S = 60.0, 600.0
+"""How long a peer is not asked that did not answer, and one that sent much that is of no use."""
+AGAIN_S = 120.0
+"""How soon two nodes compare again that did, if neither took anything since."""
+RETRY_S, RETRY_MOST_S = 60.0, 3_600.0
+"""When an act that was refused is asked for again; each time twice as late."""
+REFUSED = 16_384
+"""Refused acts that are remembered; the oldest are forgotten first."""
+VAIN, VAIN_A_S = 4_096, 4.0
+"""Refused acts that one peer may send, and more of them a second."""
+WANTED, ASKED = 65_536, 1_024
+"""Acts of a number that one peer is asked for in its turn, and in a question."""
+ANSWER_BYTES = 256 << 10
+"""The most bytes of acts in an answer, unless it is one act."""
+ROW_BYTES = 256
+"""So many bytes of acts cost a peer as much as a row."""
+JOINS, JOINS_OF_ALL = 16, 64
+"""Answers to invitations in a minute: more of one peer are a lie, and more of all are dropped."""
 WAITING, WAITING_BYTES = 1_024, 4 << 20
 """Acts that were refused for now and wait here; the oldest go first."""
 VOTE_BYTES = 720
@@ -34,13 +81,54 @@ class CharterView(NamedTuple):
     acts: int
     digest: bytes
     waiting: int
+    equal: tuple[str, ...]
+    """Linked peers that hold the same of it."""
+    differ: tuple[str, ...]
+    """Those that follow it and do not."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    """stands: what it said last. told: what it was told. compared: its digest, ours, and when the two were compared.
+    turn: when it was asked last."""
+
+    stands: CharterState | None = None
+    told: CharterState | None = None
+    compared: tuple[bytes, bytes, float] = (b"", b"", 0.0)
+    rest_until: float = 0.0
+    turn: float = 0.0
+    joins: Leak = field(default_factory=Leak)
+    invited: bool = False
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A peer is asked. number: which is compared. start, digests: what it said of the numbers from `start` on. wanted:
+    names of acts of the number. after: the last name that it said."""
+
+    peer: str
+    ends: float
+    theirs: bytes
+    question: Question
+    answer_by: float
+    number: int = 0
+    start: int = 0
+    digests: bytes = b""
+    after: bytes = b""
+    wanted: dict[bytes, None] = field(default_factory=dict)
 
 
 class CharterExchange:
-    """tell: adds an event for this node's listeners, behind the commit."""
+    """out: takes messages and events, behind the commit."""
 
-    def __init__(self, store: Store, realm: Realm, tell: Callable[..., Any]) -> None:
-        self._store, self._realm, self._tell = store, realm, tell
+    def __init__(self, store: Store, realm: Realm, out: Outbox, around: ReplicaHost) -> None:
+        self._store, self._realm, self._out, self._around = store, realm, out, around
+        self._peers: dict[str, _Peer] = {}
+        self._turn: _Turn | None = None
+        self._refused: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+        """When it may be asked for again, and the pause before that."""
+        self._vain: dict[str, Leak] = {}
+        self._joins = Leak()
         self.ledger: Ledger | None = None
         """Settled. None: this node follows no charter."""
         self._waiting: OrderedDict[bytes, Act] = OrderedDict()
@@ -86,7 +174,234 @@ class CharterExchange:
         held = self.ledger
         if held is None:
             return None
-        return CharterView(held.charter, _epoch(held), len(held), held.digest, len(self._waiting))
+        stands = {name: peer.stands for name, peer in self._peers.items()}
+        at, digest = {n: s.digest for n, s in stands.items() if s and s.charter == held.charter}, held.digest
+        same = tuple(name for name in at if at[name] == digest)
+        other = tuple(name for name in at if at[name] != digest)
+        return CharterView(held.charter, _epoch(held), len(held), digest, len(self._waiting), same, other)
+
+    def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> bool:
+        """Answers an invitation at a linked peer, whose word comes to `ReplicaHost.joined`. False: it knows nothing of
+        charters, or is not linked."""
+        if peer not in self._peers:
+            return False
+        self._peers[peer].invited = True
+        self._out.send(peer, Join(invitation, card, sig))
+        return True
+
+    # -- what peers say and ask
+
+    def met(self, peer: str) -> None:
+        """A linked peer reads messages about charters."""
+        self._peers.setdefault(peer, _Peer())
+        self._tell_peers()
+
+    def gone(self, peer: str) -> None:
+        self._peers.pop(peer, None)
+        if self._turn is not None and self._turn.peer == peer:
+            self._turn = None
+
+    def stands(self, peer: str, m: CharterState, now: float) -> None:
+        """A peer says what it follows, and where it stands."""
+        self._peers.setdefault(peer, _Peer()).stands = m
+        self._begin(now)
+
+    def wanted(self, peer: str, m: Question) -> int:
+        """Answers a question. Returns what that cost, in rows."""
+        held, txn = self.ledger, self._store.txn
+        if held is None or m.charter != held.charter:
+            self._out.send(peer, self._state())
+            return 1
+        match m:
+            case WantDigests(_, start):
+                numbers = range(start, min(len(held.epochs) + 1, start + DIGESTS))
+                self._out.send(peer, Digests(m.charter, start, b"".join(map(held.digest_of, numbers))))
+                return len(numbers)
+            case WantNames(_, number, after):
+                found = charter_acts.names(txn, held.charter, number, after, ACT_NAMES)
+                self._out.send(peer, ActNames(m.charter, number, b"".join(found)))
+                return len(found)
+            case WantActs(_, number, names):
+                acts = charter_acts.some(txn, held.charter, number, _cut(names)[:ASKED], ANSWER_BYTES)
+                self._out.send(peer, Acts(m.charter, number, acts))
+                return ASKED + sum(map(len, acts)) // ROW_BYTES
+
+    def asked(self, peer: str, m: Digests | ActNames | Acts | Joined) -> bool:
+        """Whether it answers an open question."""
+        if isinstance(m, Joined):
+            return peer in self._peers and self._peers[peer].invited
+        turn, kind = self._turn, {Digests: WantDigests, ActNames: WantNames, Acts: WantActs}[type(m)]
+        return (
+            turn is not None and turn.peer == peer and type(turn.question) is kind and turn.question[:2] == tuple(m[:2])
+        )
+
+    def answered(self, m: Digests | ActNames, now: float) -> None:
+        """The answer to the open question came. Raises Malformed."""
+        turn, held = self._turn, self.ledger
+        assert turn is not None
+        assert held is not None
+        if isinstance(m, Digests):
+            if len(m.digests) > 32 * DIGESTS:
+                raise Malformed(f"more than {DIGESTS} digests of a charter in an answer")
+            turn.start, turn.digests = m.start, m.digests
+            self._next(turn, held, now)
+            return
+        names = _cut(m.names)
+        if len(names) > ACT_NAMES or any(a >= b for a, b in pairwise([turn.after, *names])):
+            raise Malformed(f"names of acts are at most {ACT_NAMES}, ascending, and behind what was asked")
+        known = {*map(name_of, held.acts(m.number)), *self._waiting}
+        for name in names:
+            if name not in known and self._refused.get(name, (0.0, 0.0))[0] <= now and len(turn.wanted) < WANTED:
+                turn.wanted[name] = None
+        if len(names) == ACT_NAMES and len(turn.wanted) < WANTED:
+            turn.after = names[-1]
+            self._ask(turn, WantNames(m.charter, m.number, turn.after), now)
+        else:
+            self._fetch(turn, held, now)
+
+    def came(self, acts: Sequence[Act | Reject], now: float) -> None:
+        """The acts that were asked for, each with its signature checked. Raises Reject."""
+        turn, held = self._turn, self.ledger
+        assert turn is not None
+        assert held is not None
+        asked, good = {*_cut(turn.question[2])}, list[Act]()  # type: ignore[misc]
+        wrong: Reject | None = None
+        for act in acts:
+            if isinstance(act, Reject):
+                wrong = act
+                break
+            if (name := name_of(act)) not in asked or name not in turn.wanted:
+                wrong = Breach(Offence.UNASKED, "sent an act of a charter that was not asked for")
+                break
+            del turn.wanted[name]
+            good.append(act)
+        if not acts:
+            turn.wanted = {name: None for name in turn.wanted if name not in asked}
+        before = len(held.epochs)
+        self._judge(good)
+        vain = [act for act in good if not held.holds(act)]
+        for act in vain:
+            _, pause = self._refused.pop(name_of(act), (0.0, RETRY_S / 2))
+            pause = min(2 * pause, RETRY_MOST_S)
+            self._refused[name_of(act)] = now + pause, pause
+        if len(held.epochs) != before:
+            self._refused.clear()
+        while len(self._refused) > REFUSED:
+            self._refused.popitem(last=False)
+        if wrong is not None:
+            self._end(now, REST_S)
+            raise wrong
+        if self._is_vain(turn.peer, len(vain), now):
+            self._end(now, LONG_REST_S)
+        else:
+            self._fetch(turn, held, now)
+
+    def asks_to_join(self, peer: str, m: Join, now: float) -> None:
+        """Raises Breach if the peer does that all the time."""
+        mine = self._peers.setdefault(peer, _Peer()).joins
+        mine.sink(JOINS / 60, now)
+        mine.rise(1)
+        if mine.level > JOINS:
+            raise Breach(Offence.TOO_OFTEN, f"answers invitations more than {JOINS} times a minute")
+        if self._joins.sink(JOINS_OF_ALL / 60, now) < JOINS_OF_ALL:
+            self._joins.rise(1)
+            if (said := self._around.join(peer, *m)) is not None:
+                self._out.send(peer, Joined(*said))
+
+    def joined(self, peer: str, m: Joined) -> None:
+        self._peers[peer].invited = False
+        self._around.joined(peer, *m)
+
+    def tick(self, now: float) -> None:
+        """Each second."""
+        turn = self._turn
+        if turn is not None and now >= turn.answer_by:
+            self._end(now, REST_S)
+        self._tell_peers()
+        self._begin(now)
+
+    # -- asking
+
+    def _begin(self, now: float) -> None:
+        """Asks the peer that was not asked for longest, of those that stand elsewhere."""
+        if self._turn is not None or self.ledger is None:
+            return
+        charter, ours = self.ledger.charter, self.ledger.digest
+        found: tuple[float, str, bytes] | None = None
+        for name, peer in self._peers.items():
+            at = peer.stands
+            if at is None or at.charter != charter or at.digest == ours or now < peer.rest_until:
+                continue
+            theirs, mine, when = peer.compared
+            if (theirs, mine) != (at.digest, ours) or now >= when + AGAIN_S:
+                found = min(found or (peer.turn, name, at.digest), (peer.turn, name, at.digest))
+        if found is not None:
+            _, name, theirs = found
+            self._peers[name].turn = now
+            question = WantDigests(charter, 0)
+            self._turn = _Turn(name, now + TURN_S, theirs, question, now + ANSWER_S)
+            self._out.send(name, question)
+
+    def _ask(self, turn: _Turn, question: Question, now: float) -> None:
+        if now >= turn.ends:
+            self._end(now, 0.0)
+            return
+        turn.question, turn.answer_by = question, now + ANSWER_S
+        self._out.send(turn.peer, question)
+
+    def _next(self, turn: _Turn, held: Ledger, now: float) -> None:
+        """Asks for the names of the first number from `turn.number` on that differs."""
+        while turn.number <= len(held.epochs):
+            at = turn.number - turn.start
+            theirs = turn.digests[32 * at :][:32]
+            if not theirs:
+                if len(turn.digests) == 32 * DIGESTS:
+                    self._ask(turn, WantDigests(held.charter, turn.number), now)
+                    return
+                break
+            if theirs != held.digest_of(turn.number):
+                turn.after, turn.wanted = b"", {}
+                self._ask(turn, WantNames(held.charter, turn.number, b""), now)
+                return
+            turn.number += 1
+        self._peers[turn.peer].compared = turn.theirs, held.digest, now
+        self._end(now, 0.0)
+
+    def _fetch(self, turn: _Turn, held: Ledger, now: float) -> None:
+        """Asks for the acts that are wanted of the number; if none are, goes on to the next one."""
+        if turn.wanted:
+            names = b"".join(list(turn.wanted)[:ASKED])
+            self._ask(turn, WantActs(held.charter, turn.number, names), now)
+        else:
+            turn.number += 1
+            self._next(turn, held, now)
+
+    def _end(self, now: float, rest_s: float) -> None:
+        """Ends the turn. rest_s: for so long the peer gets none."""
+        turn, self._turn = self._turn, None
+        if turn is not None and turn.peer in self._peers:
+            self._peers[turn.peer].rest_until = now + rest_s
+        self._tell_peers()
+
+    def _is_vain(self, peer: str, more: int, now: float) -> bool:
+        """Whether too much of what the peer sent was refused. It is remembered beyond a connection."""
+        if more:
+            self._vain = {name: leak for name, leak in self._vain.items() if leak.sink(VAIN_A_S, now) > 0}
+            self._vain.setdefault(peer, Leak()).rise(more)
+        return peer in self._vain and self._vain[peer].sink(VAIN_A_S, now) > VAIN
+
+    def _state(self) -> CharterState:
+        held = self.ledger
+        return CharterState(b"", 0, bytes(32)) if held is None else CharterState(held.charter, len(held), held.digest)
+
+    def _tell_peers(self) -> None:
+        """Tells peers where this node stands, if they do not know; but not while it learns from one."""
+        if self._turn is None and self._peers:
+            state = self._state()
+            for name, peer in self._peers.items():
+                if peer.told != state:
+                    peer.told = state
+                    self._out.send(name, state)
 
     # -- inside
 
@@ -111,7 +426,7 @@ class CharterExchange:
         self._bound()
         if took:
             self._store.put_charter_acts(held.charter, [(act, encode_act(act)) for act in took])
-            self._tell("charter", epoch=_epoch(held), digest=held.digest)
+            self._out.tell("charter", epoch=_epoch(held), digest=held.digest)
 
     def _bound(self) -> None:
         """Drops the oldest of what waits beyond the bounds."""
@@ -125,8 +440,11 @@ class CharterExchange:
 
     def _load(self) -> None:
         """Reads the charter again from the store, whose acts were verified when they came."""
-        self.ledger = None
+        self.ledger = self._turn = None
         self._waiting.clear()
+        self._refused.clear()
+        for peer in self._peers.values():
+            peer.told = None
         charter = FOLLOWED_CHARTER.get(self._store)
         found = None if charter is None else charter_acts.founding(self._store.txn, self._realm, charter)
         if found is not None:
@@ -134,6 +452,10 @@ class CharterExchange:
             for act in charter_acts.held(self._store.txn, self._realm, CharterId(found.id)):
                 self.ledger.add(act)
             self.ledger.settle()
+
+
+def _cut(names: bytes) -> list[bytes]:
+    return [names[at : at + 32] for at in range(0, len(names), 32)]
 
 
 def _epoch(ledger: Ledger) -> int | None:

@@ -45,6 +45,7 @@ from banyan_replica.wire.fields import (
 )
 from banyan_replica.wire.messages import (
     AS_IF,
+    CARD,
     FANOUT,
     ID_BYTES,
     MAX_LOCATOR,
@@ -148,6 +149,15 @@ PARTS = rows(
 DONE = up_to(m.CANNOT)
 NAMING = rows(ShapeField("named", B32), ShapeField("author", B32), ShapeField("entry", B32), most=PAGE)
 
+NAMES = pieces("names32", 32)
+
+
+def _acts(v: Any) -> list[bytes]:
+    if type(v) is not list:
+        raise Malformed("acts are an array")
+    return [read_bytes(act) for act in v]
+
+
 GRAMMAR = {
     "head": "[account: b32, writer: b32, log: u32, length: u48, id: b32 / null, flag: 0 / 1]",
     "wanted": f"[account: b32, writer: b32, log: u32, locator: [0*{MAX_LOCATOR} place], pins: [0*{MAX_PINS} place]]",
@@ -156,6 +166,7 @@ GRAMMAR = {
     "prefix": "bstr .size (0..64)   ; nibbles of an account id, each a byte of 0 to 15",
     f"prefix{MAX_RANGE}": f"bstr .size (0..{MAX_RANGE})   ; such nibbles, fewer",
     f"names{NAME_BYTES}": f"bstr                 ; {NAME_BYTES} bytes each",
+    "names32": "bstr                 ; 32 bytes each",
     f"accounts{ID_BYTES}": f"bstr                 ; {ID_BYTES} bytes each",
     f"places{PLACE}": f"bstr                 ; {PLACE} bytes each",
     f"cells{CELL}": f"bstr                 ; {CELL} bytes each",
@@ -265,6 +276,41 @@ TABLE: tuple[MessageRule, ...] = (
     _line(
         24, m.Notices, "notices", "entries that name accounts of yours; more 1: ask again now",
         F("cursor", B8), F("more", FLAG), F("notices", NAMING), who=Who.ANSWER,
+    ),
+    _line(
+        25, m.CharterState, "charter", "the charter that I follow (none: empty), how many acts I hold, their digest",
+        F("charter", exactly_or_none(32)), F("acts", U63), F("digest", B32),
+    ),
+    _line(
+        26, m.WantDigests, "want-digests", "what are the digests of its acts from this number on; answered by digests",
+        F("charter", B32), F("start", U32), unstored=True, ahead=True,
+    ),
+    _line(
+        27, m.Digests, "digests", "the digests of the acts of each number",
+        F("charter", B32), F("start", U32), F("digests", NAMES), who=Who.ANSWER,
+    ),
+    _line(
+        28, m.WantNames, "want-act-names", "which acts of this number do you hold; answered by act-names",
+        F("charter", B32), F("number", U32), F("after", exactly_or_none(32)), unstored=True, ahead=True,
+    ),
+    _line(
+        29, m.ActNames, "act-names", "the names of acts of this number, ascending",
+        F("charter", B32), F("number", U32), F("names", NAMES), who=Who.ANSWER,
+    ),
+    _line(
+        30, m.WantActs, "want-acts", "send me these acts; answered by acts",
+        F("charter", B32), F("number", U32), F("names", NAMES), unstored=True, ahead=True,
+    ),
+    _line(
+        31, m.Acts, "acts", "the first of the acts that you asked for; none: I hold none of them",
+        F("charter", B32), F("number", U32), F("acts", FieldKind("[* bstr]", _acts)), who=Who.ANSWER, lasting=True,
+    ),
+    _line(
+        32, m.Join, "join", "I was invited to your alliance; answered by joined",
+        F("invitation", B32), F("card", at_most(CARD)), F("sig", B64),
+    ),
+    _line(
+        33, m.Joined, "joined", "what became of it", F("state", U16), F("answer", at_most(CARD)), who=Who.ANSWER,
     ),
 )  # fmt: skip
 _BY_CODE = {line.shape.code: line for line in TABLE}

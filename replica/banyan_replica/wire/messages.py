@@ -38,6 +38,12 @@ NOTICES = 1
 """In the `start` of these cells: it answers `want-notices`."""
 READS_AS_IF = 2
 """It reads answers to a sketch of state AS_IF."""
+CHARTER = 4
+"""It reads the messages about a charter."""
+DIGESTS, ACT_NAMES = 1_024, 4_096
+"""The most digests, and the most names of acts, in a frame: with fewer an answer says that there are no more."""
+CARD = 64 << 10
+"""The most bytes of a card in `join`, and of an answer in `joined`."""
 
 
 class Hello(NamedTuple):
@@ -282,8 +288,80 @@ class Notices(NamedTuple):
     notices: list[tuple[AccountId, AccountId, EntryId]]
 
 
+class CharterState(NamedTuple):
+    """The charter that the sender follows, how many acts of it it holds, and the digest of their names. `charter`
+    empty: it follows none."""
+
+    charter: bytes
+    acts: int
+    digest: bytes
+
+
+class WantDigests(NamedTuple):
+    """Asks for the digests of the acts of each number from `start` on."""
+
+    charter: bytes
+    start: int
+
+
+class Digests(NamedTuple):
+    """`digests`: 32 bytes each, of the numbers from `start` on up to the open one."""
+
+    charter: bytes
+    start: int
+    digests: bytes
+
+
+class WantNames(NamedTuple):
+    """Asks for the names of the acts of a number that are greater than `after`; empty: for all."""
+
+    charter: bytes
+    number: int
+    after: bytes
+
+
+class ActNames(NamedTuple):
+    """`names`: 32 bytes each, ascending."""
+
+    charter: bytes
+    number: int
+    names: bytes
+
+
+class WantActs(NamedTuple):
+    """Asks for the acts of a number that have these names, 32 bytes each."""
+
+    charter: bytes
+    number: int
+    names: bytes
+
+
+class Acts(NamedTuple):
+    """The first of the acts that were asked for. None: none of them is held."""
+
+    charter: bytes
+    number: int
+    acts: list[bytes]
+
+
+class Join(NamedTuple):
+    """Who was invited to an alliance answers. `invitation`: the key of the invitation, which signed the card."""
+
+    invitation: bytes
+    card: bytes
+    sig: bytes
+
+
+class Joined(NamedTuple):
+    """What became of it."""
+
+    state: int
+    answer: bytes
+
+
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | DataItems | Credit | WantParts | Parts | Replay | Replayed
     | Scan | Scanned | Witness | Bye | Answered | Sketch | SketchCells | SketchNames | Interest | Shared
-    | WantNotices | Notices
+    | WantNotices | Notices | CharterState | WantDigests | Digests | WantNames | ActNames | WantActs | Acts
+    | Join | Joined
 )  # fmt: skip
