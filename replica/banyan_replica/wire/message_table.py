@@ -306,7 +306,7 @@ TABLE: tuple[MessageRule, ...] = (
         F("charter", B32), F("number", U32), F("acts", FieldKind("[* bstr]", _acts)), who=Who.ANSWER, lasting=True,
     ),
     _line(
-        32, m.Join, "join", "I was invited to your alliance; answered by joined",
+        32, m.Join, "join-alliance", "I was invited to your alliance; answered by joined",
         F("invitation", B32), F("card", at_most(CARD)), F("sig", B64),
     ),
     _line(

@@ -43,7 +43,7 @@ CHARTER = 4
 DIGESTS, ACT_NAMES = 1_024, 4_096
 """The most digests, and the most names of acts, in a frame: with fewer an answer says that there are no more."""
 CARD = 64 << 10
-"""The most bytes of a card in `join`, and of an answer in `joined`."""
+"""The most bytes of a card in `join-alliance`, and of an answer in `joined`."""
 
 
 class Hello(NamedTuple):
