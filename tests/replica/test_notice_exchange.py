@@ -14,6 +14,7 @@ from banyan_replica.sync.notice_exchange import BEGIN, LOOK_BACK_S, PAUSE_MOST_S
 from banyan_replica.wire.messages import (
     ABILITIES,
     BUSY,
+    CHARTER,
     NOTICES,
     READS_AS_IF,
     Message,
@@ -369,7 +370,7 @@ def test_a_peer_of_the_first_release_and_one_that_is_no_neighbour_are_not_asked(
     w.say("far", "h", ABLE)
     w.run(30)
     assert not [m for name in ("old", "far") for m in w.heard[name] if isinstance(m, WantNotices)]
-    able = ABLE._replace(start=NOTICES | READS_AS_IF)
+    able = ABLE._replace(start=NOTICES | READS_AS_IF | CHARTER)
     assert [m for m in w.heard["old"] if isinstance(m, SketchCells)] == [able], "and it ignores that"
 
 
