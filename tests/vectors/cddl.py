@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 _TOKEN = re.compile(r"h''|\.\.|\.size|[\[\]/,:=*()]|\d+|[a-zA-Z][\w-]*")
-PIECES = {"names16": 16, "places8": 8, "cells23": 23, "accounts32": 32}
+PIECES = {"names16": 16, "names32": 32, "places8": 8, "cells23": 23, "accounts32": 32}
 NIBBLES = ("prefix", "prefix14")
 UTF8 = ("address", "peer-id")
 
