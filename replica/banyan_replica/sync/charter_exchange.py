@@ -89,11 +89,11 @@ class CharterView(NamedTuple):
 
 @dataclass(slots=True)
 class _Peer:
-    """stands: what it said last. told: what it was told. compared: its digest, ours, and when the two were compared.
+    """stands: what it said last. last_told: what it was told. compared: its digest, ours, and when the two were compared.
     turn: when it was asked last."""
 
     stands: CharterState | None = None
-    told: CharterState | None = None
+    last_told: CharterState | None = None
     compared: tuple[bytes, bytes, float] = (b"", b"", 0.0)
     rest_until: float = 0.0
     turn: float = 0.0
@@ -103,7 +103,7 @@ class _Peer:
 
 @dataclass(slots=True)
 class _Turn:
-    """A peer is asked. number: which is compared. start, digests: what it said of the numbers from `start` on. wanted:
+    """A peer is asked. at_number: which is compared. start, digests: what it said of the numbers from `start` on. wanted:
     names of acts of the number. after: the last name that it said."""
 
     peer: str
@@ -111,7 +111,7 @@ class _Turn:
     theirs: bytes
     question: Question
     answer_by: float
-    number: int = 0
+    at_number: int = 0
     start: int = 0
     digests: bytes = b""
     after: bytes = b""
@@ -350,20 +350,20 @@ class CharterExchange:
         self._out.send(turn.peer, question)
 
     def _next(self, turn: _Turn, held: Ledger, now: float) -> None:
-        """Asks for the names of the first number from `turn.number` on that differs."""
-        while turn.number <= len(held.epochs):
-            at = turn.number - turn.start
+        """Asks for the names of the first number from `turn.at_number` on that differs."""
+        while turn.at_number <= len(held.epochs):
+            at = turn.at_number - turn.start
             theirs = turn.digests[32 * at :][:32]
             if not theirs:
                 if len(turn.digests) == 32 * DIGESTS:
-                    self._ask(turn, WantDigests(held.charter, turn.number), now)
+                    self._ask(turn, WantDigests(held.charter, turn.at_number), now)
                     return
                 break
-            if theirs != held.digest_of(turn.number):
+            if theirs != held.digest_of(turn.at_number):
                 turn.after, turn.wanted = b"", {}
-                self._ask(turn, WantNames(held.charter, turn.number, b""), now)
+                self._ask(turn, WantNames(held.charter, turn.at_number, b""), now)
                 return
-            turn.number += 1
+            turn.at_number += 1
         self._peers[turn.peer].compared = turn.theirs, held.digest, now
         self._end(now, 0.0)
 
@@ -371,9 +371,9 @@ class CharterExchange:
         """Asks for the acts that are wanted of the number; if none are, goes on to the next one."""
         if turn.wanted:
             names = b"".join(list(turn.wanted)[:ASKED])
-            self._ask(turn, WantActs(held.charter, turn.number, names), now)
+            self._ask(turn, WantActs(held.charter, turn.at_number, names), now)
         else:
-            turn.number += 1
+            turn.at_number += 1
             self._next(turn, held, now)
 
     def _end(self, now: float, rest_s: float) -> None:
@@ -399,8 +399,8 @@ class CharterExchange:
         if self._turn is None and self._peers:
             state = self._state()
             for name, peer in self._peers.items():
-                if peer.told != state:
-                    peer.told = state
+                if peer.last_told != state:
+                    peer.last_told = state
                     self._out.send(name, state)
 
     # -- inside
@@ -444,7 +444,7 @@ class CharterExchange:
         self._waiting.clear()
         self._refused.clear()
         for peer in self._peers.values():
-            peer.told = None
+            peer.last_told = None
         charter = FOLLOWED_CHARTER.get(self._store)
         found = None if charter is None else charter_acts.founding(self._store.txn, self._realm, charter)
         if found is not None:
