@@ -89,13 +89,13 @@ class CharterView(NamedTuple):
 
 @dataclass(slots=True)
 class _Peer:
-    """stands: what it said last. last_told: what it was told. compared: its digest, ours, and when the two were compared.
-    turn: when it was asked last."""
+    """stands: what it said last. last_told: what it was told. compared: its digest, ours, and when these were
+    compared. turn: when it was asked last. invited: an answer to an invitation was sent to it."""
 
     stands: CharterState | None = None
     last_told: CharterState | None = None
     compared: tuple[bytes, bytes, float] = (b"", b"", 0.0)
-    rest_until: float = 0.0
+    asked_not_before: float = 0.0
     turn: float = 0.0
     joins: Leak = field(default_factory=Leak)
     invited: bool = False
@@ -103,8 +103,8 @@ class _Peer:
 
 @dataclass(slots=True)
 class _Turn:
-    """A peer is asked. at_number: which is compared. start, digests: what it said of the numbers from `start` on. wanted:
-    names of acts of the number. after: the last name that it said."""
+    """A peer is asked. at_number: which is compared. start, digests: what it said of the numbers from `start` on.
+    wanted: names of acts of the number. after: the last name that it said."""
 
     peer: str
     ends: float
@@ -330,7 +330,7 @@ class CharterExchange:
         found: tuple[float, str, bytes] | None = None
         for name, peer in self._peers.items():
             at = peer.stands
-            if at is None or at.charter != charter or at.digest == ours or now < peer.rest_until:
+            if at is None or at.charter != charter or at.digest == ours or now < peer.asked_not_before:
                 continue
             theirs, mine, when = peer.compared
             if (theirs, mine) != (at.digest, ours) or now >= when + AGAIN_S:
@@ -380,7 +380,7 @@ class CharterExchange:
         """Ends the turn. rest_s: for so long the peer gets none."""
         turn, self._turn = self._turn, None
         if turn is not None and turn.peer in self._peers:
-            self._peers[turn.peer].rest_until = now + rest_s
+            self._peers[turn.peer].asked_not_before = now + rest_s
         self._tell_peers()
 
     def _is_vain(self, peer: str, more: int, now: float) -> bool:
