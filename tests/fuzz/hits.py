@@ -25,6 +25,7 @@ import numpy.typing as npt
 ROOMS = (
     "banyan_crdt",
     "banyan_charter",
+    "banyan_duties",
     "banyan_schema",
     "banyan_storage",
     "banyan_reading",

@@ -121,6 +121,10 @@ UNTOLD = {
     "block": "who is blocked is told by nobody",
     "episode": "the account of its channel, which is its own: else it does not count",
     "event": "the account of its group: who makes events in a group joined it, which names that account",
+    **dict.fromkeys(
+        ("order", "order.confirmation", "order.receipt", "order.appeal", "order.ruling"),
+        "hashes, and no accounts: who carries out orders holds those whom the charter names",
+    ),
     "playlist": "the accounts of its posts: it is only for who made it",
     "post": "the account of its group, as of an event; and that of the first post of its conversation",
 }

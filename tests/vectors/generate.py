@@ -99,6 +99,7 @@ SHIPPED = (
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
     *("channel", "episode", "playlist", "subscription", "pinned", "hidden"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
+    *("order", "order.confirmation", "order.receipt", "order.appeal", "order.ruling"),
 )
 DOCUMENT, SOCIAL = (HERE.parents[1] / "docs" / name for name in ("protocol.md", "social.md"))
 

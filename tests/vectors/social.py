@@ -37,6 +37,7 @@ from banyan_schema.social.identity import (
     move_to,
     moved_from,
 )
+from banyan_schema.social.order import Appeal, Confirmation, OrderAct, OrderNotice, Receipt, Ruling, order_id, write_act
 from banyan_schema.social.post import InteractionPolicy, Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_schema.social.relation import FollowAnswer, answer_follow
@@ -50,6 +51,21 @@ SALT = b32("the account's salt")
 HERE = Target(AN.id, CellKey(b32("a group")[:16]))
 THERE = Target(AN.id, CellKey(b32("a post")[:16]))
 SOMEBODY = AN.id
+
+
+def orders() -> dict[str, OrderAct]:
+    notice = OrderNotice("vn", "unlawful", "Điều 23", 86_400, 0, 2, b32("a root"), "paper", b32("a paper"))
+    order = order_id(SOMEBODY, notice)
+    return {
+        "what is ordered": notice,
+        "a confirmation": Confirmation(order, b32("a paper")),
+        "a receipt": Receipt(order, "refused", 0, "Châm biếm"),
+        "an appeal": Appeal(order, b32("a leaf"), "Châm biếm"),
+        "a decision about one item": Ruling(order, b32("a leaf"), "suspends", ""),
+        "a decision about all": Ruling(order, None, "ends", "Nhầm"),
+    }
+
+
 DRAFTS = {
     "a group": write_group(HERE.key, Group("Vườn rau", "Trồng rau", "Vui vẻ", "request")),
     "a join": join(SALT, GroupJoin(HERE)),
@@ -119,6 +135,7 @@ DRAFTS = {
     "an episode without a number": write_episode(THERE.key, Episode(HERE, THERE, "Tấm Cám")),
     "a playlist": write_playlist(HERE.key, Playlist("Tối nay", "", (THERE, HERE))),
     "a subscription": subscribe(SALT, Subscription(HERE)),
+    **{f"an order: {name}": write_act(SOMEBODY, act) for name, act in orders().items()},
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 

@@ -1,0 +1,1 @@
+"""Duties of platforms, and what orders, receipts and appeals come to. No I/O, clock or randomness."""
