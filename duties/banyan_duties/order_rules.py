@@ -73,7 +73,7 @@ def standing(
     known, out = {o.id: o for o in orders}, dict[OrderId, Standing]()
     alone: list[tuple[AccountId, int, bytes, OrderId]] = []
     for id, o in known.items():
-        why = refusal(roles, o)
+        why = why_void(roles, o)
         seconds = [] if why else _seconds(roles, o, about.get(id, ()))
         if why is None and not seconds and o.order.given == "written":
             alone.append((o.issuer, at.seen.get(id, at.last) // DAY_MS, o.place, id))
@@ -105,7 +105,7 @@ def _short(account: AccountId) -> str:
     return account.hex()[:16]
 
 
-def refusal(roles: Mapping[AccountId, Authority], one: Issued) -> str | None:
+def why_void(roles: Mapping[AccountId, Authority], one: Issued) -> str | None:
     """Why an order is void whatever others say, or None."""
     role, order = roles.get(one.issuer), one.order
     if role is None:

@@ -25,7 +25,7 @@ from banyan_node.admission.gates import AdmissionTally, SlotUsage
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
-from banyan_node.api.methods.moderation import content, labellers
+from banyan_node.api.methods.moderation import content, labellers, orders
 from banyan_node.api.methods.network import node_state
 from banyan_node.context import Context, DoorData, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, PeerActivity, open_edge
@@ -66,6 +66,7 @@ LOOK_S = 5.0
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
 TERMS_S = 3_600.0
+ORDERS_S = 5.0
 """Seconds between two looks whether something that the door keeps has reached its term."""
 PING_S = 2.0
 """How long a peer may take to answer a ping."""
@@ -202,6 +203,7 @@ class Node:
         keep("daily work", partial(maintenance.run, self.worker))
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
+        keep("orders of the alliance", partial(every, ORDERS_S, partial(self.worker.call, orders.step)))
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))

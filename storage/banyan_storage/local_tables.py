@@ -226,6 +226,17 @@ class PeerStatement(NamedTuple):
 
 
 WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order), twice=True)
+
+
+class OrderedPost(NamedTuple):
+    """By which order of the alliance a post is withheld, and the number of the decision that does it."""
+
+    order: bytes
+    decision: int
+
+
+ORDER_ITEMS = LocalRows(b"order items:", "banyan_node.api.methods.moderation.orders", HASH, BYTES, twice=True)
+ORDERED = LocalRows(b"ordered post:", "banyan_node.api.methods.moderation.orders", POST, cbor(OrderedPost), twice=True)
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)

@@ -7,7 +7,7 @@ RULES, ITEMS = "tests/duties/test_rules.py", "tests/duties/test_commitment.py"
 IN_DUTIES = (
     Mutant(
         "an order of any scope is in force",
-        "order_rules.refusal",
+        "order_rules.why_void",
         "order.scope.encode() not in role.scopes",
         "False",
         (RULES,),

@@ -56,6 +56,11 @@ WRITTEN_BY = {
     "episode": "episode.set and episode.drop",
     "playlist": "playlist.set and playlist.drop",
     "subscription": "channel.subscribe",
+    "order": "order.issue",
+    "order.confirmation": "order.confirm",
+    "order.receipt": "order.take and order.refuse",
+    "order.appeal": "order.appeal",
+    "order.ruling": "order.rule",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

@@ -1,0 +1,221 @@
+"""Orders of an alliance on real nodes: given at one, carried out at another, appealed against, and undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from banyan_charter.values import Authority, Parameters, Scope
+from banyan_crdt.ids import AccountId, account_from_text
+from banyan_crdt.realm import Realm
+from banyan_node.api import LocalBackend
+from banyan_node.api.dispatch import settle
+from banyan_node.api.methods.moderation import orders
+from banyan_node.api.methods.moderation.content import _writes
+from banyan_node.context import Context
+from banyan_node.node import Node
+from banyan_schema.social import post_from_text
+from tests.node.real import converged, make_home, make_node, running
+from tests.node.test_moderation import a_node, refused, texts
+from tests.node.test_policy import Members, brought
+
+OTHERS = [AccountId(bytes((k,)) * 32) for k in range(1, 7)]
+
+
+def parameters(roles: list[str], member: str, judge: str, cap: int = 2) -> Parameters:
+    """The roles may order for vn, where this member carries orders out and the judge judges."""
+    named = sorted(map(account_from_text, roles))
+    scope = Scope(b"vn", (account_from_text(member),), (account_from_text(judge),))
+    return Parameters(authorities=tuple(Authority(one, (b"vn",), cap) for one in named), scopes=(scope,))
+
+
+def alliance(node: LocalBackend, who: dict[str, str]) -> None:
+    """bình and dung may order, chi judges, lotus is the member; an writes."""
+    p = parameters([who["bình"], who["dung"]], who["lotus"], who["chi"])
+    made = Members(node.context.realm, [account_from_text(who["lotus"]), *OTHERS], p)
+    brought(node.context, made, made.founded)
+
+
+def issued(node: LocalBackend, *posts: str, **more: Any) -> str:
+    given = node.call("order.issue", **{"by": "bình", "scope": "vn", "posts": [*posts], "basis": "Điều 23", **more})
+    later(node)
+    return str(given["order"])
+
+
+def later(node: LocalBackend) -> None:
+    """What a running node does every few seconds."""
+    orders.step(node.context, time.time())
+    settle(node.context)
+
+
+def row(node: LocalBackend, order: str) -> dict[str, Any]:
+    return next(one for one in node.call("order.list")["orders"] if one["order"] == order)
+
+
+def test_what_an_order_withholds_is_shown_again_byte_for_byte_when_a_judge_suspends_it(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+        other = node.call("post", text="tin khác", by="an")["uri"]
+        ctx, post = node.context, post_from_text(uri)
+        parts = [ctx.store.part(*ref) for ref in _writes(ctx, post)]
+        order = issued(node, uri, other)
+        assert texts(node) == []
+        found = row(node, order)
+        assert (found["standing"], found["withheld"]) == ("in force", 2)
+        assert [(a["word"], a["posts"]) for a in found["answers"]] == [("done", 2)]
+        assert [one["verdict"] for one in node.call("decision.mine", by="an")["decisions"]] == ["withhold"] * 2
+        node.call("order.appeal", post=uri, why="châm biếm", by="an")
+        assert row(node, order)["appeals"] == 1
+        node.call("order.rule", order=order, outcome="suspends", post=uri, by="chi")
+        assert texts(node) == ["tin"]
+        assert [ctx.store.part(*ref) for ref in _writes(ctx, post)] == parts
+        node.call("order.rule", order=order, outcome="confirms", post=uri, by="chi")
+        refused(node, "is withheld by this node: order", "edit", uri=other, text="tin sửa")
+        assert texts(node) == [], "confirmed again"
+        node.call("order.rule", order=order, outcome="ends", by="bình")
+        assert texts(node) == ["tin", "tin khác"]
+        assert all(one["undone_ms"] for one in node.call("decision.mine", by="an")["decisions"])
+
+
+def test_a_post_is_withheld_while_one_order_covers_it_and_what_is_void_or_gone_withholds_nothing(
+    tmp_path: Path,
+) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+        paper = "ab" * 32
+        spoken = issued(node, uri, given="phone", paper=paper)
+        assert row(node, spoken)["why"] == "it was given by phone, and no second role confirmed it"
+        assert texts(node) == ["tin"]
+        refused(node, "paper differs", "order.confirm", order=spoken, paper="cd" * 32, by="dung")
+        refused(node, "does not confirm it", "order.confirm", order=spoken, paper=paper, by="bình")
+        refused(node, "has no role", "order.confirm", order=spoken, paper=paper, by="chi")
+        node.call("order.confirm", order=spoken, paper=paper, by="dung")
+        assert texts(node) == []
+        second = issued(node, uri, by="dung")
+        node.call("order.rule", order=spoken, outcome="ends", by="bình")
+        assert texts(node) == [], "the second order covers it"
+        (key,) = (one["key"] for one in node.call("items.list", collection="order", account=who["dung"])["items"])
+        assert second.startswith(key)
+        node.context.replica.charter.leave()
+        later(node)
+        assert texts(node) == ["tin"], "who follows no charter carries out nothing"
+
+
+@pytest.mark.parametrize(
+    ("says", "more"),
+    [
+        ("may order for vn, and this is for de", {"scope": "de"}),
+        ("may order for vn, and this is for everything", {"scope": "everything"}),
+        ("is no authority of the charter", {"by": "an"}),
+        ("names 1 to 1000 posts, and this one 0", {"posts": []}),
+        ("names 1 to 1000 posts, and this one 1001", {"posts": None}),
+        ("names the hash of its paper", {"given": "paper"}),
+    ],
+)
+def test_an_order_that_would_be_void_is_refused_with_a_sentence(
+    tmp_path: Path, says: str, more: dict[str, Any]
+) -> None:
+    with a_node(tmp_path) as (node, who):
+        uri = node.call("post", text="tin", by="an")["uri"]
+        ask = {"by": "bình", "scope": "vn", "posts": [uri]}
+        refused(node, "follows no charter", "order.issue", **ask)
+        alliance(node, who)
+        many = [f"{uri[:-32]}{n:032x}" for n in range(1_001)]
+        asked = {**ask, **more} if more.get("posts", ask) is not None else {**ask, "posts": many}
+        refused(node, says, "order.issue", **asked)
+        assert node.call("order.list")["orders"] == []
+
+
+def test_a_platform_refuses_with_its_reason_and_shows_the_post(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+        order = issued(node, uri)
+        assert texts(node) == []
+        node.call("order.refuse", order=order, why="quá rộng", by="lotus")
+        assert texts(node) == ["tin"]
+        assert [(a["word"], a["why"]) for a in row(node, order)["answers"]] == [("refused", "quá rộng")]
+        refused(node, "is no judge for vn", "order.rule", order=order, outcome="suspends", by="bình")
+        refused(node, "No order of the alliance withholds", "order.appeal", post=uri, why="", by="an")
+        refused(node, "are no items of an order", "order.take", order=order, items="80")
+
+
+def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+        order = issued(node, uri, category="child-abuse")
+        assert texts(node) == []
+        assert not [*node.context.store.notes(b"sealed content:")]
+        assert row(node, order)["posts"] == 1
+
+
+def following(made: Members, ctx: Context, now: float) -> None:
+    brought(ctx, made, made.founded)
+
+
+def realm_of(ctx: Context, now: float) -> Realm:
+    return ctx.realm
+
+
+async def until(ask: Callable[[], Awaitable[bool]], within: float = 40.0) -> None:
+    with trio.fail_after(within):
+        while not await ask():
+            await trio.sleep(0.2)
+
+
+async def test_an_order_goes_from_one_node_to_another_and_back(tmp_path: Path) -> None:
+    async def call(node: Node, method: str, **params: Any) -> Any:
+        return await node.backend.call(method, {"as" if name == "by" else name: v for name, v in params.items()})
+
+    async def created(node: Node, name: str) -> str:
+        return str((await call(node, "account.create", name=name, hosted=True))["account"])
+
+    async with running(make_node(make_home(tmp_path / "ministry")), within=150) as first:
+        ministry, judge = await created(first, "ministry"), await created(first, "judge")
+        async with running(make_node(make_home(tmp_path / "b"), [first.edge.addresses[0]]), within=140) as second:
+            member, an = await created(second, "member"), await created(second, "an")
+            p = parameters([ministry], member, judge)
+            for node in (first, second):
+                made = Members(await node.worker.call(realm_of), [account_from_text(member), *OTHERS], p)
+                await node.worker.call(partial(following, made))
+            uri = (await call(second, "post", text="tin", by=an))["uri"]
+            await converged([first, second])
+            given = await call(first, "order.issue", by=ministry, scope="vn", posts=[uri])
+
+            async def shown(node: Node) -> list[str]:
+                return [post["text"] for post in (await call(node, "feed", all=True, limit=9))["posts"]]
+
+            async def arrived() -> bool:
+                return bool((await call(second, "order.list"))["orders"])
+
+            await until(arrived)
+            await call(second, "order.take", order=given["order"], items=given["items"])
+            assert await shown(second) == []
+            assert await shown(first) == ["tin"], "it is in no scope"
+
+            async def answered() -> bool:
+                (one,) = (await call(first, "order.list"))["orders"]
+                return [(a["word"], a["posts"]) for a in one["answers"]] == [("done", 1)]
+
+            await until(answered)
+            await call(second, "order.appeal", post=uri, why="châm biếm", by=an)
+
+            async def appealed() -> bool:
+                return bool((await call(first, "order.list"))["orders"][0]["appeals"])
+
+            await until(appealed)
+            await call(first, "order.rule", order=given["order"], outcome="suspends", post=uri, by=judge)
+
+            async def restored() -> bool:
+                return await shown(second) == ["tin"]
+
+            await until(restored)
