@@ -1,1 +1,2 @@
-"""Reports, decisions, content that is withheld; labels, and whose this node follows."""
+"""Reports, decisions, content that is withheld; labels, and whose this node follows; orders.py: those of
+the alliance."""
