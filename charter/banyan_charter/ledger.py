@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote, name_of
-from banyan_charter.rules import Count, Epoch, attempted, first_epoch, outcome, signer_key
+from banyan_charter.rules import Count, Epoch, attempted, first_epoch, lasting, outcome, signer_key
 from banyan_crdt.ids import AccountId, H
 from banyan_crdt.realm import Realm
 
 MOST_BALLOTS = 1_000
 """Ballots of one number. Members that agree at last need some two."""
 AHEAD = 8
-"""So many ballots are taken above the highest one that a third of the votes reached."""
+"""So many ballots are taken above the highest one that a third of the votes reached; above that, of each key the first
+`MOST_DOUBLES` acts."""
 MOST_DOUBLES = 4
 """Acts of one kind that one member may have in one ballot, and contents that it may have in one number, if less than a
 third of the votes voted for them: one is meant, two prove that it signed twice."""
@@ -48,8 +49,8 @@ class Ledger:
         """The valid ones among them."""
         self._signed: Counter[tuple[type, int, int, Key]] = Counter()
         self._voters: defaultdict[ContentId, set[Key]] = defaultdict(set)
-        self._reached: defaultdict[int, dict[Key, int]] = defaultdict(dict)
-        """By number: the last ballot in which each key signed."""
+        self._ballots: defaultdict[int, defaultdict[Key, list[int]]] = defaultdict(lambda: defaultdict(list))
+        """By number: the ballots in which each key signed, once for each act."""
         self._digests: dict[int, bytes] = {}
         self._stale: int | None = 0
 
@@ -82,10 +83,9 @@ class Ledger:
         self._digests.pop(act.number, None)
         self._signed[_slot(act)] += 1
         if not isinstance(act, Content):
-            key, reached = _key(act), self._reached[act.number]
-            reached[key] = max(act.ballot, reached.get(key, 0))
+            self._ballots[act.number][_key(act)].append(act.ballot)
             if isinstance(act, Vote):
-                self._voters[act.content].add(key)
+                self._voters[act.content].add(_key(act))
         if self._stale is None or act.number < self._stale:
             self._stale = act.number
         return True
@@ -104,11 +104,16 @@ class Ledger:
             seats.append(made.seats)
         if not any(member in some and signer_key(act.by, number, some[member]) for some in seats):
             return f"{member.hex()[:16]} has no such key in number {number}, or the content is not held yet"
-        if isinstance(act, Vote | Commit) and number:
+        if not number:
+            if isinstance(act, Commit) and (act.ballot, act.content) == (1, self.founding.id):
+                return None
+            return "of number 0 there are only the signatures of the founders"
+        if not isinstance(act, Content):
             if act.ballot > MOST_BALLOTS:
                 return f"ballot {act.ballot} is above {MOST_BALLOTS}"
-            if act.ballot > AHEAD and act.ballot > (reached := self.joint(number)) + AHEAD:
-                return f"ballot {act.ballot} is more than {AHEAD} above {reached}, which a third of the votes reached"
+            most = self.joint(number) + AHEAD if act.ballot > AHEAD else AHEAD
+            if act.ballot > most and sum(b > most for b in self._ballots[number][_key(act)]) >= MOST_DOUBLES:
+                return f"{member.hex()[:16]} signed {MOST_DOUBLES} times above ballot {most}, and no third that far"
         if self._signed[_slot(act)] >= MOST_DOUBLES:
             voters = self._voters[act.id if isinstance(act, Content) else act.content]
             votes = self.votes(number).values()
@@ -122,7 +127,7 @@ class Ledger:
 
     def reached(self, number: int) -> dict[AccountId, int]:
         """The last ballot of this number in which each of the votes before it signed; 0: in none."""
-        return {m: self._reached[number].get(key, 0) for m, key in self.votes(number).items()}
+        return {m: max(self._ballots[number].get(key, [0])) for m, key in self.votes(number).items()}
 
     def joint(self, number: int) -> int:
         """The highest ballot that a third of the votes reached, so one that is honest, if less than a third are not.
@@ -157,6 +162,7 @@ class Ledger:
             if standing is not None and found.content != standing:
                 self._forget_from(number)
             self.counts[number] = found.counted
+            self._digests.pop(number, None)
             if found.struck is not None:
                 self.struck[number] = found.struck
             if found.content is None or found.content == standing:
@@ -167,22 +173,28 @@ class Ledger:
     def _forget_from(self, number: int) -> None:
         """Another content follows: what stood on the old one does no more, and its acts are judged anew."""
         del self.epochs[number:]
-        for some in (self.struck, self.counts):
+        for some in (self.struck, self.counts, self._digests):
             for n in [n for n in some if n >= number]:
                 del some[n]
         for x in [x for n in self._acts if n > number for x in self.contents(n)]:
             self._made.pop(_name(x), None)
             self._after.pop(x.id, None)
 
+    def lasting(self, number: int) -> Iterator[Act]:
+        """What nodes compare of a number, settled: once something is certified, what certifies it; before, all acts."""
+        c = self.counts.get(number)
+        return lasting(c, self.acts(number)) if c is not None and c.certificates else self.acts(number)
+
     def digest_of(self, number: int) -> bytes:
-        """H over the names of the acts of a number, 32 bytes."""
+        """H over the names of what lasts of a number, 32 bytes. Nodes that were offered each other's have one digest of
+        it once something is certified; before, those who sign too much can keep it apart."""
         if number not in self._digests:
-            self._digests[number] = H("charter/acts", *sorted(map(name_of, self.acts(number))))
+            self._digests[number] = H("charter/acts", *sorted(map(name_of, self.lasting(number))))
         return self._digests[number]
 
     @property
     def digest(self) -> bytes:
-        """H over those of all numbers up to the open one, 32 bytes: equal at nodes that hold the same."""
+        """H over those of all numbers up to the open one, 32 bytes."""
         return H("charter/digest", self.charter, *map(self.digest_of, range(len(self.epochs) + 1)))
 
 

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from banyan_charter.acts import Act, Content, Vote
+from banyan_charter.acts import Act, Content, ContentId, Vote
 from banyan_charter.ledger import AHEAD, MOST_DOUBLES, Ledger, state_of
+from banyan_crdt.ids import H
 from banyan_crdt.realm import TEST
 from tests.charter.bridge import Bridge
 from tests.charter.test_ledger import acts_of, same
@@ -154,11 +155,59 @@ def test_ballots_are_taken_a_little_above_those_that_a_third_reached() -> None:
         assert isinstance(act, Vote)
         return act
 
+    for ballot in range(100, 100 + MOST_DOUBLES):
+        assert ledger.why_not(vote(0, ballot)) is None
+        ledger.add(vote(0, ballot))
     assert ledger.why_not(vote(0, AHEAD)) is None
     assert ledger.why_not(vote(0, AHEAD + 1)) is not None
-    for member, ballot in ((4, 5), (5, 3)):
-        ledger.add(vote(member, ballot))
+    ledger.add(vote(4, 5))
     assert ledger.why_not(vote(0, AHEAD + 1)) is not None
     ledger.add(vote(6, 2))
     assert ledger.why_not(vote(0, AHEAD + 2)) is None
     assert ledger.why_not(vote(0, AHEAD + 3)) is not None
+
+
+def test_of_number_0_only_the_signatures_of_the_founders_are_taken() -> None:
+    bridge = Bridge(genesis_of(2))
+    ledger, signer = Ledger(TEST, bridge.founding), bridge.signer(0, 0)
+    for k in range(MOST_DOUBLES + 2):
+        assert ledger.why_not(signer.commit(0, 1, ContentId(H("test", b"%d" % k)))) is not None
+        assert ledger.why_not(signer.vote(0, k + 1, ContentId(bridge.charter))) is not None
+        assert ledger.why_not(signer.commit(0, k + 2, ContentId(bridge.charter))) is not None
+    offered(ledger, bridge.founded())
+    assert len(ledger.epochs) == 1
+
+
+@pytest.mark.parametrize("n", numbers(60))
+def test_nodes_that_refused_different_acts_have_one_digest_once_an_epoch_stands(n: int) -> None:
+    """Less than a third sign everything; each node was offered another part of it first. Then each is offered what the
+    others compare of the number, and no more."""
+    rng = random.Random(f"digest/{n}")
+    genesis = genesis_of(rng.randrange(4, 8))
+    size, bridge = len(genesis.seats), Bridge(genesis)
+    cheats = range(size - (size - 1) // 3, size)
+    ballot, contents = rng.choice((1, 2, 3 * AHEAD)), 2 * MOST_DOUBLES
+    made = [bridge.act(spec.Content(k, 1, 0, genesis.seats, (("note", k),))) for k in range(1, contents + 1)]
+    honest: list[spec.Act] = [spec.Vote(1, ballot, 1, 0, (m, 0, 1)) for m in range(cheats[0])]
+    honest += [spec.Commit(1, ballot, 1, (m, 0, 1)) for m in range(cheats[0])]
+    wild: list[spec.Act] = []
+    for m in cheats:
+        for k in range(1, contents + 1):
+            for b in {1, ballot, *rng.choices(range(1, 60), k=4)}:
+                wild += [spec.Vote(1, b, k, 0, (m, 0, 1)), spec.Commit(1, b, k, (m, 0, 1))]
+    nodes = [state_of(TEST, bridge.founding, bridge.founded()) for _ in range(3)]
+    for node in nodes:
+        some = [*made, *(bridge.act(a) for a in rng.sample(wild, len(wild) // 2))]
+        offered(node, rng.sample(some, len(some)))
+    offered(nodes[0], [made[0], *(bridge.act(a) for a in honest)])
+    offered(nodes[1], [bridge.act(a) for a in rng.sample(honest, len(honest) // 2)])
+    assert len({node.digest for node in nodes}) > 1
+    for _ in range(4):
+        for node in nodes:
+            for other in nodes:
+                offered(node, rng.sample(lasting := list(other.lasting(1)), len(lasting)))
+    assert {len(node.epochs) for node in nodes} == {2}
+    assert len({node.digest_of(1) for node in nodes}) == 1
+    again = state_of(TEST, bridge.founding, [*bridge.founded(), *nodes[0].lasting(1)])
+    assert again.epochs == nodes[0].epochs
+    assert again.digest_of(1) == nodes[0].digest_of(1)

@@ -139,4 +139,21 @@ IN_CHARTER = (
     Mutant("the newest have the places", "hosting.places", "batch.accounts", "batch.accounts[::-1]", (HOSTING,)),
     Mutant("a list has no end", "hosting.places", "room[batch.standing] -= 1", "pass", (HOSTING,)),
     Mutant("who lists and drops costs as much as he likes", "Pace.takes", "self._left < 1", "False", (HOSTING,)),
+    Mutant(
+        "nodes compare what only some took", "Ledger.digest_of", "self.lasting(number)", "self.acts(number)", (FLOODS,)
+    ),
+    Mutant(
+        "acts above a bound are refused, so a settled number is not learned from its certificate",
+        "Ledger.why_not",
+        "sum(b > most for b in self._ballots[number][_key(act)]) >= MOST_DOUBLES",
+        "True",
+        (FLOODS,),
+    ),
+    Mutant(
+        "of number 0 anything is taken",
+        "Ledger.why_not",
+        "(act.ballot, act.content) == (1, self.founding.id)",
+        "act",
+        (FLOODS,),
+    ),
 )
