@@ -8,7 +8,7 @@
     [[reserved]] source, words, role
 
 A class with keep = "never" is erased when it is withheld; only the commitment of the order stays. `role` is the person
-who answers for the line: the node's setting `node.duties` names one for each.
+who answers for the line: `banyan duties check` says for which nobody does.
 """
 
 from __future__ import annotations

@@ -1,2 +1,1 @@
-"""Reports, decisions, content that is withheld; labels, and whose this node follows; orders.py: those of
-the alliance."""
+"""Reports, decisions, content that is withheld; labels, and whose this node follows; orders of the alliance."""

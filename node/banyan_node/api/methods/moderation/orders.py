@@ -57,7 +57,7 @@ from banyan_schema.social.order import (
     write_act,
 )
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
+from banyan_storage.local_tables import FOLLOWED_CHARTER, ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
 
 METHODS = MethodTable()
 Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
@@ -376,6 +376,8 @@ def carry_out(ctx: Context, now: float) -> None:
         known = _known(ctx)
         ours = _carried_out(ctx, known)
     except CallError:
+        if FOLLOWED_CHARTER.get(ctx.store) is not None:
+            return  # its acts are not whole yet
         known, ours = None, dict[OrderId, list[AccountId]]()
     items = {} if known is None else {id: _items(ctx, known.orders[id]) for id in ours}
     wanted = {} if known is None else covered({id: known.stands[id] for id in ours}, items)

@@ -1,0 +1,140 @@
+"""Orders of the alliance: giving, confirming, carrying out, ending them; appeals; duties that nobody answers for."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from banyan_cli import refs
+from banyan_cli.command_session import Session
+from banyan_cli.declare import root
+from banyan_cli.errors import BadInput
+from banyan_cli.parameters import By, Uri
+from banyan_cli.show.tables import Row, columns, count
+
+_order = root.group("order", "Orders of your alliance that content goes, and what platforms answer.")
+_appeal = root.group("appeal", "Against orders of your alliance.")
+_duties = root.group("duties", "What laws ask of you, and who answers for it.")
+OrderHash = Annotated[str, typer.Argument(metavar="ORDER", help="Its 64 digits, as `order list --json` says.")]
+Paper = Annotated[str | None, typer.Option(help="SHA-256 of the paper, or of the record of a call, 64 digits.")]
+Reason = Annotated[str, typer.Option(help="Anybody can read it.")]
+
+
+def _answered(row: Row) -> str:
+    return ", ".join(f"{n} {word}" for word in ("done", "refused", "waiting", "late") if (n := _words(row).count(word)))
+
+
+def _words(row: Row) -> list[str]:
+    return [one["word"] for one in row["answers"]]
+
+
+_ORDERS = columns(
+    ("order", lambda row: row["order"][:16]),
+    ("scope", "scope"),
+    ("posts#", lambda row: str(row["posts"])),
+    ("standing", "standing"),
+    ("answers", _answered),
+    ("appeals#", lambda row: str(row["appeals"])),
+    ("why", "why"),
+)
+_LINES = columns(("law", "law"), ("duty", "duty"), ("source", "source"), ("nobody is", "role"))
+
+
+@_order.command(name="issue")
+def order_issue(
+    s: Session,
+    posts: Annotated[list[str], typer.Argument(metavar="POST...", help="Which posts go.")],
+    scope: Annotated[str, typer.Option(help="Where: a scope of the charter.")],
+    out: Annotated[Path, typer.Option(help="Where to write the items: for platforms in scope, and nobody else.")],
+    basis: Annotated[str, typer.Option(help="The law. Anybody can read it.")] = "",
+    category: Annotated[str, typer.Option("--class", help="A class of a duty file.")] = "",
+    deadline_h: Annotated[int, typer.Option("--hours", help="Until platforms answer.")] = 24,
+    term_d: Annotated[int, typer.Option("--days", help="Until it ends; 0: until somebody ends it.")] = 0,
+    given: Annotated[Literal["written", "phone", "paper"], typer.Option(help="How the authority said it.")] = "written",
+    paper: Paper = None,
+    by: By = None,
+) -> None:
+    """Give an order. What it names goes into a file, for platforms in scope."""
+    from banyan_node.home.folder import write_private
+
+    if out.exists():
+        raise BadInput(f"{out} is there already; name a new file.")
+    named = [refs.post(s, post) for post in posts]
+    asked = {"scope": scope, "basis": basis, "category": category, "deadline_h": deadline_h, "term_d": term_d}
+    made = s.call("order.issue", posts=named, given=given, paper=paper, **asked, **{"as": refs.acting(s, by)})
+    write_private(out, f"{made['order']} {made['items']}\n".encode())
+    s.out.done(made, f"Order {made['order']}. Give {out} to the platforms in scope, and to nobody else.")
+
+
+@_order.command(name="take")
+def order_take(s: Session, file: Annotated[Path, typer.Argument(help="As `order issue` wrote it.")]) -> None:
+    """Carry out an order whose items an authority gave you."""
+    try:
+        order, items = file.read_text().split()
+    except (OSError, ValueError) as why:
+        raise BadInput(f"{file} is no file of `banyan order issue` ({why}).") from None
+    made = s.call("order.take", order=order, items=items)
+    s.out.done(made, f"Order {order[:16]} is carried out while it is in force.")
+
+
+@_order.act("order.confirm", "Confirmed.")
+def order_confirm(order: OrderHash, paper: Paper = None, by: By = None) -> None:
+    """Stand behind an order of another role, whose paper you saw."""
+
+
+@_order.act("order.refuse", "Refused.")
+def order_refuse(order: OrderHash, why: Reason, by: By = None) -> None:
+    """Answer that this platform does not carry out an order."""
+
+
+@_order.act("order.rule", "Ended.", outcome="ends")
+def order_end(order: OrderHash, why: Reason = "", by: By = None) -> None:
+    """End an order for good, as its issuer or a judge."""
+
+
+@_order.rows("order.list", _ORDERS, "No orders.", field="orders")
+def order_list() -> None:
+    """All orders, what each comes to, and what platforms answered."""
+
+
+@_appeal.act("order.appeal", "Appealed.")
+def appeal_make(post: Uri, why: Reason, by: By = None) -> None:
+    """Appeal against the order that withholds a post here."""
+
+
+@_appeal.act("order.rule", "Decided.")
+def appeal_decide(
+    order: OrderHash,
+    outcome: Annotated[Literal["suspends", "confirms", "ends"], typer.Argument(help="What you decide.")],
+    post: Annotated[str | None, typer.Option(help="The address of one post of it; all when left out.")] = None,
+    why: Reason = "",
+    by: By = None,
+) -> None:
+    """Decide about an order, or about one post of it, as a judge of its scope."""
+
+
+@_duties.command(name="check")
+def duties_check(
+    s: Session,
+    person: Annotated[list[str] | None, typer.Option(help="ROLE=NAME. May be repeated.")] = None,
+    file: Annotated[list[Path] | None, typer.Option(help="A file of duties; those that ship when left out.")] = None,
+) -> None:
+    """Which duties nobody answers for."""
+    from banyan_duties.duty_file import read_duties, unmanned
+
+    persons = {role: name for role, _, name in (one.partition("=") for one in person or ())}
+    shipped = [(f.name, f.read_text("utf-8")) for f in files("banyan_duties").iterdir() if f.name.endswith(".toml")]
+    try:
+        read = [(str(one), one.read_text("utf-8")) for one in file] if file else sorted(shipped)
+        known = [read_duties(raw, name) for name, raw in read]
+    except (OSError, ValueError) as why:
+        raise BadInput(str(why)) from None
+    lacking = [
+        {"law": one.name, "duty": name, "source": source, "role": role}
+        for one in known
+        for name, source, role in unmanned(one, persons)
+    ]
+    s.out.answers(lacking, _LINES, f"Somebody answers for each duty of {count(len(known), 'law')}.")

@@ -1,0 +1,45 @@
+"""`banyan order`, `appeal` and `duties`: each command once, and what a clumsy operator is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.shell import banyan
+from tests.node.test_moderation import a_node
+from tests.node.test_orders import alliance
+
+
+def test_an_order_is_given_appealed_against_and_ended_by_commands(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "items"
+    with a_node(home) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+    issue = ("--home", home, "order", "issue", uri, "--scope", "vn", "--out", file, "--as", "bình")
+    made = banyan(*issue, "--json").json
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert banyan(*issue).err == f"banyan: {file} is there already; name a new file.\n"
+    assert banyan("--home", home, "order", "take", file).code == 0
+    (row,) = banyan("--home", home, "order", "list", "--json").lines
+    assert (row["standing"], row["withheld"], row["answers"][0]["word"]) == ("in force", 1, "done")
+    assert "in force" in banyan("--home", home, "order", "list").out
+    assert banyan("--home", home, "appeal", "make", uri, "--why", "châm biếm", "--as", "an").out == "Appealed.\n"
+    judged = ("--home", home, "appeal", "decide", made["order"], "suspends", "--as")
+    assert "is no judge for vn" in banyan(*judged, "an").err
+    assert banyan(*judged, "chi").code == 0
+    assert banyan("--home", home, "order", "list", "--json").lines[0]["standing"] == "suspended"
+    assert banyan("--home", home, "order", "end", made["order"], "--as", "bình").out == "Ended.\n"
+    assert banyan("--home", home, "order", "refuse", made["order"], "--why", "x").code == 0
+    assert "does not confirm it" in banyan("--home", home, "order", "confirm", made["order"], "--as", "bình").err
+    file.write_text("items")
+    assert banyan("--home", home, "order", "take", file).code == 2
+
+
+def test_duties_without_a_person_are_listed_and_a_misspelt_key_is_a_sentence(tmp_path: Path) -> None:
+    check = ("--home", tmp_path / "none", "duties", "check")
+    rows = banyan(*check, "--person", "authorities=Chi", "--json").lines
+    assert {row["role"] for row in rows} == {"complaints", "appeals", "child protection"}
+    file = tmp_path / "law.toml"
+    file.write_text('name = "a"\ntitle = "A"\nscop = "vn"\n')
+    found = banyan(*check, "--file", file)
+    assert found.err == f"banyan: {file} has no 'scop'; do you mean 'scope'?\n"
+    assert found.code == 2
