@@ -16,8 +16,9 @@ from banyan_charter.acts import Commit, ContentId, Vote
 from banyan_charter.ledger import MOST_BALLOTS, Ledger
 from banyan_charter.rules import Count, enough, supported
 from banyan_charter.seat_signer import SeatSigner
+from banyan_crdt.codec import uint
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, H
 
 
 class Promise(NamedTuple):
@@ -73,17 +74,19 @@ def commit(ledger: Ledger, mine: Promise, keys: SeatSigner) -> tuple[Commit, Pro
 
 def favourite(ledger: Ledger, mine: Promise) -> ContentId | None:
     """Which content to vote for next, for an owner who wants any of them to be adopted: the one locked last; else of
-    those that can be adopted soonest the one with the most votes there, or that of the seat whose turn that ballot is.
+    those that can be adopted soonest the one with the most votes there, if more than 1/3; else that of the seat whose
+    turn that ballot is, of several of its own now one, now another.
     None: there is none."""
     number, c = mine.number, _count(ledger, mine)
     if (found := _locked_last(c)) is not None:
         return found[1]
     seats, authors = sorted(ledger.votes(number)), {x.id: x.author for x in ledger.contents(number)}
 
-    def rank(x: ContentId) -> tuple[int, int, int, ContentId]:
+    def rank(x: ContentId) -> tuple[int, int, int, bytes]:
         ballot = next(_winnable(ledger, number, mine.last, x))
-        voters = c.voted.get((ballot, x), 0).bit_count()
-        return ballot, -voters, (seats.index(authors[x]) - ballot) % len(seats), x
+        voters, old = c.voted.get((ballot, x), 0), c.who[x].old
+        joint = (voters & old).bit_count() if supported(voters, old) else 0  # else a cheat that votes first leads all
+        return ballot, -joint, (seats.index(authors[x]) - ballot) % len(seats), H("charter/turn", uint(ballot), x)
 
     return min(c.who, key=rank, default=None)
 

@@ -115,6 +115,22 @@ def test_one_vote_of_half_stands_nowhere_and_the_next_ballot_decides() -> None:
     assert all(len(v.ledger.epochs) == 2 for v in voters)
 
 
+@pytest.mark.parametrize("k", range(4))
+def test_a_cheat_that_votes_first_for_what_its_newcomers_never_consent_to_leads_nobody(k: int) -> None:
+    bridge, voters, contents = bridged(7, 1)
+    crowd: tuple[spec.Proposal, ...] = (*(("admit", m, 0) for m in range(20, 28)), ("note", k))
+    genesis = bridge.model[0]
+    seats = spec.applied(genesis.seats, 1, crowd, spec.RULES)
+    assert seats is not None
+    said = [*contents, bridge.act(spec.Content(9, 1, 0, seats, crowd))]
+    for v in voters:
+        v.hear(said)
+    for ballot in range(1, 10):
+        said.append(bridge.act(spec.Vote(1, ballot, 9, 0, (6, 0, 1))))
+        round_of(voters[:6], said)
+    assert all(v.ledger.epochs[-1].id == contents[0].id for v in voters[:6])
+
+
 def test_a_member_does_not_vote_against_its_commit_without_a_later_lock() -> None:
     _, voters, contents = bridged(4)
     first, second = (ContentId(bytes(x.id)) for x in contents)

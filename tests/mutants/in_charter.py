@@ -156,4 +156,5 @@ IN_CHARTER = (
         "act",
         (FLOODS,),
     ),
+    Mutant("a cheat that votes first leads all", "ballots.favourite", "supported(voters, old)", "True", (BALLOTS,)),
 )
