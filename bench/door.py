@@ -12,6 +12,8 @@ post        POST /api/v1/statuses, durable; each by the next of up to 1,000 acco
 nothing     GET /api/v1/custom_emojis, an empty list: what is not reading
 tagged      home, for somebody who also follows five tags, of which posts with common ones are
 
+With `--posts 2` somebody posts so often a second meanwhile.
+
 python -m bench door --json
 python -m bench door --folder /var/tmp/banyan --way 1 --kind home
 """
@@ -118,9 +120,10 @@ class Asking:
 
 
 def load(
-    address: tuple[str, int], requests: Sequence[bytes], clients: int, seconds: float
+    address: tuple[str, int], requests: Sequence[bytes], clients: int, seconds: float, pause_s: float = 0
 ) -> tuple[list[float], float]:
-    """How long each request took, and all of them together, seconds. requests: asked in turn."""
+    """How long each request took, and all of them together, seconds. requests: asked in turn. pause_s: of all clients,
+    behind each answer."""
     times, each = list[float](), cycle(requests)
     with selectors.DefaultSelector() as poll:
         for one in [Asking(address, each) for _ in range(clients)]:
@@ -143,6 +146,7 @@ def load(
                     one.line.close()
                     open_ -= 1
                     continue
+                time.sleep(pause_s)
                 if one.asked == AGAIN:
                     one.renew(poll)
                 one.ask()
@@ -153,7 +157,8 @@ async def clients(nodes: list[Node], line: Line, params: dict[str, Any]) -> None
     """The process of the clients."""
     async for asked in line:
         raws = [one.encode() for one in asked["requests"]]
-        times, took = load((asked["host"], asked["port"]), raws, asked["clients"], asked["seconds"])
+        pause_s = asked.get("pause_s", 0)
+        times, took = load((asked["host"], asked["port"]), raws, asked["clients"], asked["seconds"], pause_s)
         line.say({"times": times, "took": took})
 
 
@@ -176,12 +181,18 @@ def request(where: dict[str, Any], kind: str, before: str, token: str) -> str:
     return f"{head}{more}\r\n{body}"
 
 
-def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Of one way to serve: what each kind of request takes, by one client and by all."""
+def measure(
+    home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str], seconds: float, posts: int
+) -> dict[str, Any]:
+    """Of one way to serve: what each kind of request takes, by one client and by all. posts: a second, meanwhile."""
     found: dict[str, Any] = {}
     before = status_id(about["roots"]["wide"], int(time.time() * 1000) - AGO_MS)
     flags = {"http.address": "127.0.0.1:0", "http.workers": str(workers), "node.role": "platform"}
-    with Child("bench.door:door", [home], flags, **about) as node, Child("bench.door:clients", []) as asking:
+    with (
+        Child("bench.door:door", [home], flags, **about) as node,
+        Child("bench.door:clients", []) as asking,
+        Child("bench.door:clients", []) as posting,
+    ):
         where = node.hear()
         time.sleep(SETTLE_S)
         pids = [node.pid, *node.ask("workers")["workers"]]
@@ -189,6 +200,9 @@ def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str
             if kind == "tagged":
                 node.ask({"tags": TAGS, "undo": False})
             given = {"host": where["host"], "port": where["port"], "requests": requests(where, kind, before)}
+            if posts:
+                also = {**given, "requests": requests(where, "post", before)}
+                posting.say({**also, "clients": 1, "seconds": min(3.0, seconds) + seconds, "pause_s": 1 / posts})
             alone = asking.ask({**given, "clients": 1, "seconds": min(3.0, seconds)})
             used = [cpu_of(pid) for pid in pids]
             told = asking.ask({**given, "clients": CLIENTS, "seconds": seconds})
@@ -200,6 +214,8 @@ def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str
                 "node_cpu": spent[0],
                 "workers_cpu": spent[1:],
             }
+            if posts:
+                posting.hear()
             if kind == "tagged":
                 node.ask({"tags": TAGS, "undo": True})
             say(f"{workers} workers, {kind}: {found[kind]}")
@@ -217,6 +233,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
         parser.add_argument("--way", action="append", type=at_least(0), help="workers, 0: none; may be given again")
         parser.add_argument("--kind", action="append", choices=KINDS, help="only this; may be given again")
+        parser.add_argument("--posts", type=at_least(0), default=0, help="a second, beside what is measured")
         parser.add_argument("--seconds", type=at_least(1), help="of each; default: 10, with --quick 2")
 
     args = arguments("door", __doc__, argv, rounds=1, more=more)
@@ -226,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         plan = QUICK if args.quick else FULL
         home, about = built(folder, plan)
         for workers in args.way or WAYS:
-            cases[f"{workers} workers"] = measure(home, about, workers, args.kind or KINDS, seconds)
+            cases[f"{workers} workers"] = measure(home, about, workers, args.kind or KINDS, seconds, args.posts)
     finish(args, "door", sizes={**plan._asdict(), "clients": CLIENTS}, cases=cases)
 
 

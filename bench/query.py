@@ -27,6 +27,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,8 @@ def _in_process(
 
     async def timeline() -> None:
         hidden = {*q.blocks(home), *q.mutes(home)}
-        views = q.feed([a for a in (home, *q.follows(home)) if a not in hidden], cursors[-1])
-        cursors.append(views[-1].cursor if len(views) == 50 and len(cursors) % 10 else None)
+        page = [*islice(q.timeline([a for a in (home, *q.follows(home)) if a not in hidden], cursors[-1]), 50)]
+        cursors.append(page[-1][0] if len(page) == 50 and len(cursors) % 10 else None)
 
     async def counts(account: AccountId, post: Target) -> None:
         q.account_totals([account])

@@ -43,7 +43,7 @@ class Queries(ViewReader):
     account_totals = relations.account_totals
     following, accepted, follow_answered = relations.following, relations.accepted, relations.follow_answered
     edits, written_ms = post_times.edits, post_times.written_ms
-    timeline, feed = timelines.timeline, timelines.feed
+    timeline = timelines.timeline
     quoting, answering, totals = responses.quoting, responses.answering, responses.totals
     reacted, reacted_by = responses.reacted, responses.reacted_by
     reposted, reposted_by, reposted_at = responses.reposted, responses.reposted_by, responses.reposted_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
@@ -35,11 +35,6 @@ def timeline(
     """(cursor, post) of lines (`Posts.lines`); None in the place of what is not held."""
     for line in ask.lines(accounts, before, reposts, after):
         yield line.cursor, ask.posts_at([line]).get(line)
-
-
-def feed(ask: Posts, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
-    """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
-    return list(islice((view for _, view in timeline(ask, accounts, before) if view is not None), limit))
 
 
 class _Next(NamedTuple):

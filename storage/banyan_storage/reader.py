@@ -171,9 +171,6 @@ class StoreReader(EntryReader):
             at = end
         return out
 
-    def has_part(self, entry: EntryId, op: int) -> bool:
-        return self.part(entry, op) is not None
-
     def lacks_part(self, entry: EntryId, op: int) -> bool:
         """Whether the part counts, is wanted and is not held."""
         n = self.number_of(entry)

@@ -511,7 +511,7 @@ class _Run:
         stores, found = {n: self.net.replicas[n].store for n in self.names}, list[str]()
         for name, store in stores.items():
             for row in store.lacking(b"", 1_000):
-                have = [n for n, other in stores.items() if other.has_part(row.entry, row.op)]
+                have = [n for n, other in stores.items() if other.part(row.entry, row.op) is not None]
                 if have:
                     i = self.union.index[row.entry]
                     found.append(f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
@@ -22,7 +23,8 @@ from banyan_reading.answers import (
     ShownItem,
     TimelineLine,
 )
-from banyan_reading.questions import PostRule, ResponseTotals
+from banyan_reading.questions import PostRule, Posts, ResponseTotals
+from banyan_reading.timelines import timeline
 from banyan_schema.collection import Collection as Kind
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Poll, Post, ProfileField, Relation, Target
@@ -32,6 +34,11 @@ from banyan_schema.social.vote import Vote, ballot_of, vote_key
 from tests.storage.social_accounts import Person
 
 START = bytes(8)
+
+
+def feed(ask: Posts, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
+    """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
+    return list(islice((view for _, view in timeline(ask, accounts, before) if view is not None), limit))
 
 
 class Write(NamedTuple):

@@ -11,6 +11,7 @@ from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import FOLLOW, Post, delete_post, react, relate, undo, write_post
+from tests.reading.lists import feed
 from tests.storage.social_accounts import Person, social_store
 
 
@@ -47,7 +48,7 @@ def test_a_post_is_found_edited_and_gone_for_good_when_deleted(people: tuple[Per
     an.send(store)
     with queries(engine, TEST) as ask:
         assert ask.post(target) is None
-        assert ask.feed([an.id]) == []
+        assert feed(ask, [an.id]) == []
 
 
 def test_live_operations_are_what_an_undo_must_name(people: tuple[Person, ...]) -> None:

@@ -24,7 +24,7 @@ from banyan_reading.queries import queries
 from banyan_reading.questions import People, Posts, Questions, Responses, ResponseTotals, Rules
 from banyan_reading.responses import BEGIN, counts_of
 from banyan_reading.threads import above, below
-from banyan_reading.timelines import feed, timeline
+from banyan_reading.timelines import timeline
 from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import (
@@ -50,7 +50,7 @@ from banyan_schema.social.relation import ANSWERS, FollowAnswer, answer_follow
 from banyan_schema.social.response import Hidden, hide
 from banyan_storage.local_tables import HIDDEN, LABELLED, Holds
 from tests.needs import NIGHT
-from tests.reading.lists import Lists
+from tests.reading.lists import Lists, feed
 from tests.storage.accounts import seed
 from tests.storage.social_accounts import Person, key, social_store
 

@@ -23,6 +23,7 @@ from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import DiskFull, IndexDamaged, StorageError
 from banyan_storage.views import journal
 from banyan_storage.views.builder import begin, step
+from tests.reading.lists import feed
 from tests.storage.social_accounts import Person, social_store
 
 STORE = b"s" * 16
@@ -247,7 +248,7 @@ def all_of(q: Queries, index: FtsIndex) -> dict[Target, str]:
     """What a post would have to be found by, of all that are shown."""
     found = {}
     for account in q.reader.accounts():
-        for view in q.feed([account], limit=1 << 20):
+        for view in feed(q, [account], limit=1 << 20):
             if view.post.audience == "public":
                 found[view.target] = exact(view.post.text)
     return found

@@ -27,6 +27,7 @@ from banyan_schema.social import Post, write_post
 from banyan_schema.social.post import OPENING
 from banyan_storage.reader import folded
 from tests.crdt.make import Person, run_bytes
+from tests.reading.lists import feed
 from tests.replica.helpers import NOW_MS, World, phone_of
 from tests.schema.laws import keeps_the_laws, texts
 from tests.schema.poll import MAX_OPTIONS, POLL, VOTE, Poll, Vote, vote, write_poll
@@ -134,7 +135,7 @@ def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() 
     found = folded(store, an.id)
     assert registers(POLL, found.cells, found.content_of) == {key: LUNCH}
     with queries(engine, TEST) as ask:
-        assert [view.post.text for view in ask.feed([an.id])] == ["Lunch?"]
+        assert [view.post.text for view in feed(ask, [an.id])] == ["Lunch?"]
         assert list(below(ask, Target(an.id, key))) == []
 
 

@@ -21,6 +21,7 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import BLOCK, FOLLOW, MUTE, Poll, Post, ProfileField, Reaction, Relate, Repost, Target, Vote
 from banyan_schema.social.vote import ballot_of, vote_key
+from tests.reading.lists import feed
 
 Key = tuple[int, bytes, int]
 """(time, entry id, op index): the order of writes."""
@@ -190,7 +191,7 @@ def _same_by_time(ask: Queries, posts: list[Target]) -> None:
 def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     """Checks that every query gives the answer of the simple fold."""
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
-    home = ask.feed(accounts, limit=10_000)
+    home = feed(ask, accounts, limit=10_000)
     assert [(v.target, ask.ref(v.write), v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
     lines = [(dumb.posts[p][0].to_bytes(8, "big") + b"".join(p), p) for p in posts] + [*dumb.shares.items()]
     expected = [(cursor, p if p in dumb.posts else None) for cursor, p in sorted(lines, reverse=True)]
@@ -201,12 +202,12 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     _same_by_time(ask, posts)
     page: list[PostView] = []
     cursor: bytes | None = None
-    while views := ask.feed(accounts, cursor, 3):
+    while views := feed(ask, accounts, cursor, 3):
         page, cursor = [*page, *views], views[-1].cursor
     assert page == home
     for account in accounts:
         own = [p for p in posts if p.account == account]
-        assert [v.target for v in ask.feed([account], limit=10_000)] == own
+        assert [v.target for v in feed(ask, [account], limit=10_000)] == own
         assert ask.post_count(account) == len(own)
         fields = {name: value for name, (_, value) in dumb.profiles.get(account, {}).items()}
         assert {f.field: f.value for f in ask.profile(account).fields} == fields

@@ -22,6 +22,7 @@ from banyan_storage.views.builder import begin, step
 from banyan_storage.views.fold import Fold
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, shown_version, standings, version_of
 from tests.needs import numbers
+from tests.reading.lists import feed
 from tests.storage.views_world import World
 
 
@@ -111,7 +112,7 @@ def test_a_query_of_a_view_that_is_being_built_raises_with_the_progress() -> Non
     begin(world.engine.write(), ["thread"])
     with pytest.raises(ViewBuilding, match=r"^view thread is being built, 0 %"):
         world.ask.totals([target])
-    world.ask.feed([world.people[0].id])  # others answer
+    feed(world.ask, [world.people[0].id])  # others answer
     world.ask.account_totals([world.people[0].id])
     seen = []
     while world.build(1):
@@ -123,7 +124,7 @@ def test_a_query_of_a_view_that_is_being_built_raises_with_the_progress() -> Non
     with pytest.raises(ViewBuilding, match=r"^view shown is being built"):
         world.ask.post(target)
     with pytest.raises(ViewBuilding):
-        world.ask.feed([world.people[0].id])
+        feed(world.ask, [world.people[0].id])
 
 
 def test_power_that_goes_while_views_are_built_costs_one_step() -> None:

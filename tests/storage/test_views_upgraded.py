@@ -20,6 +20,7 @@ from banyan_storage.views import SocialViews
 from banyan_storage.views.builder import step
 from banyan_storage.views.registry import NAMES, VERSIONS, standings, version_of
 from tests.crdt.make import Person
+from tests.reading.lists import feed
 from tests.storage.dumb_views import fold_all, same
 from tests.storage.old.load import FIVE, load
 from tests.storage.old.social_story import PEOPLE
@@ -51,7 +52,7 @@ def test_a_store_of_schema_5_opens_in_place_and_is_not_checked_for_it() -> None:
 def test_what_shows_otherwise_today_is_built_again_and_says_how_far_it_is() -> None:
     engine, store = old_store()
     ask = Queries(engine.write(), store, lambda: 0)
-    for read in (lambda: ask.feed(ACCOUNTS), lambda: ask.account_totals(ACCOUNTS)):
+    for read in (lambda: feed(ask, ACCOUNTS), lambda: ask.account_totals(ACCOUNTS)):
         with pytest.raises(ViewBuilding, match="view shown is being built, 0 %"):
             read()
 

@@ -298,6 +298,6 @@ class Scene:
         cells = fold(counted)
         shown = sum(any(stamp[1] in mine for stamp, _ in writes) for writes in cells.registers.values())
         entries = sum(store.has(e.id) for e in self.log)
-        contents = sum(store.has_part(e.id, 0) for e in self.log)
+        contents = sum(store.part(e.id, 0) is not None for e in self.log)
         flag = "closed" if control.closed else "frozen" if control.frozen else ""
         return Seen(shown, entries, contents, flag, control.path[-1].id == self.last.id)

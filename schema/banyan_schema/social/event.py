@@ -80,11 +80,6 @@ def moment(ms: int) -> bytes:
     return (ms + (1 << 63)).to_bytes(8, "big")
 
 
-def moment_of(raw: bytes) -> int:
-    """The inverse of `moment`: milliseconds since 1970."""
-    return int.from_bytes(raw, "big") - (1 << 63)
-
-
 # --- the three collections -------------------------------------------------------------------------------------------
 
 
