@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from banyan_charter.acts import Act, CharterId, Founding
 from banyan_crdt.cells import Cells, fold
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry
@@ -18,6 +19,7 @@ from banyan_crdt.logs import Grants
 from banyan_crdt.ops import Part
 from banyan_crdt.parts import content_of
 from banyan_crdt.state import counted_entries
+from banyan_storage import charter_acts
 from banyan_storage import due as d
 from banyan_storage import tables as t
 from banyan_storage.engine import Item, after_prefix
@@ -57,6 +59,13 @@ class Lack(NamedTuple):
 
 class StoreReader(EntryReader):
     """Reads of one state of the store, on the thread that opened it."""
+
+    # -- acts of charters
+
+    def charter(self, charter: CharterId) -> tuple[Founding, Iterator[Act]] | None:
+        """The founding of a charter and its other acts, which were verified when they came; None: it is not held."""
+        found = charter_acts.founding(self._txn, self.realm, charter)
+        return None if found is None else (found, charter_acts.held(self._txn, self.realm, charter))
 
     # -- loose entries
 

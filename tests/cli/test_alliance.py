@@ -17,8 +17,9 @@ from banyan_crdt.ids import AccountId, H, account_to_text
 from banyan_crdt.realm import MAIN
 from banyan_node.alliance.papers import Invitation, ledger_of, read_file
 from banyan_node.alliance.seat_file import read_seat
-from banyan_node.alliance.views import ROLL_CALL_MS, next_steps
-from tests.cli.shell import Ran, banyan, clean_environment
+from banyan_node.api.alliance_rows import ROLL_CALL_MS, next_steps
+from banyan_node.operator_errors import CallError
+from tests.cli.shell import Ran, banyan, clean_environment, node_up
 
 
 class Alliance:
@@ -42,7 +43,8 @@ class Alliance:
         return account_to_text(AccountId(H("test", who.encode())))
 
     def seat(self, who: str, *, at: str = "") -> list[object]:
-        return ["--domain", f"{at or who}.vn", "--account", self.account(who)]
+        own = [] if (self.path / who / "keys").exists() else ["--account", self.account(who)]
+        return ["--domain", f"{at or who}.vn", *own]
 
     def invitations(self, founders: int) -> list[str]:
         asked = self.did("a", "found", "Viet", "--founders", founders, *self.seat("a"))
@@ -275,3 +277,50 @@ def test_after_ninety_days_of_the_operators_clock_a_roll_call_is_next(founded: A
     assert next_steps(ledger, mine, mine.rolled_ms + ROLL_CALL_MS) == []
     assert "roll-call" in next_steps(ledger, mine, mine.rolled_ms + ROLL_CALL_MS + 1)[0]
     assert ledger.realm is MAIN
+
+
+def _inited(alliance: Alliance, *names: str) -> None:
+    for who in names:
+        assert banyan("--home", alliance.path / who, "init", "--name", who, "--realm", "test").code == 0
+
+
+def test_a_node_keeps_the_acts_of_its_charter_and_its_operator_votes_without_files(alliance: Alliance) -> None:
+    _inited(alliance, "a", "b", "c")
+    alliance.found("abc")
+    refused(alliance.run("a", "status"), "This node follows no charter")
+    with node_up(alliance.path / "a") as node:
+        assert alliance.did("a", "follow", alliance.acts)["epoch"] == 0
+        proposed = alliance.did("a", "propose", "--note", "Once.", "--yes")
+        assert proposed["file"] is None
+        (row,) = node.call("alliance.status")["contents"]
+        assert row["voted"] == ["a.vn"]
+        alliance.did("a", "acts", "--out", alliance.acts)
+        for who in "bcb":
+            alliance.sign(who, "vote")
+        alliance.did("a", "follow", alliance.acts)
+        assert alliance.did("a", "vote", "--yes")["epoch"] == 1
+        assert node.call("alliance.offer", acts=["AAAA"])["refused"] != []
+        with pytest.raises(CallError, match="is base64"):
+            node.call("alliance.offer", acts=["?"])
+        done = [line["do"] for line in node.call("audit.list")["acts"]]
+        assert {"alliance.follow", "alliance.offer"} <= {*done}
+    after = alliance.did("a", "verify")
+    assert (after["epoch"], alliance.did("a", "history")["changes"][0]) == (1, "Note: Once.")
+    alliance.did("a", "acts", "--out", alliance.acts)
+    assert alliance.did("b", "verify", "--in", alliance.acts)["digest"] == after["digest"]
+
+
+def test_a_successor_is_followed_by_one_command_that_shows_who_is_in_both(alliance: Alliance, tmp_path: Path) -> None:
+    other = Alliance(tmp_path / "other")
+    other.path.mkdir()
+    _inited(alliance, "a", "b")
+    _inited(other, "a", "c")
+    alliance.found("ab")
+    other.found("ac")
+    alliance.did("a", "follow", alliance.acts)
+    said = alliance.run("a", "follow", other.acts)
+    refused(said, "In both: nobody.", "In Viet alone: a.vn, b.vn.", "In the new one alone: a.vn, c.vn.", "say --yes")
+    first = alliance.did("a", "verify")["charter"]
+    assert alliance.did("a", "follow", other.acts, "--yes")["charter"] != first
+    alliance.did("a", "leave")
+    refused(alliance.run("a", "members"), "This node follows no charter")

@@ -20,6 +20,7 @@ import trio
 from msgspec import inspect
 from PIL import Image
 
+from banyan_charter.acts import encode_act
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_crdt.sealing import Opener
 from banyan_node.api import LocalBackend, reference
@@ -44,6 +45,7 @@ from tests.storage.accounts import Account, head_of, open_engine, open_store
 
 ROOT = Path(__file__).parents[2]
 SECRET = "5e" * 31 + "zz"
+from tests.charter.alliance import Alliance
 
 
 @contextmanager
@@ -386,6 +388,10 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         report = (await node.backend.call("report.add", {"account": "An", "posts": [uri], "as": "Bình"}))["id"]
         await node.backend.call("account.create", {"name": "Chi", "hosted": True})
         await node.backend.call("account.erase", {"account": "Chi", "confirm": "Chi", "reason": "xin", "days": 9})
+        alliance = Alliance(1)
+        await node.backend.call("alliance.follow", {"founding": b64encode(encode_act(alliance.founding)).decode()})
+        signed = [b64encode(encode_act(act)).decode() for act in alliance.founded]
+        assert await node.backend.call("alliance.offer", {"acts": signed}) == {"held": 1, "refused": []}
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         await node.backend.call("account.export", {"account": "An", "path": str(tmp_path / "an.banyan")})
         archive = b64encode((tmp_path / "an.banyan").read_bytes()).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.show.tables import Row, columns, count
+from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from banyan_node.alliance.papers import Invitation
     from banyan_node.alliance.seat_file import SeatFile
 
+OFFERED = 500
+"""Acts that are given to the node in one call."""
 SHORT = 16
 """Digits of a content or a charter that are shown."""
 _alliance = root.group("alliance", "An alliance of platforms that nobody owns: found it, join it, vote.")
@@ -269,7 +273,7 @@ def roll_call(s: Session, seat: SeatPath = None, take: In = None, out: OutFile =
 
 def _propose(s: Session, mine: SeatFile, ledger: Ledger, found: list[Proposal], out: Path | None, yes: bool) -> None:
     from banyan_charter.acts import Answer
-    from banyan_node.alliance.views import changes
+    from banyan_node.api.alliance_rows import changes
 
     me, number = mine.seat.member, len(ledger.epochs)
     here = ledger.epochs[-1].seats.get(me) if ledger.epochs else None
@@ -302,7 +306,7 @@ def _sign_and_hand_on(
     """At most one vote, and the commits that it makes possible; what was signed before is given away again."""
     from banyan_charter.acts import Vote
     from banyan_crdt.errors import Refused
-    from banyan_node.alliance.views import open_contents
+    from banyan_node.api.alliance_rows import open_contents
 
     number, signed, agreed, voted = len(ledger.epochs), [*first, *mine.acts()], None, False
     if number == 0:
@@ -334,7 +338,7 @@ def _sign_and_hand_on(
 
 def _content(ledger: Ledger, wanted: str | None, yes: bool) -> Any:
     """The content that a person means; None: whichever the convention favours. Raises BadInput."""
-    from banyan_node.alliance.views import open_contents
+    from banyan_node.api.alliance_rows import open_contents
 
     rows = list(open_contents(ledger))
     if wanted is None:
@@ -407,7 +411,7 @@ def _give_proposal(s: Session, text: str, done: str, out: Path | None) -> None:
 def status(s: Session, seat: SeatPath = None, take: In = None) -> None:
     """The epoch that stands, what is open and who signed it, and what to run next."""
     from banyan_node.alliance.seat_file import read_seat
-    from banyan_node.alliance.views import next_steps, status_of
+    from banyan_node.api.alliance_rows import next_steps, status_of
 
     ledger, path = _ledger(s, take), _seat_path(s, seat)
     mine = read_seat(path) if path.exists() else None
@@ -418,7 +422,7 @@ def status(s: Session, seat: SeatPath = None, take: In = None) -> None:
 @_alliance.command()
 def members(s: Session, take: In = None) -> None:
     """The members of the last epoch."""
-    from banyan_node.alliance.views import member_rows
+    from banyan_node.api.alliance_rows import member_rows
 
     s.out.answers([_plain(row) for row in member_rows(_ledger(s, take))], _MEMBERS, "Nobody.")
 
@@ -426,7 +430,7 @@ def members(s: Session, take: In = None) -> None:
 @_alliance.command()
 def history(s: Session, take: In = None) -> None:
     """All epochs, what each changed, and who signed it."""
-    from banyan_node.alliance.views import history_of
+    from banyan_node.api.alliance_rows import history_of
 
     rows = [_plain(row) for row in history_of(_ledger(s, take))]
     s.out.answers(rows, _show_history, "Only epoch 0: nothing was changed since the founding.")
@@ -435,7 +439,7 @@ def history(s: Session, take: In = None) -> None:
 @_alliance.command()
 def verify(s: Session, take: In = None) -> None:
     """All acts again from their bytes: each signature, each rule. It says the digest, which others can compare."""
-    from banyan_node.alliance.views import status_of
+    from banyan_node.api.alliance_rows import status_of
 
     value = _plain(status_of(_ledger(s, take)))
     short = {name: value[name] for name in ("charter", "name", "epoch", "acts", "digest")}
@@ -481,7 +485,7 @@ def _new_seat(
 
 
 def _kind(text: str) -> int:
-    from banyan_node.alliance.views import KINDS
+    from banyan_node.api.alliance_rows import KINDS
 
     if text not in KINDS:
         raise BadInput(f"'{text}' is no kind of member; there are {', '.join(KINDS)}.")
@@ -501,7 +505,7 @@ def _account(s: Session, account: str | None) -> AccountId:
 
 
 def _member(ledger: Ledger, text: str) -> AccountId:
-    from banyan_node.alliance.views import member_of
+    from banyan_node.api.alliance_rows import member_of
 
     return member_of(ledger, text).member
 
@@ -510,7 +514,7 @@ def _changes(ledger: Ledger, *options: Iterable[str]) -> list[Proposal]:
     """One change a member, of all options that name it."""
     from banyan_charter.acts import Change
     from banyan_charter.values import Kind, domain_of
-    from banyan_node.alliance.views import member_of
+    from banyan_node.api.alliance_rows import member_of
 
     found = dict[bytes, Change]()
     for option, texts in zip(("domain", "kind", "vote", "no-vote"), options, strict=True):
@@ -535,11 +539,90 @@ def _parameters(path: Path | None) -> Any:
 
 
 def _ledger(s: Session, take: list[Path] | None) -> Ledger:
-    from banyan_node.alliance.papers import ledger_of
+    """Of these files, else of the node; each signature is checked again."""
+    from banyan_node.alliance.papers import add_acts, ledger_of
 
-    if not take:
-        raise BadInput("This node follows no charter; name a file of acts with --in.")
-    return ledger_of(take)
+    if take:
+        return ledger_of(take)
+    raws, after = list[bytes](), 0
+    while after is not None:
+        page = s.call("alliance.acts", after=after)
+        raws += map(b64decode, page["acts"])
+        after = page["after"]
+    ledger = add_acts(None, _realm(s), raws[0], raws[1:])
+    ledger.settle()
+    return ledger
+
+
+@_alliance.command()
+def follow(
+    s: Session,
+    file: Annotated[Path, typer.Argument(help="A file of acts.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Follow it in place of another one, without being asked.")] = False,
+) -> None:
+    """Have this node follow the charter of a file, and keep the file's acts; of a charter that it follows: bring acts.
+
+    If it follows another one, this shows who is in both, and asks.
+    """
+    from banyan_charter.acts import encode_act
+    from banyan_node.alliance.papers import ledger_of
+    from banyan_node.api.alliance_rows import member_rows, status_of
+
+    ledger = ledger_of([file])
+    new = {row.account: row.domain for row in member_rows(ledger)}
+    if (before := _followed(s)) is not None and before["charter"] != ledger.charter.hex():
+        old = {row["account"]: row["domain"] for row in s.call("alliance.members")["members"]}
+        both, left, came = old.keys() & new.keys(), old.keys() - new.keys(), new.keys() - old.keys()
+        said = (("both", new, both), (f"{before['name']} alone", old, left), ("the new one alone", new, came))
+        lines = [f"In {what}: {', '.join(sorted(of[one] for one in who)) or 'nobody'}." for what, of, who in said]
+        _ask(s, f"Follow {ledger.founding.name.decode()} in place of {before['name']}", lines, yes)
+    s.call("alliance.follow", founding=b64encode(encode_act(ledger.founding)).decode())
+    _offer(s, _every(ledger))
+    value = _plain(status_of(_ledger(s, None)))
+    s.out.done(value, f"This node follows it. {_stands(value)}")
+
+
+def _followed(s: Session) -> Row | None:
+    """What `alliance.status` answers; None: no charter is followed."""
+    try:
+        found: Row = s.call("alliance.status")
+        return found
+    except CallError as error:
+        if error.code != "not_found":
+            raise
+        return None
+
+
+@_alliance.command()
+def leave(s: Session) -> None:
+    """Have this node follow no charter any more. Its acts are kept, and the seat is as before: `expel` ends that."""
+    s.out.done(s.call("alliance.leave"), "This node follows no charter.")
+
+
+@_alliance.command()
+def acts(s: Session, out: Annotated[Path, typer.Option("--out", help="The file to write.")]) -> None:
+    """Write all acts that this node has into a file, for a seat on another machine or for somebody who verifies."""
+    from banyan_node.alliance.papers import acts_text
+    from banyan_node.api.alliance_rows import status_of
+
+    ledger = _ledger(s, None)
+    _write(out, acts_text(ledger, _every(ledger)))
+    value = _plain(status_of(ledger))
+    s.out.done({**value, "file": str(out)}, f"{_stands(value)} {count(len(ledger), 'act')} are in {out}.")
+
+
+def _every(ledger: Ledger) -> list[Act]:
+    return [act for number in range(len(ledger.epochs) + 1) for act in ledger.acts(number)]
+
+
+def _offer(s: Session, acts: list[Act]) -> None:
+    """Gives acts to the node, and says what it does not take now."""
+    from banyan_charter.acts import encode_act
+
+    for at in range(0, len(acts), OFFERED):
+        texts = [b64encode(encode_act(act)).decode() for act in acts[at : at + OFFERED]]
+        for why in s.call("alliance.offer", acts=texts)["refused"]:
+            s.out.note(f"An act was not taken: {why}.")
 
 
 @contextmanager
@@ -579,15 +662,16 @@ def _ask(s: Session, title: str, said: list[str], yes: bool) -> None:
 def _hand_on(s: Session, ledger: Ledger, mine: SeatFile, signed: list[Act], out: Path | None) -> None:
     """Gives away what was signed, and says where that leads."""
     from banyan_node.alliance.papers import acts_text
-    from banyan_node.alliance.views import next_steps, status_of
+    from banyan_node.api.alliance_rows import next_steps, status_of
 
     for act in signed:
         ledger.add(act)
     ledger.settle()
     mine.settle(ledger)
     if out is not None:
-        every = [act for number in range(len(ledger.epochs) + 1) for act in ledger.acts(number)]
-        _write(out, acts_text(ledger, every))
+        _write(out, acts_text(ledger, _every(ledger)))
+    else:
+        _offer(s, signed)
     value = {**_plain(status_of(ledger)), "next": next_steps(ledger, mine), "file": str(out) if out else None}
     said = [_stands(value), *(_open(row) for row in value["contents"])]
     s.out.done({"state": "signed", **value}, " ".join(said))
@@ -601,7 +685,7 @@ def _open(row: Row) -> str:
 
 
 def _members(seats: Iterable[Any]) -> list[Row]:
-    from banyan_node.alliance.views import seat_row
+    from banyan_node.api.alliance_rows import seat_row
 
     return [_plain(seat_row(one)) for one in seats]
 

@@ -1,4 +1,4 @@
-"""/v1/admin: storage, policy, long work, peers and bans, moderators, reports, decisions, the audit log.
+"""/v1/admin: storage, policy, long work, peers and bans, moderators, reports, decisions, the audit log, the alliance.
 
 Most of its endpoints are methods of the node, and stand in one table. Only `banyan token add` gives the scope `admin`.
 """
@@ -94,6 +94,11 @@ METHODS = (
         "GET", "/v1/admin/audit", "audit.list", about="Newest first; with `after` the oldest first, to follow it."
     ),
     AdminMethod("GET", "/v1/admin/audit/chain", "audit.verify"),
+    AdminMethod("GET", "/v1/admin/alliance", "alliance.status"),
+    AdminMethod("GET", "/v1/admin/alliance/members", "alliance.members"),
+    AdminMethod("GET", "/v1/admin/alliance/epochs", "alliance.history"),
+    AdminMethod("GET", "/v1/admin/alliance/acts", "alliance.acts"),
+    AdminMethod("POST", "/v1/admin/alliance/acts", "alliance.offer"),
     AdminMethod("GET", _ERASURE, "account.erasure"),
     AdminMethod("DELETE", _ERASURE, "account.unerase"),
 )
