@@ -260,7 +260,7 @@ def _known(name: str) -> Collection[Any]:
     found = registry.SOCIAL.by_name.get(name)
     if found is None:
         names = ", ".join(of.name for of in registry.SOCIAL)
-        raise bad_request(f"There is no collection '{name[:40]}' here; there are {names}.")
+        raise bad_request(f"There is no collection '{name[:60]}' here; there are {names}.")
     return found
 
 
