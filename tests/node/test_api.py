@@ -304,7 +304,7 @@ def test_all_that_the_replica_tells_is_an_event() -> None:
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
-    assert told == {*TOLD, "entries", "control"}
+    assert told == {*TOLD, "entries", "control", "charter"}
 
 
 # -- with a running node

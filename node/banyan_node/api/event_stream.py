@@ -109,6 +109,14 @@ class JudgedEvent(ApiEvent, kw_only=True, tag="judged"):
     posts: list[JudgedPost]
 
 
+class CharterEvent(ApiEvent, kw_only=True, tag="charter"):
+    """Acts came of the charter that this node follows. epoch: the last one that stands, or null. digest: of all acts;
+    equal where the acts are."""
+
+    epoch: int | None
+    digest: js.DigestHex
+
+
 class LostEvent(ApiEvent, kw_only=True, tag="lost"):
     """This reader was too slow and missed `events` events. Those about entries are sent again after this one."""
 
@@ -125,6 +133,7 @@ AnyEvent: TypeAlias = (
     | SlightedEvent
     | StorageEvent
     | JudgedEvent
+    | CharterEvent
     | LostEvent
 )
 STORED = "entries", "control"
@@ -168,6 +177,8 @@ class Events:
             return _entries(fields["log"], fields["entries"], fields["length"], fields["head"], at)
         if name == "control":
             return ControlEvent(account=js.did(fields["account"]), **at)
+        if name == "charter":
+            return CharterEvent(epoch=fields["epoch"], digest=js.digest_hex(fields["digest"]), **at)
         return TOLD[name](**fields, **at)
 
     def _cursor(self, n: int) -> js.EventCursorText:
