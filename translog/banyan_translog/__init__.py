@@ -1,0 +1,1 @@
+"""A public log that anybody can check. Start with README.md."""
