@@ -134,7 +134,9 @@ def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
 
 
 PURE = sorted(
-    path for room in ("crdt", "charter", "duties", "translog", "schema") for path in (ROOT / room).glob("banyan_*/**/*.py")
+    path
+    for room in ("crdt", "charter", "duties", "translog", "schema")
+    for path in (ROOT / room).glob("banyan_*/**/*.py")
 )
 
 

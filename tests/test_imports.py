@@ -9,7 +9,20 @@ from pathlib import Path
 
 from tests.needs import ROOT
 
-ROOMS = ("crdt", "charter", "duties", "translog", "schema", "storage", "reading", "replica", "node", "web", "cli", "sim")
+ROOMS = (
+    "crdt",
+    "charter",
+    "duties",
+    "translog",
+    "schema",
+    "storage",
+    "reading",
+    "replica",
+    "node",
+    "web",
+    "cli",
+    "sim",
+)
 _IMPORT = re.compile(r"^ *(?:from +(\.*)([\w.]*) +import +(\([^)]*\)|.*)|import +([\w.]+))", re.MULTILINE)
 
 

@@ -15,7 +15,20 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("crdt", "charter", "duties", "translog", "schema", "storage", "reading", "replica", "node", "web", "cli", "sim")
+ROOMS = (
+    "crdt",
+    "charter",
+    "duties",
+    "translog",
+    "schema",
+    "storage",
+    "reading",
+    "replica",
+    "node",
+    "web",
+    "cli",
+    "sim",
+)
 Scope: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 Blocks: TypeAlias = dict[str, list[ast.stmt]]
 _BLOCKS = ("body", "orelse", "finalbody", "handlers")
