@@ -26,6 +26,7 @@ ROOMS = (
     "banyan_crdt",
     "banyan_charter",
     "banyan_duties",
+    "banyan_translog",
     "banyan_schema",
     "banyan_storage",
     "banyan_reading",
