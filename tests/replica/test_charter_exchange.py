@@ -310,3 +310,64 @@ def test_an_answer_to_an_invitation_comes_back() -> None:
     w.drain("b")
     w.run(3)
     assert came == [(2, b"card")]
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["holds everything", "holds what it follows"])
+def test_a_newcomer_and_a_node_that_was_away_get_the_whole_history(chosen: bool) -> None:
+    w, made = World("a", "b", "away", "new"), Alliance(12)
+    for name in ("away", "new"):
+        if chosen:
+            w.replicas[name].set_interest([], w.now)
+        w.replicas[name].charter.follow(encode_act(made.founding))
+    acts = [made.adopt() for _ in range(10)]
+    follows(w, "a", made, *acts)
+    follows(w, "away", made, acts[0], acts[1][:9])
+    follows(w, "b", made, acts[0], *acts[1:4])
+    for other in ("b", "away", "new"):
+        w.link("a", other)
+    w.link("b", "new")
+    w.until(lambda: equal(w, made, "a", "b", "away", "new"), 60)
+    brought = [e for name in ("b", "away", "new") for e in w.events[name] if e.name == "charter"]
+    assert all(e.fields["digest"] for e in brought)
+
+
+def test_members_that_vote_in_two_halves_come_to_one_epoch_when_these_meet() -> None:
+    """Each half votes for another content in ballot 1; neither is locked. They meet, and agree in ballot 2."""
+    w, made = World(*"abcdef"), Alliance(6)
+    for name in "abcdef":
+        follows(w, name, made)
+    for x, y in ("ab", "bc", "de", "ef"):
+        w.link(x, y)
+    epoch = made.ledger.epochs[-1]
+    one, two = (made.signers[k].content(epoch, [Note(b"half %d" % k)])[0] for k in (0, 3))
+    first = [*made.votes(one)[:3], *made.votes(two)[3:]]
+    for k, vote in enumerate(first):
+        charter = w.replicas["abcdef"[k]].charter
+        assert charter.offer(encode_act(one if k < 3 else two)) is None
+        assert charter.offer(encode_act(vote)) is None
+        w.drain("abcdef"[k])
+    w.run(20)
+    views = [w.replicas[name].charter.view() for name in "abcdef"]
+    assert len({view.digest for view in views if view is not None}) == 2
+    w.link("c", "d")
+    for kind in (made.votes, made.commits):
+        for k, act in enumerate(kind(one, 2)):
+            assert w.replicas["abcdef"[k]].charter.offer(encode_act(act)) is None or kind == made.commits
+            w.drain("abcdef"[k])
+        w.run(20)
+    made.took([one, two, *first, *made.votes(one, 2), *made.commits(one, 2)])
+    assert made.ledger.epochs[-1].id == one.id
+    w.until(lambda: equal(w, made, *"abcdef"), 60)
+
+
+def test_a_peer_that_holds_up_its_turn_costs_the_others_only_that_turn() -> None:
+    w, made = World("a", "b"), Alliance(3)
+    follows(w, "b", made, made.adopt())
+    w.replicas["a"].charter.follow(encode_act(made.founding))
+    for k in range(5):
+        w.rogue(f"r{k}", "a")
+        w.say(f"r{k}", "a", CharterState(made.charter, 9, bytes([k]) * 32))
+    w.link("a", "b")
+    w.until(lambda: equal(w, made, "a"), 80)
+    asked = [sum(isinstance(m, WantDigests) for m in w.heard[f"r{k}"]) for k in range(5)]
+    assert max(asked) <= 2
