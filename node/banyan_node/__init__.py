@@ -1,7 +1,6 @@
 """A node: trio, libp2p, keys and an API around a replica. Start reading at node.py."""
 
 from functools import cache
-from importlib.metadata import version
 
 DISTRIBUTION = "banyan-social"
 
@@ -9,4 +8,6 @@ DISTRIBUTION = "banyan-social"
 @cache
 def program_version() -> str:
     """Which version of the program this is, as the installed package says."""
+    from importlib.metadata import version  # a third of the start of a process that only checks signatures
+
     return version(DISTRIBUTION)

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -142,6 +144,13 @@ def test_a_process_that_is_still_starting_is_not_waited_for() -> None:
         theirs.sendall(READY)
         assert checker.answers()
     checker.close()
+
+
+def test_a_process_loads_little_before_it_is_ready() -> None:
+    """It starts in the middle of a catch-up, whose signatures wait for it."""
+    look = f"import sys, {signature_pool.__name__}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-P", "-c", look], capture_output=True, text=True, check=True).stdout
+    assert not {"importlib.metadata", "trio", "lmdb"} & set(loaded.split())
 
 
 def test_few_signatures_begin_no_process() -> None:

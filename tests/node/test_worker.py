@@ -363,6 +363,26 @@ def hold(go: threading.Event) -> None:
     assert go.wait(60)
 
 
+async def test_work_counts_while_it_goes_on(tmp_path: Path) -> None:
+    """What gives way to the replica's thread must see that it works, also in the middle of a long batch."""
+    begun, go = threading.Event(), threading.Event()
+
+    def long(c: Any, now: float) -> None:
+        begun.set()
+        hold(go)
+
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        node.worker.post(long)
+        with trio.fail_after(60):
+            while not begun.is_set():
+                await trio.sleep(0.01)
+        before = node.worker.worked_s
+        await trio.sleep(0.01)
+        during = node.worker.worked_s
+        go.set()
+        assert during > before
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
 async def test_what_was_freed_between_blocks_that_stay_goes_back_to_the_system() -> None:
     pairs = [(b"x" * 100_000, b"y" * 2_000) for _ in range(400)]

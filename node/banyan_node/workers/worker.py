@@ -84,8 +84,7 @@ class Worker(Generic[T]):
         self._error: BaseException | None = None
         self._began: float | None = None
         """When it took up what it does now; None: it waits for work."""
-        self.worked_s = 0.0
-        """How long the thread has been at work so far, what it does now not counted, seconds."""
+        self._worked_s = 0.0
         self._epoch = time.time() - time.monotonic()
 
     async def start(self) -> None:
@@ -142,6 +141,11 @@ class Worker(Generic[T]):
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
+    @property
+    def worked_s(self) -> float:
+        """How long the thread has been at work so far, with what it does now, seconds."""
+        return self._worked_s + self.at_one_thing_s
+
     async def failed(self) -> None:
         """Returns when the thread ends; raises if it ended by an error."""
         await self._done.wait()
@@ -187,7 +191,7 @@ class Worker(Generic[T]):
             self._calls_s = time.perf_counter() - began
             if inbox.turns.count or not calls:
                 self._serve_batch(())
-            self.worked_s += time.perf_counter() - began
+            self._worked_s += time.perf_counter() - began
 
     def _serve_batch(self, calls: Sequence[Job]) -> None:
         """Runs calls, or frames if there are none, then timers that are due."""
