@@ -72,5 +72,11 @@ class NodeHost(ReplicaHost):
     def statement(self, entry: EntryId, op: int) -> bytes | None:
         return erasure.says(self._ctx, entry, op)
 
+    def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> tuple[int, bytes] | None:
+        return None  # cards are carried as files (docs/alliance.md)
+
+    def joined(self, peer: str, state: int, answer: bytes) -> None:
+        """Nobody here asks by the line."""
+
     def answered(self, peer: str, said: Mapping[tuple[EntryId, int], bytes], now: float) -> None:
         erasure.answered(self._ctx, peer, said, now)

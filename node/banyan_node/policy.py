@@ -64,7 +64,7 @@ def step(ctx: Context, now: float) -> MemberNodes:
         interest.hold(ctx, now)
     found = MemberNodes() if epoch is None else _nodes(ctx, epoch)
     platforms = {key for account in MEMBERS.keys(ctx.store) for key in _writers(ctx, account)}
-    ctx.replica.named.set_members(found.peers, platforms)
+    ctx.replica.peers.set_members(found.peers, platforms)
     return found
 
 

@@ -90,7 +90,7 @@ class Replica:
         self.ledger = Ledger(self.limits.scale)
         for peer, why in BANNED.rows(store):
             self.ledger.ban(peer, why)
-        self.named = named = named or OperatorTrust()
+        named = named or OperatorTrust()
         held, settings = self._fetch, gossip or GossipSettings()
         self.gossip = Gossip(
             me.peer, settings, rng, held, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p), named

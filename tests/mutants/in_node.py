@@ -301,7 +301,7 @@ IN_NODE = (
     Mutant(
         "anybody's statement withholds a post here",
         "withheld._may",
-        "hosts or ctx.replica.named.trusts(signer)",
+        "hosts or ctx.replica.peers.trusts(signer)",
         "True",
         ("tests/node/test_stated.py",),
     ),

@@ -57,6 +57,14 @@ TELLS: dict[str, set[str]] = {
     "archive.export": set(),
     "archive.import": {"late"},
     "clock.trust": set(),
+    "alliance.follow": set(),
+    "alliance.leave": set(),
+    "alliance.offer": set(),
+    "labeller.accept": set(),
+    "labeller.set": set(),
+    **dict.fromkeys(
+        ("order.appeal", "order.confirm", "order.issue", "order.refuse", "order.rule", "order.take"), set()
+    ),
     "content.release": {"returned", "late"},
     "content.withhold": {"withheld"},
     "decision.add": {kind for did, _ in VERDICTS.values() for kind in did},
@@ -83,7 +91,8 @@ TELLS: dict[str, set[str]] = {
     "works.cancel": set(),
 }
 """All that moderators and operators can do, and which acts it tells. Of what stands in signed entries the entries tell;
-pictures, peers, keys and work of the node are nothing that an index has."""
+pictures, peers, keys and work of the node are nothing that an index has. What labels and orders come to are decisions,
+which are told as those."""
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:

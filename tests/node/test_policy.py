@@ -80,7 +80,7 @@ def test_labels_and_channels_of_members_count_while_they_are_members(tmp_path: P
         assert officials() == ["Báo An"]
         follower = folded(node)
         assert node.call("post.get", uri=uri, by="bình")["label"] == "spam"
-        assert ctx.replica.named.trusts(ctx.device.key)
+        assert ctx.replica.peers.trusts(ctx.device.key)
         for act in made.expel(ids["chi"]):
             assert ctx.replica.charter.offer(encode_act(act)) is None
         stepped(ctx)
@@ -112,7 +112,7 @@ async def test_a_node_of_chosen_accounts_holds_members_and_keeps_a_slot_for_thei
                 assert (said.charter, said.epoch) == (made.founding.id, 0)
                 while not _trusts(b, a):
                     await trio.sleep(0.2)
-            assert await b.worker.call(lambda ctx, now: a.edge.peer_id in ctx.replica.named)
+            assert await b.worker.call(lambda ctx, now: a.edge.peer_id in ctx.replica.peers.named)
 
 
 def _trusts(node: Node, other: Node) -> bool:

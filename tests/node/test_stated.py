@@ -14,7 +14,6 @@ from banyan_node.api import LocalBackend
 from banyan_node.api.methods.moderation.content import _writes
 from banyan_node.moderation import withheld
 from banyan_node.operator_errors import CallError
-from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import post_from_text
 from tests.node.real import make_home, make_node, running
@@ -79,7 +78,7 @@ def test_only_its_host_and_named_platforms_count_and_others_only_say(tmp_path: P
         assert (refused.status, "withheld" in refused.more) == (404, False)
         assert f"says: {'x' * 200}." in refused.message
         assert withheld.withheld(ctx.store, NOW_MS) == 0
-        ctx.replica.named = OperatorTrust(platforms=[named.key])
+        ctx.replica.peers.set_members((), [named.key])
         say(node, named, entry, op, "QĐ 2")
         assert (refusal(node, uri).status, withheld.withheld(ctx.store, NOW_MS)) == (451, 1)
         say(node, stranger, entry, op, "khác")

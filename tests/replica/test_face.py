@@ -17,8 +17,8 @@ METHODS = {
     "peer_up", "peer_down", "receive", "handle_timer", "get_timer", "next_effect", "commit", "commit_failed", "close",
     "set_clock", "wall_ms", "tell", "set_interest",
 }  # fmt: skip
-FACETS = {"author", "ingest", "peers", "room", "status", "strangers", "writes"}
-"""The parts that have a face of their own: what is signed here, what is judged, one peer, which accounts are held, what
+FACETS = {"author", "charter", "ingest", "peers", "room", "status", "strangers", "writes"}
+"""The parts that have a face of their own: what is signed here, the charter that is followed, what is judged, one peer, which accounts are held, what
 may be asked of a replica, what strangers take, and what this node writes."""
 NEIGHBOURS = {
     f"gossip.{name}"
@@ -37,7 +37,7 @@ FACES: dict[type, set[str]] = {
     ReplicaStatus: {"view", "stands", "unsent", "ahead_ms"},
     Peers: {
         "name", "dial_failed", "greeted", "points", "told_by_named", "compare", "ask_about", "withheld", "overran",
-        "accuse", "charge", "note_slights", "turn_away", "ban", "pardon",
+        "trusts", "set_members", "accuse", "charge", "note_slights", "turn_away", "ban", "pardon",
     },
 }  # fmt: skip
 _NAME = r"\s*\.\s*(gossip\s*\.\s*\w+|\w+)"

@@ -101,7 +101,7 @@ def until_agreed(world: World, honest: list[Machine], within: float) -> None:
 
 def test_three_share_a_catch_up_though_one_stalls_one_lies_and_the_reader_loses_power() -> None:
     with remembered_signatures(True):
-        world = network(4, 5)
+        world = network(4, 4)  # some seeds end before the stalling one is late
         one, two, staller, liar, reader = world.nodes.values()
         staller.adversary = LIARS["stall"](staller, random.Random(1))
         liar.adversary = LIARS["brag"](liar, random.Random(2))

@@ -15,7 +15,7 @@ import msgspec
 
 from banyan_crdt.codec import Value, decode, encode
 from banyan_crdt.ids import AccountId, CellKey, account_from_text
-from banyan_crdt.ops import Put
+from banyan_crdt.ops import Add, Put
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import EVERY
 from banyan_node.hosting.entry_writer import append_each
@@ -125,8 +125,8 @@ def written(node: LocalBackend) -> dict[str, Any]:
         for content in (one for target in both for one in contents(of, target, [*channel])):
             cell = CellKey(post_key(b"s" * 32, rng.randbytes(16), len(groups)))
             named.setdefault(of.name, f"{binh}/{cell.hex()}")
-            assert of.merge == "register"
-            groups.append([OpDraft(Put(of.id, cell, (), None), content)])
+            op = Put(of.id, cell, (), None) if of.merge == "register" else Add(of.id, cell, cell, None)
+            groups.append([OpDraft(op, content)])
         keys += [draft.op.key.hex() for (draft,) in groups[-1:] if isinstance(draft.op, Put)]
     assert {"post", "profile", "vote", "episode", "event"} <= {of.name for of in NUMBERS}
     lost = rng.randbytes(16)

@@ -106,7 +106,7 @@ def _is_named(ctx: Context, account: AccountId) -> bool:
     if control is None or hosted.is_hosted(ctx.store, account):
         return False
     hosts = [writer for writer in control.grants if writer not in control.cuts]
-    return any(writer == ctx.device.key or ctx.replica.named.trusts(writer) for writer in hosts)
+    return any(writer == ctx.device.key or ctx.replica.peers.trusts(writer) for writer in hosts)
 
 
 def heard(ctx: Context, account: AccountId, record: bytes, now_ms: int) -> None:
@@ -190,7 +190,7 @@ def answered(ctx: Context, peer: str, said: Mapping[tuple[EntryId, int], bytes],
             word, until, by = one.order, one.expires_ms or 0, one.platform
         name = held.account, peer
         room = sum(1 for _ in local.ERASURE_ANSWERS.keys(ctx.store, held.account)) < MOST_ANSWERS
-        if room or local.ERASURE_ANSWERS.has(ctx.store, name) or ctx.replica.named.trusts(WriterKey(by)):
+        if room or local.ERASURE_ANSWERS.has(ctx.store, name) or ctx.replica.peers.trusts(WriterKey(by)):
             local.ERASURE_ANSWERS.put(ctx.store, name, local.AnswerRow(word[:16], until, ctx.replica.wall_ms(now), by))
 
 

@@ -143,7 +143,7 @@ def met(ctx: Context, entry: EntryId, op: int, raw: bytes) -> None:
 def _may(ctx: Context, account: AccountId, signer: WriterKey) -> bool:
     grants = ctx.store.grants(account)
     hosts = grants is not None and signer in grants.grants and signer not in grants.cuts
-    return hosts or ctx.replica.named.trusts(signer)
+    return hosts or ctx.replica.peers.trusts(signer)
 
 
 def withheld(reader: StoreReader, now_ms: int) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from banyan_crdt.ids import EntryId, LogId
+from banyan_crdt.ids import EntryId, LogId, WriterKey
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
@@ -49,6 +49,14 @@ class Peers:
     def points(self, peer: str, now: float) -> float:
         """See `Ledger.points`."""
         return self.ledger.points(peer, now)
+
+    def trusts(self, platform: WriterKey) -> bool:
+        """See `OperatorTrust.trusts`."""
+        return self.named.trusts(platform)
+
+    def set_members(self, peers: Collection[str], platforms: Collection[WriterKey]) -> None:
+        """See `OperatorTrust.set_members`."""
+        self.named.set_members(peers, platforms)
 
     def told_by_named(self, log: LogId) -> int | None:
         """How many entries of this log a named peer holds, as far as it told: the most of them. None: none told."""
