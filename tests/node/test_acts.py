@@ -62,9 +62,7 @@ TELLS: dict[str, set[str]] = {
     "alliance.offer": set(),
     "labeller.accept": set(),
     "labeller.set": set(),
-    **dict.fromkeys(
-        ("order.appeal", "order.confirm", "order.issue", "order.refuse", "order.rule", "order.take"), set()
-    ),
+    **{f"order.{what}": set[str]() for what in ("appeal", "confirm", "issue", "refuse", "rule", "take")},
     "content.release": {"returned", "late"},
     "content.withhold": {"withheld"},
     "decision.add": {kind for did, _ in VERDICTS.values() for kind in did},

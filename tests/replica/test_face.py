@@ -18,8 +18,8 @@ METHODS = {
     "set_clock", "wall_ms", "tell", "set_interest",
 }  # fmt: skip
 FACETS = {"author", "charter", "ingest", "peers", "room", "status", "strangers", "writes"}
-"""The parts that have a face of their own: what is signed here, the charter that is followed, what is judged, one peer, which accounts are held, what
-may be asked of a replica, what strangers take, and what this node writes."""
+"""The parts that have a face of their own: what is signed here, the charter that is followed, what is judged, one peer,
+which accounts are held, what may be asked of a replica, what strangers take, and what this node writes."""
 NEIGHBOURS = {
     f"gossip.{name}"
     for name in (
