@@ -7,28 +7,14 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from tests.needs import ROOT
+from tests.rooms import PACKAGES
 
-ROOMS = (
-    "crdt",
-    "charter",
-    "duties",
-    "translog",
-    "schema",
-    "storage",
-    "reading",
-    "replica",
-    "node",
-    "web",
-    "cli",
-    "sim",
-)
 _IMPORT = re.compile(r"^ *(?:from +(\.*)([\w.]*) +import +(\([^)]*\)|.*)|import +([\w.]+))", re.MULTILINE)
 
 
 def modules() -> dict[str, Path]:
     """The files of the product by the names of their modules; a package is named as its `__init__`."""
-    files = [(ROOT / room, file) for room in ROOMS for file in (ROOT / room / f"banyan_{room}").rglob("*.py")]
+    files = [(package.parent, file) for package in PACKAGES for file in package.rglob("*.py")]
     return {".".join(file.relative_to(base).with_suffix("").parts): file for base, file in files}
 
 

@@ -89,7 +89,7 @@ class MessageDispatcher:
     sync: Sync
     spreading: StoreBridge
     missing: MissingParts
-    charter: CharterExchange
+    charters: CharterExchange
     witnesses: Witnesses
     out: Outbox
     take: Take
@@ -158,7 +158,7 @@ class MessageDispatcher:
             case Replayed():
                 return link.course.replaying
             case Digests() | ActNames() | Acts() | Joined():
-                return self.charter.asked(link.peer, m)
+                return self.charters.asked(link.peer, m)
             case Scanned():
                 return link.owed.ranges.last > 0
             case _:  # `Answered` is checked where it is handled: more answers than questions are malformed
@@ -194,21 +194,21 @@ class MessageDispatcher:
             case SketchCells(salt, abilities) if salt == ABILITIES:
                 link.told.able(abilities)
                 if link.told.reads_charter:
-                    self.charter.met(link.peer)
+                    self.charters.met(link.peer)
             case CharterState():
                 if self.sync.may(link, 1, now):
-                    self.charter.stands(link.peer, m, now)
+                    self.charters.stands(link.peer, m, now)
             case WantDigests() | WantNames() | WantActs():
                 if self.sync.may(link, 1, now):
-                    link.load.cost(self.charter.wanted(link.peer, m))
+                    link.load.cost(self.charters.wanted(link.peer, m))
             case Digests() | ActNames():
-                self.charter.answered(m, now)
+                self.charters.answered(m, now)
             case Acts():
-                self.charter.came(whole.acts, now)
+                self.charters.came(whole.acts, now)
             case Join():
-                self.charter.asks_to_join(link.peer, m, now)
+                self.charters.asks_to_join(link.peer, m, now)
             case Joined():
-                self.charter.joined(link.peer, m)
+                self.charters.joined(link.peer, m)
             case WantNotices():
                 self.sync.notices.wanted(link, m, now)
             case Notices():

@@ -129,7 +129,8 @@ class Replica:
         self.spreading = StoreBridge(
             realm, self.gossip, self.ingest, self._take_item, self.room.wanted, verify, self.peers.charge
         )
-        self.charter = CharterExchange(store, realm, self._out, around)
+        self.charters = CharterExchange(store, realm, self._out, around)
+        self.charter = self.charters.followed
         self._receiving = MessageDispatcher(
             realm=realm,
             limits=self.limits,
@@ -137,7 +138,7 @@ class Replica:
             sync=self.sync,
             spreading=self.spreading,
             missing=self.missing,
-            charter=self.charter,
+            charters=self.charters,
             witnesses=self.witnesses,
             out=self._out,
             take=self._take_item,
@@ -214,7 +215,7 @@ class Replica:
             del self.links[peer]
             self.sync.gone(link, now)
             self.missing.gone(peer)
-            self.charter.gone(peer)
+            self.charters.gone(peer)
             self._out.gone(peer)
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
@@ -351,7 +352,7 @@ class Replica:
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
         self.sync.notices.tick(now)
-        self.charter.tick(now)
+        self.charters.tick(now)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

@@ -32,7 +32,7 @@ from banyan_charter.rules import MOST_ADMITTED, Epoch, first_epoch, next_epoch
 from banyan_charter.values import Authority, Kind, Parameters, Scope, Seat, parameters_of, plain_parameters
 from banyan_crdt.codec import encode
 from banyan_crdt.errors import BadSignature, Malformed, Refused, Reject
-from banyan_crdt.ids import EntryId, H, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, H, WriterKey
 from banyan_crdt.realm import TEST
 from tests.charter.bridge import Bridge, account, seat, spare
 from tests.model import charter_spec as spec
@@ -106,7 +106,7 @@ def test_parameters_are_read_strictly() -> None:
         (p._replace(authorities=(authority._replace(scopes=(b"vn.press", b"vn")),)), "scopes are in ascending order"),
         (p._replace(scopes=(scope, scope)), "scopes are in ascending order, none twice"),
         (p._replace(scopes=(scope._replace(members=scope.members[::-1]),)), "members of a scope are in ascending"),
-        (p._replace(scopes=(scope._replace(judges=(account(8)[:31],)),)), "an account is 32 bytes"),  # type: ignore[arg-type]
+        (p._replace(scopes=(scope._replace(judges=(AccountId(account(8)[:31]),)),)), "an account is 32 bytes"),
     ):
         with pytest.raises(Malformed, match=why):
             parameters_of(plain_parameters(wrong))

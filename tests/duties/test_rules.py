@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -74,7 +76,7 @@ class World:
         ]
         for d in f.decisions:
             leaf = None if d.item < 0 else item(d.order, d.item).leaf
-            self.said.append(Said(account(d.by), Ruling(self.issued[d.order].id, leaf, d.says, "")))  # type: ignore[arg-type]
+            self.said.append(Said(account(d.by), Ruling(self.issued[d.order].id, leaf, d.says, "")))
         seen = {bytes(self.issued[o].id): day * DAY_MS for o, day in f.seen.items()}
         self.at = Checkpoints(seen, f.today * DAY_MS)
 
@@ -108,9 +110,8 @@ VN = Parameters(
 )
 
 
-def notice(**more: object) -> OrderNotice:
-    said: dict[str, object] = {"scope": "vn", "category": "", "basis": "", "deadline_s": 3600, "term_s": 0, "count": 1}
-    return OrderNotice(**{**said, "root": bytes(32), **more})  # type: ignore[arg-type]
+def notice(**more: Any) -> OrderNotice:
+    return replace(OrderNotice("vn", "", "", 3600, 0, 1, bytes(32)), **more)
 
 
 @pytest.mark.parametrize(

@@ -22,19 +22,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-ROOMS = (
-    "banyan_crdt",
-    "banyan_charter",
-    "banyan_duties",
-    "banyan_translog",
-    "banyan_schema",
-    "banyan_storage",
-    "banyan_reading",
-    "banyan_replica",
-    "banyan_node",
-    "banyan_web",
-    "banyan_cli",
-)
+from tests.rooms import PACKAGES
+
+ROOMS = frozenset(package.name for package in PACKAGES if package.name != "banyan_sim")
 MOST = 1 << 16
 """Blocks that can be counted. The product has about a third of it."""
 NAME = "__hits__"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 ROLES, JUDGES, MEMBERS, SCOPES, ITEMS = range(3), range(3, 5), range(5, 8), range(3), range(4)
 NOBODY = 9
@@ -43,7 +43,7 @@ class Decision(NamedTuple):
     by: int
     order: int
     item: int
-    says: str
+    says: Literal["suspends", "confirms", "ends"]
 
 
 class Facts(NamedTuple):

@@ -14,21 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-ROOT = Path(__file__).parents[2]
-ROOMS = (
-    "crdt",
-    "charter",
-    "duties",
-    "translog",
-    "schema",
-    "storage",
-    "reading",
-    "replica",
-    "node",
-    "web",
-    "cli",
-    "sim",
-)
+from tests.rooms import ROOMS, ROOT
+
 Scope: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 Blocks: TypeAlias = dict[str, list[ast.stmt]]
 _BLOCKS = ("body", "orelse", "finalbody", "handlers")

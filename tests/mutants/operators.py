@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.mutants.anchor import ROOMS, ROOT, Scope, expressions, replaced, scopes
+from tests.mutants.anchor import Scope, expressions, replaced, scopes
 from tests.mutants.mutant import Edit
 from tests.mutants.runner import module_of
+from tests.rooms import ROOMS, ROOT
 
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,

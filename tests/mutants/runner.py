@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tests.mutants.anchor import ROOMS, ROOT
 from tests.mutants.imported import FILE, MODULE
 from tests.mutants.mutant import Edit
+from tests.rooms import ROOMS, ROOT
 
 IMPORTED_BEFORE = "ignore::pytest.PytestAssertRewriteWarning"
 """Plugins are imported before pytest looks at them; only what their own asserts say gets shorter."""

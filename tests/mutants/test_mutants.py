@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.mutants import anchor, imported
-from tests.mutants.anchor import ROOMS, ROOT, NoPlace, Place, planted, scopes
+from tests.mutants.anchor import NoPlace, Place, planted, scopes
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.operators import edits, suites_of
+from tests.rooms import ROOMS, ROOT
 
 LEAST = 60
 """Mistakes; about a third of them in each of three rooms."""

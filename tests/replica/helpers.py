@@ -81,6 +81,15 @@ class Around(ReplicaHost):
         self.unread_of: Callable[[str], int] = lambda peer: 0
         self.wait: Container[str] = ()
         self.busy = False
+        self.invites: Callable[[str, bytes], tuple[int, bytes]] | None = None
+        """What a card of a peer is answered."""
+        self.answers: list[tuple[int, bytes]] = []
+
+    def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> tuple[int, bytes] | None:
+        return None if self.invites is None else self.invites(peer, card)
+
+    def joined(self, peer: str, state: int, answer: bytes) -> None:
+        self.answers.append((state, answer))
 
     def hosted(self) -> Iterable[AccountId]:
         return self.ours

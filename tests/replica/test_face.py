@@ -17,9 +17,10 @@ METHODS = {
     "peer_up", "peer_down", "receive", "handle_timer", "get_timer", "next_effect", "commit", "commit_failed", "close",
     "set_clock", "wall_ms", "tell", "set_interest",
 }  # fmt: skip
-FACETS = {"author", "charter", "ingest", "peers", "room", "status", "strangers", "writes"}
-"""The parts that have a face of their own: what is signed here, the charter that is followed, what is judged, one peer,
-which accounts are held, what may be asked of a replica, what strangers take, and what this node writes."""
+FACETS = {"author", "charter", "charters", "ingest", "peers", "room", "status", "strangers", "writes"}
+"""The parts that have a face of their own: what is signed here, the charter that is followed and what peers have of it,
+what is judged, one peer, which accounts are held, what may be asked of a replica, what strangers take, and what this
+node writes."""
 NEIGHBOURS = {
     f"gossip.{name}"
     for name in (

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 from datetime import UTC, timedelta, timezone, tzinfo
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from banyan_schema import dates
+from tests.rooms import PACKAGES, ROOT
 
 EXTREMES = (0, 1, 1 << 31, 1 << 53, 1 << 63, (1 << 64) - 1, -1, -(1 << 63), dates.FIRST_MS, dates.LAST_MS)
-ROOMS = ("cli", "crdt", "node", "replica", "schema", "storage", "web")
 CONVERSIONS = {
     *("fromtimestamp", "utcfromtimestamp", "gmtime", "localtime", "ctime", "asctime", "formatdate", "strftime"),
     *("timedelta", "fromordinal"),
@@ -38,11 +37,10 @@ def test_a_time_is_written_in_every_form_as_it_is() -> None:
 
 
 def test_nothing_else_makes_dates_of_numbers() -> None:
-    root = Path(__file__).parents[2]
-    files = [file for room in ROOMS for file in (root / room).glob("banyan_*/**/*.py") if file.name != "dates.py"]
+    files = [file for room in PACKAGES for file in room.rglob("*.py") if file.name != "dates.py"]
     assert len(files) > 500
     found = [
-        f"{file.relative_to(root)}:{node.lineno} {name}"
+        f"{file.relative_to(ROOT)}:{node.lineno} {name}"
         for file in files
         if CONVERSIONS & set(file.read_text("utf-8").replace("(", " ").replace(".", " ").replace(",", " ").split())
         for node in ast.walk(ast.parse(file.read_text("utf-8")))

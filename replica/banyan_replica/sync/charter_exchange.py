@@ -1,9 +1,4 @@
-"""The charter that this node follows (docs/charter.md): its acts on disk, what they come to, and how peers exchange
-them.
-
-A node follows one charter at a time, or none. It keeps every act of it that its ledger takes, for good. An act is
-judged after its signature was checked; one that is refused only for now waits here, and is judged again when more acts
-came.
+"""How peers exchange the acts of the charter that they follow (followed_charter.py).
 
 Peers tell each other charter and digest. Of one that stands elsewhere a node asks the digests of all numbers, then the
 names of the first number that differs, then the acts that it lacks, and so on up to the number that is open. It asks
@@ -17,14 +12,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from banyan_charter.acts import Act, CharterId, Commit, Content, Founding, Vote, decode_act, encode_act, name_of
+from banyan_charter.acts import Act, name_of
 from banyan_charter.ledger import Ledger
-from banyan_crdt.errors import Malformed, Refused, Reject
+from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.realm import Realm
 from banyan_replica.host import ReplicaHost
 from banyan_replica.peers.ledger import Breach, Leak, Offence
+from banyan_replica.sync.followed_charter import FollowedCharter
 from banyan_replica.wire.messages import (
     ACT_NAMES,
     DIGESTS,
@@ -39,7 +35,6 @@ from banyan_replica.wire.messages import (
     WantNames,
 )
 from banyan_storage import charter_acts
-from banyan_storage.local_tables import FOLLOWED_CHARTER
 from banyan_storage.store import Store
 
 if TYPE_CHECKING:
@@ -66,25 +61,6 @@ ROW_BYTES = 256
 """So many bytes of acts cost a peer as much as a row."""
 JOINS, JOINS_OF_ALL = 16, 64
 """Answers to invitations in a minute: more of one peer are a lie, and more of all are dropped."""
-WAITING, WAITING_BYTES = 1_024, 4 << 20
-"""Acts that were refused for now and wait here; the oldest go first."""
-VOTE_BYTES = 720
-ROUNDS = 4
-"""How often what waits is judged again because something was taken; more wait for the next act."""
-
-
-class CharterView(NamedTuple):
-    """epoch: the last one that stands; None: not all founders signed. waiting: acts that were refused for now."""
-
-    charter: CharterId
-    epoch: int | None
-    acts: int
-    digest: bytes
-    waiting: int
-    equal: tuple[str, ...]
-    """Linked peers that hold the same of it."""
-    differ: tuple[str, ...]
-    """Those that follow it and do not."""
 
 
 @dataclass(slots=True)
@@ -119,66 +95,35 @@ class _Turn:
 
 
 class CharterExchange:
-    """out: takes messages and events, behind the commit."""
+    """out: takes messages, behind the commit."""
 
     def __init__(self, store: Store, realm: Realm, out: Outbox, around: ReplicaHost) -> None:
-        self._store, self._realm, self._out, self._around = store, realm, out, around
+        self._store, self._out, self._around = store, out, around
         self._peers: dict[str, _Peer] = {}
         self._turn: _Turn | None = None
         self._refused: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
         """When it may be asked for again, and the pause before that."""
         self._vain: dict[str, Leak] = {}
         self._joins = Leak()
-        self.ledger: Ledger | None = None
-        """Settled. None: this node follows no charter."""
-        self._waiting: OrderedDict[bytes, Act] = OrderedDict()
-        self._load()
+        self.followed = FollowedCharter(store, realm, out.tell, self._begin_anew)
 
-    # -- what the node's owner does
+    def _begin_anew(self) -> None:
+        self._turn = None
+        self._refused.clear()
+        for peer in self._peers.values():
+            peer.last_told = None
 
-    def follow(self, founding: bytes) -> None:
-        """Follows this charter from the next commit on, instead of another one. Acts of both are kept. Raises Reject,
-        or Refused if it is no founding."""
-        found = decode_act(self._realm, founding)
-        if not isinstance(found, Founding):
-            raise Refused("a charter is followed by its founding, and this is another act.")
-        charter = CharterId(found.id)
-        if self.ledger is None or self.ledger.charter != charter:
-            self._store.put_charter_acts(charter, [(found, founding)])
-            FOLLOWED_CHARTER.put(self._store, charter)
-            self._load()
+    # -- what the node asks
 
-    def leave(self) -> None:
-        """Follows no charter from the next commit on. Its acts are kept."""
-        FOLLOWED_CHARTER.put(self._store, None)
-        self._load()
-
-    def offer(self, act: bytes) -> str | None:
-        """Takes an act that this node's owner brings. Returns None if it is held now, or why it is not; if that may
-        change, it waits here until the node stops."""
-        if self.ledger is None:
-            return "this node follows no charter"
-        try:
-            found = decode_act(self._realm, act)
-        except Reject as why:
-            return str(why)
-        if isinstance(found, Founding):
-            return None if found == self.ledger.founding else "a founding is followed, and not offered"
-        self._judge([found])
-        return None if self.ledger.holds(found) else self.ledger.why_not(found)
-
-    # -- values for people
-
-    def view(self) -> CharterView | None:
-        """Where the charter stands here; None: this node follows none."""
-        held = self.ledger
+    def standing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The linked peers that hold the same of the charter, and those that follow it and do not."""
+        held = self.followed.ledger
         if held is None:
-            return None
+            return (), ()
         stands = {name: peer.stands for name, peer in self._peers.items()}
         at, digest = {n: s.digest for n, s in stands.items() if s and s.charter == held.charter}, held.digest
         same = tuple(name for name in at if at[name] == digest)
-        other = tuple(name for name in at if at[name] != digest)
-        return CharterView(held.charter, _epoch(held), len(held), digest, len(self._waiting), same, other)
+        return same, tuple(name for name in at if at[name] != digest)
 
     def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> bool:
         """Answers an invitation at a linked peer, whose word comes to `ReplicaHost.joined`. False: it knows nothing of
@@ -208,7 +153,7 @@ class CharterExchange:
 
     def wanted(self, peer: str, m: Question) -> int:
         """Answers a question. Returns what that cost, in rows."""
-        held, txn = self.ledger, self._store.txn
+        held, txn = self.followed.ledger, self._store.txn
         if held is None or m.charter != held.charter:
             self._out.send(peer, self._state())
             return 1
@@ -237,7 +182,7 @@ class CharterExchange:
 
     def answered(self, m: Digests | ActNames, now: float) -> None:
         """The answer to the open question came. Raises Malformed."""
-        turn, held = self._turn, self.ledger
+        turn, held = self._turn, self.followed.ledger
         assert turn is not None
         assert held is not None
         if isinstance(m, Digests):
@@ -249,7 +194,7 @@ class CharterExchange:
         names = _cut(m.names)
         if len(names) > ACT_NAMES or any(a >= b for a, b in pairwise([turn.after, *names])):
             raise Malformed(f"names of acts are at most {ACT_NAMES}, ascending, and behind what was asked")
-        known = {*map(name_of, held.acts(m.number)), *self._waiting}
+        known = {*map(name_of, held.acts(m.number)), *self.followed.waiting}
         for name in names:
             if name not in known and self._refused.get(name, (0.0, 0.0))[0] <= now and len(turn.wanted) < WANTED:
                 turn.wanted[name] = None
@@ -261,10 +206,11 @@ class CharterExchange:
 
     def came(self, acts: Sequence[Act | Reject], now: float) -> None:
         """The acts that were asked for, each with its signature checked. Raises Reject."""
-        turn, held = self._turn, self.ledger
+        turn, held = self._turn, self.followed.ledger
         assert turn is not None
         assert held is not None
-        asked, good = {*_cut(turn.question[2])}, list[Act]()  # type: ignore[misc]
+        assert isinstance(turn.question, WantActs)
+        asked, good = {*_cut(turn.question.names)}, list[Act]()
         wrong: Reject | None = None
         for act in acts:
             if isinstance(act, Reject):
@@ -278,7 +224,7 @@ class CharterExchange:
         if not acts:
             turn.wanted = {name: None for name in turn.wanted if name not in asked}
         before = len(held.epochs)
-        self._judge(good)
+        self.followed.judge(good)
         vain = [act for act in good if not held.holds(act)]
         for act in vain:
             _, pause = self._refused.pop(name_of(act), (0.0, RETRY_S / 2))
@@ -324,9 +270,9 @@ class CharterExchange:
 
     def _begin(self, now: float) -> None:
         """Asks the peer that was not asked for longest, of those that stand elsewhere."""
-        if self._turn is not None or self.ledger is None:
+        if self._turn is not None or self.followed.ledger is None:
             return
-        charter, ours = self.ledger.charter, self.ledger.digest
+        charter, ours = self.followed.ledger.charter, self.followed.ledger.digest
         found: tuple[float, str, bytes] | None = None
         for name, peer in self._peers.items():
             at = peer.stands
@@ -391,7 +337,7 @@ class CharterExchange:
         return peer in self._vain and self._vain[peer].sink(VAIN_A_S, now) > VAIN
 
     def _state(self) -> CharterState:
-        held = self.ledger
+        held = self.followed.ledger
         return CharterState(b"", 0, bytes(32)) if held is None else CharterState(held.charter, len(held), held.digest)
 
     def _tell_peers(self) -> None:
@@ -403,66 +349,6 @@ class CharterExchange:
                     peer.last_told = state
                     self._out.send(name, state)
 
-    # -- inside
-
-    def _judge(self, acts: Sequence[Act]) -> None:
-        """Gives the ledger these acts, whose signatures were checked, and those that wait: contents first, because they
-        say who may vote for them. What is refused for now waits."""
-        held, took = self.ledger, list[Act]()
-        if held is None:
-            return
-        self._waiting |= {name_of(act): act for act in acts if not held.holds(act)}
-        for _ in range(ROUNDS):
-            before = len(took)
-            for kind in (Content, Vote | Commit):
-                for name, act in [*self._waiting.items()]:
-                    if isinstance(act, kind) and held.why_not(act) is None:
-                        del self._waiting[name]
-                        if held.add(act):
-                            took.append(act)
-                held.settle()
-            if len(took) == before:
-                break
-        self._bound()
-        if took:
-            self._store.put_charter_acts(held.charter, [(act, encode_act(act)) for act in took])
-            self._out.tell("charter", epoch=_epoch(held), digest=held.digest)
-
-    def _bound(self) -> None:
-        """Drops the oldest of what waits beyond the bounds."""
-        size = sum(_size(act) for act in self._waiting.values())
-        while len(self._waiting) > WAITING or size > WAITING_BYTES:
-            size -= _size(self._waiting.popitem(last=False)[1])
-
-    def rolled_back(self) -> None:
-        """The store took back what was pending."""
-        self._load()
-
-    def _load(self) -> None:
-        """Reads the charter again from the store, whose acts were verified when they came."""
-        self.ledger = self._turn = None
-        self._waiting.clear()
-        self._refused.clear()
-        for peer in self._peers.values():
-            peer.last_told = None
-        charter = FOLLOWED_CHARTER.get(self._store)
-        found = None if charter is None else charter_acts.founding(self._store.txn, self._realm, charter)
-        if found is not None:
-            self.ledger = Ledger(self._realm, found)
-            for act in charter_acts.held(self._store.txn, self._realm, CharterId(found.id)):
-                self.ledger.add(act)
-            self.ledger.settle()
-
 
 def _cut(names: bytes) -> list[bytes]:
     return [names[at : at + 32] for at in range(0, len(names), 32)]
-
-
-def _epoch(ledger: Ledger) -> int | None:
-    """The last epoch that stands; None: not all founders signed."""
-    return len(ledger.epochs) - 1 if ledger.epochs else None
-
-
-def _size(act: Act) -> int:
-    """About the bytes of an act: of votes and commits about the same."""
-    return len(encode_act(act)) if isinstance(act, Content) else VOTE_BYTES
