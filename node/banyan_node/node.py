@@ -25,7 +25,7 @@ from banyan_node.admission.gates import AdmissionTally, SlotUsage
 from banyan_node.admission.throttle import Throttle
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, EmptyRequest, NodeView
-from banyan_node.api.methods.moderation import content, labellers, orders
+from banyan_node.api.methods.moderation import content, labellers, order_execution
 from banyan_node.api.methods.network import node_state
 from banyan_node.context import Context, DoorData, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, PeerActivity, open_edge
@@ -203,7 +203,7 @@ class Node:
         keep("daily work", partial(maintenance.run, self.worker))
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
-        keep("orders of the alliance", partial(every, ORDERS_S, partial(self.worker.call, orders.step)))
+        keep("orders of the alliance", partial(every, ORDERS_S, partial(self.worker.call, order_execution.step)))
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))

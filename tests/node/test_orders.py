@@ -16,7 +16,7 @@ from banyan_crdt.ids import AccountId, account_from_text
 from banyan_crdt.realm import Realm
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
-from banyan_node.api.methods.moderation import orders
+from banyan_node.api.methods.moderation import order_execution
 from banyan_node.api.methods.moderation.content import _writes
 from banyan_node.context import Context
 from banyan_node.node import Node
@@ -50,7 +50,7 @@ def issued(node: LocalBackend, *posts: str, **more: Any) -> str:
 
 def later(node: LocalBackend) -> None:
     """What a running node does every few seconds."""
-    orders.step(node.context, time.time())
+    order_execution.step(node.context, time.time())
     settle(node.context)
 
 

@@ -5,19 +5,8 @@ from importlib import import_module
 IN_ORDER = (
     *("setup", "keys", "posts", "media", "feeds", "profiles", "people", "groups", "events"),
     *("channels", "items", "accounts", "cuts", "handover", "logins"),
-    *("moderation", "labels", "network", "alliance", "alliance_state", "orders", "import_export", "stores"),
-    *("doctor", "play"),
-        "moderation",
-        "labels",
-        "network",
-        "alliance",
-        "alliance_state",
-        "orders",
-        "import_export",
-        "stores",
-        "doctor",
-        "play",
-    ),
+    *("moderation", "labels", "network", "alliance", "alliance_state", "orders"),
+    *("import_export", "stores", "doctor", "play"),
 )
 """The order in which `--help` lists what they declare."""
 

@@ -1,0 +1,186 @@
+"""What orders of the alliance come to at this node, and how it carries them out (docs/orders.md).
+
+What an order withholds here is a decision like those of moderators (decisions.py), so authors are told of it and of its
+end in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import cache, partial
+from importlib.resources import files
+
+from banyan_charter.values import Parameters, Scope
+from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.ops import Put
+from banyan_duties.commitment import Item, decode_items
+from banyan_duties.duty_file import read_duties
+from banyan_duties.order_rules import NO_CHECKPOINTS, Answer, Issued, Said, Standing, answers, covered, standing
+from banyan_node.api.methods.moderation import content, decisions
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.entry_writer import append
+from banyan_node.operator_errors import CallError, bad_request, not_found
+from banyan_reading.queries import Queries
+from banyan_schema.social import Target, post_to_text
+from banyan_schema.social.order import (
+    ORDER_ACTS,
+    Appeal,
+    Confirmation,
+    OrderAct,
+    OrderId,
+    OrderNotice,
+    Receipt,
+    Ruling,
+    act_key,
+    write_act,
+)
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import FOLLOWED_CHARTER, ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
+
+
+class KnownOrders:
+    """All that this node holds of orders, under the epoch that stands. items: those that are here; their authors may
+    appeal."""
+
+    def __init__(self, q: Queries, p: Parameters, items: Callable[[Issued], tuple[Item, ...]]) -> None:
+        self.parameters, self.scopes = p, {s.name.decode(): s for s in p.scopes}
+        roles = dict.fromkeys(a.account for a in p.authorities)
+        self.orders: dict[OrderId, Issued] = {}
+        for issuer in roles:
+            for act, place in _acts(q, issuer, OrderNotice):
+                assert isinstance(act, OrderNotice)
+                one = Issued(issuer, act, place)
+                self.orders[one.id] = one
+        authors = (item.post.account for one in self.orders.values() for item in items(one))
+        others = (*roles, *(who for s in p.scopes for who in (*s.members, *s.judges)), *authors)
+        self.said = [
+            Said(by, act)
+            for by in dict.fromkeys(others)
+            for kind in (Confirmation, Receipt, Appeal, Ruling)
+            for act, _ in _acts(q, by, kind)
+            if not isinstance(act, OrderNotice)
+        ]
+        self.stands: dict[OrderId, Standing] = standing(p, self.orders.values(), self.said)
+
+    def scope_of(self, order: OrderId) -> Scope:
+        name = self.orders[order].order.scope
+        return self.scopes.get(name, Scope(name.encode(), (), ()))
+
+
+def _acts(q: Queries, by: AccountId, kind: type[OrderAct]) -> Iterator[tuple[OrderAct, bytes]]:
+    """What counts of an account: what stands in its own cell."""
+    of = ORDER_ACTS[kind]
+    assert of.layout is not None
+    for found in q.items(by, of):
+        act: OrderAct = of.layout.make(*found.values)
+        if act_key(by, act) == found.key:
+            yield act, found.time_ms.to_bytes(8, "big") + found.ref.entry
+
+
+def alliance_parameters(ctx: Context) -> Parameters:
+    """Of the epoch that stands of the charter that this node follows. Raises CallError."""
+    ledger = ctx.replica.charter.ledger
+    if ledger is None or not ledger.epochs:
+        raise bad_request("This node follows no charter, so no account here can give or answer orders.")
+    return ledger.epochs[-1].parameters
+
+
+def known_orders(ctx: Context) -> KnownOrders:
+    return KnownOrders(ctx.queries(), alliance_parameters(ctx), partial(items_of, ctx))
+
+
+def find(known: KnownOrders, order: str) -> Issued:
+    found = known.orders.get(OrderId(bytes.fromhex(order)))
+    if found is None:
+        raise not_found(f"No order {order[:16]} is here, or its issuer is no authority of the epoch that stands.")
+    return found
+
+
+def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
+    draft = write_act(by, act)
+    assert isinstance(draft.op, Put)
+    append(ctx, by, [write_act(by, act, ctx.queries().live(by, draft.op))], now)
+
+
+def items_of(ctx: Context, one: Issued) -> tuple[Item, ...]:
+    raw = ORDER_ITEMS.get(ctx.store, one.id)
+    return () if raw is None else decode_items(raw, one.order)
+
+
+def answers_to(known: KnownOrders, one: Issued) -> Iterable[Answer]:
+    return answers(known.scope_of(one.id), one, known.said, NO_CHECKPOINTS)
+
+
+def _carried_out(ctx: Context, known: KnownOrders) -> dict[OrderId, list[AccountId]]:
+    """The orders in force that this node carries out, with its members that do; who refused one does not."""
+    refused = {(s.by, s.act.order) for s in known.said if isinstance(s.act, Receipt) and s.act.outcome == "refused"}
+    out = {}
+    for id, stands in known.stands.items():
+        here = [m for m in known.scope_of(id).members if hosted.is_hosted(ctx.store, m) and (m, id) not in refused]
+        if stands.word == "in force" and here:
+            out[id] = here
+    return out
+
+
+def carry_out(ctx: Context, now: float) -> None:
+    """Withholds what orders in force cover, gives back the rest, byte for byte, and answers what was done. Without a
+    charter, or if it was left, all is given back."""
+    try:
+        known = known_orders(ctx)
+        ours = _carried_out(ctx, known)
+    except CallError:
+        if FOLLOWED_CHARTER.get(ctx.store) is not None:
+            return  # its acts are not whole yet
+        known, ours = None, dict[OrderId, list[AccountId]]()
+    items = {} if known is None else {id: items_of(ctx, known.orders[id]) for id in ours}
+    wanted = {} if known is None else covered({id: known.stands[id] for id in ours}, items)
+    for post, row in [*ORDERED.rows(ctx.store)]:
+        if post not in wanted:
+            ORDERED.put(ctx.store, post, None)
+            with suppress(CallError):  # a moderator took it back
+                decisions.undo(ctx, decisions.UndoDecision(row.decision, "No order of the alliance covers it."), now)
+    for post, orders in wanted.items():
+        if known is not None and not ORDERED.has(ctx.store, post) and not WITHHELD.has(ctx.store, post):
+            _withhold(ctx, known.orders[orders[0]], post, now)
+    for id, members in ours.items():
+        held = sum(WITHHELD.has(ctx.store, item.post) for item in items[id])
+        done = {s.by for s in known.said if isinstance(s.act, Receipt) and s.act.order == id} if known else set()
+        for member in members if items[id] else ():
+            if member not in done:
+                write(ctx, member, Receipt(id, "done", held, ""), now)
+
+
+def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
+    """A post that is not here yet is withheld by a later step."""
+    said = f"order {one.id.hex()[:16]} of {account_to_text(one.issuer)}"
+    uri, basis, scope = post_to_text(post), one.order.basis or "-", one.order.scope
+    ask = decisions.DecideRequest(
+        "withhold", account=account_to_text(post.account), posts=[uri], order=said, basis=basis, scope=scope
+    )
+    with suppress(CallError):
+        made = decisions.add(ctx, ask, now)
+        ORDERED.put(ctx.store, post, OrderedPost(one.id, made.id))
+        if keeps_nothing(one.order.category):
+            content.withhold(ctx, content.WithholdRequest(uri, said, basis, scope, erase=True), now)
+
+
+@cache
+def _kept_never() -> frozenset[str]:
+    found = [f for f in files("banyan_duties").iterdir() if f.name.endswith(".toml")]
+    duties = [read_duties(f.read_text("utf-8"), f.name) for f in found]
+    return frozenset(one.name for file in duties for one in file.classes if one.keep == "never")
+
+
+def keeps_nothing(category: str) -> bool:
+    """Whether content of this class is erased when it is withheld: a duty file says so."""
+    return category in _kept_never()
+
+
+def step(ctx: Context, now: float) -> bool:
+    """What other nodes said meanwhile: rulings, confirmations, cuts, posts that came."""
+    with suppress(ViewBuilding):
+        if ORDER_ITEMS.any(ctx.store) or ORDERED.any(ctx.store):
+            carry_out(ctx, now)
+    return False
