@@ -235,8 +235,10 @@ class OrderedPost(NamedTuple):
     decision: int
 
 
-ORDER_ITEMS = LocalRows(b"order items:", "banyan_node.api.methods.moderation.orders", HASH, BYTES, twice=True)
-ORDERED = LocalRows(b"ordered post:", "banyan_node.api.methods.moderation.orders", POST, cbor(OrderedPost), twice=True)
+ORDER_ITEMS = LocalRows(b"order items:", "banyan_node.api.methods.moderation.order_execution", HASH, BYTES, twice=True)
+ORDERED = LocalRows(
+    b"ordered post:", "banyan_node.api.methods.moderation.order_execution", POST, cbor(OrderedPost), twice=True
+)
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from banyan_charter.values import Parameters, Scope
 from banyan_crdt.ids import AccountId, account_to_text
@@ -17,6 +20,8 @@ from banyan_crdt.ops import Put
 from banyan_duties.commitment import Item, decode_items
 from banyan_duties.duty_file import read_duties
 from banyan_duties.order_rules import NO_CHECKPOINTS, Answer, Issued, Said, Standing, answers, covered, standing
+from banyan_node.api.declare import EmptyRequest, MethodTable, Response
+from banyan_node.api.json_types import did
 from banyan_node.api.methods.moderation import content, decisions
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -28,6 +33,7 @@ from banyan_schema.social.order import (
     ORDER_ACTS,
     Appeal,
     Confirmation,
+    Given,
     OrderAct,
     OrderId,
     OrderNotice,
@@ -38,6 +44,41 @@ from banyan_schema.social.order import (
 )
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import FOLLOWED_CHARTER, ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
+
+METHODS = MethodTable()
+Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
+
+
+class MemberAnswer(Response):
+    """word: done, refused, waiting or late. posts: of how many it held something."""
+
+    member: str
+    word: Literal["done", "refused", "waiting", "late"]
+    posts: int
+    why: str
+
+
+class OrderRow(Response):
+    """standing: void, in force, suspended or ended; why: in a sentence. here: how many of its items this node has.
+    withheld: how many posts are withheld here because of it."""
+
+    order: Hash
+    issuer: str
+    scope: str
+    category: str
+    basis: str
+    posts: int
+    given: Given
+    standing: str
+    why: str
+    appeals: int
+    here: int
+    withheld: int
+    answers: list[MemberAnswer]
+
+
+class OrderRows(Response):
+    orders: list[OrderRow]
 
 
 class KnownOrders:
@@ -184,3 +225,30 @@ def step(ctx: Context, now: float) -> bool:
         if ORDER_ITEMS.any(ctx.store) or ORDERED.any(ctx.store):
             carry_out(ctx, now)
     return False
+
+
+@METHODS.write("order.list", "refused")
+def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
+    """All orders of which the public part is here, and what each comes to."""
+    known = known_orders(ctx)
+    there = [one.order for _, one in ORDERED.rows(ctx.store)]
+    return OrderRows(
+        [
+            OrderRow(
+                id.hex(),
+                did(one.issuer),
+                one.order.scope,
+                one.order.category,
+                one.order.basis,
+                one.order.count,
+                one.order.given,
+                known.stands[id].word,
+                known.stands[id].why,
+                sum(isinstance(s.act, Appeal) and s.act.order == id for s in known.said),
+                len(items_of(ctx, one)),
+                there.count(id),
+                [MemberAnswer(did(a.member), a.word, a.held, a.why) for a in answers_to(known, one)],
+            )
+            for id, one in sorted(known.orders.items())
+        ]
+    )

@@ -6,7 +6,7 @@ method that issues an order answers them, and `order.take` reads them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -15,10 +15,10 @@ from banyan_crdt.ids import account_to_text
 from banyan_duties.commitment import NO_DIGEST, Item, committed, decode_items, digest_of, encode_items
 from banyan_duties.order_rules import Issued, may_rule, why_void
 from banyan_node.api.declare import ActorRequest, EmptyRequest, MethodTable, Response
-from banyan_node.api.json_types import PostRef, did, target_of
+from banyan_node.api.json_types import PostRef, target_of
 from banyan_node.api.methods.moderation.order_execution import (
+    Hash,
     alliance_parameters,
-    answers_to,
     carry_out,
     find,
     items_of,
@@ -34,7 +34,6 @@ from banyan_schema.social.order import Appeal, Confirmation, Given, OrderNotice,
 from banyan_storage.local_tables import ORDER_ITEMS, ORDERED
 
 METHODS = MethodTable()
-Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
 Why = Annotated[str, Meta(max_length=500)]
 
 
@@ -92,38 +91,6 @@ class OrderWritten(Response):
 
     order: Hash
     items: str
-
-
-class MemberAnswer(Response):
-    """word: done, refused, waiting or late. posts: of how many it held something."""
-
-    member: str
-    word: Literal["done", "refused", "waiting", "late"]
-    posts: int
-    why: str
-
-
-class OrderRow(Response):
-    """standing: void, in force, suspended or ended; why: in a sentence. here: how many of its items this node has.
-    withheld: how many posts are withheld here because of it."""
-
-    order: Hash
-    issuer: str
-    scope: str
-    category: str
-    basis: str
-    posts: int
-    given: Given
-    standing: str
-    why: str
-    appeals: int
-    here: int
-    withheld: int
-    answers: list[MemberAnswer]
-
-
-class OrderRows(Response):
-    orders: list[OrderRow]
 
 
 @METHODS.write("order.issue", "not_found", "refused", audited=True)
@@ -230,30 +197,3 @@ def rule(ctx: Context, ask: RuleRequest, now: float) -> OrderWritten:
     write(ctx, by, ruling, now)
     carry_out(ctx, now)
     return OrderWritten(ask.order, "")
-
-
-@METHODS.write("order.list", "refused")
-def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
-    """All orders of which the public part is here, and what each comes to."""
-    known = known_orders(ctx)
-    there = [one.order for _, one in ORDERED.rows(ctx.store)]
-    return OrderRows(
-        [
-            OrderRow(
-                id.hex(),
-                did(one.issuer),
-                one.order.scope,
-                one.order.category,
-                one.order.basis,
-                one.order.count,
-                one.order.given,
-                known.stands[id].word,
-                known.stands[id].why,
-                sum(isinstance(s.act, Appeal) and s.act.order == id for s in known.said),
-                len(items_of(ctx, one)),
-                there.count(id),
-                [MemberAnswer(did(a.member), a.word, a.held, a.why) for a in answers_to(known, one)],
-            )
-            for id, one in sorted(known.orders.items())
-        ]
-    )
