@@ -36,8 +36,8 @@ from banyan_storage.reader import StoreReader
 if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
 
-LOOK_S = 5.0
-"""How often the members and their nodes are looked at."""
+LOOK_S, NODES_S = 2.0, 15.0
+"""How often it is looked whether another epoch stands, and where the members' nodes are."""
 SAY_S = 3_600.0
 """How often a member says how far it is, if its epoch stays the same."""
 DIALLED = 8
@@ -136,17 +136,20 @@ async def follow(
 ) -> None:
     """For as long as the node runs. reach: where this node can be dialled. keep_slots: for these peers. dial: begins to
     dial an address until a peer is linked."""
-    told, said_at, said = MemberNodes(), -SAY_S, None
+    told, looked_at, said_at, said = MemberNodes(), -NODES_S, -SAY_S, None
     while True:
         await trio.sleep(LOOK_S)
+        epoch, now = await worker.call(_standing), trio.current_time()
+        if epoch == said and now - looked_at < NODES_S:
+            continue
         try:
             found = await worker.call(step)
-            epoch = await worker.call(lambda ctx, now: _standing(ctx))
-            if epoch is not None and (epoch != said or trio.current_time() - said_at >= SAY_S):
+            if epoch is not None and (epoch != said or now - said_at >= SAY_S):
                 await worker.call(partial(say, reach()))
-                said, said_at = epoch, trio.current_time()
+                said_at = now
         except ViewBuilding:
             continue
+        looked_at, said = now, epoch
         if found != told:
             keep_slots(found.peers)
             for addr in found.addresses:
@@ -154,6 +157,6 @@ async def follow(
             told = found
 
 
-def _standing(ctx: Context) -> bytes | None:
+def _standing(ctx: Context, now: float) -> bytes | None:
     ledger = ctx.replica.charter.ledger
     return ledger.epochs[-1].id if ledger is not None and ledger.epochs else None
