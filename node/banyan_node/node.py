@@ -46,6 +46,7 @@ from banyan_node.metrics import Metrics, figures
 from banyan_node.server.control_api import control_app
 from banyan_node.server.http_server import Bind, serve_control
 from banyan_node.server.servers import Servers, new_token
+from banyan_node.transparency import lines
 from banyan_node.upkeep import derived_data, maintenance, storage_quota
 from banyan_node.upkeep.log_check import CheckInterrupt
 from banyan_node.upkeep.tasks import LongWorks, Tasks, carry_out, every
@@ -66,8 +67,8 @@ LOOK_S = 5.0
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
 TERMS_S = 3_600.0
-ORDERS_S = 5.0
 """Seconds between two looks whether something that the door keeps has reached its term."""
+ORDERS_S = 5.0
 PING_S = 2.0
 """How long a peer may take to answer a ping."""
 LAST_LOOK_S = 2.0
@@ -204,6 +205,7 @@ class Node:
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
         keep("orders of the alliance", partial(every, ORDERS_S, partial(self.worker.call, order_execution.step)))
+        keep("public log", partial(lines.publish, self.worker, self.home.transparency))
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from banyan_crdt.ids import AccountId, H
 from banyan_schema.fields import HASH, choice, number, optional, text
 from banyan_schema.layout import Layout
+from banyan_schema.social.order import MAX_BASIS, MAX_CLASS
 
 LineKind: TypeAlias = Literal["order", "confirmation", "receipt", "appeal", "ruling", "total"]
 """total: how many decisions moderators of this node made without an order since the last such line. `category` says
@@ -50,8 +51,8 @@ PUBLIC_LINE = Layout(
         HASH,
         optional(HASH),
         text("the scope of a line", 64),
-        text("the class of a line", 64),
-        text("the basis of a line", 1_000),
+        text("the class of a line", MAX_CLASS),
+        text("the basis of a line", MAX_BASIS),
         text("the outcome of a line", 64),
         number("the number of items"),
         optional(HASH),

@@ -416,6 +416,16 @@ class Member(NamedTuple):
 
 MEMBERS = LocalRows(b"member:", "banyan_node.policy", ACCOUNT, cbor(Member))
 
+# -- the public log of what was withheld
+
+PUBLIC_LINES = LocalRows(b"public line:", "banyan_node.transparency.lines", U64, BYTES, twice=True)
+"""Lines that are not in the files of the log yet, in their order."""
+NEXT_PUBLIC_LINE = LocalValue(b"next public line", "banyan_node.transparency.lines", U64, twice=True)
+PUBLIC_LOG = LocalValue(b"public log", "banyan_node.transparency.lines", both(fixed(32, bytes), U64), twice=True)
+"""The public key of the log, and how many lines it had when the last ones were taken from PUBLIC_LINES."""
+PUBLIC_PLACES = LocalRows(b"place of public line:", "banyan_node.transparency.lines", fixed(32, bytes), U64)
+"""Where the first line of a kind by an account about an order is (`lines.line_name`)."""
+
 # -- daily work
 
 

@@ -145,6 +145,11 @@ class AuditLog:
                 first, last, head = first or n, n, _hash(raw)
         return Chain(first, last, head, broken, self._unfinished() if paths else 0)
 
+    def head(self) -> str:
+        """The SHA-256 of the last line in hexadecimal, without reading the others. Raises StorageError."""
+        with self._locked():
+            return self._end().head
+
     def _unfinished(self) -> int:
         with self._locked():  # nobody writes
             return len(_torn(self._paths()[-1])[1])

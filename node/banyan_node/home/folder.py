@@ -107,6 +107,11 @@ class Home(NamedTuple):
         return self.path / "audit"
 
     @property
+    def transparency(self) -> Path:
+        """The public log of what was withheld (transparency/public_log.py)."""
+        return self.path / "transparency"
+
+    @property
     def archives(self) -> Path:
         """Archives that admins have written and read in over the door."""
         return self.path / "archives"

@@ -27,6 +27,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.entry_writer import append
 from banyan_node.operator_errors import CallError, bad_request, not_found
+from banyan_node.transparency import lines
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import (
@@ -143,6 +144,7 @@ def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
     draft = write_act(by, act)
     assert isinstance(draft.op, Put)
     append(ctx, by, [write_act(by, act, ctx.queries().live(by, draft.op))], now)
+    lines.write_act(ctx, by, act, now)
 
 
 def items_of(ctx: Context, one: Issued) -> tuple[Item, ...]:

@@ -1,0 +1,1 @@
+"""What this node withheld, in a log that anybody can check (docs/transparency.md)."""
