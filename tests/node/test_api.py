@@ -300,7 +300,7 @@ def test_all_that_the_replica_tells_is_an_event() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "tell"
+        and node.func.attr.lstrip("_") == "tell"
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
