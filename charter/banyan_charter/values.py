@@ -93,6 +93,12 @@ class Parameters(NamedTuple):
     """Names of the duties in force."""
     scopes: tuple[Scope, ...] = ()
 
+    @property
+    def roles(self) -> set[AccountId]:
+        """The accounts of authorities, judges and label issuers."""
+        judges = (judge for scope in self.scopes for judge in scope.judges)
+        return {*self.labellers, *judges, *(one.account for one in self.authorities)}
+
 
 def state_root(seats: Sequence[Seat], parameters: Parameters) -> bytes:
     """32 bytes: what a content says that it comes to."""

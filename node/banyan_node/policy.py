@@ -5,7 +5,7 @@
 | who stays linked, and has a kept slot | `node.bootstrap`, `peers.add` | nodes that members name |
 | whose word on withheld and erased content counts | `node.platforms`, the host of the account | platforms of members |
 | who says which channels are official | the own account, and whom it follows | members, but observers |
-| whose accounts are held in any case | those of here, and whom they follow | members |
+| whose accounts are held in any case | those of here, and whom they follow | members, and accounts with a role |
 | whose labels are followed | `labeller.set` | the charter's label issuers, which warn |
 | who is dialled first | `node.bootstrap`, peers of the last run | some nodes of members |
 
@@ -30,7 +30,7 @@ from banyan_node.hosting import hosted, interest
 from banyan_node.hosting.entry_writer import append
 from banyan_schema.social.alliance import COLLECTION, Membership, be_member
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import LABELLERS, MEMBERS, ChosenLabeller, Member
+from banyan_storage.local_tables import LABELLERS, MEMBERS, ROLES, ChosenLabeller, Member
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
@@ -77,13 +77,16 @@ def _take_over(ctx: Context, epoch: Epoch | None) -> bool:
         if held.get(account) != wanted.get(account):
             MEMBERS.put(ctx.store, account, wanted.get(account))
     issuers = () if epoch is None else epoch.parameters.labellers
+    named = set() if epoch is None else epoch.parameters.roles - seats.keys()
+    for account in (had := {*ROLES.keys(ctx.store)}) ^ named:
+        ROLES.put(ctx.store, account, True if account in named else None)
     for account, chosen in [*LABELLERS.rows(ctx.store)]:
         if chosen.charter and account not in issuers and chosen.does:
             LABELLERS.put(ctx.store, account, ChosenLabeller("", accepted=True))
     for account in issuers:
         if not LABELLERS.has(ctx.store, account):
             LABELLERS.put(ctx.store, account, ChosenLabeller("warn", accepted=True, charter=True))
-    return held != wanted
+    return (held, had) != (wanted, named)
 
 
 def _writers(ctx: Context, account: AccountId) -> list[WriterKey]:

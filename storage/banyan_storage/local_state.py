@@ -72,7 +72,7 @@ def _sized(raw: bytes, size: int) -> bytes:
 
 def fixed(size: int, kind: Callable[[bytes], Raw]) -> Codec[Raw]:
     """So many bytes, such as an id."""
-    return Codec(bytes, lambda raw: kind(_sized(raw, size)), size)
+    return Codec(lambda raw: _sized(raw, size), lambda raw: kind(_sized(raw, size)), size)
 
 
 def number(size: int, down: bool = False) -> Codec[int]:

@@ -235,7 +235,9 @@ class OrderedPost(NamedTuple):
     decision: int
 
 
-ORDER_ITEMS = LocalRows(b"order items:", "banyan_node.api.methods.moderation.order_execution", HASH, BYTES, twice=True)
+ORDER_ITEMS = LocalRows(
+    b"order items:", "banyan_node.api.methods.moderation.order_execution", fixed(32, bytes), BYTES, twice=True
+)
 ORDERED = LocalRows(
     b"ordered post:", "banyan_node.api.methods.moderation.order_execution", POST, cbor(OrderedPost), twice=True
 )
@@ -415,6 +417,8 @@ class Member(NamedTuple):
 
 
 MEMBERS = LocalRows(b"member:", "banyan_node.policy", ACCOUNT, cbor(Member))
+ROLES = LocalRows(b"charter role:", "banyan_node.policy", ACCOUNT, MARK)
+"""Other accounts that the charter names: authorities, judges of appeals and label issuers."""
 
 # -- the public log of what was withheld
 

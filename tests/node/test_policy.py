@@ -11,7 +11,7 @@ from banyan_charter.acts import Act, CharterId, Content, ContentId, Expel, Found
 from banyan_charter.ledger import state_of
 from banyan_charter.rules import Epoch
 from banyan_charter.seat_signer import SeatSigner
-from banyan_charter.values import Kind, Parameters, Seat
+from banyan_charter.values import Kind, Parameters, Scope, Seat
 from banyan_crdt.ids import AccountId, account_from_text
 from banyan_crdt.realm import REALMS, Realm
 from banyan_node import policy
@@ -96,8 +96,10 @@ def test_labels_and_channels_of_members_count_while_they_are_members(tmp_path: P
 async def test_a_node_of_chosen_accounts_holds_members_and_keeps_a_slot_for_their_nodes(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as a:
         mine = account_from_text((await a.backend.call("account.create", {"name": "Báo"}))["account"])
+        judge = account_from_text((await a.backend.call("account.create", {"name": "Tòa", "hosted": True}))["account"])
         others = [AccountId(bytes((k,)) * 32) for k in range(1, 4)]
-        made = Members(REALMS[a.settings.config.node.realm], [mine, *others], Parameters())
+        rules = Parameters(scopes=(Scope(b"vn", (mine,), (judge,)),))
+        made = Members(REALMS[a.settings.config.node.realm], [mine, *others], rules)
         await a.worker.call(lambda ctx, now: brought(ctx, made, made.founded))
         async with running(
             make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]], node__role="hobbyist", interest__mode="follows")
@@ -106,6 +108,8 @@ async def test_a_node_of_chosen_accounts_holds_members_and_keeps_a_slot_for_thei
             await b.worker.call(lambda ctx, now: brought(ctx, made, made.founded))
             with trio.fail_after(40):
                 while not await b.worker.call(lambda ctx, now: policy.said_by(ctx, mine) is not None):
+                    await trio.sleep(0.2)
+                while not await b.worker.call(lambda ctx, now: ctx.queries().profile(judge).name == "Tòa"):
                     await trio.sleep(0.2)
                 said = await b.worker.call(lambda ctx, now: policy.said_by(ctx, mine))
                 assert said is not None

@@ -88,6 +88,11 @@ def test_rows_have_the_bytes_that_earlier_programs_wrote(store: Store) -> None:
     assert [*store.notes()] == []
 
 
+def test_a_key_of_another_size_is_not_written(store: Store) -> None:
+    with pytest.raises(ValueError, match="31 bytes instead of 32"):
+        local.MEMBERS.put(store, AccountId(bytes(31)), local.Member(0, "a.vn"))
+
+
 def test_a_damaged_row_and_one_that_nothing_declares_are_named_and_the_others_are_counted(store: Store) -> None:
     local.AWAITED.put(store, AN, True)
     local.NEXT_INDEX.put(store, 4)

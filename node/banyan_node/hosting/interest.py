@@ -29,7 +29,7 @@ from banyan_reading.queries import Queries, queries
 from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, MEMBERS, RESTORING
+from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, MEMBERS, RESTORING, ROLES
 from banyan_storage.views import invalidation
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _hold(found: tuple[AccountId, ...] | None, near: int, context: Context, now:
         context.replica.set_interest(None, now)
         return
     gone = set(DROPPED.keys(context.store))
-    members, awaited = MEMBERS.keys(context.store), AWAITED.keys(context.store)
-    first, far = dict.fromkeys([*members, *awaited, *found[:near]]), found[near:]
+    due = (account for rows in (MEMBERS, ROLES, AWAITED) for account in rows.keys(context.store))
+    first, far = dict.fromkeys([*due, *found[:near]]), found[near:]
     held, beyond = ([account for account in accounts if account not in gone] for accounts in (first, far))
     context.replica.set_interest(held, now, beyond)
 
@@ -331,7 +331,9 @@ class LocalDemand:
     def __call__(self, account: AccountId) -> bool:
         """While the views are built, nobody is known to follow anybody."""
         store = self._ctx.store
-        if hosted.is_hosted(store, account) or AWAITED.has(store, account) or MEMBERS.among_few(store, account):
+        if hosted.is_hosted(store, account) or AWAITED.has(store, account):
+            return True
+        if MEMBERS.among_few(store, account) or ROLES.among_few(store, account):
             return True
         txn, now = self._ctx.engine.write(), self._clock()
         if now >= self._until:
