@@ -10,7 +10,8 @@ shows one item with its salt discloses no other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from banyan_crdt.codec import decode, encode
@@ -65,13 +66,26 @@ def encode_items(items: Sequence[Item]) -> bytes:
 
 def decode_items(raw: bytes, order: OrderNotice) -> tuple[Item, ...]:
     """The items of this order. Raises Malformed."""
-    try:
-        found = tuple(_item(one) for one in _rows(decode(raw, 2)))
+    return _of_order(_items(raw), order)
+
+
+def joined_items(pieces: Iterable[bytes], order: OrderNotice) -> bytes:
+    """Several `encode_items`, as one. Raises Malformed if they are not the items of this order."""
+    return encode_items(_of_order(tuple(item for raw in pieces for item in _items(raw)), order))
+
+
+def _of_order(found: tuple[Item, ...], order: OrderNotice) -> tuple[Item, ...]:
+    with suppress(ValueError):
         if committed(found) == (order.count, order.root):
             return found
+    raise Malformed("these are not the items to which the order commits")
+
+
+def _items(raw: bytes) -> tuple[Item, ...]:
+    try:
+        return tuple(_item(one) for one in _rows(decode(raw, 2)))
     except (BanyanError, ValueError) as why:
         raise Malformed(f"these are no items of an order: {why}") from None
-    raise Malformed("these are not the items to which the order commits")
 
 
 def _rows(v: object) -> list[object]:

@@ -68,7 +68,6 @@ HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
 TERMS_S = 3_600.0
 """Seconds between two looks whether something that the door keeps has reached its term."""
-ORDERS_S = 5.0
 PING_S = 2.0
 """How long a peer may take to answer a ping."""
 LAST_LOOK_S = 2.0
@@ -204,7 +203,7 @@ class Node:
         keep("daily work", partial(maintenance.run, self.worker))
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
-        keep("orders of the alliance", partial(every, ORDERS_S, partial(self.worker.call, order_execution.step)))
+        keep("orders of the alliance", partial(order_execution.follow, self.worker, self.context))
         keep("public log", partial(lines.publish, self.worker, self.home.transparency))
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))

@@ -238,6 +238,11 @@ class OrderedPost(NamedTuple):
 ORDER_ITEMS = LocalRows(
     b"order items:", "banyan_node.api.methods.moderation.order_execution", fixed(32, bytes), BYTES, twice=True
 )
+"""What an order names, as far as this node may know."""
+ACCEPTED_ORDERS = LocalRows(
+    b"accepted order:", "banyan_node.api.methods.moderation.order_execution", fixed(32, bytes), MARK, twice=True
+)
+"""Somebody here said that they are to be carried out, where that is asked for."""
 ORDERED = LocalRows(
     b"ordered post:", "banyan_node.api.methods.moderation.order_execution", POST, cbor(OrderedPost), twice=True
 )

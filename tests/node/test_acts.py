@@ -62,7 +62,7 @@ TELLS: dict[str, set[str]] = {
     "alliance.offer": set(),
     "labeller.accept": set(),
     "labeller.set": set(),
-    **{f"order.{what}": set[str]() for what in ("appeal", "confirm", "issue", "refuse", "rule", "take")},
+    **{f"order.{what}": set[str]() for what in ("accept", "appeal", "confirm", "issue", "refuse", "rule")},
     "content.release": {"returned", "late"},
     "content.withhold": {"withheld"},
     "decision.add": {kind for did, _ in VERDICTS.values() for kind in did},

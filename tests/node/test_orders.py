@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from banyan_charter.values import Authority, Parameters, Scope
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_crdt.realm import Realm
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods.moderation import order_execution
 from banyan_node.api.methods.moderation.content import _writes
-from banyan_node.context import Context
-from banyan_node.node import Node
 from banyan_schema.social import post_from_text
-from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_moderation import a_node, refused, texts
 from tests.node.test_policy import Members, brought
 
@@ -50,7 +43,7 @@ def issued(node: LocalBackend, *posts: str, **more: Any) -> str:
 
 def later(node: LocalBackend) -> None:
     """What a running node does every few seconds."""
-    order_execution.step(node.context, time.time())
+    order_execution.Follower().look(node.context, time.time())
     settle(node.context)
 
 
@@ -145,7 +138,6 @@ def test_a_platform_refuses_with_its_reason_and_shows_the_post(tmp_path: Path) -
         assert [(a["word"], a["why"]) for a in row(node, order)["answers"]] == [("refused", "quá rộng")]
         refused(node, "is no judge for vn", "order.rule", order=order, outcome="suspends", by="bình")
         refused(node, "No order of the alliance withholds", "order.appeal", post=uri, why="", by="an")
-        refused(node, "are no items of an order", "order.take", order=order, items="80")
 
 
 def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
@@ -156,66 +148,3 @@ def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
         assert texts(node) == []
         assert not [*node.context.store.notes(b"sealed content:")]
         assert row(node, order)["posts"] == 1
-
-
-def following(made: Members, ctx: Context, now: float) -> None:
-    brought(ctx, made, made.founded)
-
-
-def realm_of(ctx: Context, now: float) -> Realm:
-    return ctx.realm
-
-
-async def until(ask: Callable[[], Awaitable[bool]], within: float = 40.0) -> None:
-    with trio.fail_after(within):
-        while not await ask():
-            await trio.sleep(0.2)
-
-
-async def test_an_order_goes_from_one_node_to_another_and_back(tmp_path: Path) -> None:
-    async def call(node: Node, method: str, **params: Any) -> Any:
-        return await node.backend.call(method, {"as" if name == "by" else name: v for name, v in params.items()})
-
-    async def created(node: Node, name: str) -> str:
-        return str((await call(node, "account.create", name=name, hosted=True))["account"])
-
-    async with running(make_node(make_home(tmp_path / "ministry")), within=150) as first:
-        ministry, judge = await created(first, "ministry"), await created(first, "judge")
-        async with running(make_node(make_home(tmp_path / "b"), [first.edge.addresses[0]]), within=140) as second:
-            member, an = await created(second, "member"), await created(second, "an")
-            p = parameters([ministry], member, judge)
-            for node in (first, second):
-                made = Members(await node.worker.call(realm_of), [account_from_text(member), *OTHERS], p)
-                await node.worker.call(partial(following, made))
-            uri = (await call(second, "post", text="tin", by=an))["uri"]
-            await converged([first, second])
-            given = await call(first, "order.issue", by=ministry, scope="vn", posts=[uri])
-
-            async def shown(node: Node) -> list[str]:
-                return [post["text"] for post in (await call(node, "feed", all=True, limit=9))["posts"]]
-
-            async def arrived() -> bool:
-                return bool((await call(second, "order.list"))["orders"])
-
-            await until(arrived)
-            await call(second, "order.take", order=given["order"], items=given["items"])
-            assert await shown(second) == []
-            assert await shown(first) == ["tin"], "it is in no scope"
-
-            async def answered() -> bool:
-                (one,) = (await call(first, "order.list"))["orders"]
-                return [(a["word"], a["posts"]) for a in one["answers"]] == [("done", 1)]
-
-            await until(answered)
-            await call(second, "order.appeal", post=uri, why="châm biếm", by=an)
-
-            async def appealed() -> bool:
-                return bool((await call(first, "order.list"))["orders"][0]["appeals"])
-
-            await until(appealed)
-            await call(first, "order.rule", order=given["order"], outcome="suspends", post=uri, by=judge)
-
-            async def restored() -> bool:
-                return await shown(second) == ["tin"]
-
-            await until(restored)

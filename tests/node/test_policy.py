@@ -7,7 +7,18 @@ from pathlib import Path
 
 import trio
 
-from banyan_charter.acts import Act, CharterId, Content, ContentId, Expel, Founding, encode_act, founding_body, id_of
+from banyan_charter.acts import (
+    Act,
+    CharterId,
+    Content,
+    ContentId,
+    Expel,
+    Founding,
+    Proposal,
+    encode_act,
+    founding_body,
+    id_of,
+)
 from banyan_charter.ledger import state_of
 from banyan_charter.rules import Epoch
 from banyan_charter.seat_signer import SeatSigner
@@ -43,8 +54,12 @@ class Members:
         return state_of(self.realm, self.founding, self.founded).epochs[-1]
 
     def expel(self, account: AccountId) -> list[Act]:
-        (author, *_) = staying = [one for one in self.signers if one.member != account]
-        made: Content = author.content(self.epoch, [Expel(account)])[0]
+        return self.decided(Expel(account), [one for one in self.signers if one.member != account])
+
+    def decided(self, proposal: Proposal, staying: list[SeatSigner] | None = None) -> list[Act]:
+        """The first epoch, in which this is done."""
+        (author, *_) = staying = staying or self.signers
+        made: Content = author.content(self.epoch, [proposal])[0]
         votes = [s.vote(1, 1, made.id) for s in self.signers if s in staying]
         return [made, *votes, *(s.commit(1, 1, made.id) for s in staying)]
 

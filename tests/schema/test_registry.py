@@ -125,6 +125,8 @@ UNTOLD = {
         ("order", "order.confirmation", "order.receipt", "order.appeal", "order.ruling"),
         "hashes, and no accounts: who carries out orders holds those whom the charter names",
     ),
+    "letter": "its readers: nobody else can open it",
+    "letter.reader": "a writer, whose node reads the logs of those that write to it",
     "playlist": "the accounts of its posts: it is only for who made it",
     "post": "the account of its group, as of an event; and that of the first post of its conversation",
 }

@@ -100,6 +100,7 @@ SHIPPED = (
     *("channel", "episode", "playlist", "subscription", "pinned", "hidden"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
     *("order", "order.confirmation", "order.receipt", "order.appeal", "order.ruling"),
+    *("letter", "letter.reader"),
 )
 DOCUMENT, SOCIAL = (HERE.parents[1] / "docs" / name for name in ("protocol.md", "social.md"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_crdt.ids import CellKey
+from banyan_crdt.ids import CellKey, WriterKey
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_reading.groups import group_of
@@ -37,6 +37,7 @@ from banyan_schema.social.identity import (
     move_to,
     moved_from,
 )
+from banyan_schema.social.letter import hand_letter, write_letter
 from banyan_schema.social.order import Appeal, Confirmation, OrderAct, OrderNotice, Receipt, Ruling, order_id, write_act
 from banyan_schema.social.post import InteractionPolicy, Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
@@ -136,6 +137,8 @@ DRAFTS = {
     "a playlist": write_playlist(HERE.key, Playlist("Tối nay", "", (THERE, HERE))),
     "a subscription": subscribe(SALT, Subscription(HERE)),
     **{f"an order: {name}": write_act(SOMEBODY, act) for name, act in orders().items()},
+    "a letter": write_letter(SOMEBODY, HERE.key, b32("a secret"), b"xin", b32("a nonce")[:24]),
+    "who may read it": hand_letter(HERE.key, WriterKey(AN.id), b"w" * 80),
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 

@@ -48,7 +48,6 @@ def order_issue(
     s: Session,
     posts: Annotated[list[str], typer.Argument(metavar="POST...", help="Which posts go.")],
     scope: Annotated[str, typer.Option(help="Where: a scope of the charter.")],
-    out: Annotated[Path, typer.Option(help="Where to write the items: for platforms in scope, and nobody else.")],
     basis: Annotated[str, typer.Option(help="The law. Anybody can read it.")] = "",
     category: Annotated[str, typer.Option("--class", help="A class of a duty file.")] = "",
     deadline_h: Annotated[int, typer.Option("--hours", help="Until platforms answer.")] = 24,
@@ -57,27 +56,16 @@ def order_issue(
     paper: Paper = None,
     by: By = None,
 ) -> None:
-    """Give an order. What it names goes into a file, for platforms in scope."""
-    from banyan_node.home.folder import write_private
-
-    if out.exists():
-        raise BadInput(f"{out} is there already; name a new file.")
+    """Give an order. What it names is told to platforms in scope alone."""
     named = [refs.post(s, post) for post in posts]
     asked = {"scope": scope, "basis": basis, "category": category, "deadline_h": deadline_h, "term_d": term_d}
     made = s.call("order.issue", posts=named, given=given, paper=paper, **asked, **{"as": refs.acting(s, by)})
-    write_private(out, f"{made['order']} {made['items']}\n".encode())
-    s.out.done(made, f"Order {made['order']}. Give {out} to the platforms in scope, and to nobody else.")
+    s.out.done(made, f"Order {made['order']}.")
 
 
-@_order.command(name="take")
-def order_take(s: Session, file: Annotated[Path, typer.Argument(help="As `order issue` wrote it.")]) -> None:
-    """Carry out an order whose items an authority gave you."""
-    try:
-        order, items = file.read_text().split()
-    except (OSError, ValueError) as why:
-        raise BadInput(f"{file} is no file of `banyan order issue` ({why}).") from None
-    made = s.call("order.take", order=order, items=items)
-    s.out.done(made, f"Order {order[:16]} is carried out while it is in force.")
+@_order.act("order.accept", "It is carried out while it is in force.")
+def order_accept(order: OrderHash) -> None:
+    """Carry out an order that waits for you (node.ask_before_orders)."""
 
 
 @_order.act("order.confirm", "Confirmed.")

@@ -123,6 +123,9 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "that run its bootstrap peers; and about what they withhold",
         ),
     ] = field(default_factory=list)
+    ask_before_orders: Annotated[
+        bool, about("Orders of the alliance wait for `banyan order accept`; otherwise they are carried out at once")
+    ] = False
     mdns: Annotated[
         bool, about("Find peers on the local network; off, because it tells that network about this node")
     ] = False

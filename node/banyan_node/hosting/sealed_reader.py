@@ -83,7 +83,7 @@ class SealedReader:
     """Opens with the device's key, and remembers what it opened. Any thread."""
 
     def __init__(self, opener: Opener) -> None:
-        self._opener = opener
+        self.opener = opener
         self._opened: dict[bytes, PrivateItem | None] = {}
         self._wraps: dict[bytes, _Wrap | None] = {}
 
@@ -120,8 +120,8 @@ class SealedReader:
             return self._wraps[place]
         content, entry, found = q.content(slot, place), q.reader.entry(q.ref(place).entry), None
         if isinstance(content, WrappedSecret) and entry is not None:
-            mine = content.writer == self._opener.key
-            found = _Wrap(content, entry.header.writer, self._opener.unwrap(content.box) if mine else None)
+            mine = content.writer == self.opener.key
+            found = _Wrap(content, entry.header.writer, self.opener.unwrap(content.box) if mine else None)
         if remember:
             _bounded(self._wraps)[place] = found
         return found

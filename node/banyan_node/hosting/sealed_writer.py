@@ -103,7 +103,7 @@ def _taken_back(ctx: Context, account: AccountId, things: Iterable[PrivateItem])
 
 def hand_over_all(ctx: Context, account: AccountId, now: float) -> None:
     """Hands every secret that this device can open to the writers that lack it, such as one that was just granted."""
-    found = _handing_over(ctx, account, of(ctx, account), _readers(ctx, account, now))
+    found = _handing_over(ctx, account, of(ctx, account), readers_of(ctx, account, now))
     if found:
         append_each(ctx, account, entries(found), now)
 
@@ -133,7 +133,7 @@ def _wraps(ctx: Context, salt: bytes, name: CellKey, secret: bytes, writers: Ite
 
 def _secret(ctx: Context, account: AccountId, held: PrivateData, now: float) -> tuple[CellKey, bytes, list[OpDraft]]:
     """The name and the secret under which to seal, and what hands all secrets to writers that lack them."""
-    readers = _readers(ctx, account, now)
+    readers = readers_of(ctx, account, now)
     if ctx.device.key not in readers:
         raise conflict("What is private is sealed for writers that may write everything; this node may not.")
     out = _handing_over(ctx, account, held, readers)
@@ -145,7 +145,7 @@ def _secret(ctx: Context, account: AccountId, held: PrivateData, now: float) -> 
     return name, secret, [*out, *_wraps(ctx, hosted.salt_of(ctx, account), name, secret, readers)]
 
 
-def _readers(ctx: Context, account: AccountId, now: float) -> list[WriterKey]:
+def readers_of(ctx: Context, account: AccountId, now: float) -> list[WriterKey]:
     """The writers that may read what is private."""
     control, time = hosted.control_of(ctx, account), ctx.replica.wall_ms(now) << 16
     return [writer for writer in control.grants if _may_read(control, writer, time)][:HOLDERS]

@@ -12,22 +12,25 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Annotated, Literal
 
+import trio
 from msgspec import Meta
 
 from banyan_charter.values import Parameters, Scope
-from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, CellKey, H, account_to_text
 from banyan_crdt.ops import Put
-from banyan_duties.commitment import Item, decode_items
+from banyan_duties.commitment import Item, decode_items, encode_items, joined_items
 from banyan_duties.duty_file import read_duties
 from banyan_duties.order_rules import NO_CHECKPOINTS, Answer, Issued, Said, Standing, answers, covered, standing
 from banyan_node.api.declare import EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import did
 from banyan_node.api.methods.moderation import content, decisions
 from banyan_node.context import Context
-from banyan_node.hosting import hosted
+from banyan_node.hosting import hosted, letters
 from banyan_node.hosting.entry_writer import append
 from banyan_node.operator_errors import CallError, bad_request, not_found
 from banyan_node.transparency import lines
+from banyan_node.workers.worker import Worker
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import (
@@ -44,9 +47,14 @@ from banyan_schema.social.order import (
     write_act,
 )
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import FOLLOWED_CHARTER, ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
+from banyan_storage.local_tables import ACCEPTED_ORDERS, FOLLOWED_CHARTER, ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
+from banyan_storage.views import invalidation
 
 METHODS = MethodTable()
+IN_A_LETTER = 500
+"""Items."""
+LOOK_S, TERMS_S = 0.1, 60.0
+"""How often it is looked whether something came, and whether terms ended."""
 Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
 
 
@@ -61,7 +69,7 @@ class MemberAnswer(Response):
 
 class OrderRow(Response):
     """standing: void, in force, suspended or ended; why: in a sentence. here: how many of its items this node has.
-    withheld: how many posts are withheld here because of it."""
+    withheld: how many posts are withheld here because of it. waits: for `order.accept`."""
 
     order: Hash
     issuer: str
@@ -75,6 +83,7 @@ class OrderRow(Response):
     appeals: int
     here: int
     withheld: int
+    waits: bool
     answers: list[MemberAnswer]
 
 
@@ -96,10 +105,12 @@ class KnownOrders:
                 one = Issued(issuer, act, place)
                 self.orders[one.id] = one
         authors = (item.post.account for one in self.orders.values() for item in items(one))
-        others = (*roles, *(who for s in p.scopes for who in (*s.members, *s.judges)), *authors)
+        scopes = (who for s in p.scopes for who in (*s.members, *s.judges))
+        self.about = frozenset((*roles, *scopes, *authors))
+        """Whose entries count."""
         self.said = [
             Said(by, act)
-            for by in dict.fromkeys(others)
+            for by in sorted(self.about)
             for kind in (Confirmation, Receipt, Appeal, Ruling)
             for act, _ in _acts(q, by, kind)
             if not isinstance(act, OrderNotice)
@@ -156,26 +167,84 @@ def answers_to(known: KnownOrders, one: Issued) -> Iterable[Answer]:
     return answers(known.scope_of(one.id), one, known.said, NO_CHECKPOINTS)
 
 
+# -- items
+
+
+def letter_name(order: OrderId, n: int) -> CellKey:
+    """The name of the letter that has the items from n * IN_A_LETTER on."""
+    return CellKey(H("order.items", order, bytes([n]))[:16])
+
+
+def _send_items(ctx: Context, known: KnownOrders, now: float) -> None:
+    """Sends the items of orders that are given here to members in scope that have not got them, also to one that is in
+    the scope since today; and erases them from the log when the order has ended."""
+    for id, one in known.orders.items():
+        stands, items = known.stands[id].word, items_of(ctx, one)
+        if stands == "void" or not items or not hosted.is_hosted(ctx.store, one.issuer):
+            continue
+        for n in range(0, len(items), IN_A_LETTER):
+            name = letter_name(id, n // IN_A_LETTER)
+            if stands == "ended":
+                letters.take_back(ctx, one.issuer, name, now)
+            else:
+                said = encode_items(items[n : n + IN_A_LETTER])
+                letters.send(ctx, one.issuer, name, said, known.scope_of(id).members, now)
+
+
+def _take_items(ctx: Context, known: KnownOrders, now: float) -> bool:
+    """Reads the items that came; whether any did. Members here refuse an order whose items are not those that it
+    commits to."""
+    q, came = ctx.queries(), False
+    for id, one in known.orders.items():
+        if known.stands[id].word in ("void", "ended") or ORDER_ITEMS.has(ctx.store, id):
+            continue
+        found = [
+            letters.read(ctx, q, one.issuer, letter_name(id, n)) for n in range(-(-one.order.count // IN_A_LETTER))
+        ]
+        whole = [raw for raw in found if raw is not None]
+        if len(whole) < len(found):
+            continue
+        came = True
+        try:
+            ORDER_ITEMS.put(ctx.store, id, joined_items(whole, one.order))
+        except Malformed as why:
+            for member in _members_here(ctx, known, id):
+                write(ctx, member, Receipt(id, "refused", 0, f"{why}"), now)
+    return came
+
+
+# -- carrying out
+
+
+def _members_here(ctx: Context, known: KnownOrders, id: OrderId) -> list[AccountId]:
+    """Members of its scope that are hosted here, but those that refused it."""
+    refused = {
+        s.by for s in known.said if isinstance(s.act, Receipt) and (s.act.order, s.act.outcome) == (id, "refused")
+    }
+    return [m for m in known.scope_of(id).members if hosted.is_hosted(ctx.store, m) and m not in refused]
+
+
+def _waits(ctx: Context, id: OrderId) -> bool:
+    return ctx.settings.config.node.ask_before_orders and not ACCEPTED_ORDERS.has(ctx.store, id)
+
+
 def _carried_out(ctx: Context, known: KnownOrders) -> dict[OrderId, list[AccountId]]:
-    """The orders in force that this node carries out, with its members that do; who refused one does not."""
-    refused = {(s.by, s.act.order) for s in known.said if isinstance(s.act, Receipt) and s.act.outcome == "refused"}
-    out = {}
-    for id, stands in known.stands.items():
-        here = [m for m in known.scope_of(id).members if hosted.is_hosted(ctx.store, m) and (m, id) not in refused]
-        if stands.word == "in force" and here:
-            out[id] = here
-    return out
+    """The orders in force that this node carries out, with its members that do."""
+    ours = {id: _members_here(ctx, known, id) for id, stands in known.stands.items() if stands.word == "in force"}
+    return {id: here for id, here in ours.items() if here and not _waits(ctx, id)}
 
 
-def carry_out(ctx: Context, now: float) -> None:
+def carry_out(ctx: Context, now: float) -> KnownOrders | None:
     """Withholds what orders in force cover, gives back the rest, byte for byte, and answers what was done. Without a
-    charter, or if it was left, all is given back."""
+    charter, or if it was left, all is given back. Returns what is known of orders."""
     try:
         known = known_orders(ctx)
+        _send_items(ctx, known, now)
+        known = known_orders(ctx) if _take_items(ctx, known, now) else known
         ours = _carried_out(ctx, known)
     except CallError:
         if FOLLOWED_CHARTER.get(ctx.store) is not None:
-            return  # its acts are not whole yet
+            return None  # its acts are not whole yet
         known, ours = None, dict[OrderId, list[AccountId]]()
     items = {} if known is None else {id: items_of(ctx, known.orders[id]) for id in ours}
     wanted = {} if known is None else covered({id: known.stands[id] for id in ours}, items)
@@ -193,6 +262,7 @@ def carry_out(ctx: Context, now: float) -> None:
         for member in members if items[id] else ():
             if member not in done:
                 write(ctx, member, Receipt(id, "done", held, ""), now)
+    return known
 
 
 def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
@@ -221,12 +291,43 @@ def keeps_nothing(category: str) -> bool:
     return category in _kept_never()
 
 
-def step(ctx: Context, now: float) -> bool:
-    """What other nodes said meanwhile: rulings, confirmations, cuts, posts that came."""
-    with suppress(ViewBuilding):
-        if ORDER_ITEMS.any(ctx.store) or ORDERED.any(ctx.store):
-            carry_out(ctx, now)
-    return False
+class Follower:
+    """Looks what others said meanwhile: orders, items, rulings, confirmations, cuts; on the replica's thread."""
+
+    def __init__(self) -> None:
+        self._at, self._epoch = -1, b""
+        self._about: frozenset[AccountId] = frozenset()
+        """Accounts whose entries may change what is withheld."""
+
+    def look(self, ctx: Context, now: float, all_: bool = False) -> None:
+        """all_: also if nothing of that changed, because terms end."""
+        ledger, q = ctx.replica.charter.ledger, ctx.queries()
+        epoch = ledger.epochs[-1].id if ledger is not None and ledger.epochs else b""
+        if not q.whole or not (epoch or self._epoch or ORDERED.any(ctx.store)):
+            return
+        last = invalidation.last(q.reader.txn)
+        changes = invalidation.changes(q.reader.txn, self._at) if 0 <= self._at <= last else None
+        moved = None if changes is None else {number for change in changes for number in change.accounts}
+        self._at = last
+        if all_ or moved is None or epoch != self._epoch or not moved.isdisjoint(q.numbers(self._about).values()):
+            self._epoch = epoch
+            known = carry_out(ctx, now)
+            self._about = frozenset() if known is None else known.about
+
+
+async def follow(worker: Worker[Context], context: Context) -> None:
+    """For as long as the node runs."""
+    follower, commits, terms_at = Follower(), -1, 0.0
+    while True:
+        await trio.sleep(LOOK_S)
+        ends = trio.current_time() >= terms_at
+        if commits == context.engine.commits and not ends:
+            continue
+        if ends:
+            terms_at = trio.current_time() + TERMS_S
+        commits = context.engine.commits
+        with suppress(ViewBuilding):
+            await worker.call(partial(follower.look, all_=ends))
 
 
 @METHODS.write("order.list", "refused")
@@ -249,6 +350,7 @@ def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
                 sum(isinstance(s.act, Appeal) and s.act.order == id for s in known.said),
                 len(items_of(ctx, one)),
                 there.count(id),
+                bool(_members_here(ctx, known, id)) and _waits(ctx, id),
                 [MemberAnswer(did(a.member), a.word, a.held, a.why) for a in answers_to(known, one)],
             )
             for id, one in sorted(known.orders.items())

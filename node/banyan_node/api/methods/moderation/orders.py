@@ -1,7 +1,6 @@
 """Orders of the alliance: giving them, answering them, appeals. docs/orders.md has the rules.
 
-The public parts are entries. Items, which say what an order withholds, are given to platforms in scope by hand: the
-method that issues an order answers them, and `order.take` reads them.
+The public parts are entries. Items, which say what an order withholds, are letters to platforms in scope.
 """
 
 from __future__ import annotations
@@ -10,9 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import account_to_text
-from banyan_duties.commitment import NO_DIGEST, Item, committed, decode_items, digest_of, encode_items
+from banyan_duties.commitment import NO_DIGEST, Item, committed, digest_of, encode_items
 from banyan_duties.order_rules import Issued, may_rule, why_void
 from banyan_node.api.declare import ActorRequest, EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import PostRef, target_of
@@ -31,7 +29,7 @@ from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import Appeal, Confirmation, Given, OrderNotice, Outcome, Receipt, Ruling
-from banyan_storage.local_tables import ORDER_ITEMS, ORDERED
+from banyan_storage.local_tables import ACCEPTED_ORDERS, ORDER_ITEMS, ORDERED
 
 METHODS = MethodTable()
 Why = Annotated[str, Meta(max_length=500)]
@@ -51,11 +49,8 @@ class IssueOrder(ActorRequest):
     paper: Hash | None = None
 
 
-class TakeItems(EmptyRequest):
-    """items: as `order.issue` answered them."""
-
+class AcceptOrder(EmptyRequest):
     order: Hash
-    items: Annotated[str, Meta(max_length=1 << 20, pattern="^([0-9a-f]{2})*$")]
 
 
 class ConfirmOrder(ActorRequest):
@@ -87,10 +82,7 @@ class RuleRequest(ActorRequest):
 
 
 class OrderWritten(Response):
-    """items: for platforms in scope, and for nobody else; empty but for a new order."""
-
     order: Hash
-    items: str
 
 
 @METHODS.write("order.issue", "not_found", "refused", audited=True)
@@ -111,7 +103,8 @@ def issue(ctx: Context, ask: IssueOrder, now: float) -> OrderWritten:
     except ValueError as why:
         raise bad_request(f"{why}") from None
     ORDER_ITEMS.put(ctx.store, one.id, encode_items(items))
-    return OrderWritten(one.id.hex(), encode_items(items).hex())
+    carry_out(ctx, now)
+    return OrderWritten(one.id.hex())
 
 
 def _digest(q: Queries, post: Target) -> bytes:
@@ -119,20 +112,13 @@ def _digest(q: Queries, post: Target) -> bytes:
     return NO_DIGEST if view is None else digest_of(view.post.text, [m.blob for m in view.post.media])
 
 
-@METHODS.write("order.take", "not_found", "refused", audited=True)
-def take(ctx: Context, ask: TakeItems, now: float) -> OrderWritten:
-    """Reads the items of an order, of which the public part is here, for a platform in its scope."""
-    known = known_orders(ctx)
-    one = find(known, ask.order)
-    if not any(hosted.is_hosted(ctx.store, m) for m in known.scope_of(one.id).members):
-        raise forbidden(f"No account of this node carries out orders for {one.order.scope}: it needs no items of them.")
-    try:
-        decode_items(bytes.fromhex(ask.items), one.order)
-    except Malformed as why:
-        raise bad_request(f"Order {ask.order[:16]}: {why}.") from None
-    ORDER_ITEMS.put(ctx.store, one.id, bytes.fromhex(ask.items))
+@METHODS.write("order.accept", "not_found", "refused", audited=True)
+def accept(ctx: Context, ask: AcceptOrder, now: float) -> OrderWritten:
+    """Has an order carried out that waits for somebody here (`node.ask_before_orders`)."""
+    one = find(known_orders(ctx), ask.order)
+    ACCEPTED_ORDERS.put(ctx.store, one.id, True)
     carry_out(ctx, now)
-    return OrderWritten(ask.order, "")
+    return OrderWritten(ask.order)
 
 
 @METHODS.write("order.confirm", "not_found", "refused", audited=True)
@@ -149,7 +135,7 @@ def confirm(ctx: Context, ask: ConfirmOrder, now: float) -> OrderWritten:
         raise bad_request("The paper differs from that of the order: compare the two before you confirm.")
     write(ctx, by, Confirmation(one.id, paper), now)
     carry_out(ctx, now)
-    return OrderWritten(ask.order, "")
+    return OrderWritten(ask.order)
 
 
 @METHODS.write("order.refuse", "not_found", "refused", audited=True)
@@ -161,7 +147,7 @@ def refuse(ctx: Context, ask: RefuseOrder, now: float) -> OrderWritten:
         raise forbidden(f"{account_to_text(by)} is no member for {one.order.scope}.")
     write(ctx, by, Receipt(one.id, "refused", 0, ask.why), now)
     carry_out(ctx, now)
-    return OrderWritten(ask.order, "")
+    return OrderWritten(ask.order)
 
 
 @METHODS.write("order.appeal", "not_found", "refused", audited=True)
@@ -177,7 +163,7 @@ def appeal(ctx: Context, ask: AppealRequest, now: float) -> OrderWritten:
         raise forbidden("Only the author or a platform in scope appeals.")
     leaf = next(item.leaf for item in items_of(ctx, one) if item.post == post)
     write(ctx, by, Appeal(one.id, leaf, ask.why), now)
-    return OrderWritten(one.id.hex(), "")
+    return OrderWritten(one.id.hex())
 
 
 @METHODS.write("order.rule", "not_found", "refused", audited=True)
@@ -196,4 +182,4 @@ def rule(ctx: Context, ask: RuleRequest, now: float) -> OrderWritten:
         )
     write(ctx, by, ruling, now)
     carry_out(ctx, now)
-    return OrderWritten(ask.order, "")
+    return OrderWritten(ask.order)

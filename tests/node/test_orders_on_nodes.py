@@ -1,0 +1,145 @@
+"""Orders of an alliance between real nodes: carried out at once, late, and never outside of their scope."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from banyan_charter.acts import Act, SetParameters
+from banyan_charter.values import Parameters, Scope
+from banyan_crdt.ids import account_from_text
+from banyan_crdt.realm import Realm
+from banyan_duties.commitment import Item
+from banyan_node.api.methods.moderation import order_execution
+from banyan_node.context import Context
+from banyan_node.hosting import letters
+from banyan_node.node import Node
+from banyan_schema.social.order import OrderId
+from tests.node.real import converged, make_home, make_node, running
+from tests.node.test_orders import OTHERS, parameters
+from tests.node.test_policy import Members, brought
+
+
+def following(made: Members, acts: list[Act], ctx: Context, now: float) -> None:
+    brought(ctx, made, acts)
+
+
+def realm_of(ctx: Context, now: float) -> Realm:
+    return ctx.realm
+
+
+async def until(ask: Callable[[], Awaitable[bool]], within: float = 40.0) -> None:
+    with trio.fail_after(within):
+        while not await ask():
+            await trio.sleep(0.1)
+
+
+async def call(node: Node, method: str, **params: Any) -> Any:
+    return await node.backend.call(method, {"as" if name == "by" else name: v for name, v in params.items()})
+
+
+async def created(node: Node, name: str) -> str:
+    return str((await call(node, "account.create", name=name, hosted=True))["account"])
+
+
+async def shown(node: Node) -> list[str]:
+    return [post["text"] for post in (await call(node, "feed", all=True, limit=9))["posts"]]
+
+
+async def answers(node: Node) -> list[tuple[str, int]]:
+    return [(a["word"], a["posts"]) for one in (await call(node, "order.list"))["orders"] for a in one["answers"]]
+
+
+async def allied(member: str, p: Parameters, *nodes: Node) -> Members:
+    """All follow one charter, in which the member carries out orders."""
+    made = Members(await nodes[0].worker.call(realm_of), [account_from_text(member), *OTHERS], p)
+    for node in nodes:
+        await node.worker.call(partial(following, made, made.founded))
+    return made
+
+
+async def test_an_order_goes_from_one_node_to_another_and_back(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "ministry")), within=150) as first:
+        ministry, judge = await created(first, "ministry"), await created(first, "judge")
+        async with running(make_node(make_home(tmp_path / "b"), [first.edge.addresses[0]]), within=140) as second:
+            member, an = await created(second, "member"), await created(second, "an")
+            await allied(member, parameters([ministry], member, judge), first, second)
+            uri = (await call(second, "post", text="tin", by=an))["uri"]
+            await converged([first, second])
+            order = (await call(first, "order.issue", by=ministry, scope="vn", posts=[uri]))["order"]
+
+            async def answered() -> bool:
+                return await answers(first) == [("done", 1)]
+
+            await until(answered)
+            assert await shown(second) == []
+            assert await shown(first) == ["tin"], "it is in no scope"
+            await call(second, "order.appeal", post=uri, why="châm biếm", by=an)
+
+            async def appealed() -> bool:
+                return bool((await call(first, "order.list"))["orders"][0]["appeals"])
+
+            await until(appealed)
+            await call(first, "order.rule", order=order, outcome="suspends", post=uri, by=judge)
+
+            async def restored() -> bool:
+                return await shown(second) == ["tin"]
+
+            await until(restored)
+
+
+def read(issuer: str, order: str, ctx: Context, now: float) -> bytes | None:
+    """What a node can read of the items, from the log of their issuer."""
+    name = order_execution.letter_name(OrderId(bytes.fromhex(order)), 0)
+    return letters.read(ctx, ctx.queries(), account_from_text(issuer), name)
+
+
+def items(order: str, ctx: Context, now: float) -> tuple[Item, ...]:
+    return order_execution.items_of(ctx, order_execution.find(order_execution.known_orders(ctx), order))
+
+
+async def test_a_platform_that_was_away_gets_the_items_and_one_outside_of_the_scope_never_does(tmp_path: Path) -> None:
+    homes = {name: make_home(tmp_path / name) for name in ("ministry", "b", "listener")}
+    async with running(make_node(homes["ministry"]), within=200) as first:
+        ministry, judge = await created(first, "ministry"), await created(first, "judge")
+        to_first = [first.edge.addresses[0]]
+        async with running(make_node(homes["listener"], to_first), within=190) as listener:
+            mallory = await created(listener, "mallory")
+            async with running(make_node(homes["b"], to_first), within=60) as second:
+                member, an = await created(second, "member"), await created(second, "an")
+                p = parameters([ministry], member, judge, cap=600)
+                made = await allied(member, p, first, second, listener)
+                uri = (await call(second, "post", text="tin", by=an))["uri"]
+                await converged([first, second, listener])
+            unknown = [f"{uri[:-32]}{n:032x}" for n in range(501)]
+            order = (await call(first, "order.issue", by=ministry, scope="vn", posts=[uri, *unknown]))["order"]
+            await converged([first, listener])
+            assert await answers(listener) == [("waiting", 0)]
+            assert await listener.worker.call(partial(read, ministry, order)) is None
+            assert await listener.worker.call(partial(items, order)) == ()
+            salts = [item.salt for item in await first.worker.call(partial(items, order))]
+            assert len(salts) == 502
+            kept = b"".join(file.read_bytes() for file in homes["listener"].path.rglob("*.mdb"))
+            assert kept
+            assert not any(salt in kept for salt in salts)
+            async with running(make_node(homes["b"], to_first), within=60) as second:
+
+                async def answered() -> bool:
+                    return await answers(first) == [("done", 1)]
+
+                await until(answered)
+                assert await shown(second) == []
+            assert await shown(listener) == ["tin"]
+            wider = Scope(b"vn", tuple(sorted(map(account_from_text, (member, mallory)))), p.scopes[0].judges)
+            acts = made.decided(SetParameters(p._replace(scopes=(wider,))))
+            await first.worker.call(partial(following, made, acts))
+
+            async def withheld() -> bool:
+                return await shown(listener) == []
+
+            await until(withheld)
+            assert set(salts) == {i.salt for i in await listener.worker.call(partial(items, order))}
