@@ -48,7 +48,7 @@ IN_DUTIES = (
     Mutant("a violation counts for every lock", "order_rules.locks", "since = []", "pass", (RULES,)),
     Mutant(
         "any items are those of an order",
-        "commitment.decode_items",
+        "commitment._of_order",
         "committed(found) == (order.count, order.root)",
         "True",
         (ITEMS,),
