@@ -2,7 +2,7 @@
 
     seat        = [member 32, domain, kind, voting, root 32, since, spare 32, awake, missed]
     parameters  = [quota, posts an hour, [label issuer 32 ...], [[authority 32, [scope ...], cap] ...], [duty ...],
-                   [[scope, [member 32 ...], [judge 32 ...]] ...]]
+                   [[scope, [member 32 ...], [judge 32 ...]] ...], witnesses]
     state root  = H("charter/state", CBOR [[seat ...], parameters])
 
 Seats stand in the order of their members. Texts are UTF-8 bytes; flags are 0 or 1.
@@ -92,6 +92,8 @@ class Parameters(NamedTuple):
     duties: tuple[bytes, ...] = ()
     """Names of the duties in force."""
     scopes: tuple[Scope, ...] = ()
+    witnesses: int = 2
+    """How many members cosign a checkpoint of another one's public log until what it has counts as logged."""
 
     @property
     def roles(self) -> set[AccountId]:
@@ -114,7 +116,7 @@ def plain_parameters(p: Parameters) -> list[Any]:
     """The array of parameters."""
     authorities = [[a.account, list(a.scopes), a.cap] for a in p.authorities]
     scopes = [[s.name, list(s.members), list(s.judges)] for s in p.scopes]
-    return [p.quota, p.hourly, list(p.labellers), authorities, list(p.duties), scopes]
+    return [p.quota, p.hourly, list(p.labellers), authorities, list(p.duties), scopes, p.witnesses]
 
 
 def seat_of(v: Any) -> Seat:
@@ -146,7 +148,7 @@ def seats_of(v: Any) -> tuple[Seat, ...]:
 
 def parameters_of(v: Any) -> Parameters:
     """Raises Malformed."""
-    quota, hourly, labellers, authorities, duties, scopes = array(v, 6, "parameters")
+    quota, hourly, labellers, authorities, duties, scopes, witnesses = array(v, 7, "parameters")
     if not quota or not hourly:
         raise Malformed("a quota of 0 lets no member host anybody; expel a member instead")
 
@@ -169,6 +171,7 @@ def parameters_of(v: Any) -> Parameters:
         roles,
         _listed(duties, _name, "duties"),
         _listed(scopes, scope, "scopes"),
+        unsigned(witnesses, MOST_SEATS, "witnesses"),
     )
 
 

@@ -25,6 +25,7 @@ from banyan_node.hosting.sealed_reader import SealedReader
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.local_blobs import UploadLocks
 from banyan_node.own_log import OwnLogs
+from banyan_node.transparency.public_log import PublicLog
 from banyan_node.upkeep.log_check import due, mend
 from banyan_node.upkeep.rows_file import FileRowStore
 from banyan_node.upkeep.tasks import LongWorks
@@ -38,6 +39,7 @@ from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.replica import PeerIdentity, Replica
+from banyan_schema.social.alliance import MemberLog
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.engine import Engine
@@ -156,6 +158,10 @@ class Context:
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
     at_door: DoorData = field(default_factory=DoorData)
+    member_logs: dict[AccountId, MemberLog] = field(default_factory=dict)
+    """Public logs of the members of the charter that is followed (policy.py)."""
+    public_log: PublicLog | None = None
+    """Once it was needed (transparency/lines.py)."""
     claims: Search = field(default_factory=Search)
     sealed_reader: SealedReader = field(init=False)
     """Opens what accounts said to themselves. Any thread."""

@@ -204,7 +204,7 @@ class Node:
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
         keep("orders of the alliance", partial(order_execution.follow, self.worker, self.context))
-        keep("public log", partial(lines.publish, self.worker, self.home.transparency))
+        keep("public log", partial(lines.publish, self.worker))
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))
@@ -235,7 +235,7 @@ class Node:
             partial(
                 policy.follow,
                 self.worker,
-                lambda: tuple(self.edge.addresses),
+                lambda: (tuple(self.edge.addresses), config.http.url or (self.door.address if self.door else "")),
                 self.links.members,
                 lambda addr: keep("dialling", partial(dial, addr)),
             ),

@@ -28,7 +28,8 @@ from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, interest
 from banyan_node.hosting.entry_writer import append
-from banyan_schema.social.alliance import COLLECTION, Membership, be_member
+from banyan_node.transparency import lines
+from banyan_schema.social.alliance import COLLECTION, MemberLog, Membership, be_member
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LABELLERS, MEMBERS, ROLES, ChosenLabeller, Member
 from banyan_storage.reader import StoreReader
@@ -62,6 +63,7 @@ def step(ctx: Context, now: float) -> MemberNodes:
     epoch = ledger.epochs[-1] if ledger is not None and ledger.epochs else None
     if _take_over(ctx, epoch) and not interest.holds_all(ctx):
         interest.hold(ctx, now)
+    ctx.member_logs = {}
     found = MemberNodes() if epoch is None else _nodes(ctx, epoch)
     platforms = {key for account in MEMBERS.keys(ctx.store) for key in _writers(ctx, account)}
     ctx.replica.peers.set_members(found.peers, platforms)
@@ -108,6 +110,8 @@ def _nodes(ctx: Context, epoch: Epoch) -> MemberNodes:
         said = said_by(ctx, account)
         if said is not None and said.charter == epoch.charter:
             addresses |= {addr for addr in said.nodes if "/p2p/" in addr}
+            if said.log is not None:
+                ctx.member_logs[account] = said.log
 
     def rank(addr: str) -> bytes:  # each node dials others first
         return hashlib.sha256((own + addr).encode()).digest()
@@ -116,14 +120,18 @@ def _nodes(ctx: Context, epoch: Epoch) -> MemberNodes:
     return MemberNodes(peers, tuple(sorted((a for a in addresses if not a.endswith(own)), key=rank)[:DIALLED]))
 
 
-def say(addresses: tuple[str, ...], ctx: Context, now: float) -> None:
-    """The accounts here that have a seat say so, how far they are, and where this node is."""
+def say(addresses: tuple[str, ...], url: str, ctx: Context, now: float) -> None:
+    """The accounts here that have a seat say so, how far they are, and where this node is. url: of its door, or
+    empty."""
     ledger = ctx.replica.charter.ledger
     if ledger is None or not ledger.epochs:
         return
-    epoch = ledger.epochs[-1]
+    epoch, log = ledger.epochs[-1], None
     for account in [one for one in epoch.seats if hosted.is_hosted(ctx.store, one)]:
-        said = Membership(epoch.charter, epoch.number, ledger.digest, addresses)
+        if url:
+            keys = lines.opened(ctx, now)
+            log = MemberLog(f"{url}/transparency", keys.signer.key.key, keys.witness.key.key)
+        said = Membership(epoch.charter, epoch.number, ledger.digest, addresses, log)
         draft = be_member(hosted.salt_of(ctx, account), said)
         assert isinstance(draft.op, Put)
         if said_by(ctx, account) != said:
@@ -133,12 +141,12 @@ def say(addresses: tuple[str, ...], ctx: Context, now: float) -> None:
 
 async def follow(
     worker: Worker[Context],
-    reach: Callable[[], tuple[str, ...]],
+    reach: Callable[[], tuple[tuple[str, ...], str]],
     keep_slots: Callable[[Collection[str]], None],
     dial: Callable[[str], None],
 ) -> None:
-    """For as long as the node runs. reach: where this node can be dialled. keep_slots: for these peers. dial: begins to
-    dial an address until a peer is linked."""
+    """For as long as the node runs. reach: where this node can be dialled, and its door. keep_slots: for these peers.
+    dial: begins to dial an address until a peer is linked."""
     told, looked_at, said_at, said = MemberNodes(), -NODES_S, -SAY_S, None
     while True:
         await trio.sleep(LOOK_S)
@@ -148,7 +156,7 @@ async def follow(
         try:
             found = await worker.call(step)
             if epoch is not None and (epoch != said or now - said_at >= SAY_S):
-                await worker.call(partial(say, reach()))
+                await worker.call(partial(say, *reach()))
                 said_at = now
         except ViewBuilding:
             continue

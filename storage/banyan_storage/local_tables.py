@@ -434,6 +434,22 @@ PUBLIC_LOG = LocalValue(b"public log", "banyan_node.transparency.lines", both(fi
 """The public key of the log, and how many lines it had when the last ones were taken from PUBLIC_LINES."""
 PUBLIC_PLACES = LocalRows(b"place of public line:", "banyan_node.transparency.lines", fixed(32, bytes), U64)
 """Where the first line of a kind by an account about an order is (`lines.line_name`)."""
+PUBLIC_COSIGNED = LocalRows(b"cosigned public log:", "banyan_node.transparency.witnessing", U64, U64)
+"""By how many lines a checkpoint had, when enough witnesses had cosigned it."""
+WITNESSED = LocalRows(b"witnessed log:", "banyan_node.transparency.witnessing", TEXT, BYTES, twice=True)
+"""By the origin of a log, its last checkpoint that was cosigned here."""
+
+
+class TwoNotes(NamedTuple):
+    """Two checkpoints of one size that a log signed, with two roots: that proves two histories to anybody."""
+
+    held: bytes
+    shown: bytes
+
+
+TWO_HISTORIES = LocalRows(
+    b"two histories of log:", "banyan_node.transparency.witnessing", TEXT, cbor(TwoNotes), twice=True
+)
 
 # -- daily work
 

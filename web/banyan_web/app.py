@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.home.sections import HttpSettings
 from banyan_node.server.http_connections import let_in
-from banyan_web import archive_downloads
+from banyan_web import archive_downloads, transparency
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.endpoint import (
@@ -70,13 +70,18 @@ def _declared(room: str) -> Iterator[Endpoints]:
             yield endpoints
 
 
-EVERY: Sequence[Endpoints] = (archive_downloads.ENDPOINTS, *(one for room in ROOMS for one in _declared(room)))
+EVERY: Sequence[Endpoints] = (
+    archive_downloads.ENDPOINTS,
+    transparency.ENDPOINTS,
+    *(one for room in ROOMS for one in _declared(room)),
+)
 SOCKETS: Sequence[SocketEndpoint] = (APP_STREAMS, FIREHOSE)
-UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
+_TILES = "/transparency/tile/"
+UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/", _TILES)
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
-FREE = ("/static/", "/health")
+FREE = ("/static/", "/health", _TILES)
 """Files that lie ready, and what a monitor asks: no allowance of the processor is needed."""
-OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
+OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/", "/transparency/")
 """Pages of other origins may ask these: every request shows its token, and no cookie counts."""
 LENIENT = ("/oauth/", "/.well-known/", "/nodeinfo/", "/health", "/api/v1/apps", "/api/v1/instance", "/api/v2/instance")
 """Here a token that there is not counts as none: an app whose token ended shows it on while it logs in anew."""
@@ -329,12 +334,12 @@ def web_of(
 
 
 def start_beside(web: DoorContext, app: DoorApp, start_soon: Callable[..., object], sends: bool = True) -> None:
-    """Starts what works beside requests. sends: also what one process alone does, webhooks and push messages: each goes
-    on where it was when it is started anew."""
+    """Starts what works beside requests. sends: also what one process alone does, webhooks, push messages, and asking
+    witnesses: each goes on where it was when it is started anew."""
     hub = web.part(Hub)
     for run in (app.streams.run, web.firehose.tail.run, web.firehose.runs.run):
         start_soon(run)
-    for work in (hub.run, *((deliver, send_pushes) if sends else ())):
+    for work in (hub.run, *((deliver, send_pushes, transparency.ask_witnesses) if sends else ())):
         start_soon(work, web)
     start_soon(web.part(LinkCards).run, web, hub.changed)
 

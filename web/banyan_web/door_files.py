@@ -22,7 +22,7 @@ class DoorFiles:
     """Those of this process. Any thread. All are its user's alone. Raises OSError."""
 
     def __init__(self, home: Home) -> None:
-        self._folder = folder_of(home, os.getpid())
+        self.home, self._folder = home, folder_of(home, os.getpid())
         make_folder(home.door_files)
         make_folder(self._folder)
 

@@ -31,6 +31,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     authorities: list[_Role] = []
     duties: list[str] = []
     scopes: list[_Scope] = []
+    witnesses: int = Parameters().witnesses
 
 
 def parameters_from(path: Path) -> Parameters:
@@ -46,6 +47,7 @@ def parameters_from(path: Path) -> Parameters:
             tuple(sorted(roles)),
             _names(said.duties),
             tuple(sorted(scopes)),
+            said.witnesses,
         )
         return parameters_of(plain_parameters(made))
     except OSError as error:

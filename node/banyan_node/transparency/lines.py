@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -106,11 +105,18 @@ def taken(log: bytes, first: int, lines: Sequence[tuple[int, bytes]], ctx: Conte
     PUBLIC_LOG.put(ctx.store, (log, first + len(lines)))
 
 
-async def publish(worker: Worker[Context], folder: Path) -> None:
+def opened(ctx: Context, now: float) -> PublicLog:
+    """The log of this node, which is made if there is none. Raises StorageError."""
+    if ctx.public_log is None:
+        ctx.public_log = PublicLog(ctx.home.transparency)
+    return ctx.public_log
+
+
+async def publish(worker: Worker[Context]) -> None:
     """For as long as the node runs."""
-    log = await trio.to_thread.run_sync(PublicLog, folder)
     while True:
         while (found := await worker.call(waiting)).lines:
+            log = await worker.call(opened)
             first = await trio.to_thread.run_sync(take, log, found)
             await worker.call(partial(taken, log.signer.key.key, first, found.lines))
         await trio.sleep(PUBLISH_S)

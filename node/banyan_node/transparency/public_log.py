@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +44,8 @@ def witness_key(public: bytes) -> NoteKey:
 
 
 class PublicLog:
-    """One thread at a time, of one process. Raises StorageError, as its methods do that read or write."""
+    """One thread at a time appends, of one process; any thread does the rest. Raises StorageError, as its methods do
+    that read or write."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,6 +65,9 @@ class PublicLog:
         )
         self.checkpoint, self.note = Checkpoint(log.name, 0, EMPTY), Note("", ())
         """The last one; it has no note while the log is empty."""
+        self.held: dict[bytes, int] = {}
+        """By the public key of a witness, how many lines it said that it knows."""
+        self._lock = threading.Lock()
         self._read()
 
     def _read(self) -> None:
@@ -134,19 +139,22 @@ class PublicLog:
                 full += self._write(tile, tile_bytes(hashes, tile))
             made = Checkpoint(self.checkpoint.origin, size, root_hash(self.hashes(size), size))
             note = Note(made.text, (self.signer.sign(made.text),))
-            write_private(self.folder / "checkpoint", note.raw)
+            with self._lock:
+                write_private(self.folder / "checkpoint", note.raw)
+                self.checkpoint, self.note = made, note
         except OSError as why:
             raise StorageError(f"the public log {self.folder} cannot be written ({why.strerror})") from why
-        self.checkpoint, self.note = made, note
         for path in full:
             shutil.rmtree(path.with_name(f"{path.name}.p"), ignore_errors=True)
         return note
 
-    def cosigned(self, note: Note, found: Sequence[NoteSignature]) -> None:
-        """Adds cosignatures to the checkpoint, unless another one has come since."""
-        if note.text == self.note.text:
-            self.note = merged(self.note, found)
-            write_private(self.folder / "checkpoint", self.note.raw)
+    def cosigned(self, text: str, found: Sequence[NoteSignature]) -> None:
+        """Adds cosignatures to the checkpoint of this text, unless another one has come since."""
+        with self._lock:
+            if text == self.note.text:
+                note = merged(self.note, found)
+                write_private(self.folder / "checkpoint", note.raw)
+                self.note = note
 
     def _write(self, tile: Tile, raw: bytes) -> list[Path]:
         """The path of a tile that is full now."""

@@ -2,7 +2,7 @@
 
 | op | cell | content |
 |---|---|---|
-| put | one for the account | [charter, epoch, digest, [address ...]] |
+| put | one for the account | [charter, epoch, digest, [address ...], [URL, log key, witness key] / null] |
 
 A charter gives a seat to whoever has its keys; by this the account itself says that the seat is its own.
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Put
 from banyan_schema.collection import Collection, OpDraft, cell_key
-from banyan_schema.compound import many
+from banyan_schema.compound import many, record
 from banyan_schema.fields import HASH, number, text
 from banyan_schema.layout import Layout
 
@@ -23,15 +24,24 @@ MAX_NODES, MAX_ADDRESS = 8, 256
 """Addresses, and the bytes of one."""
 
 
+class MemberLog(NamedTuple):
+    """Where a member's public log can be read and shown to its witness, and the Ed25519 keys of both."""
+
+    url: str
+    log: bytes
+    witness: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """epoch: the last one that stands for the member. digest: of the acts that it holds (docs/charter.md). nodes:
-    addresses at which its nodes can be dialled, each with the peer's id at its end."""
+    addresses at which its nodes can be dialled, each with the peer's id at its end. log: of what it withheld."""
 
     charter: bytes
     epoch: int
     digest: bytes
     nodes: tuple[str, ...] = ()
+    log: MemberLog | None = None
 
 
 COLLECTION = Collection(
@@ -39,8 +49,9 @@ COLLECTION = Collection(
     "register",
     Layout(
         Membership,
-        lambda said: (said.charter, said.epoch, said.digest, said.nodes),
+        lambda said: (said.charter, said.epoch, said.digest, said.nodes, said.log),
         (HASH, number("an epoch"), HASH, many("addresses", text("an address", MAX_ADDRESS), MAX_NODES)),
+        later=(record("a log", MemberLog, text("the address of a log", MAX_ADDRESS), HASH, HASH),),
     ),
 )
 MEMBERSHIP = COLLECTION.id

@@ -1,0 +1,153 @@
+"""Members cosign each other's public logs (C2SP tlog-witness), over HTTP at the door.
+
+    requests -> the door posts each to URL/add-checkpoint of a member -> answered, which adds the cosignature
+    cosign: what this node says to such a request
+
+The invariants: what a witness cosigned is on its disk before the cosignature leaves; it cosigns nothing that does not
+continue that. A line counts as logged once as many members as the charter says cosigned a checkpoint that has it; its
+time is that of the last of these cosignatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+import structlog
+
+from banyan_crdt.errors import Reject
+from banyan_crdt.ids import AccountId
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.transparency.lines import opened
+from banyan_node.transparency.public_log import PublicLog, log_key, witness_key
+from banyan_schema.social.alliance import MemberLog
+from banyan_storage.local_tables import PUBLIC_COSIGNED, PUBLIC_PLACES, TWO_HISTORIES, WITNESSED, TwoNotes
+from banyan_translog.checkpoints import checkpoint_of
+from banyan_translog.merkle import consistency_proof
+from banyan_translog.notes import Note, NoteKey, note_of, signers
+from banyan_translog.witness import Answer, Request, answer, cosignatures, held_size
+
+SPARE = 2
+"""Witnesses that are asked beyond those that are needed."""
+log = structlog.get_logger("banyan")
+
+
+class Asked(NamedTuple):
+    """A request to the witness of a member. size: of the checkpoint that it shows."""
+
+    member: AccountId
+    url: str
+    size: int
+    body: bytes
+
+
+def witnesses(ctx: Context) -> dict[AccountId, MemberLog]:
+    """The members with a vote that are at other nodes and name a log, of the epoch that stands."""
+    ledger = ctx.replica.charter.ledger
+    seats = ledger.epochs[-1].seats if ledger is not None and ledger.epochs else {}
+    voting = {m: one for m, one in ctx.member_logs.items() if m in seats and seats[m].votes}
+    return {m: one for m, one in voting.items() if not hosted.is_hosted(ctx.store, m)}
+
+
+def needed(ctx: Context) -> int:
+    """How many of them cosign until a line counts as logged; all, if the charter wants more than there are."""
+    ledger = ctx.replica.charter.ledger
+    wanted = ledger.epochs[-1].parameters.witnesses if ledger is not None and ledger.epochs else 0
+    return min(wanted, len(witnesses(ctx)))
+
+
+def cosigned_at(note: Note, keys: Collection[NoteKey], least: int) -> int | None:
+    """When so many of these witnesses had cosigned, in milliseconds; None: they have not."""
+    times = sorted(one.time for one in signers(note, keys) if one.time is not None)
+    return times[least - 1] * 1_000 if 0 < least <= len(times) else None
+
+
+def requests(ctx: Context, now: float, but: Collection[AccountId] = ()) -> list[Asked]:
+    """What members are to be asked now. but: members that did not answer lately. Each log asks others first."""
+    others = witnesses(ctx)
+    if not others or not (own := opened(ctx, now)).size:
+        return []
+    keys = {m: witness_key(one.witness) for m, one in others.items()}
+    done = {one.key for one in signers(own.note, keys.values())}
+    lacks = max(0, needed(ctx) + SPARE - len(done)) if len(done) < needed(ctx) else 0
+    waits = sorted((m for m in keys if keys[m] not in done and m not in but), key=lambda m: _rank(own, m))
+    return [_request(own, m, others[m]) for m in waits[:lacks]]
+
+
+def _rank(own: PublicLog, member: AccountId) -> bytes:
+    return sha256(own.signer.key.key + member).digest()
+
+
+def _request(own: PublicLog, member: AccountId, at: MemberLog) -> Asked:
+    known, note, size = own.held.get(at.witness, 0), own.note, own.size
+    proof = consistency_proof(own.hashes(size), known, size)
+    return Asked(member, f"{at.url}/add-checkpoint", size, Request(known, tuple(proof), note).raw)
+
+
+def answered(ctx: Context, member: AccountId, size: int, status: int, body: bytes, now: float) -> str | None:
+    """Takes the answer of a witness to a request of this size. Why it is of no use; None: it is, or is too late."""
+    own, at = opened(ctx, now), witnesses(ctx).get(member)
+    if at is None or size != own.size:
+        return None
+    key, note = witness_key(at.witness), own.note
+    try:
+        if status == 409:
+            own.held[at.witness] = held_size(body, size, own.held.get(at.witness, 0))
+            return None
+        if status != 200:
+            return body[:200].decode("utf-8", "replace").strip() or f"status {status}"
+        found = cosignatures(body, note, [key])
+        own.cosigned(note.text, found)
+    except Reject as why:
+        log.error("a witness of the public log", member=member.hex(), reason=str(why))
+        return str(why)
+    own.held[at.witness] = size
+    when = cosigned_at(own.note, [witness_key(one.witness) for one in witnesses(ctx).values()], needed(ctx))
+    if when is not None and not PUBLIC_COSIGNED.has(ctx.store, size):
+        PUBLIC_COSIGNED.put(ctx.store, size, when)
+    return None
+
+
+def logged_at(ctx: Context, name: bytes) -> int | None:
+    """The time of the first cosigned checkpoint that has the line of this name (`lines.line_name`), in milliseconds."""
+    place = PUBLIC_PLACES.get(ctx.store, name)
+    after: Iterator[tuple[int, int]] = iter(()) if place is None else PUBLIC_COSIGNED.rows(ctx.store, after=place)
+    return next((ms for _, ms in after), None)
+
+
+def cosign(ctx: Context, raw: bytes, now: float) -> Answer:
+    """What this node answers to the log of a member. Give the answer once the transaction is durable."""
+    own = opened(ctx, now)
+    keys = {(key := log_key(one.log)).name: key for one in ctx.member_logs.values()}
+    keys.pop(own.signer.key.name, None)
+
+    def held(origin: str) -> Note | None:
+        kept = WITNESSED.get(ctx.store, origin)
+        return None if kept is None else note_of(kept)
+
+    found = answer(
+        raw,
+        lambda origin: [keys[origin]] if origin in keys else [],
+        held,
+        own.witness,
+        ctx.replica.wall_ms(now) // 1_000,
+    )
+    if found.cosigned is not None:
+        WITNESSED.put(ctx.store, checkpoint_of(found.cosigned).origin, found.cosigned.raw)
+    if found.against is not None:
+        _suspect(ctx, found.against)
+    return found
+
+
+def _suspect(ctx: Context, shown: Note) -> None:
+    """A checkpoint that does not continue what was cosigned. It proves something if it has the same size and another
+    root; else whoever sent it can have sent a wrong proof with it."""
+    new = checkpoint_of(shown)
+    held = WITNESSED.get(ctx.store, new.origin)
+    if held is None or checkpoint_of(note_of(held)).size != new.size:
+        log.warning("a checkpoint that continues nothing", of=new.origin, size=new.size)
+    elif not TWO_HISTORIES.has(ctx.store, new.origin):
+        TWO_HISTORIES.put(ctx.store, new.origin, TwoNotes(held, shown.raw))
+        log.error("a log shows two histories; the proof is kept", of=new.origin, size=new.size)

@@ -1,0 +1,179 @@
+"""The public log of real nodes, over their doors: anybody reads and checks it, members cosign it, and who goes
+backwards or shows two histories is found."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import trio
+
+from banyan_crdt.ids import account_from_text
+from banyan_node import policy
+from banyan_node.context import Context
+from banyan_schema.public_line import PUBLIC_LINE
+from banyan_storage.local_tables import TWO_HISTORIES, WITNESSED
+from banyan_translog.checkpoints import Checkpoint, SplitView, checkpoint_of, cosigners, signed_checkpoint
+from banyan_translog.merkle import EMPTY, leaf_hash
+from banyan_translog.notes import NOTE, Note, NoteSigner, key_of, note_of
+from banyan_translog.tiles import Tile, entries_of
+from banyan_translog.witness import Request
+from tests.node.real import converged
+from tests.node.test_orders import OTHERS, following, parameters, realm_of, until
+from tests.node.test_policy import Members
+from tests.node.test_public_log import plain_root
+from tests.web.door import Door, open_node
+
+
+class Pair(NamedTuple):
+    """Two members. The first one's ministry orders, the second one carries out. `writer` is at the second."""
+
+    first: Door
+    second: Door
+    ministry: str
+    judge: str
+    member: str
+    writer: str
+
+
+async def call(door: Door, method: str, **params: Any) -> Any:
+    return await door.node.backend.call(method, {"as" if name == "by" else name: v for name, v in params.items()})
+
+
+async def created(door: Door, name: str) -> str:
+    return str((await call(door, "account.create", name=name, hosted=True))["account"])
+
+
+@asynccontextmanager
+async def pair(folder: Path, monkeypatch: pytest.MonkeyPatch, **flags: str) -> AsyncIterator[Pair]:
+    monkeypatch.setattr(policy, "NODES_S", 1.0)
+    local = {"http__local_webhooks": "true", **flags}
+    async with open_node(folder / "a", **local) as first, AsyncExitStack() as stack:
+        stack.enter_context(trio.fail_after(150))
+        bootstrap = [first.node.edge.addresses[0]]
+        second = await stack.enter_async_context(open_node(folder / "b", bootstrap, **local))
+        ministry, judge, other = [await created(first, name) for name in ("ministry", "judge", "other")]
+        member, writer = await created(second, "member"), await created(second, "an")
+        p = parameters([ministry], member, judge)._replace(witnesses=1)
+        accounts = [account_from_text(member), account_from_text(other), *OTHERS]
+        for door in (first, second):
+            made = Members(await door.node.worker.call(realm_of), accounts, p)
+            await door.node.worker.call(partial(following, made))
+        await converged([first.node, second.node])
+        yield Pair(first, second, ministry, judge, member, writer)
+
+
+async def state(door: Door) -> Any:
+    return await call(door, "transparency.show")
+
+
+async def read(door: Door, path: str) -> bytes:
+    answer = await door.client().http.get(f"/transparency/{path}")
+    assert answer.status_code == 200, (path, answer.text)
+    return answer.content
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+async def test_an_order_is_logged_cosigned_by_the_other_member_and_checked_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    async with pair(tmp_path, monkeypatch, http__workers=workers) as at:
+        uri = (await call(at.second, "post", text="tin", by=at.writer))["uri"]
+        await converged([at.first.node, at.second.node])
+        began = time.monotonic()
+        given = await call(at.first, "order.issue", by=at.ministry, scope="vn", posts=[uri])
+
+        async def arrived() -> bool:
+            return bool((await call(at.second, "order.list"))["orders"])
+
+        await until(arrived)
+        await call(at.second, "order.take", order=given["order"], items=given["items"])
+
+        async def cosigned() -> bool:
+            return all([(one := await state(door))["size"] and one["cosigned"] for door in (at.first, at.second)])
+
+        await until(cosigned)
+        print(f"\norder to cosigned at both: {time.monotonic() - began:.1f} s")
+        kinds = list[str]()
+        for door, other in ((at.first, at.second), (at.second, at.first)):
+            said = await state(door)
+            log, witness = key_of(said["log"]), key_of((await state(other))["witness"])
+            assert [(row["url"], row["witness"]) for row in said["members"] if row["counts"]] == [
+                (f"{other.url}/transparency", witness.text)
+            ]
+            found, note = signed_checkpoint(await read(door, "checkpoint"), [log])
+            assert cosigners(note, [witness]) == 1
+            raws = entries_of(await read(door, Tile(None, 0, found.size).path), found.size)
+            hashes = await read(door, Tile(0, 0, found.size).path)
+            assert hashes == b"".join(map(leaf_hash, raws))
+            assert plain_root(list(map(leaf_hash, raws))) == found.root
+            told = [PUBLIC_LINE.decode(raw) for raw in raws]
+            assert {one.order for one in told if one} == {bytes.fromhex(given["order"])}
+            kinds += [one.kind for one in told if one]
+        assert kinds == ["order", "receipt"]
+        await at.first.client().get("/transparency/tile/0/000.p/9", 404)
+        await at.first.client().get("/transparency/tile/../key", 404)
+        await at.first.client().get("/transparency/key", 404)
+
+
+async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goes_backwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(tmp_path, monkeypatch) as at:
+        uri = (await call(at.second, "post", text="tin", by=at.writer))["uri"]
+        await call(at.first, "order.issue", by=at.ministry, scope="vn", posts=[uri])
+
+        async def cosigned() -> bool:
+            return bool((one := await state(at.first))["size"] and one["cosigned"])
+
+        await until(cosigned)
+        note = note_of(await read(at.first, "checkpoint"))
+        found = checkpoint_of(note)
+        seeds = (at.first.node.home.transparency / "key").read_bytes()
+        signer = NoteSigner(found.origin, NOTE, seeds[:32])
+
+        async def shown(to: Door, size: int, root: bytes, old: int) -> tuple[int, str]:
+            text = Checkpoint(found.origin, size, root).text
+            request = Request(old, (), Note(text, (signer.sign(text),)))
+            answer = await to.client().http.post("/transparency/add-checkpoint", content=request.raw)
+            return answer.status_code, answer.text
+
+        assert await shown(at.second, 0, EMPTY, 1) == (
+            400,
+            "the checkpoint has 0 entries, fewer than the old size 1: a log only grows\n",
+        )
+        assert await shown(at.second, 2, bytes(32), 0) == (409, "1\n")
+        assert (await state(at.second))["two_histories"] == []
+        assert (await shown(at.second, 1, bytes(32), 1))[0] == 422
+        assert (await state(at.second))["two_histories"] == [found.origin]
+        kept = await at.second.node.worker.call(lambda ctx, now: TWO_HISTORIES.get(ctx.store, found.origin))
+        assert kept is not None
+        SplitView(note_of(kept.held), note_of(kept.shown), bytes(32), ()).verify([signer.key])
+        assert (await shown(at.first, 1, bytes(32), 1))[0] == 404, "a node is no witness of its own log"
+        answer = await at.second.client().http.post("/transparency/add-checkpoint", content=b"old 1\n")
+        assert (answer.status_code, answer.text[:26]) == (400, "a request to a witness is ")
+
+        def forgets(ctx: Context, now: float) -> None:
+            WITNESSED.put(ctx.store, found.origin, None)
+
+        await at.second.node.worker.call(forgets)
+        await call(at.first, "order.issue", by=at.ministry, scope="vn", posts=[uri])
+
+        async def grown() -> bool:
+            return bool((await state(at.first))["size"] == 2)
+
+        await until(grown)
+        (asked,) = (await call(at.first, "transparency.requests"))["requests"]
+        answer = await at.second.client().http.post("/transparency/add-checkpoint", content=b64decode(asked["body"]))
+        assert (answer.status_code, answer.text) == (409, "0\n")
+        assert answer.headers["content-type"] == "text/x.tlog.size"
+        given = {"status": 409, "body": b64encode(answer.content).decode()}
+        said = await call(at.first, "transparency.answered", member=asked["member"], size=asked["size"], **given)
+        assert said["why"] == "the witness went backwards: it cosigned 1 entries and now holds 0"
+        assert (await state(at.first))["cosigned"] == 0

@@ -1,0 +1,111 @@
+"""The public log of the node as static files, for mirrors and auditors (C2SP tlog-tiles; docs/transparency.md).
+
+    /transparency/checkpoint    size and root, with cosignatures
+    /transparency/tile/...      hashes and lines
+
+And its witnesses: what members ask of this node, and what it asks of them. Both go over HTTP, because there it is a
+standard that others have, reaches a member without a link to it, and comes from the one who names the log's address.
+"""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64decode, b64encode
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+from anyio import to_thread
+from starlette.responses import Response
+
+from banyan_crdt.errors import Malformed
+from banyan_translog.tiles import tile_of
+from banyan_translog.witness import SIZE_TYPE
+from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
+from banyan_web.outbound_http import Unreachable
+from banyan_web.params import bounded
+from banyan_web.rate_limits import BODY_S
+from banyan_web.refusals import HttpRefusal
+
+ENDPOINTS = Endpoints()
+MOST_REQUEST = 300 << 10
+"""Bytes of a request to a witness: a note and hashes."""
+ASK_S, FIRST_S, LONGEST_S = 2.0, 5.0, 600.0
+"""How often it is looked whom to ask; how long one is left alone that did not answer, at first and at most."""
+_log = logging.getLogger(__name__)
+_IMMUTABLE = {"content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable"}
+_CHANGING = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}
+
+
+@ENDPOINTS.get("/transparency/checkpoint")
+async def checkpoint(web: DoorContext, ask: DoorRequest) -> Response:
+    """The last checkpoint."""
+    return await _file(web.files.home.transparency / "checkpoint", _CHANGING, "This node has logged nothing yet.")
+
+
+@ENDPOINTS.get("/transparency/tile/{name:path}")
+async def tile(web: DoorContext, ask: DoorRequest) -> Response:
+    """A tile of hashes, or a bundle of lines."""
+    try:
+        name = tile_of(f"tile/{ask.path['name']}").path
+    except Malformed as why:
+        raise HttpRefusal(404, f"{why}.") from None
+    lacks = "The log has no such tile; one that is full has no other widths."
+    return await _file(web.files.home.transparency / name, _IMMUTABLE, lacks)
+
+
+async def _file(path: Path, headers: dict[str, str], lacks: str) -> Response:
+    try:
+        return Response(await to_thread.run_sync(path.read_bytes), headers=headers)
+    except (FileNotFoundError, NotADirectoryError):
+        raise HttpRefusal(404, lacks) from None
+
+
+@ENDPOINTS.post("/transparency/add-checkpoint", raw=True)
+async def add_checkpoint(web: DoorContext, ask: DoorRequest) -> Response:
+    """This node as a witness of a member's log (C2SP tlog-witness)."""
+    with bounded(ask.request, MOST_REQUEST, BODY_S):
+        body = await ask.request.body()
+    found = await web.call("transparency.cosign", body=b64encode(body).decode())
+    kind = SIZE_TYPE if found["status"] == 409 else "text/plain; charset=utf-8"
+    return Response(found["body"], found["status"], {"content-type": kind})
+
+
+class _Pause(NamedTuple):
+    until: float
+    seconds: float
+
+
+async def ask_witnesses(web: DoorContext) -> None:
+    """Has members cosign this node's checkpoints, for ever. One that does not answer is asked later each time."""
+    pauses: dict[str, _Pause] = {}
+
+    async def ask(one: Any) -> None:
+        member = one["member"]
+        if (why := await _asked(web, one)) is None:
+            pauses.pop(member, None)
+            return
+        seconds = min(2 * pauses[member].seconds, LONGEST_S) if member in pauses else FIRST_S
+        pauses[member] = _Pause(anyio.current_time() + seconds, seconds)
+        _log.info("a member did not cosign the public log: %s: %s", one["url"], why)
+
+    while True:
+        await anyio.sleep(ASK_S)
+        with suppress(HttpRefusal):  # the node is busy, or stops
+            but = [member for member, pause in pauses.items() if anyio.current_time() < pause.until]
+            found = (await web.call("transparency.requests", but=but))["requests"]
+            async with anyio.create_task_group() as tasks:
+                for one in found:
+                    tasks.start_soon(ask, one)
+
+
+async def _asked(web: DoorContext, one: Any) -> str | None:
+    """Why the member's answer is of no use, or None."""
+    try:
+        answer = await web.outside.ask("POST", one["url"], {"content-type": "text/plain"}, b64decode(one["body"]))
+        given = {"status": answer.status, "body": b64encode(answer.body).decode()}
+        found = await web.call("transparency.answered", member=one["member"], size=one["size"], **given)
+    except (Unreachable, HttpRefusal) as error:
+        return str(error)
+    return None if found["why"] is None else str(found["why"])
