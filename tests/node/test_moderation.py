@@ -18,10 +18,10 @@ from tests.node.real import converged, load_settings, make_home, make_node, runn
 
 
 @contextmanager
-def a_node(path: Path) -> Iterator[tuple[LocalBackend, dict[str, str]]]:
+def a_node(path: Path, **flags: str) -> Iterator[tuple[LocalBackend, dict[str, str]]]:
     """A node with an author, a reader, a moderator and somebody else."""
     home = make_home(path)
-    with open_local(home, load_settings(home)) as node:
+    with open_local(home, load_settings(home, **flags)) as node:
         names = ("lotus", "an", "bình", "chi", "dung")
         dids = {
             name: node.call("account.create", name=name, **({"hosted": True} if n else {}))["account"]

@@ -140,6 +140,18 @@ def test_a_platform_refuses_with_its_reason_and_shows_the_post(tmp_path: Path) -
         refused(node, "No order of the alliance withholds", "order.appeal", post=uri, why="", by="an")
 
 
+def test_an_order_waits_for_a_person_where_the_operator_asks_for_one(tmp_path: Path) -> None:
+    with a_node(tmp_path, node__ask_before_orders="true") as (node, who):
+        alliance(node, who)
+        order = issued(node, node.call("post", text="tin", by="an")["uri"])
+        assert (row(node, order)["waits"], row(node, order)["answers"][0]["word"]) == (True, "waiting")
+        assert texts(node) == ["tin"]
+        node.call("order.accept", order=order)
+        assert (row(node, order)["waits"], row(node, order)["answers"][0]["word"]) == (False, "done")
+        assert texts(node) == []
+        refused(node, "No order 00000000", "order.accept", order="00" * 32)
+
+
 def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
     with a_node(tmp_path) as (node, who):
         alliance(node, who)
