@@ -84,7 +84,7 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
 
     typed: the words of the command line, which may be names of files.
     """
-    text = plain(str(error)).strip() or type(error).__name__
+    text = _METHOD.sub(_command, plain(str(error)).strip() or type(error).__name__)
     first = text.split(maxsplit=1)[0].rstrip(",:;")
     if text[0].islower():
         if first.startswith("did:"):
@@ -100,6 +100,16 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
     return text if text.endswith((".", "?", "!")) else text + "."
 
 
+def _command(found: re.Match[str]) -> str:
+    """The command that calls a method, in the place of its name."""
+    from banyan_cli.declare import root
+
+    begins, name, ends = found.groups()
+    words = next((f"`banyan {words}`" for words, command in root.every() if command.method == name), None)
+    return f"{begins}{name}{ends}" if words is None else words + ends.removeprefix("`")
+
+
+_METHOD = re.compile(r"(`|^)([a-z_]+\.[a-z_.]*[a-z_])(`| takes | needs | has no parameter )")
 _KEY = re.compile("[0-9a-f]{16,}")
 _OF_A_METHOD = re.compile(r"[a-z.]+ (takes|needs|has no parameter) ")
 _SETTING = re.compile(r"[a-z]+\.[a-z_]+")

@@ -340,6 +340,9 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
     [
         ("did:banyan:zE1U is not held here.", "The account did:banyan:zE1U is not held here."),
         ("account.drop needs 'log'", "account.drop needs 'log'."),
+        ("nobody labelled that; `label.list` has labels", "Nobody labelled that; `banyan label ls` has labels."),
+        ("label.define needs 'name'", "`banyan label define` needs 'name'."),
+        ("begin it (`upload.begin`)", "Begin it (`upload.begin`)."),
         ("damaged: page 3 is not page 3", "Damaged: page 3 is not page 3."),
         ("the node is gone", "The node is gone."),
     ],

@@ -74,6 +74,11 @@ def refusal(method: str, **params: Any) -> str:
         ("post", {}, "post needs 'text', a text; it got nothing."),
         ("post", {"text": None}, "post takes 'text' as a text; it got nothing."),
         ("post", {"text": 7}, "post takes 'text' as a text; it got 7."),
+        (
+            "label.put",
+            {"about": "a", "name": "x" * 65},
+            f"label.put takes 'name' as a text of at most 64 characters; it got '{'x' * 59}….",
+        ),
         ("feed", {"limit": "20"}, "feed takes 'limit' as a whole number from 0 to 1000; it got '20'."),
         ("feed", {"limit": 1001}, "feed takes 'limit' as a whole number from 0 to 1000; it got 1001."),
         ("feed", {"limit": True}, "feed takes 'limit' as a whole number from 0 to 1000; it got True."),

@@ -57,6 +57,23 @@ def test_a_node_warns_and_hides_by_labels_and_takes_it_back_with_them(tmp_path: 
         assert all(one["undone"] for one in node.call("decision.list")["decisions"])
 
 
+def test_of_two_labels_that_ask_for_the_same_the_second_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        uri = node.call("post", text="mua ngay", by="an")["uri"]
+        for issuer, name in (("dung", "spam"), ("dung", "scam"), ("chi", "false")):
+            node.call("label.put", by=issuer, about=uri, name=name)
+            node.call("labeller.set", account=who[issuer])
+        follower, shown = folded(node), set[str]()
+        for _ in range(3):
+            shown.add(name := label_of(node, uri, "bình"))
+            issuer = "chi" if name == "false" else "dung"
+            assert node.call("label.names", account=who[issuer], by="bình")["names"] == []
+            node.call("label.put", by=issuer, about=uri, name=name, undo=True)
+            folded(node, follower)
+        assert shown == {"spam", "scam", "false"}
+        assert label_of(node, uri, "bình") is None
+
+
 def test_a_node_does_no_more_than_the_issuer_asks_for_and_it_wants(tmp_path: Path) -> None:
     with a_node(tmp_path) as (node, who):
         uri = node.call("post", text="bài", by="an")["uri"]

@@ -10,7 +10,7 @@ import typer
 from banyan_cli import refs
 from banyan_cli.declare import Fields, Ref, root
 from banyan_cli.parameters import ACCOUNT, By, Undo, Who, argument, some_account, some_post
-from banyan_cli.show.tables import Row, ago, clock, columns
+from banyan_cli.show.tables import Row, ago, columns, short_account
 
 if TYPE_CHECKING:
     from banyan_cli.command_session import Session
@@ -36,7 +36,7 @@ Issuer = Annotated[
 
 
 def _what(row: Row) -> str:
-    return refs.short(row["post"]) if row["post"] else row["account"]
+    return refs.short(row["post"]) if row["post"] else short_account(row["account"])
 
 
 def _by(row: Row) -> str:
@@ -45,11 +45,11 @@ def _by(row: Row) -> str:
 
 _LABELS = columns(
     ("label", "name"),
-    ("severity", "severity"),
+    ("does", "severity"),
     ("about", _what),
     ("by", _by),
     ("when", lambda row: ago(row["at"])),
-    ("ends", lambda row: "" if row["until"] is None else clock(row["until"])),
+    ("ends", lambda row: "" if row["until"] is None else ago(row["until"])),
     ("reason", "reason"),
 )
 _NAMES = columns(("label", "name"), ("severity", "severity"), ("title", "title"), ("meaning", "text"))
@@ -95,7 +95,7 @@ def label_ls(
 
 
 @_label.rows("label.names", _NAMES, "No label is defined: each warns.", field="names")
-def label_names(by: By = None) -> None:
+def label_names(account: Issuer = None, by: By = None) -> None:
     """What an account means by its labels."""
 
 

@@ -148,15 +148,21 @@ def poll(asked: Row, now: int | None = None) -> list[str]:
 
 def words(row: Row, asked: bool = False) -> Text:
     """What a post says, or what it warns of, unless one asked for the post."""
-    warning = row.get("warning") or row.get("filtered")
-    if warning and hides(row, asked):
+    warning = _warning(row)
+    if warning and not asked:
         return Text.assemble(("⚠ ", "yellow"), text_of(warning), ("  `banyan thread` shows it", "dim"))
-    return Text(text_of(row["text"]) if row["text"].strip() or not row.get("media") else "")
+    text = text_of(row["text"]) if row["text"].strip() or not row.get("media") else ""
+    return Text.assemble(("⚑ ", "yellow"), text_of(row["label"]), f"\n{text}") if row.get("label") else Text(text)
+
+
+def _warning(row: Row) -> str | None:
+    """The words of moderators, of the author, or of the reader's filter."""
+    return row.get("label") or row.get("warning") or row.get("filtered")
 
 
 def hides(row: Row, asked: bool) -> bool:
     """Whether only the warning of a post is shown."""
-    return bool(row.get("warning") or row.get("filtered")) and not asked
+    return bool(_warning(row)) and not asked
 
 
 def text_of(text: str) -> str:

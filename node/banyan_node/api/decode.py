@@ -79,7 +79,8 @@ def wrong(name: str, asks: type[msgspec.Struct], params: Mapping[str, Any], erro
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(value)[:_SHOWN]
+    said = "nothing" if value is None else repr(value)
+    return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
 
 
 def takes(asks: type[msgspec.Struct], field: str) -> str:
@@ -121,8 +122,9 @@ def words(kind: inspect.Type) -> str:
         case inspect.IntType(ge=least, le=most):
             bounds = f" from {least or 0} to {most}" if most is not None else f" from {least}" if least else ""
             return f"a whole number{bounds}"
-        case inspect.StrType(min_length=least):
-            return "a text that is not empty" if least else "a text"
+        case inspect.StrType(min_length=least, max_length=most):
+            bounds = "" if most is None else f" of at most {most:,} characters"
+            return f"a text{bounds} that is not empty" if least else f"a text{bounds}"
         case inspect.BoolType():
             return "true or false"
         case inspect.FloatType():

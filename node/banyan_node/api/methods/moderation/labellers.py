@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 import trio
 
 from banyan_crdt.errors import BanyanError
-from banyan_crdt.ids import AccountId, CellKey, account_to_text
+from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Did, did
+from banyan_node.api.json_types import AccountRef, Did, did, target_of
 from banyan_node.api.methods.moderation import decisions
 from banyan_node.api.methods.posts.post_rows import name_of
 from banyan_node.context import Context
@@ -33,9 +33,9 @@ from banyan_reading.queries import Queries
 from banyan_reading.visibility import lasts
 from banyan_schema.address import Target
 from banyan_schema.social import post_to_text
-from banyan_schema.social.label import ALLOW, LabelName, is_whole
+from banyan_schema.social.label import ALLOW, LabelName, is_whole, whole
 from banyan_storage import local_tables as local
-from banyan_storage.local_tables import LABELLERS, LABELS_TAKEN, ChosenLabeller
+from banyan_storage.local_tables import LABELLERS, LABELS_TAKEN, ChosenLabeller, DecisionNote
 from banyan_storage.store import Store
 from banyan_storage.views import invalidation
 
@@ -201,6 +201,7 @@ class _Step:
         ctx, by = self.ctx, account_to_text(self.account)
         if before and (made := find(ctx.store, before)) is not None and made.undone is None:
             decisions.withdraw(ctx, made, by, "the label ended, or is another now", self.now)
+            self._make_room(made)
         if said is None:
             LABELS_TAKEN.put(ctx.store, (self.account, element), None)
             return
@@ -219,6 +220,15 @@ class _Step:
             with suppress(CallError, BanyanError):  # somebody here decided that already, or nothing of it is held
                 decision = decisions.decide(ctx, ask, self.now, self.account).id
         LABELS_TAKEN.put(ctx.store, (self.account, element), (said.ms, decision))
+
+    def _make_room(self, made: DecisionNote) -> None:
+        """A decision ended: what led to none because of it, of labels of the same, may lead to one now."""
+        for about in map(target_of, made.posts) if made.posts else (whole(account_from_text(made.account)),):
+            for one in labels.of(self.q, about, self.chosen):
+                taken = LABELS_TAKEN.get(self.ctx.store, (one.issuer, one.element))
+                if taken is not None and not taken[1]:
+                    LABELS_TAKEN.put(self.ctx.store, (one.issuer, one.element), (0, 0))
+                    self.due.add(one.issuer)
 
     def _look_again(self, about: AccountId | None) -> None:
         """Has the labels of others carried out anew: those about this account; None: those that led to nothing."""

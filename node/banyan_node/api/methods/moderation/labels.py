@@ -69,6 +69,12 @@ class LabelsRequest(ActorRequest):
     about: About | None = None
 
 
+class LabelNamesRequest(ActorRequest):
+    """account: whose; by default of the one that asks."""
+
+    account: AccountRef | None = None
+
+
 class LabellerChoose(ActorRequest):
     """wish: refuse: not to hear of its labels, also if this node follows them; warn: see its words before posts; hide:
     not to see what it means to be hidden; null: as this node has it."""
@@ -210,9 +216,9 @@ def _row(q: Queries, one: labels.SaidLabel, names: dict[str, LabelName]) -> Labe
 
 
 @METHODS.read("label.names", "not_found", "refused")
-def names(at: CommitView, ask: ActorRequest) -> LabelNames:
+def names(at: CommitView, ask: LabelNamesRequest) -> LabelNames:
     """What an account means by the names of its labels."""
-    found = labels.names_of(at.queries(), hosted.account_of(at, ask.by))
+    found = labels.names_of(at.queries(), hosted.account_of(at, ask.account or ask.by))
     rows = [LabelNameRow(one.name, one.severity, one.title, one.about) for one in found.values()]
     return LabelNames(sorted(rows, key=lambda row: row.name))
 
