@@ -8,6 +8,7 @@ running node only what was shown is offered, because opening the store would tak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -114,3 +115,13 @@ def checked(known: tuple[str, ...], wrong: str) -> Read:
         return text
 
     return Read(value)
+
+
+def text_of(file: Path) -> str:
+    """What a file of text has, without a mark of its encoding. Raises BadInput."""
+    try:
+        return file.read_text("utf-8-sig")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is no text in UTF-8; save it so.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 from tests.cli.shell import banyan
@@ -39,3 +40,10 @@ def test_duties_without_a_person_are_listed_and_a_misspelt_key_is_a_sentence(tmp
     found = banyan(*check, "--file", file)
     assert found.err == f"banyan: {file} has no 'scop'; do you mean 'scope'?\n"
     assert found.code == 2
+    file.write_bytes("\ufeff".encode() + (files("banyan_duties") / "eu-dsa.toml").read_bytes())
+    assert banyan(*check, "--file", file).code == 0
+    file.write_bytes(b"\x8d\xff")
+    assert banyan(*check, "--file", file).err == f"banyan: {file} is no text in UTF-8; save it so.\n"
+    assert "cannot be read (Is a directory)" in banyan(*check, "--file", tmp_path).err
+    for person in ("authorities", "=Chi", "authorities=", "nobody=Chi"):
+        assert f"'{person}' is not ROLE=NAME; the roles are" in banyan(*check, "--person", person).err

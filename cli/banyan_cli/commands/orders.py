@@ -12,7 +12,7 @@ from banyan_cli import refs
 from banyan_cli.command_session import Session
 from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
-from banyan_cli.parameters import By, Uri
+from banyan_cli.parameters import By, Uri, text_of
 from banyan_cli.show.tables import Row, columns, count
 
 _order = root.group("order", "Orders of your alliance that content goes, and what platforms answer.")
@@ -40,7 +40,7 @@ _ORDERS = columns(
     ("appeals#", lambda row: str(row["appeals"])),
     ("why", "why"),
 )
-_LINES = columns(("law", "law"), ("duty", "duty"), ("source", "source"), ("nobody is", "role"))
+_LINES = columns(("nobody is", "role"), ("duty", "duty"), ("law", "law"), ("source", "source"))
 
 
 @_order.command(name="issue")
@@ -113,13 +113,19 @@ def duties_check(
     """Which duties nobody answers for."""
     from banyan_duties.duty_file import read_duties, unmanned
 
-    persons = {role: name for role, _, name in (one.partition("=") for one in person or ())}
     shipped = [(f.name, f.read_text("utf-8")) for f in files("banyan_duties").iterdir() if f.name.endswith(".toml")]
+    read = [(str(one), text_of(one)) for one in file] if file else sorted(shipped)
     try:
-        read = [(str(one), one.read_text("utf-8")) for one in file] if file else sorted(shipped)
         known = [read_duties(raw, name) for name, raw in read]
-    except (OSError, ValueError) as why:
+    except ValueError as why:
         raise BadInput(str(why)) from None
+    roles = sorted({role for one in known for _, _, role in one.lines()})
+    persons = dict[str, str]()
+    for said in person or ():
+        role, _, name = said.partition("=")
+        if role not in roles or not name.strip():
+            raise BadInput(f"'{said}' is not ROLE=NAME; the roles are {', '.join(roles)}.")
+        persons[role] = name
     lacking = [
         {"law": one.name, "duty": name, "source": source, "role": role}
         for one in known
