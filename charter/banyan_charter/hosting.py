@@ -93,16 +93,21 @@ HostOf = Callable[[AccountId], AccountId | None]
 """Whom the control log of an account names; None: nobody, or the log is not held."""
 
 
-def kept(
-    parameters: Parameters, seats: Iterable[Seat], lists: Mapping[AccountId, Iterable[Batch]], host_of: HostOf
-) -> dict[AccountId, AccountId]:
-    """The accounts that are kept, and for which member. Seats, authorities and label issuers are kept for themselves.
-    The list of who has no seat says nothing: the accounts of an expelled member count again once they have moved."""
-    members = sorted(seat.member for seat in seats)
+def places_by_member(
+    parameters: Parameters, seats: Iterable[Seat], lists: Mapping[AccountId, Iterable[Batch]]
+) -> dict[AccountId, Places]:
+    """In the order of members. The list of who has no seat says nothing: the accounts of an expelled member count again
+    once they have moved."""
+    return {member: places(parameters, lists.get(member, ())) for member in sorted(seat.member for seat in seats)}
+
+
+def kept(parameters: Parameters, listed: Mapping[AccountId, Places], host_of: HostOf) -> dict[AccountId, AccountId]:
+    """The accounts that are kept, and for which member. listed: see `places_by_member`. Members, authorities and label
+    issuers are kept for themselves."""
     roles = (*(one.account for one in parameters.authorities), *parameters.labellers)
-    out = {account: account for account in (*members, *roles)}
-    for member in members:
-        for account, standing in places(parameters, lists.get(member, ())).placed.items():
+    out = {account: account for account in (*listed, *roles)}
+    for member, found in listed.items():
+        for account, standing in found.placed.items():
             if counts_for(member, standing, host_of(account)):
                 out.setdefault(account, member)
     return out

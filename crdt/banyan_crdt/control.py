@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from banyan_crdt.checkpoint import Checkpoint, standing
 from banyan_crdt.entry import MAX_CONTROL, MAX_CONTROL_BYTES, MORE_REVOKING_BYTES, Entry, check_link, skip_seq
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import EntryId, LogId, WriterKey, key_digest
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, key_digest
 from banyan_crdt.logs import Grants, LogName, PathGrant
 from banyan_crdt.ops import (
     CONTROL_OPS,
@@ -55,7 +55,7 @@ class Control(Grants):
     `path`: the entries that count. `keep`: the path and the evidence of its ties, which others need to compute the
     same path. `beside`: all other authorised entries; a stronger key may make them count again. `keys`: the key state
     at the end of the path. `salt_op`: the `Init` whose part has the account's salt. `pins`: by log, in path order.
-    `host`: the platform that the last `Host` names.
+    `host`: the account of the platform that the last `Host` names.
     """
 
     path: tuple[Entry, ...]
@@ -65,7 +65,7 @@ class Control(Grants):
     keys: KeyState
     salt_op: Init | None
     pins: dict[LogName, list[Pin]]
-    host: WriterKey | None
+    host: AccountId | None
 
     def is_root(self, writer: WriterKey) -> bool:
         """Whether this is the root key at the end of the path."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, get_args
 from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
 from banyan_crdt.errors import Malformed, Oversized
-from banyan_crdt.ids import CellKey, Coll, EntryId, PartHash, Ref, WriterKey
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, PartHash, Ref, WriterKey
 from banyan_crdt.shapes import (
     ADD,
     NO_ELEM,
@@ -193,9 +193,9 @@ class Close(NamedTuple):
 
 
 class Host(NamedTuple):
-    """The platform (by key) that hosts the account."""
+    """The platform, an account itself, that hosts the account (docs/hosting.md)."""
 
-    platform: WriterKey
+    platform: AccountId
 
 
 class Unknown(NamedTuple):

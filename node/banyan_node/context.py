@@ -6,14 +6,14 @@ Opening it chooses the number of the log that this data folder writes (own_log.p
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.entry import Header
-from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
+from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer
@@ -45,7 +45,7 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.local_tables import HOSTED, OWN_LOG, OWN_NAMED, RESTORING
+from banyan_storage.local_tables import FOLLOWED_CHARTER, HOSTED, OWN_LOG, OWN_NAMED, RESTORING
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews, builder, large_accounts
@@ -157,6 +157,10 @@ class Context:
     that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
+    placed: Container[AccountId] = ()
+    """Accounts that are held because members of the charter list them."""
+    hosts: dict[AccountId, tuple[Head, AccountId | None]] = field(default_factory=dict)
+    """Of accounts that they list: a control log, and whom it names as host. Any thread."""
     at_door: DoorData = field(default_factory=DoorData)
     member_logs: dict[AccountId, MemberLog] = field(default_factory=dict)
     """Public logs of the members of the charter that is followed (policy.py)."""
@@ -263,7 +267,9 @@ def open_context(
     shutil.rmtree(home.door_files, ignore_errors=True)  # of a door that was killed: no other runs beside this store
     verifier = Verifier()
     try:
-        if settings.config.interest.mode != "all":  # these views decide which accounts it holds
+        if (
+            settings.config.interest.mode != "all" or FOLLOWED_CHARTER.get(store) is not None
+        ):  # these views decide which accounts it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.device_seed())
         if OWN_LOG.get(store) is None and (home.seen.exists() or home.restored.exists()):

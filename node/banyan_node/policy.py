@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +27,7 @@ from banyan_charter.values import Kind
 from banyan_crdt.ids import AccountId, WriterKey
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, interest
+from banyan_node.hosting import hosted, interest, member_lists
 from banyan_node.hosting.entry_writer import append
 from banyan_node.transparency import lines
 from banyan_schema.social.alliance import COLLECTION, MemberLog, Membership, be_member
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 LOOK_S, NODES_S = 2.0, 15.0
 """How often it is looked whether another epoch stands, and where the members' nodes are."""
+LIST_PAUSE_S = 0.1
+"""Between two steps of writing which accounts are hosted here."""
 SAY_S = 3_600.0
 """How often a member says how far it is, if its epoch stays the same."""
 DIALLED = 8
@@ -59,8 +62,7 @@ def vouching(reader: StoreReader) -> Iterator[AccountId]:
 
 def step(ctx: Context, now: float) -> MemberNodes:
     """Takes over the members of the last epoch that stands. Raises ViewBuilding."""
-    ledger = ctx.replica.charter.ledger
-    epoch = ledger.epochs[-1] if ledger is not None and ledger.epochs else None
+    epoch = ctx.replica.charter.epoch
     if _take_over(ctx, epoch) and not interest.holds_all(ctx):
         interest.hold(ctx, now)
     ctx.member_logs = {}
@@ -123,10 +125,9 @@ def _nodes(ctx: Context, epoch: Epoch) -> MemberNodes:
 def say(addresses: tuple[str, ...], url: str, ctx: Context, now: float) -> None:
     """The accounts here that have a seat say so, how far they are, and where this node is. url: of its door, or
     empty."""
-    ledger = ctx.replica.charter.ledger
-    if ledger is None or not ledger.epochs:
+    ledger, epoch, log = ctx.replica.charter.ledger, ctx.replica.charter.epoch, None
+    if ledger is None or epoch is None:
         return
-    epoch, log = ledger.epochs[-1], None
     for account in [one for one in epoch.seats if hosted.is_hosted(ctx.store, one)]:
         if url:
             keys = lines.opened(ctx, now)
@@ -148,8 +149,12 @@ async def follow(
     """For as long as the node runs. reach: where this node can be dialled, and its door. keep_slots: for these peers.
     dial: begins to dial an address until a peer is linked."""
     told, looked_at, said_at, said = MemberNodes(), -NODES_S, -SAY_S, None
+    keeper = member_lists.ListKeeper()
     while True:
         await trio.sleep(LOOK_S)
+        with suppress(ViewBuilding):
+            while await worker.call(keeper.step):
+                await trio.sleep(LIST_PAUSE_S)
         epoch, now = await worker.call(_standing), trio.current_time()
         if epoch == said and now - looked_at < NODES_S:
             continue
@@ -169,5 +174,5 @@ async def follow(
 
 
 def _standing(ctx: Context, now: float) -> bytes | None:
-    ledger = ctx.replica.charter.ledger
-    return ledger.epochs[-1].id if ledger is not None and ledger.epochs else None
+    epoch = ctx.replica.charter.epoch
+    return None if epoch is None else epoch.id

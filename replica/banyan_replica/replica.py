@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -318,12 +319,21 @@ class Replica:
         self.sync.notices.restore()
         self._out.collect()
 
-    def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
+    def set_interest(
+        self,
+        accounts: Collection[AccountId] | None,
+        now: float,
+        far: Collection[AccountId] = (),
+        control_only: AbstractSet[AccountId] = frozenset(),
+    ) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 
         The most important come first: a peer compares as many of the first ones as it has room for. far: those that
-        come after whoever names this node's own accounts."""
+        come after whoever names this node's own accounts. control_only: those of which no other logs are held."""
+        more, self.room.control_only = self.room.control_only - control_only, control_only
         self.sync.limit(accounts, now, far)
+        if more:
+            self.sync.compare_again(now)
         self._out.collect()
 
     # -- inside

@@ -424,6 +424,8 @@ class Member(NamedTuple):
 MEMBERS = LocalRows(b"member:", "banyan_node.policy", ACCOUNT, cbor(Member))
 ROLES = LocalRows(b"charter role:", "banyan_node.policy", ACCOUNT, MARK)
 """Other accounts that the charter names: authorities, judges of appeals and label issuers."""
+UNLISTED = LocalRows(b"unlisted:", "banyan_node.hosting.member_lists", ACCOUNT, MARK)
+"""Accounts here that the operator dropped from the list of the member that hosts them."""
 
 # -- the public log of what was withheld
 

@@ -29,12 +29,9 @@ def test_the_product_keeps_what_the_model_keeps() -> None:
         }
         hosts = {x: (1, rng.randrange(4)) for x in range(10, 30)}
         batches = {account(m): cut(places, rng) for m, (_, places) in lists.items()}
-        found = hosting.kept(
-            Parameters(quota=a.quota),
-            map(seat, a.members),
-            batches,
-            {account(x): account(m) for x, (_, m) in hosts.items()}.get,
-        )
+        parameters = Parameters(quota=a.quota)
+        listed = hosting.places_by_member(parameters, map(seat, a.members), batches)
+        found = hosting.kept(parameters, listed, {account(x): account(m) for x, (_, m) in hosts.items()}.get)
         assert found.keys() - {account(m) for m in a.members} == {account(x) for x in kept(a, lists, hosts)}, n
 
 
@@ -60,7 +57,8 @@ def test_of_757_accounts_those_before_the_flood_are_kept_at_once_and_the_others_
             Batch(n, b"", Standing.HOSTED, tuple(listed[n : n + hosting.BATCH]))
             for n in range(0, len(listed), hosting.BATCH)
         ]
-        return hosting.kept(parameters, [seat(0)], {member: batches}, lambda _: member).keys() & {*people}
+        found = hosting.places_by_member(parameters, [seat(0)], {member: batches})
+        return hosting.kept(parameters, found, lambda _: member).keys() & {*people}
 
     assert who(everybody) == {*people} & {*everybody[:100]}
     assert who(people) == {*people}

@@ -10,7 +10,7 @@ import pytest
 from banyan_crdt.checkpoint import ControlRef
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import EntryId, control_log
+from banyan_crdt.ids import AccountId, EntryId, control_log
 from banyan_crdt.ops import (
     Close,
     Drop,
@@ -276,8 +276,8 @@ def test_drop_empties_one_log() -> None:
 def test_the_last_host_on_the_path_hosts() -> None:
     an = Person()
     for n in ("one", "two"):
-        an.say(Host(an.key(n)))
-    assert resolved(an.control).host == an.key("two")
+        an.say(Host(AccountId(an.key(n))))
+    assert resolved(an.control).host == AccountId(an.key("two"))
 
 
 def test_the_first_cut_of_a_writer_wins_and_later_grants_and_pins_of_it_are_inert() -> None:

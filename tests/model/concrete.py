@@ -147,7 +147,7 @@ def real_op(op: Op) -> o.Op:
         case ("close",):
             return o.Close()
         case ("host", platform):
-            return o.Host(key(platform))
+            return o.Host(AccountId(key(platform)))
         case ("future", n):
             return o.Unknown(900 + n, (n,))
         case ("broken",):

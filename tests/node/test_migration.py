@@ -183,8 +183,8 @@ def test_an_account_that_is_awaited_is_fetched_although_nobody_follows_it(platfo
     assert (held["held"], held["entries"], held["peers"]) == (False, 0, 0)
     follows = load_settings(context.home, interest__mode="follows")
     context.settings, before = follows, context.settings
-    assert account in interest.AccountChoice(context).of(context.queries())
+    assert account in interest.AccountChoice(context).of(context.queries()).found
     platform.call("account.await", account=stranger, undo=True)
-    assert account not in interest.AccountChoice(context).of(context.queries())
+    assert account not in interest.AccountChoice(context).of(context.queries()).found
     context.settings = before
     assert not LocalDemand(context)(account)

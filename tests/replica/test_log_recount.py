@@ -8,7 +8,7 @@ import pytest
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
-from banyan_crdt.ids import CellKey, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Drop, Host, Pin, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
@@ -490,7 +490,7 @@ def taken_over(branches: int = 3) -> tuple[Person, list[list[Entry]]]:
     out = []
     for k in range(branches):
         long = an.say(*map(an.pin, log[k:]), below=trunk)
-        out.append([long, an.say(Host(an.key(f"host {k}")), below=[*trunk, long])])
+        out.append([long, an.say(Host(AccountId(an.key(f"host {k}"))), below=[*trunk, long])])
     return an, out
 
 

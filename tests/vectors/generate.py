@@ -179,7 +179,7 @@ def every_op() -> dict[str, o.Op]:
         "recover": o.Recover(b32("root"), b32("next")),
         "drop": o.Drop(k, 2),
         "close": o.Close(),
-        "host": o.Host(k),
+        "host": o.Host(AccountId(k)),
         "unknown": o.Unknown(42, (1, b"x", ())),
     }
 

@@ -1,5 +1,10 @@
-"""Which accounts are held: those that a node of chosen accounts chose (`interest.mode` follows), the most important
-first (reach.py), without those that the operator dropped or that nobody follows any more.
+"""Which accounts are held, without those that the operator dropped.
+
+| `interest.mode` | accounts, the most important first |
+|---|---|
+| follows | those of here, and those within some follows of them (reach.py) |
+| all, while a charter is followed | those that its members host (member_lists.py), those of here, whom they follow |
+| all, without a charter | all |
 
 Follows are read once, and again of accounts that were touched since (banyan_storage.views.invalidation): of own
 accounts at each look, of others once a minute. So an account that changes its follows all the time costs little, here
@@ -13,7 +18,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import structlog
 import trio
@@ -23,6 +28,7 @@ from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.member_lists import ListedAccounts, MemberLists
 from banyan_node.hosting.reach import Reach
 from banyan_node.moderation import withheld
 from banyan_reading.queries import Queries, queries
@@ -43,37 +49,49 @@ FAR_LOOKS = 12
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """Tells the replica which accounts it holds, for as long as the node runs."""
-    chosen, interest, told = context.settings.config.interest, AccountChoice(context), object()
-    while chosen.mode == "follows":
+    interest, told = AccountChoice(context), None
+    while True:
         await trio.sleep(LOOK_S)
         with suppress(ViewBuilding):  # follows are unknown until the view is built
             found = await trio.to_thread.run_sync(interest.look)
-            if found is not told:
-                await worker.call(partial(_hold, found, interest.near))
+            if found != told:
+                await worker.call(partial(_hold, found))
                 told = found
 
 
 def hold(ctx: Context, now: float) -> None:
     """Tells the replica which accounts it holds now. Raises ViewBuilding."""
-    interest = AccountChoice(ctx)
-    _hold(None if holds_all(ctx) else interest.of(ctx.queries()), interest.near, ctx, now)
+    _hold(None if holds_all(ctx) else AccountChoice(ctx).of(ctx.queries()), ctx, now)
 
 
 def holds_all(ctx: Context) -> bool:
     """A node that is restoring holds all, because the ids of its accounts are unknown until they arrive."""
-    return ctx.settings.config.interest.mode == "all" or RESTORING.get(ctx.store) is not None
+    open_ = ctx.settings.config.interest.mode == "all" and ctx.replica.charter.epoch is None
+    return open_ or RESTORING.get(ctx.store) is not None
 
 
-def _hold(found: tuple[AccountId, ...] | None, near: int, context: Context, now: float) -> None:
-    """found: None is all. near: see `Reach`. What was dropped or is awaited since it was found counts."""
-    if found is None:
+class Choice(NamedTuple):
+    """listed: by members of the charter; None: they do not matter here. found: accounts here, and around them, of which
+    `near` are here or followed by them (`Reach`)."""
+
+    listed: ListedAccounts | None
+    found: tuple[AccountId, ...]
+    near: int
+
+
+def _hold(choice: Choice | None, context: Context, now: float) -> None:
+    """choice: None is all. What was dropped or is awaited since it was found counts."""
+    context.placed = choice.listed.placed if choice is not None and choice.listed is not None else ()
+    if choice is None:
         context.replica.set_interest(None, now)
         return
-    gone = set(DROPPED.keys(context.store))
+    gone, (listed, found, near) = set(DROPPED.keys(context.store)), choice
     due = (account for rows in (MEMBERS, ROLES, AWAITED) for account in rows.keys(context.store))
-    first, far = dict.fromkeys([*due, *found[:near]]), found[near:]
-    held, beyond = ([account for account in accounts if account not in gone] for accounts in (first, far))
-    context.replica.set_interest(held, now, beyond)
+    kept, placed = ((), frozenset[AccountId]()) if listed is None else (listed.kept, listed.placed)
+    first = dict.fromkeys([*due, *kept, *found[:near]])
+    controls = placed - first.keys()
+    held, beyond = ([one for one in some if one not in gone] for some in ([*first, *sorted(controls)], found[near:]))
+    context.replica.set_interest(held, now, beyond, controls)
 
 
 class AccountChoice:
@@ -81,24 +99,24 @@ class AccountChoice:
 
     def __init__(self, ctx: Context) -> None:
         chosen = ctx.settings.config.interest
-        self._ctx, self._reach = ctx, Reach(chosen.hops, chosen.max_accounts)
+        self._ctx, self._all = ctx, chosen.mode == "all"
+        self._reach = Reach(1 if self._all else chosen.hops, chosen.max_accounts)
+        self._lists = MemberLists(ctx.hosts)
         self._at, self._looks = -1, 0
         self._later: set[bytes] | None = None
         """Numbers of the accounts that were touched and are read again once a minute; None: perhaps all."""
 
-    @property
-    def near(self) -> int:
-        """See `Reach`, of what was found last."""
-        return self._reach.near
-
-    def look(self) -> tuple[AccountId, ...] | None:
-        """The accounts, with those that were dropped, as of the last commit; the same object while they are the same.
-        None: all. Any thread. Raises ViewBuilding."""
+    def look(self) -> Choice | None:
+        """The accounts, with those that were dropped, as of the last commit. None: all. Any thread. Raises
+        ViewBuilding."""
         ctx = self._ctx
+        if self._all and ctx.replica.charter.epoch is None:
+            return None
         with queries(ctx.engine, ctx.realm, ctx.store.late_ids) as q:
             return None if RESTORING.get(q.reader) is not None else self.of(q)
 
-    def of(self, q: Queries) -> tuple[AccountId, ...]:
+    def of(self, q: Queries) -> Choice:
+        """As `look`, of a node that does not hold all."""
         q.need("relations")
         last, changes = invalidation.last(q.reader.txn), None
         if 0 <= self._at <= last:
@@ -115,7 +133,9 @@ class AccountChoice:
             again = [account for account in again if q.number(account) in changed]
         if far:
             self._later = set()
-        return self._reach.update(sorted(roots), again, q.follows)
+        found = self._reach.update(sorted(roots), again, q.follows)
+        epoch = self._ctx.replica.charter.epoch if self._all else None
+        return Choice(None if epoch is None else self._lists.look(q, epoch, now), found, self._reach.near)
 
 
 # Accounts that the operator dropped: they are not fetched again. What is held of one goes in steps (`begin`, `step`),
@@ -334,6 +354,8 @@ class LocalDemand:
         if hosted.is_hosted(store, account) or AWAITED.has(store, account):
             return True
         if MEMBERS.among_few(store, account) or ROLES.among_few(store, account):
+            return True
+        if account in self._ctx.placed:
             return True
         txn, now = self._ctx.engine.write(), self._clock()
         if now >= self._until:

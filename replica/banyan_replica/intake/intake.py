@@ -97,6 +97,8 @@ class Intake:
             if isinstance(item, CheckedLater):
                 raise item.why
             refusal = self._room.why_not(link.peer, log.account)
+            if not self._room.holds(log):
+                refusal = "of this account only the control log is held"
             if refusal:  # what was asked for before still comes
                 link.load.stopped("room")
                 raise NotYet("full", refusal)

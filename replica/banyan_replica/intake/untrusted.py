@@ -186,6 +186,8 @@ class AccountFilter:
         """The accounts that are held, those that name accounts of this node included; None: all."""
         self.chosen: AbstractSet[AccountId] = frozenset()
         """Those of them that this node was told to hold."""
+        self.control_only: AbstractSet[AccountId] = frozenset()
+        """Those of them of which no logs but the control log are held."""
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
         self._shut = False
@@ -200,6 +202,10 @@ class AccountFilter:
     def interesting(self, account: AccountId) -> bool:
         """Whether the account is held here."""
         return self.interest is None or account in self.interest
+
+    def holds(self, log: LogId) -> bool:
+        """Whether the log of an account that is held here is held."""
+        return not log.log or log.account not in self.control_only
 
     def set_room(self, full: str, strangers: int | None = None, allowance: str = "") -> None:
         """Takes no entries and no content of others while `full` says why, and goes on with the node's own accounts. It

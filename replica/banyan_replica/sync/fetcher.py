@@ -95,10 +95,11 @@ class Fetcher:
         for account, theirs in by_account(heads.items()).items():
             if not self.room.interesting(account):
                 continue
-            if self.room.why_not(link.peer, account):
-                for log, head in theirs.items():
-                    if head != self._ingest.head(log):
-                        self.differs(link, log, head)
+            closed = bool(self.room.why_not(link.peer, account))
+            for log in [log for log in theirs if closed or not self.room.holds(log)]:
+                if (head := theirs.pop(log)) != self._ingest.head(log):
+                    self.differs(link, log, head)
+            if not theirs:
                 continue
             if link.owed.ranges.cover(account):
                 continue  # it is being read to us; a comparison afterwards finds what the reading left out

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from banyan_charter.acts import Act, CharterId, Commit, Content, Founding, Vote, decode_act, encode_act, name_of
 from banyan_charter.ledger import Ledger
+from banyan_charter.rules import Epoch
 from banyan_crdt.errors import Refused, Reject
 from banyan_crdt.realm import Realm
 from banyan_storage import charter_acts
@@ -84,7 +85,13 @@ class FollowedCharter:
         held = self.ledger
         if held is None:
             return None
-        return CharterView(held.charter, _epoch(held), len(held), held.digest, len(self.waiting))
+        return CharterView(held.charter, _number(self.epoch), len(held), held.digest, len(self.waiting))
+
+    @property
+    def epoch(self) -> Epoch | None:
+        """The last one that stands; None: not all founders signed, or this node follows no charter. Any thread."""
+        held = self.ledger
+        return held.epochs[-1] if held is not None and held.epochs else None
 
     def judge(self, acts: Sequence[Act]) -> None:
         """Gives the ledger these acts, whose signatures were checked, and those that wait: contents first, because they
@@ -107,7 +114,7 @@ class FollowedCharter:
         self._bound()
         if took:
             self._store.put_charter_acts(held.charter, [(act, encode_act(act)) for act in took])
-            self._tell("charter", epoch=_epoch(held), digest=held.digest)
+            self._tell("charter", epoch=_number(self.epoch), digest=held.digest)
 
     def _bound(self) -> None:
         """Drops the oldest of what waits beyond the bounds."""
@@ -133,9 +140,8 @@ class FollowedCharter:
         self._changed()
 
 
-def _epoch(ledger: Ledger) -> int | None:
-    """The last epoch that stands; None: not all founders signed."""
-    return len(ledger.epochs) - 1 if ledger.epochs else None
+def _number(epoch: Epoch | None) -> int | None:
+    return None if epoch is None else epoch.number
 
 
 def _size(act: Act) -> int:

@@ -253,6 +253,16 @@ class Sync:
             link.course.renew()
             self.root(link, now)
 
+    def compare_again(self, now: float) -> None:
+        """More is taken of accounts that are held, so a comparison that was in vain is not any more."""
+        for link in self._links.values():
+            pair = self.interests.pair(link.peer)
+            if pair is not None and link.hello is not None:
+                pair.tried = b"", b""
+                link.course.anew()
+                link.course.moved()
+                self.root(link, now)
+
     def hold(self, now: float) -> None:
         """Others name this node's accounts than before."""
         self.limit(self.notices.near, now, self.notices.far)

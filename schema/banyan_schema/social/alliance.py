@@ -1,10 +1,13 @@
-"""What a member of an alliance says of itself: the charter that it follows, how far it is, and where its nodes are.
+"""What a member of an alliance says of itself: the charter that it follows, how far it is, and where its nodes are; and
+which accounts it hosts.
 
-| op | cell | content |
-|---|---|---|
-| put | one for the account | [charter, epoch, digest, [address ...], [URL, log key, witness key] / null] |
+| collection | op | cell | content |
+|---|---|---|---|
+| membership | put | one for the account | [charter, epoch, digest, [address ...], [URL, log key, witness key] / null] |
+| hosted | put | one for each number | [number, standing, accounts, new accounts an hour] |
 
-A charter gives a seat to whoever has its keys; by this the account itself says that the seat is its own.
+A charter gives a seat to whoever has its keys; by its membership the account itself says that the seat is its own. What
+its list comes to is docs/hosting.md.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from banyan_crdt.ids import Ref
+from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.ops import Put
 from banyan_schema.collection import Collection, OpDraft, cell_key
 from banyan_schema.compound import many, record
-from banyan_schema.fields import HASH, number, text
+from banyan_schema.fields import HASH, blob, number, text
 from banyan_schema.layout import Layout
 
 MAX_NODES, MAX_ADDRESS = 8, 256
@@ -55,10 +58,45 @@ COLLECTION = Collection(
     ),
 )
 MEMBERSHIP = COLLECTION.id
-COLLECTIONS = (COLLECTION,)
+MAX_BATCH = 512
+"""Accounts of a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedBatch:
+    """A part of a member's list. number: its place among the batches. standing: as `banyan_charter.hosting.Standing`.
+    accounts: their ids one after the other, 32 bytes each. hourly: new accounts an hour; None: as the charter says."""
+
+    number: int
+    standing: int
+    accounts: bytes
+    hourly: int | None = None
+
+    def ids(self) -> tuple[AccountId, ...]:
+        """The accounts. A last one that is cut off is none."""
+        return tuple(AccountId(self.accounts[at : at + 32]) for at in range(0, len(self.accounts) - 31, 32))
+
+
+HOSTED = Collection(
+    "hosted",
+    "register",
+    Layout(
+        HostedBatch,
+        lambda said: (said.number, said.standing, said.accounts, said.hourly),
+        (number("a number"), number("a standing"), blob("accounts", 32 * MAX_BATCH)),
+        (number("new accounts an hour"),),
+    ),
+)
+COLLECTIONS = (COLLECTION, HOSTED)
 
 
 def be_member(salt: bytes, said: Membership, replaces: Iterable[Ref] = ()) -> OpDraft:
     """Says it. `salt`: the account's, 32 bytes. `replaces`: the live writes of the cell. Raises ValueError past a
     limit; take it back with `undo`."""
     return OpDraft(Put(MEMBERSHIP, cell_key(salt, b"membership"), tuple(replaces), None), COLLECTION.encode(said))
+
+
+def list_hosted(salt: bytes, said: HostedBatch, replaces: Iterable[Ref] = ()) -> OpDraft:
+    """The batch of this number. As `be_member`."""
+    key = cell_key(salt, b"hosted", said.number.to_bytes(8, "big"))
+    return OpDraft(Put(HOSTED.id, key, tuple(replaces), None), HOSTED.encode(said))
