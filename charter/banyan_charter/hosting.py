@@ -102,10 +102,9 @@ def places_by_member(
 
 
 def kept(parameters: Parameters, listed: Mapping[AccountId, Places], host_of: HostOf) -> dict[AccountId, AccountId]:
-    """The accounts that are kept, and for which member. listed: see `places_by_member`. Members, authorities and label
-    issuers are kept for themselves."""
-    roles = (*(one.account for one in parameters.authorities), *parameters.labellers)
-    out = {account: account for account in (*listed, *roles)}
+    """The accounts that are kept, and for which member. listed: see `places_by_member`. Members and
+    roles are kept for themselves."""
+    out = {account: account for account in (*listed, *sorted(parameters.roles))}
     for member, found in listed.items():
         for account, standing in found.placed.items():
             if counts_for(member, standing, host_of(account)):

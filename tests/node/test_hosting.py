@@ -14,7 +14,7 @@ from banyan_crdt.realm import REALMS
 from banyan_node import policy
 from banyan_node.hosting import interest
 from banyan_node.node import Node
-from tests.node.real import converged, make_home, make_node, running
+from tests.node.real import make_home, make_node, running
 from tests.node.test_policy import Members, brought
 
 QUOTA = 12
@@ -59,7 +59,7 @@ async def test_a_flood_at_a_member_locks_out_nobody_who_was_there_before_it(tmp_
             await node.worker.call(lambda ctx, now: brought(ctx, made, made.founded))
         first = [await opened(a, f"first {n}") for n in range(4)]
         with trio.fail_after(30):
-            while not first[-1] in b.context.placed:
+            while not await b.worker.call(lambda c, now: first[-1] in c.placed):
                 await trio.sleep(0.05)
         bots = [await opened(a, f"bot {n}") for n in range(20)]
         later = [await opened(a, f"later {n}") for n in range(4)]
