@@ -49,6 +49,16 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return H("order/node", root_of(leaves[:half]), root_of(leaves[half:]))
 
 
+def path_of(leaves: Sequence[bytes], leaf: bytes) -> list[tuple[bool, bytes]]:
+    """From the leaf up to the root: the hash on the other side, and whether that is on the right."""
+    if len(leaves) == 1:
+        return []
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    if leaf < leaves[half]:
+        return [*path_of(leaves[:half], leaf), (True, root_of(leaves[half:]))]
+    return [*path_of(leaves[half:], leaf), (False, root_of(leaves[:half]))]
+
+
 def committed(items: Sequence[Item]) -> tuple[int, bytes]:
     """(count, root). Raises ValueError with a sentence."""
     if not 1 <= len(items) <= MOST_ITEMS:

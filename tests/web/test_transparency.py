@@ -4,7 +4,6 @@ backwards or shows two histories is found."""
 from __future__ import annotations
 
 import time
-from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -17,13 +16,24 @@ import trio
 from banyan_crdt.ids import account_from_text
 from banyan_node import policy
 from banyan_node.context import Context
+from banyan_node.transparency import witnessing
+from banyan_node.transparency.lines import opened
 from banyan_schema.public_line import PUBLIC_LINE
 from banyan_storage.local_tables import TWO_HISTORIES, WITNESSED
-from banyan_translog.checkpoints import Checkpoint, SplitView, checkpoint_of, cosigners, signed_checkpoint
+from banyan_translog.checkpoints import (
+    Checkpoint,
+    SplitView,
+    checkpoint_of,
+    cosigners,
+    entry_proof_of,
+    signed_checkpoint,
+    verify_entry,
+)
 from banyan_translog.merkle import EMPTY, leaf_hash
 from banyan_translog.notes import NOTE, Note, NoteSigner, key_of, note_of
-from banyan_translog.tiles import Tile, entries_of
+from banyan_translog.tiles import Tile, bundle, entries_of
 from banyan_translog.witness import Request
+from tests.cli.shell import Ran, banyan
 from tests.node.real import converged
 from tests.node.test_orders import OTHERS, parameters
 from tests.node.test_orders_on_nodes import following, realm_of, until
@@ -160,15 +170,85 @@ async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goe
         await at.second.node.worker.call(forgets)
         await call(at.first, "order.issue", by=at.ministry, scope="vn", posts=[uri])
 
-        async def grown() -> bool:
-            return bool((await state(at.first))["size"] == 2)
+        async def refused() -> bool:
+            return bool(await at.first.node.worker.call(lambda ctx, now: opened(ctx, now).pauses))
 
-        await until(grown)
-        (asked,) = (await call(at.first, "transparency.requests"))["requests"]
-        answer = await at.second.client().http.post("/transparency/add-checkpoint", content=b64decode(asked["body"]))
+        await until(refused)
+        note = note_of(await read(at.first, "checkpoint"))
+        answer = await at.second.client().http.post("/transparency/add-checkpoint", content=Request(1, (), note).raw)
         assert (answer.status_code, answer.text) == (409, "0\n")
         assert answer.headers["content-type"] == "text/x.tlog.size"
-        given = {"status": 409, "body": b64encode(answer.content).decode()}
-        said = await call(at.first, "transparency.answered", member=asked["member"], size=asked["size"], **given)
-        assert said["why"] == "the witness went backwards: it cosigned 1 entries and now holds 0"
+        member = account_from_text(at.member)
+        went = partial(witnessing.answered, member=member, size=2, status=409, body=answer.content, now=time.time())
+        said = await at.first.node.worker.call(lambda ctx, now: went(ctx))
+        assert said == "the witness went backwards: it cosigned 1 entries and now holds 0"
+        assert (await call(at.first, "transparency.requests"))["requests"] == [], "it is left alone"
         assert (await state(at.first))["cosigned"] == 0
+
+
+async def test_anybody_verifies_watches_and_proves_by_commands_and_a_cheat_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def shell(*words: object) -> Ran:
+        return await trio.to_thread.run_sync(partial(banyan, "--home", tmp_path / "auditor", *words))
+
+    async with pair(tmp_path, monkeypatch) as at:
+        found = await shell("transparency", "verify", at.second.url)
+        assert found.err == f"banyan: The node at {at.second.url} shows no public log (status 404).\n"
+        assert "is no address of a node" in (await shell("transparency", "verify", "x")).err
+        uri = (await call(at.second, "post", text="tin", by=at.writer))["uri"]
+        await at.second.client().get("/transparency/withheld", 404, uri=uri)
+        await converged([at.first.node, at.second.node])
+        order = (await call(at.first, "order.issue", by=at.ministry, scope="vn", posts=[uri]))["order"]
+
+        async def cosigned() -> bool:
+            return all([(await state(door))["cosigned"] for door in (at.first, at.second)])
+
+        await until(cosigned)
+        url = at.second.url
+        found = await shell("transparency", "verify", url)
+        says = (
+            f"{url}: 1 line, cosigned by 1 witness, 0 of them members of your charter. All lines were read: 1 receipt."
+        )
+        assert found.out == says + "\n", found.err
+        proved = await shell(
+            "transparency", "prove", uri, "--node", url, "--salt", "--out", tmp_path / "proof", "--json"
+        )
+        assert (proved.json["order"], proved.json["index"], proved.json["cosigned"]) == (order, 0, 1), proved.err
+        log = key_of((await state(at.second))["log"])
+        witness = key_of((await state(at.first))["witness"])
+        line = entries_of(await read(at.second, Tile(None, 0, 1).path), 1)[0]
+        proof = entry_proof_of((tmp_path / "proof").read_bytes())
+        assert verify_entry(line, proof, [log], [witness], 1).size == 1
+        own = await trio.to_thread.run_sync(
+            partial(banyan, "--home", at.second.node.home.path, "transparency", "prove", uri)
+        )
+        assert f"Order {order[:16]} of {at.ministry} withholds it in vn" in own.out, own.err
+        watched = await trio.to_thread.run_sync(
+            partial(banyan, "--home", at.first.node.home.path, "transparency", "watch", "--times", "1")
+        )
+        assert f"{url}/transparency: 1 line" in watched.out.replace(f"{url}:", f"{url}/transparency:"), watched.err
+        assert "1 of them members of your charter" in watched.out
+        for _ in range(59):
+            await at.second.client().get("/transparency/withheld", uri=uri, salt="true")
+        said = await at.second.client().get("/transparency/withheld", 429, uri=uri, salt="true")
+        assert said["error"] == "At most 60 salts an hour are given to one address; ask without."
+        assert (await at.second.client().get("/transparency/withheld", uri=uri))["item"] is None
+
+        files = at.second.node.home.transparency
+        signer = NoteSigner(log.name, NOTE, (files / "key").read_bytes()[:32])
+
+        def shows(lines: list[bytes]) -> None:
+            text = Checkpoint(log.name, len(lines), plain_root(list(map(leaf_hash, lines))) if lines else EMPTY).text
+            (files / "checkpoint").write_bytes(Note(text, (signer.sign(text),)).raw)
+            for level, raw in (("0", b"".join(map(leaf_hash, lines))), ("entries", bundle(lines))):
+                (files / "tile" / level / "000.p").mkdir(parents=True, exist_ok=True)
+                (files / "tile" / level / "000.p" / str(len(lines))).write_bytes(raw)
+
+        shows([])
+        found = await shell("transparency", "watch", url, "--times", "1")
+        assert "shrank from 1 entries to 0: a log only grows; both checkpoints are kept in" in found.err
+        shows([b"another", b"history"])
+        found = await shell("transparency", "watch", url, "--times", "1")
+        assert "shows two histories: its first 1 entries have two roots; the proof is kept in" in found.err
+        assert (found.code, len([*(tmp_path / "auditor" / "transparency" / "seen").glob("*.proof")])) == (1, 1)

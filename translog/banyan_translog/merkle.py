@@ -9,7 +9,7 @@ the side that checks it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -34,14 +34,6 @@ def leaf_hash(entry: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256(0x01 || left || right)."""
     return sha256(b"\1" + left + right).digest()
-
-
-def ended(leaves: int) -> Iterator[tuple[int, int]]:
-    """The perfect subtrees above a leaf that are whole since this leaf was added, lowest first. leaves: with it."""
-    level = 1
-    while not leaves & ((1 << level) - 1):
-        yield level, (leaves >> level) - 1
-        level += 1
 
 
 def range_hash(hashes: Hashes, start: int, end: int) -> bytes:

@@ -51,11 +51,6 @@ def tile_of(path: str) -> Tile:
     raise Malformed(f"'{path[:80]}' names no tile, as tile/0/x001/067 and tile/entries/000.p/12 do")
 
 
-def is_in(tile: Tile, size: int) -> bool:
-    """Whether a log of this size has all of the tile."""
-    return ((tile.index * WIDTH + tile.width) << HEIGHT * (tile.level or 0)) <= size
-
-
 def tiles(size: int, known: int = 0) -> Iterator[Tile]:
     """The tiles of hashes of a log of this size, lowest level first; without the full ones of a log of `known`."""
     level = 0

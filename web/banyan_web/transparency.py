@@ -2,6 +2,7 @@
 
     /transparency/checkpoint    size and root, with cosignatures
     /transparency/tile/...      hashes and lines
+    /transparency/withheld      which order withholds a post, with a proof
 
 And its witnesses: what members ask of this node, and what it asks of them. Both go over HTTP, because there it is a
 standard that others have, reaches a member without a link to it, and comes from the one who names the log's address.
@@ -9,11 +10,10 @@ standard that others have, reaches a member without a link to it, and comes from
 
 from __future__ import annotations
 
-import logging
 from base64 import b64decode, b64encode
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -24,16 +24,17 @@ from banyan_translog.tiles import tile_of
 from banyan_translog.witness import SIZE_TYPE
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.outbound_http import Unreachable
-from banyan_web.params import bounded
+from banyan_web.params import boolean, bounded, text
 from banyan_web.rate_limits import BODY_S
-from banyan_web.refusals import HttpRefusal
+from banyan_web.refusals import HttpRefusal, too_much
 
 ENDPOINTS = Endpoints()
 MOST_REQUEST = 300 << 10
 """Bytes of a request to a witness: a note and hashes."""
-ASK_S, FIRST_S, LONGEST_S = 2.0, 5.0, 600.0
-"""How often it is looked whom to ask; how long one is left alone that did not answer, at first and at most."""
-_log = logging.getLogger(__name__)
+SALTS, SALTS_S = 60, 3_600
+"""How many salts one address gets in so many seconds."""
+ASK_S = 1.0
+"""How often it is looked whom to ask."""
 _IMMUTABLE = {"content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable"}
 _CHANGING = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}
 
@@ -62,6 +63,16 @@ async def _file(path: Path, headers: dict[str, str], lacks: str) -> Response:
         raise HttpRefusal(404, lacks) from None
 
 
+@ENDPOINTS.get("/transparency/withheld")
+async def withheld(web: DoorContext, ask: DoorRequest) -> Any:
+    """Which order withholds a post here, and the proof of it. Salts are few, because each confirms what an order is
+    about."""
+    salt = boolean(ask.params, "salt")
+    if salt and web.bounds.take("salt", ask.address, SALTS, SALTS_S).over:
+        raise too_much("tries", f"At most {SALTS} salts an hour are given to one address; ask without.", SALTS_S)
+    return await web.call("transparency.prove", uri=text(ask.params, "uri"), salt=salt)
+
+
 @ENDPOINTS.post("/transparency/add-checkpoint", raw=True)
 async def add_checkpoint(web: DoorContext, ask: DoorRequest) -> Response:
     """This node as a witness of a member's log (C2SP tlog-witness)."""
@@ -72,40 +83,24 @@ async def add_checkpoint(web: DoorContext, ask: DoorRequest) -> Response:
     return Response(found["body"], found["status"], {"content-type": kind})
 
 
-class _Pause(NamedTuple):
-    until: float
-    seconds: float
-
-
 async def ask_witnesses(web: DoorContext) -> None:
-    """Has members cosign this node's checkpoints, for ever. One that does not answer is asked later each time."""
-    pauses: dict[str, _Pause] = {}
+    """Has members cosign this node's checkpoints, for ever."""
+    answers = list[Any]()
 
     async def ask(one: Any) -> None:
-        member = one["member"]
-        if (why := await _asked(web, one)) is None:
-            pauses.pop(member, None)
-            return
-        seconds = min(2 * pauses[member].seconds, LONGEST_S) if member in pauses else FIRST_S
-        pauses[member] = _Pause(anyio.current_time() + seconds, seconds)
-        _log.info("a member did not cosign the public log: %s: %s", one["url"], why)
+        try:
+            answer = await web.outside.ask("POST", one["url"], {"content-type": "text/plain"}, b64decode(one["body"]))
+            status, body = answer.status, answer.body
+        except Unreachable as why:
+            status, body = 0, str(why).encode()
+        said = {"status": status, "body": b64encode(body).decode()}
+        answers.append({"member": one["member"], "size": one["size"], **said})
 
     while True:
         await anyio.sleep(ASK_S)
         with suppress(HttpRefusal):  # the node is busy, or stops
-            but = [member for member, pause in pauses.items() if anyio.current_time() < pause.until]
-            found = (await web.call("transparency.requests", but=but))["requests"]
+            found = await web.call("transparency.requests", answers=answers)
+            answers.clear()
             async with anyio.create_task_group() as tasks:
-                for one in found:
+                for one in found["requests"]:
                     tasks.start_soon(ask, one)
-
-
-async def _asked(web: DoorContext, one: Any) -> str | None:
-    """Why the member's answer is of no use, or None."""
-    try:
-        answer = await web.outside.ask("POST", one["url"], {"content-type": "text/plain"}, b64decode(one["body"]))
-        given = {"status": answer.status, "body": b64encode(answer.body).decode()}
-        found = await web.call("transparency.answered", member=one["member"], size=one["size"], **given)
-    except (Unreachable, HttpRefusal) as error:
-        return str(error)
-    return None if found["why"] is None else str(found["why"])

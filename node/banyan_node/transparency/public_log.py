@@ -14,9 +14,10 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from banyan_crdt.errors import BanyanError
 from banyan_node.home.folder import write_private
@@ -31,6 +32,13 @@ TOGETHER = 4_096
 """Lines of one checkpoint, at most."""
 _CACHED = 64
 """Tiles."""
+
+
+class Pause(NamedTuple):
+    """Until when a member is not asked, and how long that is."""
+
+    until: float
+    seconds: float
 
 
 def log_key(public: bytes) -> NoteKey:
@@ -50,7 +58,7 @@ class PublicLog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            _make(folder)
+            make_durable(folder)
             if not (path := folder / "key").exists():
                 write_private(path, os.urandom(64), replace=False)
             seeds = path.read_bytes()
@@ -67,6 +75,8 @@ class PublicLog:
         """The last one; it has no note while the log is empty."""
         self.held: dict[bytes, int] = {}
         """By the public key of a witness, how many lines it said that it knows."""
+        self.pauses: dict[bytes, Pause] = {}
+        """By member."""
         self._lock = threading.Lock()
         self._read()
 
@@ -84,16 +94,7 @@ class PublicLog:
 
     def hashes(self, size: int) -> Hashes:
         """Of the tree of the first `size` lines."""
-
-        @lru_cache(_CACHED)
-        def tile(level: int, index: int) -> bytes:
-            return self._tile(Tile(level, index, min(WIDTH, (size >> HEIGHT * level) - index * WIDTH)))
-
-        def read(level: int, index: int) -> bytes:
-            of, at, first, count = in_tile(level, index)
-            return tile_hash(tile(of, at), first, count)
-
-        return read
+        return hashes_of(self._tile, size)
 
     def _tile(self, tile: Tile) -> bytes:
         """Of a tile that is not full, or of the full one that it has become."""
@@ -107,9 +108,8 @@ class PublicLog:
 
     def lines(self, index: int) -> list[bytes]:
         """Those of a bundle."""
-        width = min(WIDTH, self.size - index * WIDTH)
         try:
-            return entries_of(self._tile(Tile(None, index, width)), width) if width > 0 else []
+            return lines_of(self._tile, self.size, index)
         except BanyanError as why:
             raise StorageError(f"lines of the public log are damaged: {why}") from why
 
@@ -159,18 +159,38 @@ class PublicLog:
     def _write(self, tile: Tile, raw: bytes) -> list[Path]:
         """The path of a tile that is full now."""
         path = self.folder / tile.path
-        _make(path.parent)
+        make_durable(path.parent)
         write_private(path, raw)
         return [path] if tile.width == WIDTH else []
+
+
+def hashes_of(read: Callable[[Tile], bytes], size: int) -> Hashes:
+    """Of the tree of the first `size` lines, from tiles. read: a tile, or the full one that it has become."""
+
+    @lru_cache(_CACHED)
+    def tile(level: int, index: int) -> bytes:
+        return read(Tile(level, index, min(WIDTH, (size >> HEIGHT * level) - index * WIDTH)))
+
+    def hash_of(level: int, index: int) -> bytes:
+        of, at, first, count = in_tile(level, index)
+        return tile_hash(tile(of, at), first, count)
+
+    return hash_of
+
+
+def lines_of(read: Callable[[Tile], bytes], size: int, index: int) -> list[bytes]:
+    """Those of a bundle of a log of this size. Raises Malformed."""
+    width = min(WIDTH, size - index * WIDTH)
+    return entries_of(read(Tile(None, index, width)), width) if width > 0 else []
 
 
 def _public(seed: bytes) -> bytes:
     return NoteSigner("key", NOTE, seed).key.key
 
 
-def _make(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """Durably, with the folders above it."""
     if not folder.exists():
-        _make(folder.parent)
+        make_durable(folder.parent)
         make_folder(folder)
         sync_folder(folder.parent)

@@ -21,7 +21,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.transparency.lines import opened
-from banyan_node.transparency.public_log import PublicLog, log_key, witness_key
+from banyan_node.transparency.public_log import Pause, PublicLog, log_key, witness_key
 from banyan_schema.social.alliance import MemberLog
 from banyan_storage.local_tables import PUBLIC_COSIGNED, PUBLIC_PLACES, TWO_HISTORIES, WITNESSED, TwoNotes
 from banyan_translog.checkpoints import checkpoint_of
@@ -31,6 +31,9 @@ from banyan_translog.witness import Answer, Request, answer, cosignatures, held_
 
 SPARE = 2
 """Witnesses that are asked beyond those that are needed."""
+FIRST_S, LONGEST_S = 5.0, 600.0
+"""How long a member is left alone that did not answer, at first and at most."""
+_NONE = Pause(0.0, 0.0)
 log = structlog.get_logger("banyan")
 
 
@@ -64,20 +67,17 @@ def cosigned_at(note: Note, keys: Collection[NoteKey], least: int) -> int | None
     return times[least - 1] * 1_000 if 0 < least <= len(times) else None
 
 
-def requests(ctx: Context, now: float, but: Collection[AccountId] = ()) -> list[Asked]:
-    """What members are to be asked now. but: members that did not answer lately. Each log asks others first."""
+def requests(ctx: Context, now: float) -> list[Asked]:
+    """What members are to be asked now. Each log asks others first."""
     others = witnesses(ctx)
     if not others or not (own := opened(ctx, now)).size:
         return []
     keys = {m: witness_key(one.witness) for m, one in others.items()}
     done = {one.key for one in signers(own.note, keys.values())}
     lacks = max(0, needed(ctx) + SPARE - len(done)) if len(done) < needed(ctx) else 0
-    waits = sorted((m for m in keys if keys[m] not in done and m not in but), key=lambda m: _rank(own, m))
+    waiting = (m for m in keys if keys[m] not in done and own.pauses.get(m, _NONE).until <= now)
+    waits = sorted(waiting, key=lambda m: sha256(own.signer.key.key + m).digest())
     return [_request(own, m, others[m]) for m in waits[:lacks]]
-
-
-def _rank(own: PublicLog, member: AccountId) -> bytes:
-    return sha256(own.signer.key.key + member).digest()
 
 
 def _request(own: PublicLog, member: AccountId, at: MemberLog) -> Asked:
@@ -87,23 +87,23 @@ def _request(own: PublicLog, member: AccountId, at: MemberLog) -> Asked:
 
 
 def answered(ctx: Context, member: AccountId, size: int, status: int, body: bytes, now: float) -> str | None:
-    """Takes the answer of a witness to a request of this size. Why it is of no use; None: it is, or is too late."""
+    """Takes the answer of a witness to a request of this size. Why it is of no use, after which it is asked later each
+    time; None: it is, or is too late."""
     own, at = opened(ctx, now), witnesses(ctx).get(member)
     if at is None or size != own.size:
         return None
-    key, note = witness_key(at.witness), own.note
     try:
-        if status == 409:
-            own.held[at.witness] = held_size(body, size, own.held.get(at.witness, 0))
-            return None
-        if status != 200:
-            return body[:200].decode("utf-8", "replace").strip() or f"status {status}"
-        found = cosignatures(body, note, [key])
-        own.cosigned(note.text, found)
+        if status == 200:
+            own.cosigned(own.note.text, cosignatures(body, own.note, [witness_key(at.witness)]))
+        elif status != 409:
+            raise Reject(body[:200].decode("utf-8", "replace").strip() or f"status {status}")
+        own.held[at.witness] = size if status == 200 else held_size(body, size, own.held.get(at.witness, 0))
     except Reject as why:
-        log.error("a witness of the public log", member=member.hex(), reason=str(why))
+        seconds = min(max(FIRST_S, 2 * own.pauses.get(member, _NONE).seconds), LONGEST_S)
+        own.pauses[member] = Pause(now + seconds, seconds)
+        log.warning("a member did not cosign the public log", member=member.hex(), reason=str(why))
         return str(why)
-    own.held[at.witness] = size
+    own.pauses.pop(member, None)
     when = cosigned_at(own.note, [witness_key(one.witness) for one in witnesses(ctx).values()], needed(ctx))
     if when is not None and not PUBLIC_COSIGNED.has(ctx.store, size):
         PUBLIC_COSIGNED.put(ctx.store, size, when)

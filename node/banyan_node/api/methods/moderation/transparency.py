@@ -1,7 +1,7 @@
 """The public log of what was withheld, its witnesses, and proofs that something is in it. docs/transparency.md says
 what it shows.
 
-The door asks witnesses by `transparency.requests` and brings what they answered.
+The door posts what `transparency.requests` says, and brings it the answers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_node.api.declare import EmptyRequest, MethodTable, Request, Response
-from banyan_node.api.json_types import did
+from banyan_duties.commitment import path_of
+from banyan_node.api.declare import EmptyRequest, MethodTable, PostOf, Request, Response
+from banyan_node.api.json_types import did, target_of
+from banyan_node.api.methods.moderation.order_execution import find, items_of, known_orders
 from banyan_node.context import Context
-from banyan_node.operator_errors import bad_request
+from banyan_node.operator_errors import bad_request, not_found
 from banyan_node.transparency import witnessing
-from banyan_node.transparency.lines import opened
+from banyan_node.transparency.lines import line_name, opened
 from banyan_node.transparency.public_log import log_key, witness_key
-from banyan_storage.local_tables import TWO_HISTORIES
+from banyan_schema.social import post_to_text
+from banyan_storage.local_tables import ORDERED, PUBLIC_PLACES, TWO_HISTORIES
+from banyan_translog.checkpoints import EntryProof
+from banyan_translog.merkle import inclusion_proof
 from banyan_translog.notes import signers
 
 METHODS = MethodTable()
@@ -54,10 +59,17 @@ class LogState(Response):
     two_histories: list[str]
 
 
-class WitnessRequests(Request):
-    """but: members that did not answer lately."""
+class WitnessAnswer(Request):
+    """What a member answered to a request of this size. status: 0: it was not reached, and `body` says why."""
 
-    but: Annotated[tuple[Did, ...], Meta(max_length=4_096)] = ()
+    member: Did
+    size: Annotated[int, Meta(ge=0)]
+    status: Annotated[int, Meta(ge=0, le=999)]
+    body: Bytes
+
+
+class WitnessAnswers(Request):
+    answers: Annotated[tuple[WitnessAnswer, ...], Meta(max_length=100)] = ()
 
 
 class WitnessRequest(Response):
@@ -69,21 +81,11 @@ class WitnessRequest(Response):
     body: Bytes
 
 
-class WitnessRequestRows(Response):
+class WitnessRequests(Response):
+    """refused: why answers are of no use."""
+
     requests: list[WitnessRequest]
-
-
-class WitnessAnswered(Request):
-    member: Did
-    size: Annotated[int, Meta(ge=0)]
-    status: Annotated[int, Meta(ge=0, le=999)]
-    body: Bytes
-
-
-class WitnessVerdict(Response):
-    """why: it is of no use; null: it is taken."""
-
-    why: str | None
+    refused: list[str]
 
 
 class CosignRequest(Request):
@@ -95,6 +97,42 @@ class CosignAnswer(Response):
 
     status: int
     body: str
+
+
+class ProveRequest(PostOf):
+    """salt: whether the salt is wanted too, by which it can be checked that the order names this post."""
+
+    salt: bool = False
+
+
+class PathStep(Response):
+    """right: whether `hash` is on the right side."""
+
+    right: bool
+    hash: str
+
+
+class NamedItem(Response):
+    """The leaf H("order/leaf", salt, account, key, digest) of the order's tree (orders.md), and the way to its root."""
+
+    salt: str
+    digest: str
+    path: list[PathStep]
+
+
+class WithheldProof(Response):
+    """order: by which the post is withheld here. line: of the log, what this node said of it; proof: that it is there,
+    as a file of C2SP tlog-proof. root: of the order's tree."""
+
+    uri: str
+    order: str
+    issuer: str
+    scope: str
+    basis: str
+    root: str
+    line: Bytes
+    proof: str
+    item: NamedItem | None
 
 
 @METHODS.write("transparency.show")
@@ -130,17 +168,13 @@ def show(ctx: Context, ask: EmptyRequest, now: float) -> LogState:
 
 
 @METHODS.write("transparency.requests")
-def requests(ctx: Context, ask: WitnessRequests, now: float) -> WitnessRequestRows:
-    """What is to be posted to which members, so that they cosign this node's last checkpoint."""
-    found = witnessing.requests(ctx, now, set(map(_account, ask.but)))
-    return WitnessRequestRows([WitnessRequest(did(m), url, size, _base64(raw)) for m, url, size, raw in found])
-
-
-@METHODS.write("transparency.answered")
-def answered(ctx: Context, ask: WitnessAnswered, now: float) -> WitnessVerdict:
-    """Takes the answer of a member's witness."""
-    body = _bytes(ask.body)
-    return WitnessVerdict(witnessing.answered(ctx, _account(ask.member), ask.size, ask.status, body, now))
+def requests(ctx: Context, ask: WitnessAnswers, now: float) -> WitnessRequests:
+    """Takes what members answered, and says what is to be posted to which members now, so that they cosign this node's
+    last checkpoint."""
+    answers = [(_account(one.member), one.size, one.status, _bytes(one.body)) for one in ask.answers]
+    refused = [why for one in answers if (why := witnessing.answered(ctx, *one, now)) is not None]
+    found = witnessing.requests(ctx, now)
+    return WitnessRequests([WitnessRequest(did(m), url, size, _base64(raw)) for m, url, size, raw in found], refused)
 
 
 @METHODS.write("transparency.cosign")
@@ -148,6 +182,30 @@ def cosign(ctx: Context, ask: CosignRequest, now: float) -> CosignAnswer:
     """Answers the log of a member as its witness (C2SP tlog-witness)."""
     found = witnessing.cosign(ctx, _bytes(ask.body), now)
     return CosignAnswer(found.status, found.body)
+
+
+@METHODS.write("transparency.prove", "not_found")
+def prove(ctx: Context, ask: ProveRequest, now: float) -> WithheldProof:
+    """Which order withholds a post here, and the proof that this is in the public log."""
+    post = target_of(ask.uri)
+    ordered, log = ORDERED.get(ctx.store, post), opened(ctx, now)
+    if ordered is None:
+        raise not_found(f"No order of the alliance withholds {post_to_text(post)} here.")
+    known = known_orders(ctx)
+    one = find(known, ordered.order.hex())
+    names = [line_name("receipt", m, one.id) for m in known.scope_of(one.id).members]
+    names.append(line_name("order", one.issuer, one.id))
+    place = next((n for name in names if (n := PUBLIC_PLACES.get(ctx.store, name)) is not None), None)
+    if place is None or place >= log.size:
+        raise not_found(f"Order {one.id.hex()[:16]} withholds it; that is not in the public log yet: ask again soon.")
+    proof = EntryProof(place, tuple(inclusion_proof(log.hashes(log.size), place, log.size)), log.note)
+    item = None
+    if ask.salt and (items := items_of(ctx, one)):
+        found = next(item for item in items if item.post == post)
+        steps = [PathStep(right, one.hex()) for right, one in path_of(sorted(i.leaf for i in items), found.leaf)]
+        item = NamedItem(found.salt.hex(), found.digest.hex(), steps)
+    what = (one.order.scope, one.order.basis, one.order.root.hex(), _base64(log.line(place)), proof.raw.decode())
+    return WithheldProof(post_to_text(post), one.id.hex(), did(one.issuer), *what, item)
 
 
 def _account(text: str) -> AccountId:
