@@ -140,6 +140,28 @@ def test_a_platform_refuses_with_its_reason_and_shows_the_post(tmp_path: Path) -
         refused(node, "No order of the alliance withholds", "order.appeal", post=uri, why="", by="an")
 
 
+def test_what_moderators_withhold_under_an_order_stays_and_an_order_in_force_is_not_released(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+        order = issued(node, uri)
+        for method, more in (("content.release", {"uri": uri}), ("decision.undo", {"id": 1})):
+            refused(node, "of the alliance withholds this post: refuse it", method, **more)
+        node.call("content.withhold", uri=uri, order="toà án", basis="Điều 1")
+        node.call("order.rule", order=order, outcome="ends", by="bình")
+        later(node)
+        assert texts(node) == [], "a court withholds it too"
+        node.call("content.release", uri=uri)
+        assert texts(node) == ["tin"]
+        order = issued(node, uri)
+        ask = {"verdict": "withhold", "account": who["an"], "posts": [uri], "order": "toà án", "basis": "Điều 1"}
+        made = node.call("decision.add", **ask)
+        node.call("decision.undo", id=made["id"], why="nhầm")
+        assert texts(node) == [], "the order is in force"
+        node.call("order.rule", order=order, outcome="ends", by="bình")
+        assert texts(node) == ["tin"]
+
+
 def test_an_order_waits_for_a_person_where_the_operator_asks_for_one(tmp_path: Path) -> None:
     with a_node(tmp_path, node__ask_before_orders="true") as (node, who):
         alliance(node, who)

@@ -21,13 +21,13 @@ from banyan_node.api.json_types import Milliseconds, PostRef, PostUri, target_of
 from banyan_node.api.methods.posts.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.moderation import withheld
-from banyan_node.operator_errors import CallError, bad_request, not_found
+from banyan_node.operator_errors import CallError, bad_request, conflict, not_found
 from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import LABELLED, ORDERS_HAVE_TERMS, RELEASED_CONTENT, WITHHELD, Order
+from banyan_storage.local_tables import LABELLED, ORDERED, ORDERS_HAVE_TERMS, RELEASED_CONTENT, WITHHELD, Order
 
 METHODS = MethodTable()
 DAY_MS = 86_400_000
@@ -192,11 +192,14 @@ def given_to_peers(ctx: Context, target: Target) -> bool:
     return any(ctx.store.withheld(ref.entry, ref.op) is None for ref in _writes(ctx, target))
 
 
-@METHODS.write("content.release", "not_found", audited=True)
+@METHODS.write("content.release", "not_found", "refused", audited=True)
 def release(ctx: Context, ask: PostOf, now: float) -> ReleaseResult:
     """Ends a withholding: the content is here again from the copy that was kept; without one it is requested from
     peers. Listeners hear of the post (`judged`) when content of it is here."""
     target = target_of(ask.uri)
+    if (ordered := ORDERED.get(ctx.store, target)) is not None:
+        says = "refuse it (`order.refuse`), which everybody sees, or appeal"
+        raise conflict(f"Order {ordered.order.hex()} of the alliance withholds this post: {says}.")
     kept = [*withheld.opened(ctx, target)]
     refs = dict.fromkeys([*_writes(ctx, target), *(Ref(item.entry, item.op) for item in kept)])
     wanted = [ref for ref in refs if ctx.store.want_part(ref.entry, ref.op)]

@@ -335,8 +335,15 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
         later = [one for one in decisions.about(ctx.store, account, None) if one.id > made.id and one.undone is None]
         replaced = {uri_ for one in later if one.verdict == "withhold" for uri_ in one.posts}
         for uri_ in made.posts:
-            if uri_ in replaced:
+            stands = local.WITHHELD.get(ctx.store, target_of(uri_))
+            ordered = local.ORDERED.get(ctx.store, target_of(uri_))
+            if uri_ in replaced or (stands is not None and stands.order != made.order):
                 continue  # by another order, which stands
+            if ordered is not None and ordered.decision != made.id:
+                first = decisions.find(ctx.store, ordered.decision)
+                assert first is not None
+                content.withhold(ctx, content.WithholdRequest(uri_, first.order, first.basis, first.scope), now)
+                continue
             try:
                 content.release(ctx, PostOf(uri_), now)
             except CallError as why:  # it was released, or its account was dropped meanwhile
