@@ -92,6 +92,42 @@ async def test_an_order_goes_from_one_node_to_another_and_back(tmp_path: Path) -
             await until(restored)
 
 
+async def test_a_cut_that_does_not_keep_an_order_ends_it_at_every_node(tmp_path: Path) -> None:
+    """What a thief of the authority's key ordered is shown again, unless another authority orders it too."""
+    async with running(make_node(make_home(tmp_path / "ministry")), within=150) as first:
+        ministry, police = await created(first, "ministry"), await created(first, "police")
+        to_first = [first.edge.addresses[0]]
+        async with (
+            running(make_node(make_home(tmp_path / "b"), to_first), within=140) as second,
+            running(make_node(make_home(tmp_path / "c"), to_first), within=140) as third,
+        ):
+            members = [await created(node, "member") for node in (second, third)]
+            p = parameters([ministry, police], members[0], police, cap=9)
+            both = Scope(b"vn", tuple(sorted(map(account_from_text, members))), p.scopes[0].judges)
+            await allied(members[0], p._replace(scopes=(both,)), first, second, third)
+            before, thief, several = [
+                (await call(second, "post", text=text, by=members[0]))["uri"] for text in ("trước", "trộm", "hai")
+            ]
+            await converged([first, second, third])
+
+            async def all_show(*posts: str) -> None:
+                async def they_do() -> bool:
+                    return all([sorted(await shown(node)) == sorted(posts) for node in (second, third)])
+
+                await until(they_do)
+
+            for by, post in ((ministry, before), (police, several)):
+                await call(first, "order.issue", by=by, scope="vn", posts=[post])
+            last = await call(first, "post", text="mốc", by=ministry)
+            for post in (thief, several):
+                await call(first, "order.issue", by=ministry, scope="vn", posts=[post])
+            await all_show("mốc")
+            here = (await call(first, "id"))["writer"]
+            await call(first, "account.cut", account=ministry, writer=here, after=[last["uri"]])
+            await all_show("mốc", "trộm")
+            assert len((await call(third, "order.list"))["orders"]) == 2
+
+
 def read(issuer: str, order: str, ctx: Context, now: float) -> bytes | None:
     """What a node can read of the items, from the log of their issuer."""
     name = order_execution.letter_name(OrderId(bytes.fromhex(order)), 0)
