@@ -173,6 +173,10 @@ class Context:
     kept: ReadCache = field(default_factory=ReadCache)
     """What readers keep of what they made. Any thread."""
 
+    compared: int = 1 << 62
+    """The last change of posts that was compared with what orders withhold (moderation/copies.py). Without any: a later
+    one than all."""
+
     search: SearchIndex = field(init=False)
     """Finds posts. Any thread."""
 

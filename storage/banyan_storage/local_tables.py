@@ -246,6 +246,22 @@ ACCEPTED_ORDERS = LocalRows(
 ORDERED = LocalRows(
     b"ordered post:", "banyan_node.api.methods.moderation.order_execution", POST, cbor(OrderedPost), twice=True
 )
+
+
+class OrderedContent(NamedTuple):
+    """post: account and key of one that an order withholds. exactly: what has this digest is withheld too; else
+    somebody judges it."""
+
+    post: bytes
+    exactly: bool
+
+
+ORDERED_CONTENT = LocalRows(
+    b"ordered content:", "banyan_node.moderation.copies", fixed(32, bytes), cbor(OrderedContent), twice=True
+)
+"""By digests of content."""
+COPIES = LocalRows(b"copy of ordered:", "banyan_node.moderation.copies", POST, fixed(48, bytes), twice=True)
+"""Of which post that an order withholds it is an exact copy."""
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)

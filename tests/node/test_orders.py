@@ -174,6 +174,49 @@ def test_an_order_waits_for_a_person_where_the_operator_asks_for_one(tmp_path: P
         refused(node, "No order 00000000", "order.accept", order="00" * 32)
 
 
+LONG = "Tin này dài hơn hai mươi chữ cái."
+
+
+def test_a_copy_an_edit_into_one_and_a_repost_stay_withheld_until_the_order_ends(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text=LONG, by="an")["uri"]
+        earlier = node.call("post", text=LONG, by="chi")["uri"]
+        other = node.call("post", text="chuyện khác", by="an")["uri"]
+        order = issued(node, uri)
+        later(node)
+        assert texts(node) == ["chuyện khác"], "what was there before too"
+        node.call("post", text=LONG, by="dung")
+        node.call("edit", uri=other, text=LONG)
+        refused(node, "is withheld by this node", "repost", uri=uri, by="dung")
+        later(node)
+        assert texts(node) == []
+        (told,) = [one for one in node.call("decision.mine", by="dung")["decisions"] if one["verdict"] == "withhold"]
+        assert told["order"].startswith(f"order {order[:16]}")
+        refused(node, "is withheld by this node", "edit", uri=earlier, text=LONG + "!")
+        node.call("order.rule", order=order, outcome="ends", by="bình")
+        later(node)
+        assert texts(node)[:3] == [LONG] * 3
+        node.call("post", text=LONG, by="dung")
+        later(node)
+        assert texts(node) == [LONG] * 5
+
+
+def test_what_is_nearly_a_copy_and_a_copy_of_a_short_text_go_to_a_person(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        long, short = (node.call("post", text=text, by="an")["uri"] for text in (LONG, "chào"))
+        issued(node, long)
+        issued(node, short)
+        near = [node.call("post", text=text, by="dung")["uri"] for text in (LONG.upper() + "!!", "chào")]
+        node.call("post", text="chào bạn", by="chi")
+        later(node)
+        assert texts(node) == sorted([LONG.upper() + "!!", "chào", "chào bạn"])
+        found = node.call("report.list")["reports"]
+        assert sorted(post["uri"] for one in found for post in one["posts"]) == sorted(near)
+        assert all("withholds" in one["by"]["comment"] for one in found)
+
+
 def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
     with a_node(tmp_path) as (node, who):
         alliance(node, who)

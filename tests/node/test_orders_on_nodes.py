@@ -20,7 +20,7 @@ from banyan_node.hosting import letters
 from banyan_node.node import Node
 from banyan_schema.social.order import OrderId
 from tests.node.real import converged, make_home, make_node, running
-from tests.node.test_orders import OTHERS, parameters
+from tests.node.test_orders import LONG, OTHERS, parameters
 from tests.node.test_policy import Members, brought
 
 
@@ -149,7 +149,7 @@ async def test_a_platform_that_was_away_gets_the_items_and_one_outside_of_the_sc
                 member, an = await created(second, "member"), await created(second, "an")
                 p = parameters([ministry], member, judge, cap=600)
                 made = await allied(member, p, first, second, listener)
-                uri = (await call(second, "post", text="tin", by=an))["uri"]
+                uri = (await call(second, "post", text=LONG, by=an))["uri"]
                 await converged([first, second, listener])
             unknown = [f"{uri[:-32]}{n:032x}" for n in range(501)]
             order = (await call(first, "order.issue", by=ministry, scope="vn", posts=[uri, *unknown]))["order"]
@@ -168,8 +168,14 @@ async def test_a_platform_that_was_away_gets_the_items_and_one_outside_of_the_sc
                     return await answers(first) == [("done", 1)]
 
                 await until(answered)
-                assert await shown(second) == []
-            assert await shown(listener) == ["tin"]
+                await call(listener, "post", text=LONG, by=mallory)
+                await converged([first, listener])
+
+                async def withholds_the_copy() -> bool:
+                    return len((await call(second, "decision.list"))["decisions"]) == 2 and await shown(second) == []
+
+                await until(withholds_the_copy)
+            assert await shown(listener) == await shown(first) == [LONG, LONG]
             wider = Scope(b"vn", tuple(sorted(map(account_from_text, (member, mallory)))), p.scopes[0].judges)
             acts = made.decided(SetParameters(p._replace(scopes=(wider,))))
             await first.worker.call(partial(following, made, acts))

@@ -136,7 +136,7 @@ async def _catch_up(worker: Worker[Context], context: Context, follower: Indexer
 
 
 def _trim(read: int, ctx: Context, now: float) -> None:
-    journal.trim(ctx.engine.write(), read)
+    journal.trim(ctx.engine.write(), min(read, ctx.compared))
 
 
 def _step(context: Context, follower: Indexer) -> bool:

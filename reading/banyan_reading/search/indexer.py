@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,19 +95,10 @@ class Indexer:
     def _changes(self, q: Queries, found: list[journal.PostChange]) -> bool:
         if not found:
             return False
-        named = dict.fromkeys(name for change in found for name in change.posts)
-        brought = [post for change in found for n in change.arrivals for post in _brought(q, n)]
         with self.index.commit(found[-1].number):
-            for name in named:
-                self._take(q, name)
-            for post in dict.fromkeys(brought):
+            for post in changed_posts(q, found):
                 self._read(q, post)
         return True
-
-    def _take(self, q: Queries, name: bytes) -> None:
-        account = q.reader.txn.get(NUMBERED, name[journal.POST.account])
-        if account is not None:
-            self._read(q, Target(AccountId(account), CellKey(name[journal.POST.key])))
 
     def _read(self, q: Queries, post: Target) -> None:
         document = document_of(q.post(post))
@@ -130,7 +122,8 @@ class Indexer:
                 for value in txn.dups(TIMELINE, number, row):
                     if value == row:
                         continue
-                    self._take(q, number + value[LINE.key])
+                    for post in _named(q, number + value[LINE.key]):
+                        self._read(q, post)
                     row, read = value, read + 1
                     if read == size:
                         break
@@ -142,6 +135,18 @@ class Indexer:
             with self.index.commit(self._since):
                 pass
         return True
+
+
+def changed_posts(q: Queries, found: Iterable[journal.PostChange]) -> list[Target]:
+    """The posts of these changes, each once."""
+    named = (post for change in found for name in change.posts for post in _named(q, name))
+    brought = (post for change in found for n in change.arrivals for post in _brought(q, n))
+    return [*dict.fromkeys((*named, *brought))]
+
+
+def _named(q: Queries, name: bytes) -> list[Target]:
+    account = q.reader.txn.get(NUMBERED, name[journal.POST.account])
+    return [] if account is None else [Target(AccountId(account), CellKey(name[journal.POST.key]))]
 
 
 def _brought(q: Queries, n: int) -> list[Target]:

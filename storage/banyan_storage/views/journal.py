@@ -48,6 +48,11 @@ def last(txn: ReadTxn) -> int:
     return 0 if found is None else number(found[0])
 
 
+def first(txn: ReadTxn) -> int:
+    """The number of the first change that is still held; 0 if there was none."""
+    return next((number(key) for key, _ in txn.scan(JOURNAL, limit=1)), 0)
+
+
 def note(txn: WriteTxn, posts: Iterable[bytes]) -> None:
     """posts: each as `POST`."""
     named = list(dict.fromkeys(posts))

@@ -16,7 +16,7 @@ import trio
 from msgspec import Meta
 
 from banyan_charter.values import Parameters, Scope
-from banyan_crdt.errors import Malformed
+from banyan_crdt.errors import Malformed, Refused
 from banyan_crdt.ids import AccountId, CellKey, H, account_to_text
 from banyan_crdt.ops import Put
 from banyan_duties.commitment import Item, decode_items, encode_items, joined_items
@@ -24,10 +24,11 @@ from banyan_duties.duty_file import read_duties
 from banyan_duties.order_rules import NO_CHECKPOINTS, Answer, Issued, Said, Standing, answers, covered, standing
 from banyan_node.api.declare import EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import did
-from banyan_node.api.methods.moderation import content, decisions
+from banyan_node.api.methods.moderation import content, decisions, reports
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, letters
 from banyan_node.hosting.entry_writer import append
+from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError, bad_request, not_found
 from banyan_node.transparency import lines
 from banyan_node.workers.worker import Worker
@@ -47,7 +48,15 @@ from banyan_schema.social.order import (
     write_act,
 )
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import ACCEPTED_ORDERS, FOLLOWED_CHARTER, ORDER_ITEMS, ORDERED, WITHHELD, OrderedPost
+from banyan_storage.local_tables import (
+    ACCEPTED_ORDERS,
+    COPIES,
+    FOLLOWED_CHARTER,
+    ORDER_ITEMS,
+    ORDERED,
+    WITHHELD,
+    OrderedPost,
+)
 from banyan_storage.views import invalidation
 
 METHODS = MethodTable()
@@ -55,6 +64,8 @@ IN_A_LETTER = 500
 """Items."""
 LOOK_S, TERMS_S = 0.1, 60.0
 """How often it is looked whether something came, and whether terms ended."""
+AGAIN_S = 1.0
+"""The pause where that cannot be done yet."""
 Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
 
 
@@ -248,6 +259,9 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
         known, ours = None, dict[OrderId, list[AccountId]]()
     items = {} if known is None else {id: items_of(ctx, known.orders[id]) for id in ours}
     wanted = {} if known is None else covered({id: known.stands[id] for id in ours}, items)
+    copies.end(ctx, wanted.keys())
+    for copy, original in COPIES.rows(ctx.store):
+        wanted.setdefault(copy, wanted[Target.of(original)])
     for post, row in [*ORDERED.rows(ctx.store)]:
         if post not in wanted:
             ORDERED.put(ctx.store, post, None)
@@ -256,6 +270,8 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
     for post, orders in wanted.items():
         if known is not None and not ORDERED.has(ctx.store, post) and not WITHHELD.has(ctx.store, post):
             _withhold(ctx, known.orders[orders[0]], post, now)
+    for item in (item for few in items.values() for item in few if item.post in wanted):
+        copies.note(ctx, item.post, [item.digest], None)
     for id, members in ours.items():
         held = sum(WITHHELD.has(ctx.store, item.post) for item in items[id])
         done = {s.by for s in known.said if isinstance(s.act, Receipt) and s.act.order == id} if known else set()
@@ -272,11 +288,33 @@ def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
     ask = decisions.DecideRequest(
         "withhold", account=account_to_text(post.account), posts=[uri], order=said, basis=basis, scope=scope
     )
+    view = ctx.queries().post(post, hidden=True)
     with suppress(CallError):
         made = decisions.add(ctx, ask, now)
+        if view is not None and not COPIES.has(ctx.store, post):
+            copies.note(ctx, post, [copies.digest(view.post)], view.post)
+            _judge_copies(ctx, copies.older(ctx, view.post), now)
         ORDERED.put(ctx.store, post, OrderedPost(one.id, made.id))
         if keeps_nothing(one.order.category):
             content.withhold(ctx, content.WithholdRequest(uri, said, basis, scope, erase=True), now)
+
+
+def _judge_copies(ctx: Context, posts: Iterable[Target], now: float) -> bool:
+    """Notes exact copies among these posts, and has moderators told of what is nearly one. Whether any is exact."""
+    q, any_exact = ctx.queries(), False
+    for post in posts:
+        found = copies.compare(ctx, q, post)
+        if found is not None and found[1]:
+            COPIES.put(ctx.store, post, found[0].raw)
+            any_exact = True
+        elif found is not None and (ordered := ORDERED.get(ctx.store, found[0])) is not None:
+            said = f"It is like {post_to_text(found[0])}, which order {ordered.order.hex()[:16]} withholds."
+            ask = reports.ReportRequest(
+                account=account_to_text(post.account), posts=[post_to_text(post)], comment=said, category="legal"
+            )
+            with suppress(CallError):
+                reports.record(ctx, ask, hosted.my_account(ctx), now)
+    return any_exact
 
 
 @cache
@@ -299,35 +337,47 @@ class Follower:
         self._about: frozenset[AccountId] = frozenset()
         """Accounts whose entries may change what is withheld."""
 
-    def look(self, ctx: Context, now: float, all_: bool = False) -> None:
-        """all_: also if nothing of that changed, because terms end."""
+    def look(self, ctx: Context, now: float, all_: bool = False) -> bool:
+        """all_: also if nothing of that changed, because terms end. Whether more is waiting."""
         ledger, q = ctx.replica.charter.ledger, ctx.queries()
         epoch = ledger.epochs[-1].id if ledger is not None and ledger.epochs else b""
         if not q.whole or not (epoch or self._epoch or ORDERED.any(ctx.store)):
-            return
+            return False
         last = invalidation.last(q.reader.txn)
         changes = invalidation.changes(q.reader.txn, self._at) if 0 <= self._at <= last else None
         moved = None if changes is None else {number for change in changes for number in change.accounts}
         self._at = last
-        if all_ or moved is None or epoch != self._epoch or not moved.isdisjoint(q.numbers(self._about).values()):
+        came, more = copies.newer(ctx, q)
+        copied = _judge_copies(ctx, came, now)
+        if (
+            all_
+            or copied
+            or moved is None
+            or epoch != self._epoch
+            or not moved.isdisjoint(q.numbers(self._about).values())
+        ):
             self._epoch = epoch
             known = carry_out(ctx, now)
             self._about = frozenset() if known is None else known.about
+        return more
 
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
-    follower, commits, terms_at = Follower(), -1, 0.0
+    follower, commits, terms_at, more = Follower(), -1, 0.0, False
     while True:
         await trio.sleep(LOOK_S)
         ends = trio.current_time() >= terms_at
-        if commits == context.engine.commits and not ends:
+        if commits == context.engine.commits and not (ends or more):
             continue
         if ends:
             terms_at = trio.current_time() + TERMS_S
         commits = context.engine.commits
-        with suppress(ViewBuilding):
-            await worker.call(partial(follower.look, all_=ends))
+        try:
+            more = await worker.call(partial(follower.look, all_=ends))
+        except (ViewBuilding, Refused, CallError):  # it is not known yet where this node's log stands
+            follower, more, context.compared = Follower(), True, copies.NOBODY
+            await trio.sleep(AGAIN_S)
 
 
 @METHODS.write("order.list", "refused")

@@ -158,8 +158,12 @@ class ReportRows(Response):
 def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     """Reports an account, or posts of it, to the moderators of this node. One that says what an open one says is folded
     into it."""
-    q, at_ms = ctx.queries(), ctx.replica.wall_ms(now)
-    by, account = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    return record(ctx, ask, hosted.account_of(ctx, ask.by), now, reports.A_DAY)
+
+
+def record(ctx: Context, ask: ReportRequest, by: AccountId, now: float, a_day: int = reports.OPEN) -> MyReport:
+    """The same for an account that may be hosted elsewhere. Raises CallError."""
+    q, at_ms, account = ctx.queries(), ctx.replica.wall_ms(now), hosted.account_of(ctx, ask.account)
     if by == account:
         raise conflict("One cannot report oneself.")
     if not ctx.holds(account):
@@ -174,8 +178,8 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     same = same or (open_ones[-1] if len(open_ones) == ENOUGH else None)
     if same is not None and said.account in same.reporters:
         return _mine(q, same, by)
-    if reports.today(ctx.store, by, at_ms) >= reports.A_DAY:
-        says = f"{reports.A_DAY} reports a day are taken from one account: report the rest tomorrow."
+    if reports.today(ctx.store, by, at_ms) >= a_day:
+        says = f"{a_day} reports a day are taken from one account: report the rest tomorrow."
         raise CallError("too_many", says, 429)
     if same is not None:
         full = len(same.also) >= reports.ALSO
