@@ -54,9 +54,9 @@ async def answers(node: Node) -> list[tuple[str, int]]:
     return [(a["word"], a["posts"]) for one in (await call(node, "order.list"))["orders"] for a in one["answers"]]
 
 
-async def allied(member: str, p: Parameters, *nodes: Node) -> Members:
-    """All follow one charter, in which the member carries out orders."""
-    made = Members(await nodes[0].worker.call(realm_of), [account_from_text(member), *OTHERS], p)
+async def allied(members: list[str], p: Parameters, *nodes: Node) -> Members:
+    """All follow one charter of these members."""
+    made = Members(await nodes[0].worker.call(realm_of), [*map(account_from_text, members), *OTHERS], p)
     for node in nodes:
         await node.worker.call(partial(following, made, made.founded))
     return made
@@ -67,7 +67,7 @@ async def test_an_order_goes_from_one_node_to_another_and_back(tmp_path: Path) -
         ministry, judge = await created(first, "ministry"), await created(first, "judge")
         async with running(make_node(make_home(tmp_path / "b"), [first.edge.addresses[0]]), within=140) as second:
             member, an = await created(second, "member"), await created(second, "an")
-            await allied(member, parameters([ministry], member, judge), first, second)
+            await allied([member], parameters([ministry], member, judge), first, second)
             uri = (await call(second, "post", text="tin", by=an))["uri"]
             await converged([first, second])
             order = (await call(first, "order.issue", by=ministry, scope="vn", posts=[uri]))["order"]
@@ -104,7 +104,7 @@ async def test_a_cut_that_does_not_keep_an_order_ends_it_at_every_node(tmp_path:
             members = [await created(node, "member") for node in (second, third)]
             p = parameters([ministry, police], members[0], police, cap=9)
             both = Scope(b"vn", tuple(sorted(map(account_from_text, members))), p.scopes[0].judges)
-            await allied(members[0], p._replace(scopes=(both,)), first, second, third)
+            await allied(members, p._replace(scopes=(both,)), first, second, third)
             before, thief, several = [
                 (await call(second, "post", text=text, by=members[0]))["uri"] for text in ("trước", "trộm", "hai")
             ]
@@ -146,10 +146,10 @@ async def test_a_platform_that_was_away_gets_the_items_and_one_outside_of_the_sc
         async with running(make_node(homes["listener"], to_first), within=190) as listener:
             mallory = await created(listener, "mallory")
             async with running(make_node(homes["b"], to_first), within=60) as second:
-                member, an = await created(second, "member"), await created(second, "an")
+                member = await created(second, "member")
                 p = parameters([ministry], member, judge, cap=600)
-                made = await allied(member, p, first, second, listener)
-                uri = (await call(second, "post", text=LONG, by=an))["uri"]
+                made = await allied([member, mallory], p, first, second, listener)
+                uri = (await call(second, "post", text=LONG, by=member))["uri"]
                 await converged([first, second, listener])
             unknown = [f"{uri[:-32]}{n:032x}" for n in range(501)]
             order = (await call(first, "order.issue", by=ministry, scope="vn", posts=[uri, *unknown]))["order"]

@@ -71,7 +71,7 @@ def older(ctx: Context, said: Post) -> Iterator[Target]:
             yield from (post for _, (_, post) in zip(range(FOUND), found, strict=False))
 
 
-def newer(ctx: Context, q: Queries) -> tuple[list[Target], bool]:
+def changed(ctx: Context, q: Queries) -> tuple[list[Target], bool]:
     """Posts that came or changed since the last call, and whether there are more. The first call gives those that the
     journal still has."""
     if not ORDERED_CONTENT.any(ctx.store):

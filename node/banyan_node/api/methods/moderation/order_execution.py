@@ -347,7 +347,7 @@ class Follower:
         changes = invalidation.changes(q.reader.txn, self._at) if 0 <= self._at <= last else None
         moved = None if changes is None else {number for change in changes for number in change.accounts}
         self._at = last
-        came, more = copies.newer(ctx, q)
+        came, more = copies.changed(ctx, q)
         copied = _judge_copies(ctx, came, now)
         if (
             all_
