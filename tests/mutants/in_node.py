@@ -173,8 +173,8 @@ IN_NODE = (
     ),
     Mutant(
         "reports have no bound",
-        "reports.add",
-        "reports.today(ctx.store, by, at_ms) >= reports.A_DAY",
+        "reports.record",
+        "reports.today(ctx.store, by, at_ms) >= a_day",
         "False",
         ("tests/node/test_moderation.py",),
     ),
