@@ -100,11 +100,11 @@ class Commands:
     def command(self, name: str = "") -> Callable[[F], F]:
         """Decorates a function of the session. name: else the function's, without the group's (`list_add` is `add`)."""
 
-        return lambda do: self._add(name, do, _params(do, 1), do)
+        return lambda do: self.add(name, do, params_of(do, 1), do)
 
     def alone(self, do: F) -> F:
         """Decorates a function of the session, which runs if no command of the group is named."""
-        self._alone = Command("", _params(do, 1), do)
+        self._alone = Command("", params_of(do, 1), do)
         return do
 
     def act(
@@ -123,7 +123,7 @@ class Commands:
         undone: what is said with --undo. sure: why it has to be said with --yes. fixed: parameters."""
 
         def add(declared: F) -> F:
-            params = _params(declared, 0 if done else 1)
+            params = params_of(declared, 0 if done else 1)
 
             def do(s: Session, yes: bool = True, **typed: Any) -> None:
                 _refuse(wrong, typed)
@@ -139,7 +139,7 @@ class Commands:
 
             ask = _parameter("yes", Yes, False)
             asking = (lambda: _before_by(params(), [ask])) if sure else params
-            return self._add(name, declared, asking, do, method, fixed)
+            return self.add(name, declared, asking, do, method, fixed)
 
         return add
 
@@ -166,7 +166,7 @@ class Commands:
         paging = [_parameter("limit", limit, page), _parameter(cursor, Cursor, None)] if page else []
 
         def add(declared: F) -> F:
-            params = cache(lambda: _before_by(_params(declared)(), paging))
+            params = cache(lambda: _before_by(params_of(declared)(), paging))
 
             def do(s: Session, **typed: Any) -> None:
                 _refuse(wrong, typed)
@@ -178,7 +178,7 @@ class Commands:
                     again = f"{_said(more, answer, typed, given)} --{cursor} {answer[cursor]}"
                     s.out.note(f"More: `{again}`" if again.startswith("banyan ") else f"More: {again}")
 
-            return self._add(name, declared, params, do, method, fixed)
+            return self.add(name, declared, params, do, method, fixed)
 
         return add
 
@@ -186,18 +186,19 @@ class Commands:
         """Declares a call that answers one thing."""
 
         def add(declared: F) -> F:
-            params = _params(declared)
+            params = params_of(declared)
 
             def do(s: Session, **typed: Any) -> None:
                 answer, _ = _called(s, method, params, typed, fixed)
                 _note(s, seen, answer, [answer])
                 s.out.answer(answer, show)
 
-            return self._add(name, declared, params, do, method, fixed)
+            return self.add(name, declared, params, do, method, fixed)
 
         return add
 
-    def _add(self, name: str, declared: F, params: Params, do: Callable[..., None], *calls: Any) -> F:
+    def add(self, name: str, declared: F, params: Params, do: Callable[..., None], *calls: Any) -> F:
+        """A command with the name and the help of `declared`, if `name` is empty."""
         own = declared.__name__.removeprefix(f"{self._name}_").replace("_", "-")
         self._commands[name or own] = Command(inspect.getdoc(declared) or "", params, do, *calls)
         return declared
@@ -249,7 +250,7 @@ def unchanged(sentence: str, *names: str) -> Wrong:
     return lambda typed: sentence if all(typed[name] is None for name in names) else ""
 
 
-def _params(declared: Callable[..., Any], without: int = 0) -> Params:
+def params_of(declared: Callable[..., Any], without: int = 0) -> Params:
     """Those of a function but its first ones, once they are asked for."""
 
     @cache

@@ -1,82 +1,267 @@
 """What commands of an alliance share: the seat, which one command has alone, the charter as it stands for it, what is
-asked before it signs, and where that goes. Keys stay in a file of their own."""
+asked before it signs, where that goes, and what is waited for. Keys stay in a file of their own."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from banyan_cli import declare
 from banyan_cli.command_session import Session
-from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.show.tables import Row, count
+from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from banyan_charter.acts import Act, Proposal
+    from banyan_charter.acts import Act
     from banyan_charter.ledger import Ledger
     from banyan_crdt.ids import AccountId
+    from banyan_crdt.realm import Realm
     from banyan_node.alliance.seat_file import SeatFile
 
-COMMANDS = root.group("alliance", "An alliance of platforms that nobody owns: found it, join it, vote.")
+F = TypeVar("F", bound=Callable[..., None])
+COMMANDS = declare.root.group("alliance", "An alliance of platforms that nobody owns: found it, join it, vote.")
 OFFERED = 500
 """Acts that are given to the node in one call."""
 SHORT = 16
 """Digits of a content or a charter that are shown."""
-SeatPath = Annotated[
-    Path | None,
-    typer.Option("--seat", help="The file with the seat's keys; `alliance/seat` in the home when left out."),
-]
-SparePath = Annotated[
-    Path | None, typer.Option("--spare", help="The file with the spare key; beside the seat when left out.")
-]
-In = Annotated[
-    list[Path] | None, typer.Option("--in", help="A file to work on in place of what the node has. May be repeated.")
-]
-OutFile = Annotated[Path | None, typer.Option("--out", help="Where to write the result, in place of the node.")]
-Sign = Annotated[bool, typer.Option("--yes", help="Sign without being asked; you have read what it changes.")]
+LOOK_S = 1.0
+"""How often a command that waits looks."""
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "seat": (Path | None, typer.Option("--seat", help="The file with the seat's keys; else `alliance/seat` at home.")),
+    "spare": (Path | None, typer.Option("--spare", help="The file with the spare key; else beside the seat.")),
+    "take": (list[Path] | None, typer.Option("--in", help="A file in place of what the node has; more than once.")),
+    "out": (Path | None, typer.Option("--out", help="Where to write the result, in place of the node.")),
+    "yes": (bool, typer.Option("--yes", help="Sign without being asked; you have read what it changes.")),
+    "wait": (bool, typer.Option("--wait", help="Stay until the next epoch stands; sign what that still needs.")),
+}
 
 
-def stands_sentence(value: Row) -> str:
-    if value["epoch"] is None:
-        return f"{value['name']} is not founded yet: {', '.join(value['missing'])} did not sign."
-    return f"Epoch {value['epoch']} of {value['name']} stands: {count(value['members'], 'member')}."
+def command(options: str, name: str = "") -> Callable[[F], F]:
+    """Decorates a function of a `Work`, which has what these options say; its other parameters are typed, too."""
+    own = [
+        inspect.Parameter(
+            one,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if kind is bool else None,
+            annotation=Annotated[kind, option],
+        )
+        for one, (kind, option) in _OPTIONS.items()
+        if one in options.split()
+    ]
+
+    def add(declared: F) -> F:
+        def do(s: Session, **typed: Any) -> None:
+            shared = {one.name: typed.pop(one.name) for one in own}
+            declared(Work(s, **shared), **typed)
+
+        return COMMANDS.add(name, declared, lambda: [*declare.params_of(declared, 1)(), *own], do)
+
+    return add
 
 
-def seat_path(s: Session, seat: Path | None) -> Path:
-    return (seat or s.home.path / "alliance" / "seat").absolute()
+@dataclass
+class Work:
+    """A session, and what its command was given. take, out: files in place of the node's acts."""
+
+    s: Session
+    seat: Path | None = None
+    spare: Path | None = None
+    take: list[Path] | None = None
+    out: Path | None = None
+    yes: bool = False
+    wait: bool = False
+    _last: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return self.s.home.path / "alliance"
+
+    @property
+    def seat_path(self) -> Path:
+        return (self.seat or self.folder / "seat").absolute()
+
+    @property
+    def spare_path(self) -> Path:
+        return (self.spare or self.seat_path.with_name(f"{self.seat_path.name}.spare")).absolute()
+
+    @property
+    def realm(self) -> Realm:
+        from banyan_crdt.realm import REALMS
+
+        return REALMS[self.s.settings.config.node.realm]
+
+    @property
+    def linked(self) -> bool:
+        """Whether a running node carries what others need, and brings what they sign."""
+        return self.out is None and self.s.node() is not None
+
+    def ledger(self) -> Ledger:
+        """Of the files, else of the node; each signature is checked again."""
+        from banyan_node.alliance.papers import add_acts, ledger_of
+
+        if self.take:
+            return ledger_of(self.take)
+        raws, after = list[bytes](), 0
+        while after is not None:
+            page = self.s.call("alliance.acts", after=after)
+            raws += map(b64decode, page["acts"])
+            after = page["after"]
+        ledger = add_acts(None, self.realm, raws[0], raws[1:])
+        ledger.settle()
+        return ledger
+
+    @contextmanager
+    def at_work(self) -> Iterator[tuple[SeatFile, Ledger]]:
+        """The seat, which this command has alone, and the charter as it stands."""
+        from banyan_node.alliance.seat_file import opened
+
+        if not self.seat_path.exists():
+            raise BadInput(
+                f"There is no seat in {self.seat_path}; name it with --seat, or make one: `join` or `found`."
+            )
+        if self.take:
+            self.demand_out()
+        with opened(self.seat_path) as mine:
+            ledger = self.ledger()
+            mine.settle(ledger)
+            yield mine, ledger
+
+    def demand_out(self) -> None:
+        if self.out is None:
+            raise BadInput("With --in, say with --out where to write what you sign.")
+
+    def ask(self, title: str, said: list[str]) -> None:
+        """Shows what is to be signed, and asks. Raises BadInput where nobody can be asked."""
+        for line in [f"{title}:", *(f"  {line}" for line in said)]:
+            self.s.out.note(line)
+        if self.yes:
+            return
+        if self.s.out.json or not sys.stdin.isatty():
+            raise BadInput("Nothing was signed: read what it changes, then say --yes.")
+        typer.confirm("Sign it?", abort=True, err=True)
+
+    def give(self, value: Row, texts: list[str], note: str) -> None:
+        """Lines of text for somebody else. note: what they are, `{}` stands for where they are."""
+        if self.out is not None:
+            write_file(self.out, "\n".join(texts))
+        value["file"] = str(self.out) if self.out else None
+        self.s.out.answer(value, lambda console, value: show_lines(console, [] if self.out else texts))
+        self.s.out.note(note.replace("{}", f", in {self.out}" if self.out else ""))
+
+    def follow(self, ledger: Ledger) -> None:
+        """Has the node follow this charter, and gives it these acts. In place of another one: who is in both is shown,
+        and asked."""
+        from banyan_charter.acts import encode_act
+        from banyan_node.api.alliance_rows import member_rows
+
+        new = {row.account: row.domain for row in member_rows(ledger)}
+        if (before := self._followed()) is not None and before["charter"] != ledger.charter.hex():
+            old = {row["account"]: row["domain"] for row in self.s.call("alliance.members")["members"]}
+            both, left, came = old.keys() & new.keys(), old.keys() - new.keys(), new.keys() - old.keys()
+            said = (("both", new, both), (f"{before['name']} alone", old, left), ("the new one alone", new, came))
+            lines = [f"In {what}: {', '.join(sorted(of[one] for one in who)) or 'nobody'}." for what, of, who in said]
+            self.ask(f"Follow {ledger.founding.name.decode()} in place of {before['name']}", lines)
+        self.s.call("alliance.follow", founding=b64encode(encode_act(ledger.founding)).decode())
+        self.offer(every_act(ledger))
+
+    def _followed(self) -> Row | None:
+        """What `alliance.status` answers; None: no charter is followed."""
+        try:
+            found: Row = self.s.call("alliance.status")
+            return found
+        except CallError as error:
+            if error.code != "not_found":
+                raise
+            return None
+
+    def offer(self, acts: list[Act]) -> None:
+        """Gives acts to the node, and says what it does not take now."""
+        from banyan_charter.acts import encode_act
+
+        for at in range(0, len(acts), OFFERED):
+            texts = [b64encode(encode_act(act)).decode() for act in acts[at : at + OFFERED]]
+            for why in self.s.call("alliance.offer", acts=texts)["refused"]:
+                self.s.out.note(f"An act was not taken: {why}.")
+
+    def hand_on(self, ledger: Ledger, mine: SeatFile, signed: list[Act]) -> None:
+        """Gives away what was signed: the file of all acts, or the node."""
+        from banyan_node.alliance.papers import acts_text
+
+        for act in signed:
+            ledger.add(act)
+        ledger.settle()
+        mine.settle(ledger)
+        if self.out is not None:
+            write_file(self.out, acts_text(ledger, every_act(ledger)))
+        else:
+            self.offer(signed)
+
+    def hand_on_until(self, ledger: Ledger, mine: SeatFile) -> None:
+        """The same of a seat that is founded or admitted: the node follows the charter, and it is waited until an epoch
+        has the seat."""
+        if self.out is None:
+            self.follow(ledger)
+        self.hand_on(ledger, mine, mine.acts())
+        while self.linked and not (ledger.epochs and mine.seat.member in ledger.epochs[-1].seats):
+            ledger = self.changed(ledger)
+        mine.settle(ledger)
+        self.signed(ledger, mine)
+
+    def changed(self, ledger: Ledger) -> Ledger:
+        """What the node has once that is not this."""
+        while (value := self.s.call("alliance.status"))["digest"] == ledger.digest.hex():
+            self.progress(" ".join(stand(value)))
+            time.sleep(LOOK_S)
+        return self.ledger()
+
+    def progress(self, sentence: str) -> None:
+        """What is waited for, if that is not the same as before."""
+        if not self._last:
+            self.s.out.note("Waiting; Ctrl-C ends that, and the same command goes on.")
+        if sentence != self._last:
+            self.s.out.note(sentence)
+        self._last = sentence
+
+    def signed(self, ledger: Ledger, mine: SeatFile) -> None:
+        """Says where that leads."""
+        from banyan_node.api.alliance_rows import next_steps, status_of
+
+        value = {**plain(status_of(ledger)), "next": next_steps(ledger, mine)}
+        self.s.out.done(
+            {"state": "signed", **value, "file": str(self.out) if self.out else None}, " ".join(stand(value))
+        )
+        if self.out is not None:
+            self.s.out.note(f"All acts are in {self.out}: give it to those whose signatures are missing.")
+
+    def account(self, account: str | None) -> AccountId:
+        """An id is taken as it is, so that a seat can be made on a machine without a node."""
+        from banyan_crdt.ids import account_from_text
+
+        if account is None or not account.startswith("did:"):
+            shown = self.s.call("account.show", **({"account": account} if account else {}))
+            if not shown["hosted"]:
+                raise BadInput(f"'{account}' is not hosted here; a member's account is one that its own node hosts.")
+            account = shown["account"]
+        return account_from_text(str(account))
 
 
-def spare_path(path: Path, spare: Path | None) -> Path:
-    return (spare or path.with_name(f"{path.name}.spare")).absolute()
+def parameters_of(path: Path | None) -> Any:
+    from banyan_charter.values import Parameters
+    from banyan_node.alliance.parameters_file import parameters_from
 
-
-def realm_of(s: Session) -> Any:
-    from banyan_crdt.realm import REALMS
-
-    return REALMS[s.settings.config.node.realm]
-
-
-def new_seat(
-    s: Session, path: Path, spare: Path | None, realm: Any, asked: tuple[str, str, bool, str | None], since: int
-) -> SeatFile:
-    """asked: domain, kind, whether it has a vote, account."""
-    from banyan_charter.ballots import Promise
-    from banyan_charter.values import Kind, domain_of
-    from banyan_node.alliance.seat_file import SeatFile, new_keys
-
-    domain, kind, voting, account = asked
-    name, of, at = domain_of(domain.lower().encode()), Kind(kind_number(kind)), spare_path(path, spare)
-    seat, keys, _ = new_keys(realm, account_of(s, account), name, of, voting, since, at)
-    s.out.note(f"The seat's keys are in {path}, its spare key in {at}: keep that one elsewhere, off this machine.")
-    return SeatFile(path, realm, b"", seat, keys, Promise(0))
+    return parameters_from(path) if path else Parameters()
 
 
 def kind_number(text: str) -> int:
@@ -87,134 +272,16 @@ def kind_number(text: str) -> int:
     return KINDS.index(text)
 
 
-def account_of(s: Session, account: str | None) -> AccountId:
-    """An id is taken as it is, so that a seat can be made on a machine without a node."""
-    from banyan_crdt.ids import account_from_text
-
-    if account is None or not account.startswith("did:"):
-        shown = s.call("account.show", account=account) if account else s.call("account.show")
-        if not shown["hosted"]:
-            raise BadInput(f"'{account}' is not hosted here; a member's account is one that its own node hosts.")
-        account = shown["account"]
-    return account_from_text(str(account))
-
-
-def member_id(ledger: Ledger, text: str) -> AccountId:
-    from banyan_node.api.alliance_rows import member_of
-
-    return member_of(ledger, text).member
-
-
-def changes_of(ledger: Ledger, *options: Iterable[str]) -> list[Proposal]:
-    """One change a member, of all options that name it."""
-    from banyan_charter.acts import Change
-    from banyan_charter.values import Kind, domain_of
-    from banyan_node.api.alliance_rows import member_of
-
-    found = dict[bytes, Change]()
-    for option, texts in zip(("domain", "kind", "vote", "no-vote"), options, strict=True):
-        for text in texts:
-            name, equals, value = text.partition("=")
-            if bool(equals) != (option in ("domain", "kind")):
-                raise BadInput(f"--{option} takes {'MEMBER=VALUE' if not equals else 'a member alone'}, not '{text}'.")
-            was = member_of(ledger, name)
-            now = found.get(was.member, Change(was.member, was.domain, was.kind, was.voting))
-            new: dict[str, Any] = {"voting": option == "vote"}
-            if equals:
-                new = {option: domain_of(value.encode()) if option == "domain" else Kind(kind_number(value))}
-            found[was.member] = now._replace(**new)
-    return list(found.values())
-
-
-def parameters_of(path: Path | None) -> Any:
-    from banyan_charter.values import Parameters
-    from banyan_node.alliance.parameters_file import parameters_from
-
-    return parameters_from(path) if path else Parameters()
-
-
-def read_ledger(s: Session, take: list[Path] | None) -> Ledger:
-    """Of these files, else of the node; each signature is checked again."""
-    from banyan_node.alliance.papers import add_acts, ledger_of
-
-    if take:
-        return ledger_of(take)
-    raws, after = list[bytes](), 0
-    while after is not None:
-        page = s.call("alliance.acts", after=after)
-        raws += map(b64decode, page["acts"])
-        after = page["after"]
-    ledger = add_acts(None, realm_of(s), raws[0], raws[1:])
-    ledger.settle()
-    return ledger
-
-
 def every_act(ledger: Ledger) -> list[Act]:
     return [act for number in range(len(ledger.epochs) + 1) for act in ledger.acts(number)]
 
 
-def offer(s: Session, acts: list[Act]) -> None:
-    """Gives acts to the node, and says what it does not take now."""
-    from banyan_charter.acts import encode_act
-
-    for at in range(0, len(acts), OFFERED):
-        texts = [b64encode(encode_act(act)).decode() for act in acts[at : at + OFFERED]]
-        for why in s.call("alliance.offer", acts=texts)["refused"]:
-            s.out.note(f"An act was not taken: {why}.")
-
-
-@contextmanager
-def at_work(
-    s: Session, seat: Path | None, take: list[Path] | None, out: Path | None
-) -> Iterator[tuple[SeatFile, Ledger]]:
-    """The seat, which this command has alone, and the charter as it stands."""
-    from banyan_node.alliance.seat_file import opened
-
-    path = seat_path(s, seat)
-    if not path.exists():
-        raise BadInput(f"There is no seat in {path}; name its file with --seat, or make one with `join` or `found`.")
-    if take:
-        demand_out(out)
-    with opened(path) as mine:
-        ledger = read_ledger(s, take)
-        mine.settle(ledger)
-        yield mine, ledger
-
-
-def demand_out(out: Path | None) -> None:
-    if out is None:
-        raise BadInput("With --in, say with --out where to write what you sign.")
-
-
-def ask(s: Session, title: str, said: list[str], yes: bool) -> None:
-    """Shows what is to be signed, and asks. Raises BadInput where nobody can be asked."""
-    for line in [f"{title}:", *(f"  {line}" for line in said)]:
-        s.out.note(line)
-    if yes:
-        return
-    if s.out.json or not sys.stdin.isatty():
-        raise BadInput("Nothing was signed: read what it changes, then say --yes.")
-    typer.confirm("Sign it?", abort=True, err=True)
-
-
-def hand_on(s: Session, ledger: Ledger, mine: SeatFile, signed: list[Act], out: Path | None) -> None:
-    """Gives away what was signed, and says where that leads."""
-    from banyan_node.alliance.papers import acts_text
-    from banyan_node.api.alliance_rows import next_steps, status_of
-
-    for act in signed:
-        ledger.add(act)
-    ledger.settle()
-    mine.settle(ledger)
-    if out is not None:
-        write_file(out, acts_text(ledger, every_act(ledger)))
-    else:
-        offer(s, signed)
-    value = {**plain(status_of(ledger)), "next": next_steps(ledger, mine), "file": str(out) if out else None}
-    said = [stands_sentence(value), *(open_sentence(row) for row in value["contents"])]
-    s.out.done({"state": "signed", **value}, " ".join(said))
-    if out is not None:
-        s.out.note(f"All acts are in {out}: give it to those whose signatures are missing.")
+def stand(value: Row) -> list[str]:
+    """What stands and what is open, a sentence each."""
+    if value["epoch"] is None:
+        return [f"{value['name']} is not founded yet: {', '.join(value['missing'])} did not sign."]
+    said = f"Epoch {value['epoch']} of {value['name']} stands: {count(value['members'], 'member')}."
+    return [said, *map(open_sentence, value["contents"])]
 
 
 def open_sentence(row: Row) -> str:
@@ -233,10 +300,6 @@ def plain(row: Any) -> Row:
 
     found: Row = msgspec.to_builtins(row)
     return found
-
-
-def text_of(given: str) -> str:
-    return Path(given).read_text("ascii", "replace") if len(given) < 200 and Path(given).is_file() else given
 
 
 def head_of(path: Path) -> str:

@@ -149,6 +149,8 @@ class Context:
     """What the replica asks of this node."""
     to_fold: list[AccountId] = field(default_factory=list)
     """Accounts of which peers sent long runs, whose views are still to be folded (queues.py)."""
+    joined: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """What peers answered `alliance.join` last: a state of invitations.py, and what comes with it."""
     pushes: bool = True
     """Whether gossip pushes what is written. Without, it is left to reconciliation: a flood would drown what people of
     other nodes say."""

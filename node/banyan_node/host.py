@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.admission.throttle import Throttle
+from banyan_node.alliance import invitations
 from banyan_node.api.methods.moderation import content
 from banyan_node.context import Context
 from banyan_node.hosting import erasure, hosted
@@ -73,10 +74,12 @@ class NodeHost(ReplicaHost):
         return erasure.says(self._ctx, entry, op)
 
     def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> tuple[int, bytes] | None:
-        return None  # cards are carried as files (docs/alliance.md)
+        followed = self._ctx.replica.charter.ledger
+        stands = None if followed is None else followed.founding
+        return invitations.answer(self._ctx.home.path / "alliance", invitation, card, sig, stands)
 
     def joined(self, peer: str, state: int, answer: bytes) -> None:
-        """Nobody here asks by the line."""
+        self._ctx.joined[peer] = state, answer
 
     def answered(self, peer: str, said: Mapping[tuple[EntryId, int], bytes], now: float) -> None:
         erasure.answered(self._ctx, peer, said, now)

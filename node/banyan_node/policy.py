@@ -29,8 +29,13 @@ from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, interest, member_lists
 from banyan_node.hosting.entry_writer import append
+<<<<<<< HEAD
 from banyan_node.transparency import lines
 from banyan_schema.social.alliance import COLLECTION, MemberLog, Membership, be_member
+=======
+from banyan_node.hosting.hosted import Reads
+from banyan_schema.social.alliance import COLLECTION, Membership, be_member
+>>>>>>> 7d0a4ced (An alliance is founded and joined by one command each, beside running nodes; commands share their options)
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LABELLERS, MEMBERS, ROLES, ChosenLabeller, Member
 from banyan_storage.reader import StoreReader
@@ -99,10 +104,10 @@ def _writers(ctx: Context, account: AccountId) -> list[WriterKey]:
     return [] if grants is None else [key for key in grants.grants if key not in grants.cuts]
 
 
-def said_by(ctx: Context, account: AccountId) -> Membership | None:
+def said_by(at: Reads, account: AccountId) -> Membership | None:
     """What the account says of its seat. Raises ViewBuilding."""
     assert COLLECTION.layout is not None
-    found = [COLLECTION.layout.make(*one.values) for one in ctx.queries().items(account, COLLECTION)]
+    found = [COLLECTION.layout.make(*one.values) for one in at.queries().items(account, COLLECTION)]
     return found[0] if found else None
 
 

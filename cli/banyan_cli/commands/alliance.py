@@ -1,206 +1,264 @@
-"""An alliance of platforms: its founding, admissions and votes; what stands is in alliance_state.py."""
+"""An alliance of platforms: its founding, admissions and votes; what stands is in alliance_state.py.
+
+Beside a running node, without --out, its line carries all of it; else files do.
+"""
 
 from __future__ import annotations
 
+import time
+from base64 import b64decode
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from banyan_cli import seat_work as work
-from banyan_cli.command_session import Session
 from banyan_cli.errors import BadInput
+from banyan_cli.seat_work import Work
 from banyan_cli.show.tables import count
+from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
-    from banyan_charter.acts import Act, Proposal
+    from banyan_charter.acts import Act, Founding, Proposal
     from banyan_charter.ledger import Ledger
-    from banyan_node.alliance.papers import Invitation
+    from banyan_node.alliance.invitations import Invited
+    from banyan_node.alliance.papers import Card, Invitation
     from banyan_node.alliance.seat_file import SeatFile
 
+JOIN_S = 5.0
+"""How often the node of who invited is asked."""
+Domain = Annotated[str | None, typer.Option(help="Your platform's domain.")]
+KindName = Annotated[str, typer.Option(help="host, publisher, authority or observer.")]
+Account = Annotated[str | None, typer.Option(help="The member's account; yours when left out.")]
+Address = Annotated[str, typer.Option(help="Where your node is dialled; where it listens when left out.")]
 
-@work.COMMANDS.command()
+
+@work.command("seat spare take out yes")
 def found(
-    s: Session,
+    w: Work,
     name: Annotated[str, typer.Argument(help="What the alliance is called.")],
-    domain: Annotated[str | None, typer.Option(help="Your platform's domain.")] = None,
+    domain: Domain = None,
     founders: Annotated[int, typer.Option(min=1, max=4_096, help="How many, you too.")] = 1,
-    kind: Annotated[str, typer.Option(help="host, publisher, authority or observer.")] = "host",
-    account: Annotated[str | None, typer.Option(help="The member's account; yours when left out.")] = None,
+    kind: KindName = "host",
+    account: Account = None,
     parameters: Annotated[Path | None, typer.Option(help="A TOML file of quotas, authorities, duties.")] = None,
-    address: Annotated[str, typer.Option(help="Where your node is dialled, for the invitations.")] = "",
-    seat: work.SeatPath = None,
-    spare: work.SparePath = None,
-    take: work.In = None,
-    out: work.OutFile = None,
-    yes: work.Sign = False,
+    address: Address = "",
 ) -> None:
     """Found an alliance: an invitation for each other founder, then the founding once their cards are here.
 
-    Run it again with --in for each card or signature that came; it goes on where it stopped.
+    Beside a running node it waits for them. Else run it again with --in for each card or signature that came. It goes
+    on where it stopped.
     """
-    from banyan_node.alliance.invitations import Invited, invited
-    from banyan_node.alliance.papers import Card, Invitation, kind_of, read_file
+    from banyan_charter.ledger import Ledger
+    from banyan_node.alliance.papers import Card, kind_of, ledger_of, read_file
     from banyan_node.alliance.seat_file import opened
 
-    path, given = work.seat_path(s, seat), list(take or ())
-    folder, realm = s.home.path / "alliance", work.realm_of(s)
-    if not path.exists() and domain is None:
-        raise BadInput("Say the domain of your platform with --domain, such as --domain example.vn.")
+    cards = [one for one in w.take or () if kind_of(work.head_of(one)) == "card"]
+    acts = [one for one in w.take or () if one not in cards]
 
     def make() -> SeatFile:
-        return work.new_seat(s, path, spare, realm, (domain or "", kind, True, account), 0)
+        return _new_seat(w, w.realm, (domain, kind, True, account), 0)
 
-    with opened(path, make) as mine:
-        offer = Invitation(realm, name, b"", 0, address, b"")
-        new = Invited(folder / "invited", offer, work.parameters_of(parameters), mine.seat, {})
-        with invited(folder, new if not mine.charter else None) as table:
-            if table is None or (table.offer.name, table.offer.charter) != (name, b"") or table.founder != mine.seat:
-                raise BadInput(f"This home founds no alliance '{name}' now; `banyan alliance status` says what it has.")
-            if len(table.given) < founders - 1:
-                table.give(founders - 1 - len(table.given))
-            for one in [one for one in given if kind_of(work.head_of(one)) == "card"]:
-                table.take(Card.of(read_file("card", one)))
-                given.remove(one)
-            left, founding = table.open(), table.founding()
-            seats = table.seats()
+    with opened(w.seat_path, make) as mine:
+        here = _founders(
+            w, mine, name, founders, parameters, address, [Card.of(read_file("card", one)) for one in cards]
+        )
+        if (founding := here.founding()) is None:
+            texts, seats = [one.text for one in here.open()], here.seats()
+            w.give(
+                {"state": "invited", "invitations": texts, "members": work.seat_rows(seats)},
+                texts,
+                f"{here.here()} Give each of the others one of the {count(len(texts), 'invitation')}{{}}; each is "
+                "secret, and good once.",
+            )
+        while founding is None and w.linked:
+            w.progress(here.here())
+            time.sleep(work.LOOK_S)
+            here = _founders(w, mine, name, founders, parameters, address, [])
+            founding = here.founding()
         if founding is None:
-            _say_invitations(s, left, seats, out)
             return
-        _found(s, mine, founding, given, out, yes)
+        ledger = ledger_of(acts) if acts else Ledger(mine.realm, founding)
+        if ledger.founding != founding:
+            raise BadInput("The files are of another founding than the one of your invitations.")
+        _sign_founding(w, mine, founding)
+        w.hand_on_until(ledger, mine)
 
 
-def _say_invitations(s: Session, left: list[Invitation], seats: list[Any], out: Path | None) -> None:
-    texts = [one.text for one in left]
-    value = {
-        "state": "invited",
-        "invitations": texts,
-        "members": work.seat_rows(seats),
-        "file": str(out) if out else None,
-    }
-    if out is not None:
-        work.write_file(out, "\n".join(texts))
-    s.out.answer(value, lambda console, value: work.show_lines(console, [] if out else texts))
-    s.out.note(
-        f"{count(len(seats), 'founder')} of {len(seats) + len(left)} are here. Give each of the others one of the "
-        f"{count(len(left), 'invitation')}{f' in {out}' if out else ''}; each is secret, and good once."
+def _founders(
+    w: Work, mine: SeatFile, name: str, founders: int, parameters: Path | None, address: str, cards: list[Card]
+) -> Invited:
+    """What this home has of the founding, with these cards."""
+    from banyan_node.alliance.invitations import Invited, invited
+
+    new = Invited(w.folder / "invited", mine.realm, name, b"", work.parameters_of(parameters), mine.seat)
+    with invited(w.folder, None if mine.charter else new) as table:
+        if table is None or (table.name, table.charter, table.founder) != (name, b"", mine.seat):
+            raise BadInput(f"This home founds no alliance '{name}' now; `banyan alliance status` says what it has.")
+        if (more := founders - 1 - len(table.given)) > 0:
+            table.give(more, _address(w, address))
+        for card in cards:
+            table.take(card)
+        return table
+
+
+def _address(w: Work, given: str) -> str:
+    """Where this node is dialled."""
+    node = w.s.node()
+    return given or " ".join(node.call("id")["addresses"] if node else ())
+
+
+def _new_seat(w: Work, realm: Any, asked: tuple[str | None, str, bool, str | None], since: int) -> SeatFile:
+    """asked: domain, kind, whether it has a vote, account."""
+    from banyan_charter.ballots import Promise
+    from banyan_charter.values import Kind, domain_of
+    from banyan_node.alliance.seat_file import SeatFile, new_keys
+
+    domain, kind, voting, account = asked
+    if domain is None:
+        raise BadInput("Say the domain of your platform with --domain, such as --domain example.vn.")
+    name, of = domain_of(domain.lower().encode()), Kind(work.kind_number(kind))
+    seat, keys, _ = new_keys(realm, w.account(account), name, of, voting, since, w.spare_path)
+    w.s.out.note(
+        f"The seat's keys are in {w.seat_path}, its spare key in {w.spare_path}: keep that one off this machine."
     )
+    return SeatFile(w.seat_path, realm, b"", seat, keys, Promise(0))
 
 
-def _found(s: Session, mine: SeatFile, founding: Any, given: list[Path], out: Path | None, yes: bool) -> None:
-    """Signs the founding if that was not done, and says who has still to sign it."""
-    from banyan_charter.ledger import Ledger
-    from banyan_node.alliance.papers import ledger_of
-
-    ledger = ledger_of(given) if given else Ledger(mine.realm, founding)
-    if ledger.charter != founding.id:
-        raise BadInput("The files are of another founding than the one of your invitations.")
-    if mine.charter != founding.id:
-        work.demand_out(out)
-        work.ask(s, f"The founding of {founding.name.decode()}", _founding_words(founding), yes)
-        mine.found(founding)
-    work.hand_on(s, ledger, mine, mine.acts(), out)
-
-
-def _founding_words(founding: Any) -> list[str]:
+def _sign_founding(w: Work, mine: SeatFile, founding: Founding) -> None:
+    """Shows the founders, asks, and signs, if that was not done."""
+    if mine.charter:
+        return
+    if not w.linked:
+        w.demand_out()
     rows = work.seat_rows(founding.seats)
     said = [f"{row['domain']}: {row['kind']}, {work.vote_words(row)} ({row['account']})" for row in rows]
     p = founding.parameters
-    return [*said, f"{count(len(rows), 'member')}; a quota of {p.quota:,} accounts, {p.hourly:,} new ones an hour."]
+    more = f"{count(len(rows), 'member')}; a quota of {p.quota:,} accounts, {p.hourly:,} new ones an hour."
+    w.ask(f"The founding of {founding.name.decode()}", [*said, more])
+    mine.found(founding)
 
 
-@work.COMMANDS.command()
+@work.command("seat take out yes wait")
 def invite(
-    s: Session,
+    w: Work,
     number: Annotated[int, typer.Option("--count", min=1, max=64, help="How many invitations.")] = 1,
-    address: Annotated[str, typer.Option(help="Where your node is dialled.")] = "",
-    take: work.In = None,
-    out: work.OutFile = None,
+    address: Address = "",
 ) -> None:
-    """Invite a platform into the alliance that stands: `banyan alliance join` makes its card, a vote admits it."""
+    """Invite a platform into the alliance that stands: it runs `banyan alliance join`, and votes admit it.
+
+    With --wait it stays until the card is here, proposes to admit it, and until that stands.
+    """
     from banyan_node.alliance.invitations import Invited, invited
-    from banyan_node.alliance.papers import Invitation
 
-    ledger, folder = work.read_ledger(s, take), s.home.path / "alliance"
-    offer = Invitation(ledger.realm, ledger.founding.name.decode(), ledger.charter, len(ledger.epochs), address, b"")
-    with invited(folder, new := Invited(folder / "invited", offer, ledger.founding.parameters, None, {})) as table:
-        if table is None or table.offer.charter != ledger.charter:
+    ledger = w.ledger()
+    name, nobody = ledger.founding.name.decode(), ledger.founding.parameters
+    with invited(
+        w.folder, new := Invited(w.folder / "invited", ledger.realm, name, ledger.charter, nobody, None)
+    ) as table:
+        if table is None or table.charter != ledger.charter:
             table = new  # the other one's founding is over
-        texts = [one.text for one in table.give(number)]
-    if out is not None:
-        work.write_file(out, "\n".join(texts))
-    s.out.answer({"invitations": texts}, lambda console, value: work.show_lines(console, [] if out else texts))
-    s.out.note("Each is secret, and good once. The card that comes back: `banyan alliance propose CARD`.")
+        made = table.give(number, _address(w, address), len(ledger.epochs))
+    texts = [one.text for one in made]
+    w.give(
+        {"invitations": texts},
+        texts,
+        "Each is secret, and good once{}. Once its card is here: `banyan alliance propose`, or `propose FILE`.",
+    )
+    while w.wait and w.linked and not (cards := _cards(w, ledger, made)):
+        w.progress(f"{count(number, 'invitation')}: no card is here yet.")
+        time.sleep(work.LOOK_S)
+    if w.wait and w.linked:
+        with w.at_work() as (mine, ledger):
+            _propose(w, mine, ledger, cards)
 
 
-@work.COMMANDS.command()
+def _cards(w: Work, ledger: Ledger, of: list[Invitation] | None = None) -> list[Proposal]:
+    """Who answered invitations of this home, or these alone, and was never a member."""
+    from banyan_node.alliance.invitations import invited
+
+    with invited(w.folder) as table:
+        came = [] if table is None or table.charter != ledger.charter else table.cards()
+    return [
+        card.admission
+        for one, card in came
+        if (of is None or one in of) and not any(card.seat.member in e.seats for e in ledger.epochs[one.since - 1 :])
+    ]
+
+
+@work.command("seat spare take out yes")
 def join(
-    s: Session,
+    w: Work,
     invitation: Annotated[str, typer.Argument(help="The invitation, or a file with it.")],
-    domain: Annotated[str | None, typer.Option(help="Your platform's domain.")] = None,
-    kind: Annotated[str, typer.Option(help="host, publisher, authority or observer.")] = "host",
+    domain: Domain = None,
+    kind: KindName = "host",
     voting: Annotated[bool, typer.Option("--vote/--no-vote", help="Whether the seat has a vote.")] = True,
-    account: Annotated[str | None, typer.Option(help="The member's account; yours when left out.")] = None,
-    seat: work.SeatPath = None,
-    spare: work.SparePath = None,
-    take: work.In = None,
-    out: work.OutFile = None,
-    yes: work.Sign = False,
+    account: Account = None,
 ) -> None:
-    """Join an alliance: make a seat and its card; then, with --in, sign the founding that your card is in.
+    """Join an alliance: make a seat and its card, sign the founding that it is in, or wait for the votes that admit it.
 
-    Run it again with the acts that came back; it goes on where it stopped.
+    Beside a running node that is all. With files: --out for the card, then the same with --in and the acts that came
+    back. It goes on where it stopped.
     """
     from banyan_charter.acts import CharterId, admission
     from banyan_node.alliance.papers import BadPaper, Card, Invitation
     from banyan_node.alliance.seat_file import opened, spare_of
 
-    path, text = work.seat_path(s, seat), work.text_of(invitation)
-    asked = Invitation.of(text)
-    if not path.exists() and domain is None:
-        raise BadInput("Say the domain of your platform with --domain, such as --domain example.vn.")
+    is_file = len(invitation) < 200 and Path(invitation).is_file()
+    asked = Invitation.of(Path(invitation).read_text("ascii", "replace") if is_file else invitation)
 
     def make() -> SeatFile:
-        new = work.new_seat(s, path, spare, asked.realm, (domain or "", kind, voting, account), asked.since)
-        key = spare_of(work.spare_path(path, spare), new.seat.member)
-        sig = admission(CharterId(asked.charter), new.seat, key).sig if asked.charter else b""
+        new = _new_seat(w, asked.realm, (domain, kind, voting, account), asked.since)
+        sig = b""
+        if asked.charter:
+            sig = admission(CharterId(asked.charter), new.seat, spare_of(w.spare_path, new.seat.member)).sig
         new.charter, new.invitation = asked.charter, asked.text
         new.card = Card.signed(asked, new.seat, sig).text
         return new
 
-    with opened(path, make, asked.text) as mine:
-        if take is None:
-            _say_card(s, mine, asked, out)
+    with opened(w.seat_path, make, asked.text) as mine:
+        if not w.take and not w.linked:
+            w.give(
+                {"state": "asked", "card": mine.card, "members": work.seat_rows([mine.seat])},
+                [mine.card],
+                f"This is the card of {mine.seat.domain.decode()} for {asked.name}{{}}: give it to who invited you. "
+                "Then run the same again with --in and the acts that come back.",
+            )
             return
-        ledger = work.read_ledger(s, take)
+        ledger = w.ledger() if w.take else _asked(w, mine, asked)
         if not asked.charter and ledger.founding.name.decode() != asked.name:
             raise BadPaper(f"the acts are of {ledger.founding.name.decode()}, and the invitation is to {asked.name}.")
-        if not mine.charter:
-            work.demand_out(out)
-            work.ask(s, f"The founding of {asked.name}", _founding_words(ledger.founding), yes)
-            mine.found(ledger.founding)
-        work.hand_on(s, ledger, mine, mine.acts(), out)
+        _sign_founding(w, mine, ledger.founding)
+        mine.settle(ledger)
+        w.hand_on_until(ledger, mine)
 
 
-def _say_card(s: Session, mine: SeatFile, asked: Invitation, out: Path | None) -> None:
-    if out is not None:
-        work.write_file(out, mine.card)
-    value = {
-        "state": "asked",
-        "card": mine.card,
-        "file": str(out) if out else None,
-        "members": work.seat_rows([mine.seat]),
-    }
-    s.out.answer(value, lambda console, value: work.show_lines(console, [] if out else [mine.card]))
-    s.out.note(
-        f"This is the card of {mine.seat.domain.decode()} for {asked.name}{f', in {out}' if out else ''}: give it to "
-        "who invited you. Then run the same again with --in and the acts that come back."
-    )
+def _asked(w: Work, mine: SeatFile, asked: Invitation) -> Ledger:
+    """The charter that the node of who invited answers: once all founders are there, or that it admits into."""
+    from banyan_node.alliance.papers import add_acts
+
+    if not asked.address:
+        raise BadInput("The invitation names no node: say with --out where to write the card, and send that back.")
+    founding, first = None, True
+    while founding is None:
+        try:
+            answer = w.s.call("alliance.join", address=asked.address, card=mine.card)
+            founding, said = answer["founding"], answer["said"]
+        except CallError as error:
+            if error.code != "no_peer" or first:
+                raise
+            said = str(error)
+        if founding is None:
+            w.progress(said)
+            time.sleep(JOIN_S)
+        first = False
+    return add_acts(None, asked.realm, b64decode(founding), ())
 
 
-@work.COMMANDS.command()
+@work.command("seat take out yes wait")
 def propose(
-    s: Session,
+    w: Work,
     files: Annotated[list[Path] | None, typer.Argument(help="Cards, renewals, answers.", metavar="FILE")] = None,
     expel: Annotated[list[str] | None, typer.Option(help="A member that is to leave: its domain.")] = None,
     sleep: Annotated[list[str] | None, typer.Option(help="One that missed two roll calls.")] = None,
@@ -211,28 +269,29 @@ def propose(
     no_vote: Annotated[list[str] | None, typer.Option(help="A member that loses its vote.")] = None,
     parameters: Annotated[Path | None, typer.Option(help="A TOML file of all parameters.")] = None,
     note: Annotated[list[str] | None, typer.Option(help="A reason, for all to read.")] = None,
-    seat: work.SeatPath = None,
-    take: work.In = None,
-    out: work.OutFile = None,
-    yes: work.Sign = False,
 ) -> None:
-    """Propose what the next epoch is to be, all of it in one content, and vote for it."""
-    from banyan_charter.acts import Expel, Note, Roll, SetParameters, Sleep
+    """Propose what the next epoch is to be, all of it in one content, and vote for it.
 
-    with work.at_work(s, seat, take, out) as (mine, ledger):
-        found: list[Proposal] = [_proposal(s, ledger, path) for path in files or ()]
-        found += [Expel(work.member_id(ledger, one)) for one in expel or ()]
-        found += [Sleep(work.member_id(ledger, one)) for one in sleep or ()]
-        found += work.changes_of(ledger, domain or (), kind or (), vote or (), no_vote or ())
+    Where nothing but notes is named: to admit those who answered your invitations.
+    """
+    from banyan_charter.acts import Expel, Note, Roll, SetParameters, Sleep
+    from banyan_node.api.alliance_rows import member_of
+
+    with w.at_work() as (mine, ledger):
+        found = [_proposal(w, ledger, path) for path in files or ()]
+        found += [Expel(member_of(ledger, one).member) for one in expel or ()]
+        found += [Sleep(member_of(ledger, one).member) for one in sleep or ()]
+        found += _changes(ledger, domain or (), kind or (), vote or (), no_vote or ())
         found += [SetParameters(work.parameters_of(parameters))] if parameters else []
         found += [Roll()] if rolls else []
+        found = found or _cards(w, ledger)
         found += [Note(one.encode()) for one in note or ()]
         if not found:
             raise BadInput("Say what is proposed, such as a card or --expel MEMBER; --help lists all.")
-        _propose(s, mine, ledger, found, out, yes)
+        _propose(w, mine, ledger, found)
 
 
-def _proposal(s: Session, ledger: Ledger, path: Path) -> Proposal:
+def _proposal(w: Work, ledger: Ledger, path: Path) -> Proposal:
     """What a file asks for. A card is taken once for its invitation, where that was given out in this home."""
     from banyan_node.alliance.invitations import invited
     from banyan_node.alliance.papers import Card, kind_of, proposal_from, read_file
@@ -240,24 +299,43 @@ def _proposal(s: Session, ledger: Ledger, path: Path) -> Proposal:
     if kind_of(work.head_of(path)) != "card":
         return proposal_from(ledger.charter, path)
     card = Card.of(read_file("card", path))
-    with invited(s.home.path / "alliance") as table:
-        if table is not None and table.offer.charter == ledger.charter:
+    with invited(w.folder) as table:
+        if table is not None and table.charter == ledger.charter:
             table.take(card)
     return card.admission
 
 
-@work.COMMANDS.command("roll-call")
-def roll_call(
-    s: Session, seat: work.SeatPath = None, take: work.In = None, out: work.OutFile = None, yes: work.Sign = False
-) -> None:
+def _changes(ledger: Ledger, *options: Iterable[str]) -> list[Proposal]:
+    """One change a member, of all options that name it."""
+    from banyan_charter.acts import Change
+    from banyan_charter.values import Kind, domain_of
+    from banyan_node.api.alliance_rows import member_of
+
+    found = dict[bytes, Change]()
+    for option, texts in zip(("domain", "kind", "vote", "no-vote"), options, strict=True):
+        for text in texts:
+            name, equals, value = text.partition("=")
+            if bool(equals) != (option in ("domain", "kind")):
+                raise BadInput(f"--{option} takes {'MEMBER=VALUE' if not equals else 'a member alone'}, not '{text}'.")
+            was = member_of(ledger, name)
+            now = found.get(was.member, Change(was.member, was.domain, was.kind, was.voting))
+            new: dict[str, Any] = {"voting": option == "vote"}
+            if equals:
+                new = {option: domain_of(value.encode()) if option == "domain" else Kind(work.kind_number(value))}
+            found[was.member] = now._replace(**new)
+    return list(found.values())
+
+
+@work.command("seat take out yes wait", "roll-call")
+def roll_call(w: Work) -> None:
     """Propose a roll call, and vote for it. Members answer with `banyan alliance answer`."""
     from banyan_charter.acts import Roll
 
-    with work.at_work(s, seat, take, out) as (mine, ledger):
-        _propose(s, mine, ledger, [Roll()], out, yes)
+    with w.at_work() as (mine, ledger):
+        _propose(w, mine, ledger, [Roll()])
 
 
-def _propose(s: Session, mine: SeatFile, ledger: Ledger, found: list[Proposal], out: Path | None, yes: bool) -> None:
+def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> None:
     from banyan_charter.acts import Answer
     from banyan_node.api.alliance_rows import changes
 
@@ -266,60 +344,62 @@ def _propose(s: Session, mine: SeatFile, ledger: Ledger, found: list[Proposal], 
     if here and here.missed and here.votes and not any(isinstance(p, Answer) and p.member == me for p in found):
         found = [Answer(me, mine.signer.present(number)), *found]
     content, after = mine.signer.content(ledger.epochs[-1], found)
-    work.ask(s, f"Your proposal for epoch {number}", changes(ledger.epochs[-1], after, content), yes)
+    w.ask(f"Your proposal for epoch {number}", changes(ledger.epochs[-1], after, content))
     ledger.add(content)
     ledger.settle()
-    _sign_and_hand_on(s, mine, ledger, content.id.hex(), out, True, [content])
+    _sign(w, mine, ledger, content.id.hex(), [content])
 
 
-@work.COMMANDS.command()
+@work.command("seat take out yes wait")
 def vote(
-    s: Session,
-    content: Annotated[str | None, typer.Argument(help="The content, or how it begins; the open one.")] = None,
-    seat: work.SeatPath = None,
-    take: work.In = None,
-    out: work.OutFile = None,
-    yes: work.Sign = False,
+    w: Work, content: Annotated[str | None, typer.Argument(help="The content, or how it begins; the open one.")] = None
 ) -> None:
     """Sign what is open: a vote, and once more than 2/3 voted, a commit. First it shows what that changes."""
-    with work.at_work(s, seat, take, out) as (mine, ledger):
-        _sign_and_hand_on(s, mine, ledger, content, out, yes, [])
+    with w.at_work() as (mine, ledger):
+        _sign(w, mine, ledger, content, [])
 
 
-def _sign_and_hand_on(
-    s: Session, mine: SeatFile, ledger: Ledger, wanted: str | None, out: Path | None, yes: bool, first: list[Act]
-) -> None:
-    """At most one vote, and the commits that it makes possible; what was signed before is given away again."""
+def _sign(w: Work, mine: SeatFile, ledger: Ledger, wanted: str | None, first: list[Act]) -> None:
+    """At most one vote, and the commits that it makes possible; what was signed before is given away again. With
+    --wait the same again whenever others signed, until an epoch stands."""
     from banyan_charter.acts import Vote
     from banyan_crdt.errors import Refused
     from banyan_node.api.alliance_rows import open_contents
 
-    number, signed, agreed, voted = len(ledger.epochs), [*first, *mine.acts()], None, False
+    number, signed, voted = len(ledger.epochs), [*first, *mine.acts()], False
     if number == 0:
         raise BadInput("The founding is not signed by all yet; `banyan alliance status` says by whom.")
-    chosen = _content(ledger, wanted, yes)
+    chosen, agreed = _content(ledger, wanted, w.yes), {act.id for act in first}
     while len(ledger.epochs) == number:
         try:
             found = mine.next_act(ledger, chosen)
         except Refused:
             if not signed:
                 raise
-            break
-        if found is None:
-            raise BadInput("No content is open: `banyan alliance propose` makes one.")
+            found = None
+        else:
+            if found is None:
+                raise BadInput("No content is open: `banyan alliance propose` makes one.")
+        if found is None or (voted and isinstance(found[0], Vote)):
+            w.hand_on(ledger, mine, signed)
+            if not (w.wait and w.linked):
+                break
+            ledger, voted = w.changed(ledger), False
+            continue
         act, promise = found
-        if voted and isinstance(act, Vote):
-            break
         row = next(row for row in open_contents(ledger) if row.id == act.content.hex())
-        if act.content != agreed and not (first and act.content == first[0].id):
+        if act.content not in agreed:
             title = f"{'A commit to' if row.locked else 'A vote for'} {row.id[: work.SHORT]}, by {row.author}"
-            work.ask(s, title, row.changes, yes)
+            if agreed and w.yes:
+                raise BadInput(f"{title}: it came while this waited, so it was not signed. Run the same again.")
+            w.ask(title, row.changes)
         mine.keep(act, promise)
-        agreed, voted = act.content, voted or isinstance(act, Vote)
+        agreed, voted = agreed | {act.content}, voted or isinstance(act, Vote)
         signed.append(act)
         ledger.add(act)
         ledger.settle()
-    work.hand_on(s, ledger, mine, signed, out)
+    w.hand_on(ledger, mine, [act for act in signed if act.number == number])
+    w.signed(ledger, mine)
 
 
 def _content(ledger: Ledger, wanted: str | None, yes: bool) -> Any:
@@ -338,53 +418,42 @@ def _content(ledger: Ledger, wanted: str | None, yes: bool) -> Any:
     return bytes.fromhex(fits[0])
 
 
-@work.COMMANDS.command()
-def answer(s: Session, seat: work.SeatPath = None, take: work.In = None, out: work.OutFile = None) -> None:
+@work.command("seat take out")
+def answer(w: Work) -> None:
     """Answer the roll call, or wake: a signature of the seat, good for the next epoch. A member proposes it."""
     from banyan_charter.acts import Answer, Wake
-    from banyan_node.alliance.papers import proposal_text
 
-    with work.at_work(s, seat, take, out) as (mine, ledger):
+    with w.at_work() as (mine, ledger):
         number, me = len(ledger.epochs), mine.seat.member
         here = ledger.epochs[-1].seats.get(me) if ledger.epochs else None
         if here is None or (here.awake and not here.missed):
             raise BadInput("There is no roll call that your seat did not answer.")
         made = (Answer if here.awake else Wake)(me, mine.signer.present(number))
-        text = proposal_text(ledger.realm, ledger.charter, made)
-    done = f"{'An answer' if here.awake else 'A waking'} of {here.domain.decode()} for epoch {number}"
-    _give_proposal(s, text, done, out)
+    _give_proposal(w, ledger, made, f"{'An answer' if here.awake else 'A waking'} of {here.domain.decode()}")
 
 
-@work.COMMANDS.command()
+@work.command("seat spare take out")
 def renew(
-    s: Session,
+    w: Work,
     account: Annotated[str | None, typer.Option(help="The member's account, if the seat's file is lost.")] = None,
-    seat: work.SeatPath = None,
-    spare: work.SparePath = None,
-    take: work.In = None,
-    out: work.OutFile = None,
 ) -> None:
     """Ask for other keys of your seat, signed by its spare key, because the first one was lost or copied.
 
     The spare key stays; the seat's file is made if it was lost. A member with a vote proposes it.
     """
-    from banyan_node.alliance.papers import proposal_text
     from banyan_node.alliance.seat_file import read_seat, renewed
 
-    path, ledger = work.seat_path(s, seat), work.read_ledger(s, take)
-    member = read_seat(path).seat.member if path.exists() else work.account_of(s, account)
-    made, here = renewed(ledger, path, work.spare_path(path, spare), member)
+    ledger = w.ledger()
+    member = read_seat(w.seat_path).seat.member if w.seat_path.exists() else w.account(account)
+    made, here = renewed(ledger, w.seat_path, w.spare_path, member)
+    _give_proposal(w, ledger, made, f"A renewal of {here.domain.decode()}, signed by its spare key")
+
+
+def _give_proposal(w: Work, ledger: Ledger, made: Proposal, done: str) -> None:
+    from banyan_node.alliance.papers import proposal_text
+
     text = proposal_text(ledger.realm, ledger.charter, made)
-    _give_proposal(s, text, f"A renewal of {here.domain.decode()}, signed by its spare key", out)
-
-
-def _give_proposal(s: Session, text: str, done: str, out: Path | None) -> None:
-    if out is not None:
-        work.write_file(out, text)
-    s.out.answer(
-        {"proposal": text, "file": str(out) if out else None},
-        lambda console, value: work.show_lines(console, [] if out else [text]),
+    note = (
+        f"{done}, for epoch {len(ledger.epochs)}{{}}. A member with a vote proposes it: `banyan alliance propose FILE`."
     )
-    s.out.note(
-        f"{done}{f', in {out}' if out else ''}. A member with a vote proposes it: `banyan alliance propose FILE`."
-    )
+    w.give({"proposal": text}, [text], note)

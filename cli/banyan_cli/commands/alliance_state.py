@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from banyan_cli import seat_work as work
-from banyan_cli.command_session import Session
+from banyan_cli.seat_work import Work
 from banyan_cli.show.tables import Row, columns, count
-from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,110 +20,83 @@ _MEMBERS = columns(
     ("", work.vote_words),
     ("missed#", "missed"),
     ("account", lambda row: row["account"]),
+    ("", lambda row: {True: "confirmed", False: "not confirmed by its account", None: ""}[row["confirmed"]]),
 )
 
 
-@work.COMMANDS.command()
-def status(s: Session, seat: work.SeatPath = None, take: work.In = None) -> None:
+@work.command("seat take")
+def status(w: Work) -> None:
     """The epoch that stands, what is open and who signed it, and what to run next."""
     from banyan_node.alliance.seat_file import read_seat
     from banyan_node.api.alliance_rows import next_steps, status_of
 
-    ledger, path = work.read_ledger(s, take), work.seat_path(s, seat)
-    mine = read_seat(path) if path.exists() else None
-    value = {**work.plain(status_of(ledger)), "next": next_steps(ledger, mine)}
-    s.out.answer(value, _show_status)
+    ledger = w.ledger()
+    mine = read_seat(w.seat_path) if w.seat_path.exists() else None
+    w.s.out.answer({**work.plain(status_of(ledger)), "next": next_steps(ledger, mine)}, _show_status)
 
 
-@work.COMMANDS.command()
-def members(s: Session, take: work.In = None) -> None:
-    """The members of the last epoch."""
+@work.command("take")
+def members(w: Work) -> None:
+    """The members of the last epoch; with a node, whose account confirms that its seat is its own."""
     from banyan_node.api.alliance_rows import member_rows
 
-    s.out.answers([work.plain(row) for row in member_rows(work.read_ledger(s, take))], _MEMBERS, "Nobody.")
+    rows = map(work.plain, member_rows(w.ledger())) if w.take else w.s.call("alliance.members")["members"]
+    w.s.out.answers([*rows], _MEMBERS, "Nobody.")
 
 
-@work.COMMANDS.command()
-def history(s: Session, take: work.In = None) -> None:
+@work.command("take")
+def history(w: Work) -> None:
     """All epochs, what each changed, and who signed it."""
     from banyan_node.api.alliance_rows import history_of
 
-    rows = [work.plain(row) for row in history_of(work.read_ledger(s, take))]
-    s.out.answers(rows, _show_history, "Only epoch 0: nothing was changed since the founding.")
+    rows = [work.plain(row) for row in history_of(w.ledger())]
+    w.s.out.answers(rows, _show_history, "Only epoch 0: nothing was changed since the founding.")
 
 
-@work.COMMANDS.command()
-def verify(s: Session, take: work.In = None) -> None:
+@work.command("take")
+def verify(w: Work) -> None:
     """All acts again from their bytes: each signature, each rule. It says the digest, which others can compare."""
     from banyan_node.api.alliance_rows import status_of
 
-    value = work.plain(status_of(work.read_ledger(s, take)))
+    value = work.plain(status_of(w.ledger()))
     short = {name: value[name] for name in ("charter", "name", "epoch", "acts", "digest")}
-    s.out.done(
-        short, f"{work.stands_sentence(value)} {count(value['acts'], 'act')} verified, digest {value['digest']}."
-    )
+    w.s.out.done(short, f"{work.stand(value)[0]} {count(value['acts'], 'act')} verified, digest {value['digest']}.")
 
 
-@work.COMMANDS.command()
-def follow(
-    s: Session,
-    file: Annotated[Path, typer.Argument(help="A file of acts.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Follow it in place of another one, without being asked.")] = False,
-) -> None:
+@work.command("yes")
+def follow(w: Work, file: Annotated[Path, typer.Argument(help="A file of acts.")]) -> None:
     """Have this node follow the charter of a file, and keep the file's acts; of a charter that it follows: bring acts.
 
     If it follows another one, this shows who is in both, and asks.
     """
-    from banyan_charter.acts import encode_act
     from banyan_node.alliance.papers import ledger_of
-    from banyan_node.api.alliance_rows import member_rows, status_of
 
-    ledger = ledger_of([file])
-    new = {row.account: row.domain for row in member_rows(ledger)}
-    if (before := _followed(s)) is not None and before["charter"] != ledger.charter.hex():
-        old = {row["account"]: row["domain"] for row in s.call("alliance.members")["members"]}
-        both, left, came = old.keys() & new.keys(), old.keys() - new.keys(), new.keys() - old.keys()
-        said = (("both", new, both), (f"{before['name']} alone", old, left), ("the new one alone", new, came))
-        lines = [f"In {what}: {', '.join(sorted(of[one] for one in who)) or 'nobody'}." for what, of, who in said]
-        work.ask(s, f"Follow {ledger.founding.name.decode()} in place of {before['name']}", lines, yes)
-    s.call("alliance.follow", founding=b64encode(encode_act(ledger.founding)).decode())
-    work.offer(s, work.every_act(ledger))
-    value = work.plain(status_of(work.read_ledger(s, None)))
-    s.out.done(value, f"This node follows it. {work.stands_sentence(value)}")
+    w.follow(ledger_of([file]))
+    value = w.s.call("alliance.status")
+    w.s.out.done(value, f"This node follows it. {work.stand(value)[0]}")
 
 
-def _followed(s: Session) -> Row | None:
-    """What `alliance.status` answers; None: no charter is followed."""
-    try:
-        found: Row = s.call("alliance.status")
-        return found
-    except CallError as error:
-        if error.code != "not_found":
-            raise
-        return None
-
-
-@work.COMMANDS.command()
-def leave(s: Session) -> None:
+@work.command("")
+def leave(w: Work) -> None:
     """Have this node follow no charter any more. Its acts are kept, and the seat is as before: `expel` ends that."""
-    s.out.done(s.call("alliance.leave"), "This node follows no charter.")
+    w.s.out.done(w.s.call("alliance.leave"), "This node follows no charter.")
 
 
-@work.COMMANDS.command()
-def acts(s: Session, out: Annotated[Path, typer.Option("--out", help="The file to write.")]) -> None:
+@work.command("")
+def acts(w: Work, out: Annotated[Path, typer.Option("--out", help="The file to write.")]) -> None:
     """Write all acts that this node has into a file, for a seat on another machine or for somebody who verifies."""
     from banyan_node.alliance.papers import acts_text
     from banyan_node.api.alliance_rows import status_of
 
-    ledger = work.read_ledger(s, None)
+    ledger = w.ledger()
     work.write_file(out, acts_text(ledger, work.every_act(ledger)))
     value = work.plain(status_of(ledger))
-    s.out.done({**value, "file": str(out)}, f"{work.stands_sentence(value)} {count(len(ledger), 'act')} are in {out}.")
+    w.s.out.done({**value, "file": str(out)}, f"{work.stand(value)[0]} {count(len(ledger), 'act')} are in {out}.")
 
 
 def _show_status(console: Console, value: Row) -> None:
     lines = [
-        work.stands_sentence(value),
+        work.stand(value)[0],
         f"Charter {value['charter']}, {count(value['acts'], 'act')}, digest {value['digest']}.",
     ]
     if value["epoch"] is not None:

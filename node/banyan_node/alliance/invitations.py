@@ -3,114 +3,148 @@
 The node and commands both use it, in turns by a lock on it. An invitation is good for one card: the same card again is
 the same answer, another is refused.
 
-    [realm, name, charter 32 or empty, since, address, parameters, founder's seat or [], [[seed 32, card or empty] ...]]
+    [realm, name, charter 32 or empty, parameters, founder's seat or [], [[since, address, seed 32, key 32, card] ...]]
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from banyan_charter.acts import ContentId, Founding, founding_body, id_of
+from banyan_charter.acts import ContentId, Founding, encode_act, founding_body, id_of
 from banyan_charter.values import Parameters, Seat, parameters_of, plain_parameters, plain_seat, seat_of
-from banyan_crdt.codec import decode, encode
-from banyan_node.alliance.papers import BadPaper, Card, Invitation, realm_of
+from banyan_crdt.codec import decode, encode, read_value
+from banyan_crdt.errors import Malformed
+from banyan_crdt.realm import Realm
+from banyan_node.alliance.papers import BadPaper, Card, Invitation, locked, realm_of
 from banyan_node.home.folder import write_private
 from banyan_node.operator_errors import HomeError
-from banyan_storage.lmdb_folder import make_folder
+
+WAITS, FOUNDED, REFUSED = 1, 2, 3
+"""States of a `joined` message. What comes with them: a sentence, the founding's bytes, a sentence."""
+ANSWER_BYTES = 1 << 16
 
 
 @dataclass
 class Invited:
-    """offer: what all invitations of the file say, without a seed. founder: the seat of who founds, None if the charter
-    stands. given: the seed of each, and the card that came for it."""
+    """charter: empty while it is founded, by `founder`, with these parameters. given: by the key of each invitation,
+    with the card that came for it."""
 
     path: Path
-    offer: Invitation
+    realm: Realm
+    name: str
+    charter: bytes
     parameters: Parameters
     founder: Seat | None
-    given: dict[bytes, Card | None]
+    given: dict[bytes, tuple[Invitation, Card | None]] = field(default_factory=dict)
 
-    def give(self, count: int) -> list[Invitation]:
+    def give(self, count: int, address: str, since: int = 0) -> list[Invitation]:
         """So many new invitations."""
-        made = [self.offer._replace(seed=secrets.token_bytes(32)) for _ in range(count)]
-        self.given.update((one.seed, None) for one in made)
+        seeds = (secrets.token_bytes(32) for _ in range(count))
+        made = [Invitation(self.realm, self.name, self.charter, since, address, seed) for seed in seeds]
+        self.given.update((one.signer.key, (one, None)) for one in made)
         self.save()
         return made
 
     def open(self) -> list[Invitation]:
         """Those that no card came for."""
-        return [self.offer._replace(seed=seed) for seed, card in self.given.items() if card is None]
+        return [one for one, card in self.given.values() if card is None]
 
     def take(self, card: Card) -> None:
         """Raises BadPaper with a sentence for who sent it."""
-        asked = (one for one in self.given if self.offer._replace(seed=one).signer.key == card.invitation)
-        if (seed := next(asked, None)) is None:
+        asked, before = self.given.get(card.invitation, (None, None))
+        if asked is None:
             raise BadPaper("no invitation of this card was given out here: it was altered, or is another alliance's.")
-        card.check(self.offer._replace(seed=seed))
-        if (before := self.given[seed]) == card:
+        card.check(asked)
+        if before == card:
             return
         if before is not None:
             raise BadPaper(f"{before.seat.domain.decode()} used this invitation already; each is good once.")
         for seat in self.seats():
             if seat.domain == card.seat.domain or seat.member == card.seat.member:
                 raise BadPaper(f"{seat.domain.decode()} has a seat already, with this domain or this account.")
-        self.given[seed] = card
+        self.given[card.invitation] = asked, card
         self.save()
 
-    def cards(self) -> list[Card]:
+    def cards(self) -> list[tuple[Invitation, Card]]:
         """Those that came."""
-        return [card for card in self.given.values() if card is not None]
+        return [(one, card) for one, card in self.given.values() if card is not None]
 
     def seats(self) -> list[Seat]:
         """Of who founds, and of the cards, in the order of their members."""
-        return sorted([*([self.founder] if self.founder else []), *(card.seat for card in self.cards())])
+        return sorted([*([self.founder] if self.founder else []), *(card.seat for _, card in self.cards())])
 
     def founding(self) -> Founding | None:
         """Epoch 0, once all cards are there."""
         if self.founder is None or self.open():
             return None
-        body = founding_body(self.offer.name.encode(), tuple(self.seats()), self.parameters)
-        return Founding(ContentId(id_of(self.offer.realm, body)), body[1], tuple(self.seats()), self.parameters)
+        body = founding_body(self.name.encode(), tuple(self.seats()), self.parameters)
+        return Founding(ContentId(id_of(self.realm, body)), body[1], tuple(self.seats()), self.parameters)
+
+    def here(self) -> str:
+        """How many came, in a sentence."""
+        seats = len(self.seats())
+        return f"{seats} of {seats + len(self.open())} founders of {self.name} are here."
 
     def save(self) -> None:
-        o = self.offer
-        plain = [
-            *(o.realm.name.encode(), o.name.encode(), o.charter, o.since, o.address.encode()),
-            plain_parameters(self.parameters),
-            plain_seat(self.founder) if self.founder else [],
-            [[seed, card.raw if card else b""] for seed, card in self.given.items()],
+        rows = [
+            [one.since, one.address.encode(), one.seed, key, card.raw if card else b""]
+            for key, (one, card) in self.given.items()
         ]
-        write_private(self.path, encode(plain))
+        founder, parameters = plain_seat(self.founder) if self.founder else [], plain_parameters(self.parameters)
+        said = [self.realm.name.encode(), self.name.encode(), self.charter, parameters, founder, rows]
+        write_private(self.path, encode(said))
 
 
 @contextmanager
-def invited(folder: Path, new: Invited | None = None) -> Iterator[Invited | None]:
-    """The file of a home; `new` is written if there is none. Raises HomeError."""
+def invited(folder: Path, new: Invited | None = None, *, wait: bool = True) -> Iterator[Invited | None]:
+    """The file of a home; `new` is written if there is none. wait: until no other has it. Raises HomeError."""
     path = folder / "invited"
-    try:
-        make_folder(folder)
-        lock = os.open(folder / ".invited.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with locked(path, wait=wait):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists() and new is not None:
                 new.save()
             yield _read(path) if path.exists() else None
-        finally:
-            os.close(lock)
-    except OSError as error:
-        raise HomeError(f"{path} cannot be written ({error.strerror}), so nothing was done.") from error
+        except OSError as error:
+            raise HomeError(f"{path} cannot be written ({error.strerror}), so nothing was done.") from error
+
+
+def answer(folder: Path, invitation: bytes, card: bytes, sig: bytes, stands: Founding | None) -> tuple[int, bytes]:
+    """What a peer is answered that was invited here. stands: of the charter that this node follows."""
+    try:
+        said = read_value(card)
+        found = Card.of([invitation, *(said if isinstance(said, list) else []), sig])
+        with invited(folder, wait=False) if (folder / "invited").exists() else nullcontext() as table:
+            if table is None:
+                return REFUSED, b"nobody was invited here."
+            table.take(found)
+            founding = stands if table.charter and stands and stands.id == table.charter else table.founding()
+            if founding is None:
+                return WAITS, (
+                    f"{table.name} waits for its inviter's node." if table.charter else table.here()
+                ).encode()
+        raw = encode_act(founding)
+        return (
+            (FOUNDED, raw) if len(raw) <= ANSWER_BYTES else (REFUSED, b"this founding is too long: take it as a file.")
+        )
+    except (BadPaper, Malformed) as why:
+        return REFUSED, str(why).encode()
+    except HomeError:
+        return WAITS, b"the node of who invited is busy."
 
 
 def _read(path: Path) -> Invited:
     plain: Any = decode(path.read_bytes())
-    realm, name, charter, since, address, parameters, founder, given = plain
-    offer = Invitation(realm_of(realm), name.decode(), charter, since, address.decode(), b"")
-    cards = {seed: Card.of(decode(raw)) if raw else None for seed, raw in given}
-    return Invited(path, offer, parameters_of(parameters), seat_of(founder) if founder else None, cards)
+    realm, name, charter, parameters, founder, rows = plain
+    found = Invited(
+        *(path, realm_of(realm), name.decode(), charter, parameters_of(parameters)),
+        seat_of(founder) if founder else None,
+    )
+    for since, address, seed, key, raw in rows:
+        one = Invitation(found.realm, found.name, charter, since, address.decode(), seed)
+        found.given[key] = one, Card.of(decode(raw)) if raw else None
+    return found

@@ -16,8 +16,11 @@ card]). So who changes what it says makes cards that are refused. An empty chart
 from __future__ import annotations
 
 import binascii
+import fcntl
+import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -39,7 +42,8 @@ from banyan_crdt.errors import BadSignature, BanyanError, Malformed
 from banyan_crdt.ids import EntryId, H, WriterKey
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer, verify
-from banyan_node.operator_errors import OperatorError
+from banyan_node.operator_errors import HomeError, OperatorError
+from banyan_storage.lmdb_folder import make_folder
 
 Kind: TypeAlias = Literal["invitation", "card", "proposal", "acts", "seat", "spare"]
 _OPENS, _CHECK = "banyan-alliance-", 8
@@ -150,6 +154,11 @@ class Card(NamedTuple):
         return encode(self._plain())
 
     @property
+    def asked(self) -> bytes:
+        """CBOR of what it asks for: [seat, spare's sig], as in a `join-alliance` message."""
+        return encode(self._plain()[1:3])
+
+    @property
     def text(self) -> str:
         return write("card", self._plain())
 
@@ -241,6 +250,23 @@ def add_acts(ledger: Ledger | None, realm: Realm, founding: bytes, acts: Iterabl
             raise Malformed("it lists an act of another charter")
         ledger.add(act)
     return ledger
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """One at a time has the file. Raises HomeError: its folder cannot be written, or another has it."""
+    try:
+        make_folder(path.parent)
+        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HomeError(f"{path.parent} cannot be written ({error.strerror}), so nothing was signed.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise HomeError(f"another command uses {path}; let it end first.") from None
+    finally:
+        os.close(lock)
 
 
 def _fields(value: list[Any], size: int) -> list[Any]:

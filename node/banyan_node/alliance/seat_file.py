@@ -15,7 +15,6 @@ is refused where acts show that it is older, and none should be made.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import time
@@ -49,10 +48,9 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
-from banyan_node.alliance.papers import BadPaper, read_file, realm_of, write
+from banyan_node.alliance.papers import BadPaper, locked, read_file, realm_of, write
 from banyan_node.home.folder import write_private
 from banyan_node.operator_errors import HomeError
-from banyan_storage.lmdb_folder import make_folder
 
 
 @dataclass
@@ -173,7 +171,7 @@ class SeatFile:
 def opened(path: Path, make: Callable[[], SeatFile] | None = None, invitation: str = "") -> Iterator[SeatFile]:
     """The seat of a file; meanwhile no other command has it. make: a new one, if there is no file; one that is there
     must have been made with the same invitation. Raises BadPaper, HomeError."""
-    with _locked(path):
+    with locked(path):
         if make is not None and not path.exists():
             make().save()
         found = read_seat(path)
@@ -265,23 +263,6 @@ def read_seat(path: Path) -> SeatFile:
 def _keys(plain: list[Any]) -> KeyTree:
     at, seed, leaves = plain
     return KeyTree(leaves, at, seed)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    beside = path.with_name(f".{path.name}.lock")
-    try:
-        make_folder(path.parent)
-        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HomeError(f"{path.parent} cannot be written ({error.strerror}), so nothing was signed.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise HomeError(f"another command uses {path}; let it end first.") from None
-    finally:
-        os.close(lock)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -39,7 +39,8 @@ KINDS = ("host", "publisher", "authority", "observer")
 
 class MemberRow(Response):
     """A seat of the last epoch. kind: host, publisher, authority or observer. missed: roll calls since its last answer.
-    root: of its keys. since: the number that the first of them signs."""
+    root: of its keys. since: the number that the first of them signs. confirmed: whether the account's own log says
+    that the seat is its; null where no node was asked."""
 
     account: Did
     domain: str
@@ -49,6 +50,7 @@ class MemberRow(Response):
     missed: int
     root: DigestHex
     since: int
+    confirmed: bool | None = None
 
 
 class OpenContent(Response):

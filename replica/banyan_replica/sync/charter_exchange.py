@@ -59,7 +59,7 @@ ANSWER_BYTES = 256 << 10
 """The most bytes of acts in an answer, unless it is one act."""
 ROW_BYTES = 256
 """So many bytes of acts cost a peer as much as a row."""
-JOINS, JOINS_OF_ALL = 16, 64
+JOINS, JOINS_OF_ALL = 16, 256
 """Answers to invitations in a minute: more of one peer are a lie, and more of all are dropped."""
 
 

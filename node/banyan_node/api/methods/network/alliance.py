@@ -5,18 +5,27 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
+import trio
 from msgspec import Meta
+from msgspec.structs import replace
 
 from banyan_charter.acts import Act, CharterId, Founding, encode_act
 from banyan_charter.ledger import Ledger, state_of
+from banyan_crdt.ids import account_from_text
+from banyan_node.alliance.invitations import FOUNDED, REFUSED
+from banyan_node.alliance.papers import BadPaper, Card, read
 from banyan_node.api.alliance_rows import AllianceStatus, EpochRow, MemberRow, history_of, member_rows, status_of
-from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, NoResult, Request, Response
+from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, NoResult, Request, Response, Shell
+from banyan_node.api.methods.network.network import AddrRequest, add
 from banyan_node.context import Context
-from banyan_node.operator_errors import bad_request, not_found
+from banyan_node.operator_errors import CallError, bad_request, not_found
+from banyan_node.policy import said_by
 from banyan_storage.local_tables import FOLLOWED_CHARTER
 
 METHODS = MethodTable()
 PAGE_BYTES = 1 << 20
+ANSWER_S, LOOK_S = 5.0, 0.1
+"""How long the node of who invited may take to answer a card, and how often it is looked for, seconds."""
 ActText = Annotated[str, Meta(title="an act", description="The bytes of an act of charter.md, in base64.")]
 
 
@@ -65,6 +74,20 @@ class FollowRequest(Request):
     founding: ActText
 
 
+class CardRequest(Request):
+    """address: where the node of who invited is; of several, with spaces between, the first that answers."""
+
+    address: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    card: Annotated[str, Meta(title="a card", description="The line of text of alliance.md.")]
+
+
+class CardAnswer(Response):
+    """founding: of the charter, once all cards are there; null before. said: what it waits for."""
+
+    founding: ActText | None
+    said: str
+
+
 def _acts(at: CommitView) -> tuple[Founding, Iterable[Act]]:
     charter = FOLLOWED_CHARTER.get(at.store)
     found = None if charter is None else at.store.charter(CharterId(charter))
@@ -87,7 +110,10 @@ def status(at: CommitView, ask: EmptyRequest) -> AllianceStatus:
 @METHODS.read("alliance.members", "not_found", slow=True)
 def members(at: CommitView, ask: EmptyRequest) -> MemberRows:
     """The members of its last epoch."""
-    return MemberRows(member_rows(_ledger(at)))
+    rows = member_rows(ledger := _ledger(at))
+    says = [said_by(at, account_from_text(row.account)) for row in rows]
+    sure = (said is not None and said.charter == ledger.charter for said in says)
+    return MemberRows([replace(row, confirmed=one) for row, one in zip(rows, sure, strict=True)])
 
 
 @METHODS.read("alliance.history", "not_found", slow=True)
@@ -136,6 +162,48 @@ def offer(c: Context, ask: OfferRequest, now: float) -> Offered:
         charter.offer(raw)
     why = [said for raw in raws if (said := charter.offer(raw)) is not None]  # once all are there
     return Offered(len(raws) - len(why), why)
+
+
+@METHODS.node("alliance.join", "write", "no_peer", "refused")
+async def join(shell: Shell, ask: CardRequest) -> CardAnswer:
+    """Sends a card to the node of who invited. Ask again until it answers the founding."""
+    try:
+        card = Card.of(read("card", ask.card, "the card"))
+    except BadPaper as why:
+        raise bad_request(str(why)) from None
+    peer = await _linked(shell, ask.address.split())
+
+    def send(c: Context, now: float) -> bool:
+        c.joined.pop(peer, None)
+        return c.replica.charters.join(peer, card.invitation, card.asked, card.sig)
+
+    with trio.move_on_after(ANSWER_S):
+        while not await shell.worker.call(send):
+            await trio.sleep(LOOK_S)
+        while (found := await shell.worker.call(lambda c, now: c.joined.pop(peer, None))) is None:
+            await trio.sleep(LOOK_S)
+        state, said = found
+        if state == FOUNDED:
+            return CardAnswer(b64encode(said).decode(), "")
+        if state == REFUSED:
+            raise CallError("refused", f"The node of who invited says: {said.decode('utf-8', 'replace')}")
+        return CardAnswer(None, said.decode("utf-8", "replace"))
+    return CardAnswer(None, "The node of who invited did not answer yet.")
+
+
+async def _linked(shell: Shell, addresses: list[str]) -> str:
+    """The peer of these addresses, linked. Raises CallError."""
+    linked = await shell.worker.call(lambda c, now: set(c.replica.peers.greeted()))
+    for addr in addresses:
+        if (peer := addr.rsplit("/p2p/", 1)[-1]) in linked:
+            return peer
+    for last, addr in enumerate(addresses, 1 - len(addresses)):
+        try:
+            return (await add(shell, AddrRequest(addr))).peer
+        except CallError:
+            if not last:
+                raise
+    raise bad_request("No address is named.")
 
 
 def _bytes(text: str) -> bytes:

@@ -1,0 +1,120 @@
+"""Platforms with nodes found an alliance, admit and vote by one command each; and a command that is killed goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_node.server.control_client import ControlClient
+from tests.cli.shell import banyan, clean_environment, node_up
+from tests.forking import run, started
+
+WITHIN_S = 60.0
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class Running:
+    """A command of a home, beside others."""
+
+    def __init__(self, home: Path, *words: object) -> None:
+        self.out, self.err = (home.with_name(f"{home.name}.{words[0]}.{end}") for end in ("out", "err"))
+        self.out.unlink(missing_ok=True)
+        every = ["--home", home, "alliance", *words, "--json"]
+        self.process = started(run, self.out, self.err, clean_environment(), list(map(str, every)))
+
+    def lines(self) -> list[Any]:
+        """JSON values that it said by now."""
+        whole = self.out.read_text().splitlines(keepends=True) if self.out.exists() else []
+        return [json.loads(line) for line in whole if line.endswith("\n")]
+
+    def said(self, text: str) -> bool:
+        return text in self.err.read_text() if self.err.exists() else False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join(WITHIN_S)
+        assert self.process.exitcode == -signal.SIGKILL
+
+    def end(self) -> Any:
+        """Its last value."""
+        self.process.join(WITHIN_S)
+        assert self.process.exitcode == 0, self.err.read_text()
+        return self.lines()[-1]
+
+
+class Platforms:
+    """Nodes of homes a, b, c ... that run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._up = path, ExitStack()
+        self.nodes = dict[str, ControlClient]()
+
+    def start(self, names: str) -> None:
+        for who in names:
+            home = self.path / who
+            assert banyan("--home", home, "init", "--name", who, "--realm", "test", "--role", "platform").code == 0
+            self.nodes[who] = self._up.enter_context(node_up(home, "--listen", "/ip4/127.0.0.1/tcp/0"))
+
+    def run(self, who: str, *words: object) -> Running:
+        return Running(self.path / who, *words)
+
+    def found(self, names: str) -> tuple[Running, dict[str, str]]:
+        """The first one's command, which waits, and the invitations of the others."""
+        first = self.run(names[0], "found", "Viet", "--domain", f"{names[0]}.vn", "--founders", len(names), "--yes")
+        until(first.lines)
+        return first, dict(zip(names[1:], first.lines()[0]["invitations"], strict=True))
+
+    def join(self, who: str, invitation: str) -> Running:
+        return self.run(who, "join", invitation, "--domain", f"{who}.vn", "--yes")
+
+    def status(self, who: str) -> Any:
+        return self.nodes[who].call("alliance.status")
+
+    def close(self) -> None:
+        self._up.close()
+
+
+@pytest.fixture
+def platforms(tmp_path: Path) -> Iterator[Platforms]:
+    made = Platforms(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_platforms_found_and_admit_by_one_command_each(platforms: Platforms) -> None:
+    platforms.start("abcd")
+    first, invitations = platforms.found("abc")
+    others = [platforms.join(who, invitations[who]) for who in "bc"]
+    for ended in (first, *others):
+        assert (ended.end()["epoch"], ended.end()["members"]) == (0, 3)
+    until(lambda: len({platforms.status(who)["digest"] for who in "abc"}) == 1)
+
+    inviting = platforms.run("b", "invite", "--wait", "--yes")
+    until(inviting.lines)
+    (invitation,) = inviting.lines()[0]["invitations"]
+    began = time.monotonic()
+    joining = platforms.join("d", invitation)
+    until(lambda: platforms.status("c")["contents"])
+    voting = [platforms.run(who, "vote", "--wait", "--yes") for who in "ac"]
+    assert joining.end()["members"] == 4
+    until(lambda: len({platforms.status(who)["digest"] for who in "abcd"}) == 1)
+    print(f"admitted after {time.monotonic() - began:.1f} s")
+    for ended in (inviting, *voting):
+        assert ended.end()["epoch"] == 1
+    rows = platforms.nodes["a"].call("alliance.members")["members"]
+    assert {row["domain"] for row in rows} == {"a.vn", "b.vn", "c.vn", "d.vn"}
