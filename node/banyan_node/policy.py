@@ -29,13 +29,9 @@ from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, interest, member_lists
 from banyan_node.hosting.entry_writer import append
-<<<<<<< HEAD
+from banyan_node.hosting.hosted import Reads
 from banyan_node.transparency import lines
 from banyan_schema.social.alliance import COLLECTION, MemberLog, Membership, be_member
-=======
-from banyan_node.hosting.hosted import Reads
-from banyan_schema.social.alliance import COLLECTION, Membership, be_member
->>>>>>> 7d0a4ced (An alliance is founded and joined by one command each, beside running nodes; commands share their options)
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LABELLERS, MEMBERS, ROLES, ChosenLabeller, Member
 from banyan_storage.reader import StoreReader

@@ -305,11 +305,7 @@ def test_all_that_the_replica_tells_is_an_event() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-<<<<<<< HEAD
         and node.func.attr.lstrip("_") == "tell"
-=======
-        and node.func.attr in ("tell", "_tell")
->>>>>>> 7d0a4ced (An alliance is founded and joined by one command each, beside running nodes; commands share their options)
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
