@@ -262,6 +262,10 @@ ORDERED_CONTENT = LocalRows(
 """By digests of content."""
 COPIES = LocalRows(b"copy of ordered:", "banyan_node.moderation.copies", POST, fixed(48, bytes), twice=True)
 """Of which post that an order withholds it is an exact copy."""
+LOCKED = LocalRows(
+    b"locked account:", "banyan_node.api.methods.moderation.order_execution", ACCOUNT, both(U64, U64), twice=True
+)
+"""For violations: the decision that does it, and until when."""
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)

@@ -10,11 +10,14 @@ import pytest
 
 from banyan_charter.values import Authority, Parameters, Scope
 from banyan_crdt.ids import AccountId, account_from_text
+from banyan_duties.order_rules import DAY_MS
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods.moderation import order_execution
 from banyan_node.api.methods.moderation.content import _writes
+from banyan_node.transparency.lines import line_name
 from banyan_schema.social import post_from_text
+from banyan_storage.local_tables import PUBLIC_COSIGNED, PUBLIC_PLACES
 from tests.node.test_moderation import a_node, refused, texts
 from tests.node.test_policy import Members, brought
 
@@ -25,12 +28,14 @@ def parameters(roles: list[str], member: str, judge: str, cap: int = 2) -> Param
     """The roles may order for vn, where this member carries orders out and the judge judges."""
     named = sorted(map(account_from_text, roles))
     scope = Scope(b"vn", (account_from_text(member),), (account_from_text(judge),))
-    return Parameters(authorities=tuple(Authority(one, (b"vn",), cap) for one in named), scopes=(scope,))
+    return Parameters(
+        duties=(b"vn-147-2024",), authorities=tuple(Authority(one, (b"vn",), cap) for one in named), scopes=(scope,)
+    )
 
 
-def alliance(node: LocalBackend, who: dict[str, str]) -> None:
+def alliance(node: LocalBackend, who: dict[str, str], cap: int = 2) -> None:
     """bình and dung may order, chi judges, lotus is the member; an writes."""
-    p = parameters([who["bình"], who["dung"]], who["lotus"], who["chi"])
+    p = parameters([who["bình"], who["dung"]], who["lotus"], who["chi"], cap)
     made = Members(node.context.realm, [account_from_text(who["lotus"]), *OTHERS], p)
     brought(node.context, made, made.founded)
 
@@ -225,3 +230,37 @@ def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
         assert texts(node) == []
         assert not [*node.context.store.notes(b"sealed content:")]
         assert row(node, order)["posts"] == 1
+        (report,) = node.call("report.list")["reports"]
+        assert report["by"]["comment"].startswith("For the role 'child protection': ")
+        assert report["posts"] == [], "nothing of it is kept there"
+
+
+def test_five_orders_in_thirty_days_lock_an_account_until_one_of_them_falls(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who, cap=9)
+        ctx, member, now_ms = node.context, account_from_text(who["lotus"]), int(time.time() * 1_000)
+
+        def cosigned(n: int, order: str, at_ms: int) -> None:
+            PUBLIC_PLACES.put(ctx.store, line_name("receipt", member, bytes.fromhex(order)), n)
+            PUBLIC_COSIGNED.put(ctx.store, n + 1, at_ms)
+            settle(ctx)
+
+        orders = [issued(node, node.call("post", text=f"tin {n}", by="an")["uri"]) for n in range(5)]
+        for n, order in enumerate(orders[:4]):
+            cosigned(n, order, now_ms - (29 - n) * DAY_MS)
+        later(node)
+        node.call("post", text="bốn lần, và một lần chưa có chữ ký", by="an")
+        cosigned(5, orders[4], now_ms - DAY_MS)
+        later(node)
+        refused(
+            node,
+            r"5 orders of authorities .* by Art. 23\(5\), Art. 35\(7\) .* locked until 20",
+            "post",
+            text="x",
+            by="an",
+        )
+        node.call("post", text="chi viết được", by="chi")
+        node.call("order.rule", order=orders[0], outcome="suspends", by="chi")
+        node.call("post", text="được viết lại", by="an")
+        verdicts = [one["verdict"] for one in node.call("decision.mine", by="an")["decisions"]]
+        assert verdicts.count("suspend") == 1

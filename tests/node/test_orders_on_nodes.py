@@ -14,9 +14,9 @@ from banyan_charter.values import Parameters, Scope
 from banyan_crdt.ids import account_from_text
 from banyan_crdt.realm import Realm
 from banyan_duties.commitment import Item
-from banyan_node.api.methods.moderation import order_execution
 from banyan_node.context import Context
 from banyan_node.hosting import letters
+from banyan_node.moderation import known_orders
 from banyan_node.node import Node
 from banyan_schema.social.order import OrderId
 from tests.node.real import converged, make_home, make_node, running
@@ -130,12 +130,12 @@ async def test_a_cut_that_does_not_keep_an_order_ends_it_at_every_node(tmp_path:
 
 def read(issuer: str, order: str, ctx: Context, now: float) -> bytes | None:
     """What a node can read of the items, from the log of their issuer."""
-    name = order_execution.letter_name(OrderId(bytes.fromhex(order)), 0)
+    name = known_orders.letter_name(OrderId(bytes.fromhex(order)), 0)
     return letters.read(ctx, ctx.queries(), account_from_text(issuer), name)
 
 
 def items(order: str, ctx: Context, now: float) -> tuple[Item, ...]:
-    return order_execution.items_of(ctx, order_execution.find(order_execution.known_orders(ctx), order))
+    return known_orders.items_of(ctx, known_orders.find(known_orders.known_orders(ctx), order))
 
 
 async def test_a_platform_that_was_away_gets_the_items_and_one_outside_of_the_scope_never_does(tmp_path: Path) -> None:

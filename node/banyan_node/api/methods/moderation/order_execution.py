@@ -6,62 +6,54 @@ end in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from typing import Annotated, Literal
 
 import trio
 from msgspec import Meta
 
-from banyan_charter.values import Parameters, Scope
 from banyan_crdt.errors import Malformed, Refused
-from banyan_crdt.ids import AccountId, CellKey, H, account_to_text
+from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Put
-from banyan_duties.commitment import Item, decode_items, encode_items, joined_items
-from banyan_duties.duty_file import read_duties
-from banyan_duties.order_rules import NO_CHECKPOINTS, Answer, Issued, Said, Standing, answers, covered, standing
+from banyan_duties.commitment import encode_items, joined_items
+from banyan_duties.order_rules import Issued, covered
 from banyan_node.api.declare import EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import did
 from banyan_node.api.methods.moderation import content, decisions, reports
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, letters
 from banyan_node.hosting.entry_writer import append
-from banyan_node.moderation import copies
-from banyan_node.operator_errors import CallError, bad_request, not_found
-from banyan_node.transparency import lines
-from banyan_node.workers.worker import Worker
-from banyan_reading.queries import Queries
-from banyan_schema.social import Target, post_to_text
-from banyan_schema.social.order import (
-    ORDER_ACTS,
-    Appeal,
-    Confirmation,
-    Given,
-    OrderAct,
-    OrderId,
-    OrderNotice,
-    Receipt,
-    Ruling,
-    act_key,
-    write_act,
+from banyan_node.moderation import copies, strikes
+from banyan_node.moderation.known_orders import (
+    IN_A_LETTER,
+    KnownOrders,
+    answers_to,
+    items_of,
+    known_orders,
+    letter_name,
 )
+from banyan_node.operator_errors import CallError
+from banyan_node.transparency import lines, witnessing
+from banyan_node.workers.worker import Worker
+from banyan_schema.social import Target, post_to_text
+from banyan_schema.social.order import Appeal, Given, OrderAct, OrderId, Receipt, write_act
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import (
     ACCEPTED_ORDERS,
     COPIES,
     FOLLOWED_CHARTER,
+    LOCKED,
     ORDER_ITEMS,
     ORDERED,
+    SUSPENDED,
     WITHHELD,
     OrderedPost,
 )
 from banyan_storage.views import invalidation
 
 METHODS = MethodTable()
-IN_A_LETTER = 500
-"""Items."""
 LOOK_S, TERMS_S = 0.1, 60.0
 """How often it is looked whether something came, and whether terms ended."""
 AGAIN_S = 1.0
@@ -102,66 +94,6 @@ class OrderRows(Response):
     orders: list[OrderRow]
 
 
-class KnownOrders:
-    """All that this node holds of orders, under the epoch that stands. items: those that are here; their authors may
-    appeal."""
-
-    def __init__(self, q: Queries, p: Parameters, items: Callable[[Issued], tuple[Item, ...]]) -> None:
-        self.parameters, self.scopes = p, {s.name.decode(): s for s in p.scopes}
-        roles = dict.fromkeys(a.account for a in p.authorities)
-        self.orders: dict[OrderId, Issued] = {}
-        for issuer in roles:
-            for act, place in _acts(q, issuer, OrderNotice):
-                assert isinstance(act, OrderNotice)
-                one = Issued(issuer, act, place)
-                self.orders[one.id] = one
-        authors = (item.post.account for one in self.orders.values() for item in items(one))
-        scopes = (who for s in p.scopes for who in (*s.members, *s.judges))
-        self.about = frozenset((*roles, *scopes, *authors))
-        """Whose entries count."""
-        self.said = [
-            Said(by, act)
-            for by in sorted(self.about)
-            for kind in (Confirmation, Receipt, Appeal, Ruling)
-            for act, _ in _acts(q, by, kind)
-            if not isinstance(act, OrderNotice)
-        ]
-        self.stands: dict[OrderId, Standing] = standing(p, self.orders.values(), self.said)
-
-    def scope_of(self, order: OrderId) -> Scope:
-        name = self.orders[order].order.scope
-        return self.scopes.get(name, Scope(name.encode(), (), ()))
-
-
-def _acts(q: Queries, by: AccountId, kind: type[OrderAct]) -> Iterator[tuple[OrderAct, bytes]]:
-    """What counts of an account: what stands in its own cell."""
-    of = ORDER_ACTS[kind]
-    assert of.layout is not None
-    for found in q.items(by, of):
-        act: OrderAct = of.layout.make(*found.values)
-        if act_key(by, act) == found.key:
-            yield act, found.time_ms.to_bytes(8, "big") + found.ref.entry
-
-
-def alliance_parameters(ctx: Context) -> Parameters:
-    """Of the epoch that stands of the charter that this node follows. Raises CallError."""
-    ledger = ctx.replica.charter.ledger
-    if ledger is None or not ledger.epochs:
-        raise bad_request("This node follows no charter, so no account here can give or answer orders.")
-    return ledger.epochs[-1].parameters
-
-
-def known_orders(ctx: Context) -> KnownOrders:
-    return KnownOrders(ctx.queries(), alliance_parameters(ctx), partial(items_of, ctx))
-
-
-def find(known: KnownOrders, order: str) -> Issued:
-    found = known.orders.get(OrderId(bytes.fromhex(order)))
-    if found is None:
-        raise not_found(f"No order {order[:16]} is here, or its issuer is no authority of the epoch that stands.")
-    return found
-
-
 def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
     draft = write_act(by, act)
     assert isinstance(draft.op, Put)
@@ -169,21 +101,7 @@ def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
     lines.write_act(ctx, by, act, now)
 
 
-def items_of(ctx: Context, one: Issued) -> tuple[Item, ...]:
-    raw = ORDER_ITEMS.get(ctx.store, one.id)
-    return () if raw is None else decode_items(raw, one.order)
-
-
-def answers_to(known: KnownOrders, one: Issued) -> Iterable[Answer]:
-    return answers(known.scope_of(one.id), one, known.said, NO_CHECKPOINTS)
-
-
 # -- items
-
-
-def letter_name(order: OrderId, n: int) -> CellKey:
-    """The name of the letter that has the items from n * IN_A_LETTER on."""
-    return CellKey(H("order.items", order, bytes([n]))[:16])
 
 
 def _send_items(ctx: Context, known: KnownOrders, now: float) -> None:
@@ -278,7 +196,27 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
         for member in members if items[id] else ():
             if member not in done:
                 write(ctx, member, Receipt(id, "done", held, ""), now)
+    now_ms = ctx.replica.wall_ms(now)
+    _lock(ctx, {} if known is None else strikes.locked(known, ours, items, partial(_carried_out_ms, ctx), now_ms), now)
     return known
+
+
+def _carried_out_ms(ctx: Context, member: AccountId, order: OrderId) -> int | None:
+    """When a member here carried out an order, by the first cosigned checkpoint that has its receipt."""
+    return witnessing.logged_at(ctx, lines.line_name("receipt", member, order))
+
+
+def _lock(ctx: Context, wanted: dict[AccountId, strikes.Locked], now: float) -> None:
+    """Locks these accounts, of those that are hosted here, and unlocks others."""
+    for account, (number, until) in [*LOCKED.rows(ctx.store)]:
+        if account not in wanted or wanted[account].until_ms != until:
+            LOCKED.put(ctx.store, account, None)
+            with suppress(CallError):  # a moderator took it back
+                decisions.undo(ctx, decisions.UndoDecision(number, "The lock is over, or orders fell."), now)
+    for account, lock in wanted.items():
+        if hosted.is_hosted(ctx.store, account) and not SUSPENDED.has(ctx.store, account):
+            ask = decisions.DecideRequest("suspend", account=account_to_text(account), text=lock.why)
+            LOCKED.put(ctx.store, account, (decisions.add(ctx, ask, now).id, lock.until_ms))
 
 
 def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
@@ -295,8 +233,10 @@ def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
             copies.note(ctx, post, [copies.digest(view.post)], view.post)
             _judge_copies(ctx, copies.older(ctx, view.post), now)
         ORDERED.put(ctx.store, post, OrderedPost(one.id, made.id))
-        if keeps_nothing(one.order.category):
+        if (role := strikes.erased_for(one.order.category)) is not None:
             content.withhold(ctx, content.WithholdRequest(uri, said, basis, scope, erase=True), now)
+            told = f"For the role '{role}': {uri} was erased, class {one.order.category}, by {said}."
+            _report(ctx, post.account, [], told, now)
 
 
 def _judge_copies(ctx: Context, posts: Iterable[Target], now: float) -> bool:
@@ -309,24 +249,16 @@ def _judge_copies(ctx: Context, posts: Iterable[Target], now: float) -> bool:
             any_exact = True
         elif found is not None and (ordered := ORDERED.get(ctx.store, found[0])) is not None:
             said = f"It is like {post_to_text(found[0])}, which order {ordered.order.hex()[:16]} withholds."
-            ask = reports.ReportRequest(
-                account=account_to_text(post.account), posts=[post_to_text(post)], comment=said, category="legal"
-            )
-            with suppress(CallError):
-                reports.record(ctx, ask, hosted.my_account(ctx), now)
+            _report(ctx, post.account, [post], said, now)
     return any_exact
 
 
-@cache
-def _kept_never() -> frozenset[str]:
-    found = [f for f in files("banyan_duties").iterdir() if f.name.endswith(".toml")]
-    duties = [read_duties(f.read_text("utf-8"), f.name) for f in found]
-    return frozenset(one.name for file in duties for one in file.classes if one.keep == "never")
-
-
-def keeps_nothing(category: str) -> bool:
-    """Whether content of this class is erased when it is withheld: a duty file says so."""
-    return category in _kept_never()
+def _report(ctx: Context, account: AccountId, posts: list[Target], said: str, now: float) -> None:
+    """Has moderators here look at it."""
+    named = [post_to_text(post) for post in posts]
+    ask = reports.ReportRequest(account=account_to_text(account), posts=named, comment=said, category="legal")
+    with suppress(CallError):
+        reports.record(ctx, ask, hosted.my_account(ctx), now)
 
 
 class Follower:

@@ -14,17 +14,10 @@ from banyan_duties.commitment import NO_DIGEST, Item, committed, digest_of, enco
 from banyan_duties.order_rules import Issued, may_rule, why_void
 from banyan_node.api.declare import ActorRequest, EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import PostRef, target_of
-from banyan_node.api.methods.moderation.order_execution import (
-    Hash,
-    alliance_parameters,
-    carry_out,
-    find,
-    items_of,
-    known_orders,
-    write,
-)
+from banyan_node.api.methods.moderation.order_execution import Hash, carry_out, write
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.moderation.known_orders import alliance_parameters, find, items_of, known_orders
 from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text

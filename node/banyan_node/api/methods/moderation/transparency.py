@@ -15,8 +15,8 @@ from banyan_crdt.ids import AccountId, account_from_text
 from banyan_duties.commitment import path_of
 from banyan_node.api.declare import EmptyRequest, MethodTable, PostOf, Request, Response
 from banyan_node.api.json_types import did, target_of
-from banyan_node.api.methods.moderation.order_execution import find, items_of, known_orders
 from banyan_node.context import Context
+from banyan_node.moderation.known_orders import find, items_of, known_orders
 from banyan_node.operator_errors import bad_request, not_found
 from banyan_node.transparency import witnessing
 from banyan_node.transparency.lines import line_name, opened
