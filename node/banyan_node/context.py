@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.entry import Header
-from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, control_log
+from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer
@@ -21,6 +21,7 @@ from banyan_node.admission.connection_slots import SlotSettings
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
+from banyan_node.hosting.member_lists import MemberLists
 from banyan_node.hosting.sealed_reader import SealedReader
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.local_blobs import UploadLocks
@@ -161,8 +162,8 @@ class Context:
     """Salts of accounts that were written to; an account's salt never changes."""
     placed: Container[AccountId] = ()
     """Accounts that are held because members of the charter list them."""
-    hosts: dict[AccountId, tuple[Head, AccountId | None]] = field(default_factory=dict)
-    """Of accounts that they list: a control log, and whom it names as host. Any thread."""
+    member_lists: MemberLists = field(default_factory=MemberLists)
+    """What they list. Any thread."""
     at_door: DoorData = field(default_factory=DoorData)
     member_logs: dict[AccountId, MemberLog] = field(default_factory=dict)
     """Public logs of the members of the charter that is followed (policy.py)."""

@@ -27,7 +27,7 @@ from banyan_charter.values import Kind
 from banyan_crdt.ids import AccountId, WriterKey
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, interest, member_lists
+from banyan_node.hosting import hosted, interest, list_keeper
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.hosted import Reads
 from banyan_node.transparency import lines
@@ -150,7 +150,7 @@ async def follow(
     """For as long as the node runs. reach: where this node can be dialled, and its door. keep_slots: for these peers.
     dial: begins to dial an address until a peer is linked."""
     told, looked_at, said_at, said = MemberNodes(), -NODES_S, -SAY_S, None
-    keeper = member_lists.ListKeeper()
+    keeper = list_keeper.ListKeeper()
     while True:
         await trio.sleep(LOOK_S)
         with suppress(ViewBuilding):

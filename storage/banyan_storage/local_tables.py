@@ -444,8 +444,9 @@ class Member(NamedTuple):
 MEMBERS = LocalRows(b"member:", "banyan_node.policy", ACCOUNT, cbor(Member))
 ROLES = LocalRows(b"charter role:", "banyan_node.policy", ACCOUNT, MARK)
 """Other accounts that the charter names: authorities, judges of appeals and label issuers."""
-UNLISTED = LocalRows(b"unlisted:", "banyan_node.hosting.member_lists", ACCOUNT, MARK)
-"""Accounts here that the operator dropped from the list of the member that hosts them."""
+LISTED_AS = LocalRows(b"listed as:", "banyan_node.hosting.list_keeper", ACCOUNT, U32)
+"""What the operator said of accounts, for the list of the member that is here: a `banyan_charter.hosting.Standing`, or
+that they are not listed (`list_keeper.NOT_LISTED`)."""
 
 # -- the public log of what was withheld
 

@@ -302,6 +302,22 @@ def test_a_node_keeps_the_acts_of_its_charter_and_its_operator_votes_without_fil
             alliance.sign(who, "vote")
         alliance.did("a", "follow", alliance.acts)
         assert alliance.did("a", "vote", "--yes")["epoch"] == 1
+        own = node.call("id")["account"]
+        assert alliance.did("a", "quota", "a.vn")["member"] == own
+        node.call("account.create", name="bot", hosted=True)
+        bots = alliance.path / "bots"
+        bots.write_text("bot\n\n")
+        assert alliance.did("a", "hosted", "--in", bots, "--as", "attested") == {"accounts": 1, "batches": 1}
+        assert alliance.did("a", "quota", own)["attested"] == 1
+        assert "1 attested, 0 vouched for" in alliance.run("a", "quota", "a.vn").out
+        for words, says in (
+            (["quota", "z.vn"], "is no member"),
+            (["hosted"], "Name accounts"),
+            (["hosted", "--in", alliance.path / "none"], "cannot be read"),
+            (["hosted", alliance.account("z"), "--as", "attested"], "is not hosted here"),
+            (["hosted", "bot", "--as", "host"], "attested or hosted or none"),
+        ):
+            assert says in alliance.run("a", *words).err
         assert node.call("alliance.offer", acts=["AAAA"])["refused"] != []
         with pytest.raises(CallError, match="is base64"):
             node.call("alliance.offer", acts=["?"])

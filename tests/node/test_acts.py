@@ -59,6 +59,7 @@ TELLS: dict[str, set[str]] = {
     "clock.trust": set(),
     "alliance.follow": set(),
     "alliance.leave": set(),
+    "alliance.hosted": set(),
     "alliance.offer": set(),
     "labeller.accept": set(),
     "labeller.set": set(),

@@ -21,7 +21,9 @@ from msgspec import inspect
 from PIL import Image
 
 from banyan_charter.acts import encode_act
+from banyan_charter.values import Parameters
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
+from banyan_crdt.realm import REALMS
 from banyan_crdt.sealing import Opener
 from banyan_node.api import LocalBackend, reference
 from banyan_node.api.decode import no_such_method, request
@@ -39,9 +41,9 @@ from banyan_node.operator_errors import CallError
 from banyan_node.server.servers import find_running
 from banyan_node.workers.inbox import Arrivals
 from banyan_storage.local_tables import HOSTED_AT, HOSTED_COUNT
-from tests.charter.alliance import Alliance
 from tests.forking import Code
 from tests.node.real import converged, load_settings, make_home, make_node, running
+from tests.node.test_policy import Members
 from tests.storage.accounts import Account, head_of, open_engine, open_store
 
 ROOT = Path(__file__).parents[2]
@@ -393,8 +395,11 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         report = (await node.backend.call("report.add", {"account": "An", "posts": [uri], "as": "Bình"}))["id"]
         await node.backend.call("account.create", {"name": "Chi", "hosted": True})
         await node.backend.call("account.erase", {"account": "Chi", "confirm": "Chi", "reason": "xin", "days": 9})
-        founding = b64encode(encode_act(Alliance(1).founding)).decode()
+        mine = account_from_text((await node.backend.call("id", {}))["account"])
+        made = Members(REALMS[node.settings.config.node.realm], [mine], Parameters())
+        founding, *signed = [b64encode(encode_act(act)).decode() for act in (made.founding, *made.founded)]
         await node.backend.call("alliance.follow", {"founding": founding})
+        await node.backend.call("alliance.offer", {"acts": signed})
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         await node.backend.call("account.export", {"account": "An", "path": str(tmp_path / "an.banyan")})
         archive = b64encode((tmp_path / "an.banyan").read_bytes()).decode()
@@ -409,6 +414,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "repost.find": {"account": "An", "time_ms": 1, "short": "0" * 32},
             "find": {"text": "An"},
             "report.show": {"id": report},
+            "alliance.quota": {"member": made.founding.seats[0].domain.decode()},
             "account.standing": {"account": "An"},
             "account.erasure": {"account": "Chi"},
             "list.show": {"id": friends},

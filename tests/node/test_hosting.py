@@ -3,18 +3,20 @@ was there before it, and its room comes back when the member drops it."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 import trio
 
 from banyan_charter.values import Parameters
-from banyan_crdt.ids import AccountId, account_from_text
+from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import REALMS
 from banyan_node import policy
 from banyan_node.hosting import interest
 from banyan_node.node import Node
 from tests.node.real import make_home, make_node, running
+from tests.node.test_kill import Victim
 from tests.node.test_policy import Members, brought
 
 QUOTA = 12
@@ -47,23 +49,70 @@ async def until_kept(node: Node, accounts: list[AccountId], wanted: list[Account
             await trio.sleep(0.05)
 
 
-async def test_a_flood_at_a_member_locks_out_nobody_who_was_there_before_it(tmp_path: Path) -> None:
+async def founded(*nodes: Node) -> Members:
+    """A charter of the own accounts of these nodes, which follow it."""
+    mine = [account_from_text((await n.backend.call("account.create", {"name": "Báo"}))["account"]) for n in nodes]
+    made = Members(REALMS[nodes[0].settings.config.node.realm], mine, Parameters(quota=QUOTA))
+    for node in nodes:
+        await node.worker.call(lambda ctx, now: brought(ctx, made, made.founded))
+    return made
+
+
+async def until_heads_agree(one: Node, other: Node, accounts: list[AccountId]) -> None:
+    def heads(node: Node) -> Awaitable[object]:
+        return node.worker.call(
+            lambda c, now: {log: head for of in accounts for log, head in c.store.heads(of).items()}
+        )
+
+    with trio.fail_after(30):
+        while await heads(one) != await heads(other):
+            await trio.sleep(0.05)
+
+
+async def test_a_flood_locks_out_nobody_who_was_there_before_and_the_others_come_when_it_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two platforms, of which one is killed meanwhile, and a node of chosen accounts."""
+    monkeypatch.setattr(interest, "KEPT_S", 0.0)
     homes = [make_home(tmp_path / name) for name in "abc"]
-    async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
-        mine = [
-            account_from_text((await node.backend.call("account.create", {"name": name}))["account"])
-            for node, name in ((a, "Báo A"), (b, "Báo B"))
-        ]
-        made = Members(REALMS[a.settings.config.node.realm], mine, Parameters(quota=QUOTA))
-        for node in (a, b):
-            await node.worker.call(lambda ctx, now: brought(ctx, made, made.founded))
-        first = [await opened(a, f"first {n}") for n in range(4)]
-        with trio.fail_after(30):
-            while not await b.worker.call(lambda c, now: first[-1] in c.placed):
-                await trio.sleep(0.05)
-        bots = [await opened(a, f"bot {n}") for n in range(20)]
-        later = [await opened(a, f"later {n}") for n in range(4)]
-        everybody = [*first, *bots, *later]
-        there = await opened(b, "there")
-        await until_kept(b, everybody, [*first, *bots[: QUOTA - len(first)]])
-        await until_kept(a, [there], [there])
+    victim = Victim()
+    async with running(make_node(homes[0])) as a:
+        at = a.edge.addresses[0]
+        async with running(make_node(homes[1], [at])) as b:
+            await founded(a, b)
+            member = (await a.backend.call("id", {}))["account"]
+            first = [await opened(a, f"first {n}") for n in range(4)]
+            await until_kept(b, first, first)
+            bots = [await opened(a, f"bot {n}") for n in range(20)]
+            later = [await opened(a, f"later {n}") for n in range(4)]
+            there = await opened(b, "there")
+            people, flood = [*first, *later], bots[: QUOTA - len(first)]
+            await until_kept(b, [*people, *bots], [*first, *flood])
+            await until_kept(a, [there], [there])
+            with trio.fail_after(30):  # who signs up one by one is listed after a pause
+                use = await b.backend.call("alliance.quota", {"member": member, "limit": 1})
+                while not use["refused"] or use["refused"][0]["number"] < 16:
+                    await trio.sleep(0.1)
+                    use = await b.backend.call("alliance.quota", {"member": member, "limit": 1})
+            assert (use["quota"], use["hosted"], use["kept"], use["twice"]) == (QUOTA, QUOTA, QUOTA, 0)
+            (row,) = use["refused"]
+            assert (row["number"], row["accounts"]) == (16, [account_to_text(bots[len(flood)])])
+            assert row["why"] == "the quota is used up by those before it"
+        try:
+            await trio.to_thread.run_sync(victim.lives, f"sync {homes[1].path} {at}", 0.3)
+            said = await a.backend.call("alliance.hosted", {"accounts": [account_to_text(bot) for bot in bots]})
+            assert said == {"accounts": 20, "batches": 1}
+            await trio.to_thread.run_sync(victim.lives, f"sync {homes[1].path} {at}", 0.5)
+        finally:
+            victim.close()
+        chosen = {"node__role": "hobbyist", "interest__mode": "follows"}
+        async with running(make_node(homes[1], [at])) as b, running(make_node(homes[2], [at], **chosen)) as c:
+            await c.backend.call("account.create", {"name": "Bình"})
+            for whom in (later[0], bots[-1]):
+                await c.backend.call("follow", {"account": account_to_text(whom)})
+            await until_kept(b, [*people, *bots], people)
+            await until_heads_agree(a, b, [*people, there])
+            await until_kept(c, [*people, *bots, there], [later[0], bots[-1]])
+            await until_heads_agree(a, c, [later[0], bots[-1]])
+            use = await b.backend.call("alliance.quota", {"member": member})
+            assert (use["kept"], use["refused"]) == (len(people), [])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from banyan_cli import seat_work as work
+from banyan_cli.errors import BadInput
 from banyan_cli.seat_work import Work
 from banyan_cli.show.tables import Row, columns, count
 
@@ -92,6 +93,48 @@ def acts(w: Work, out: Annotated[Path, typer.Option("--out", help="The file to w
     work.write_file(out, acts_text(ledger, work.every_act(ledger)))
     value = work.plain(status_of(ledger))
     w.s.out.done({**value, "file": str(out)}, f"{work.stand(value)[0]} {count(len(ledger), 'act')} are in {out}.")
+
+
+@work.command()
+def quota(
+    w: Work,
+    member: Annotated[str, typer.Argument(help="Its domain or DID.")],
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="Accounts to name for each reason.")] = 10,
+) -> None:
+    """How many accounts a member lists, how many are kept for it here, and why the others are not."""
+    w.s.out.answer(w.s.call("alliance.quota", member=member, limit=limit), _show_quota)
+
+
+@work.command()
+def hosted(
+    w: Work,
+    accounts: Annotated[list[str] | None, typer.Argument(help="Names of accounts hosted here, or DIDs.")] = None,
+    take: Annotated[Path | None, typer.Option("--in", help="A file of them, one a line.")] = None,
+    standing: Annotated[str, typer.Option("--as", help="hosted, attested, vouched or none.")] = "none",
+) -> None:
+    """Set what your platform says of accounts: with none they are on its list no longer, and their places are free."""
+    try:
+        lines = [] if take is None else take.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as why:
+        raise BadInput(f"{take} cannot be read: {why}") from None
+    named = [*(accounts or ()), *(one.strip() for one in lines if one.strip())]
+    if not named:
+        raise BadInput("Name accounts, or a file of them with --in.")
+    value = w.s.call("alliance.hosted", accounts=named, standing=standing)
+    w.s.out.done(
+        value,
+        f"{count(value['accounts'], 'account')}: {standing}; {count(value['batches'], 'batch', 'batches')} written.",
+    )
+
+
+def _show_quota(console: Console, value: Row) -> None:
+    placed = f"{value['hosted']:,} hosted, {value['attested']:,} attested, {value['vouched']:,} vouched for"
+    lines = [f"{value['domain']}: {placed}; a quota of {value['quota']:,}. {count(value['kept'], 'account')} kept."]
+    lines += [f"{value['twice']:,} places name an account again."] if value["twice"] else []
+    for row in value["refused"]:
+        lines += [f"Not kept: {count(row['number'], 'account')}, because {row['why']}."]
+        lines += [f"  {account}" for account in row["accounts"]]
+    work.show_lines(console, lines)
 
 
 def _show_status(console: Console, value: Row) -> None:

@@ -117,6 +117,7 @@ def end(ctx: Context, account: AccountId, forget_name: bool = False) -> None:
     local.HOSTED_COUNT.put(store, count(ctx) - 1)
     local.HOSTED.put(store, account, None)
     local.HOSTED_AT.put(store, _at(home), None)
+    local.LISTED_AS.put(store, account, None)
     if forget_name and named(ctx, home.name) == account:
         local.HOSTED_NAMES.put(store, _name_key(home.name), None)
 

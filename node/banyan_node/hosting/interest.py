@@ -28,7 +28,7 @@ from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.member_lists import ListedAccounts, MemberLists
+from banyan_node.hosting.member_lists import ListedAccounts
 from banyan_node.hosting.reach import Reach
 from banyan_node.moderation import withheld
 from banyan_reading.queries import Queries, queries
@@ -101,7 +101,6 @@ class AccountChoice:
         chosen = ctx.settings.config.interest
         self._ctx, self._all = ctx, chosen.mode == "all"
         self._reach = Reach(1 if self._all else chosen.hops, chosen.max_accounts)
-        self._lists = MemberLists(ctx.hosts)
         self._at, self._looks = -1, 0
         self._later: set[bytes] | None = None
         """Numbers of the accounts that were touched and are read again once a minute; None: perhaps all."""
@@ -135,7 +134,7 @@ class AccountChoice:
             self._later = set()
         found = self._reach.update(sorted(roots), again, q.follows)
         epoch = self._ctx.replica.charter.epoch if self._all else None
-        return Choice(None if epoch is None else self._lists.look(q, epoch, now), found, self._reach.near)
+        return Choice(None if epoch is None else self._ctx.member_lists.look(q, epoch), found, self._reach.near)
 
 
 # Accounts that the operator dropped: they are not fetched again. What is held of one goes in steps (`begin`, `step`),
@@ -146,8 +145,9 @@ class AccountChoice:
 
 AT_ONCE = 128
 """Entries that go in one step, or a run more, and rows of views: some tens of milliseconds."""
-DROP, ERASE = b"1", b"2"
-"""Why an account leaves: all of it, its control log last; or all but that, as erasure.py does."""
+DROP, ERASE, LOGS = b"1", b"2", b"3"
+"""Why an account leaves: all of it, its control log last; or all but that, as erasure.py does, or because members list
+it and it does not name them."""
 Look: TypeAlias = Callable[[Sequence[int]], None]
 
 
@@ -219,11 +219,11 @@ def is_wanted(ctx: Context, account: AccountId) -> bool:
 def go_on(ctx: Context, now: float) -> bool:
     """A step of what a drop or a crash left to be erased, and of what came of a dropped account all the same. Returns
     whether more is left."""
-    for account in [account for account, why in ctx.store.leaving().items() if why == DROP]:
-        if is_wanted(ctx, account):
+    for account, why in [row for row in ctx.store.leaving().items() if row[1] != ERASE]:
+        if is_wanted(ctx, account) and (why == DROP or account not in ctx.replica.room.control_only):
             stay(ctx, account, now)
         else:
-            drop_step(ctx, account, now)
+            drop_step(ctx, account, now, why)
         return True
     for account in DROPPED.keys(ctx.store):
         if ctx.store.head(control_log(account)) != NOTHING and account not in ctx.store.leaving():
@@ -253,7 +253,7 @@ EVICTED_AT_ONCE = 1_000
 async def run(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
     evicting = AccountEviction()
-    while context.settings.config.interest.mode == "follows":
+    while True:
         await trio.sleep(EVICTION_LOOK_S)
         while await worker.call(evicting.step):
             await trio.sleep(evicting.took_s * PAUSE)
@@ -269,6 +269,9 @@ class AccountEviction:
         """Of those that are held, those of the last look that are not held only because they name an account here."""
         self._leaving = list[AccountId]()
         """Those that left and are not counted yet."""
+        self._controls: AbstractSet[AccountId] = frozenset()
+        self._bare = list[AccountId]()
+        """Those of which the control log alone is held from now on, and other logs are here."""
         self._outside: dict[AccountId, float] = {}
         """Those that are counted and not held any longer, and since when."""
         self.took_s = 0.0
@@ -278,9 +281,15 @@ class AccountEviction:
         """Counts some accounts that left, or erases some of one. Returns whether there is more to do now."""
         began, room = self._clock(), ctx.replica.room
         if room.interest is None:  # all, or not known while the node is being restored
+            self._interest = frozenset()
             return False
+        if room.control_only is not self._controls:
+            new, self._controls = room.control_only - self._controls, room.control_only
+            self._bare += [account for account in new if any(log.log for log in ctx.store.logs(account))]
         if room.interest is not self._interest:
             chosen = room.chosen
+            if not self._interest and ctx.settings.config.interest.mode == "all":  # it held all until now
+                self._leaving += [account for account in ctx.store.accounts() if account not in room.interest]
             self._leaving += (self._interest - room.interest) | (self._chosen - chosen)
             self._interest, self._chosen = room.interest, chosen
             self._look(ctx)
@@ -294,8 +303,10 @@ class AccountEviction:
         due = [account for account, since in self._outside.items() if began - since >= KEPT_S]
         if due and not self._leaving:
             self._erase(ctx, due[0], now)
+        if self._bare and not self._leaving:
+            self._erase_logs(ctx, self._bare[-1], now)
         self.took_s = self._clock() - began
-        return any(account in self._outside for account in due) or bool(self._leaving)
+        return any(account in self._outside for account in due) or bool(self._leaving or self._bare)
 
     def _look(self, ctx: Context) -> None:
         """Which counted accounts are held no longer."""
@@ -316,6 +327,14 @@ class AccountEviction:
             ctx.replica.strangers.took(control_log(account), entries * (ENTRY_PRICE + OP_PRICE + PART_PRICE), new=True)
         if self._is_outside(ctx, account):
             self._outside.setdefault(account, self._clock())
+
+    def _erase_logs(self, ctx: Context, account: AccountId, now: float) -> None:
+        """One step of erasing all but the control log."""
+        if account in self._controls:
+            begin_drop(ctx, account, LOGS)
+            if drop_step(ctx, account, now, LOGS):
+                return
+        self._bare.pop()
 
     def _erase(self, ctx: Context, account: AccountId, now: float) -> None:
         """One step of it."""

@@ -1,45 +1,26 @@
-"""What members of the charter list, and what that comes to (docs/hosting.md): read for `interest.mode` all, and written
-for the members whose accounts are hosted here.
-
-A node that hosts a member's account lists its other people without being asked, those first that came first, and has
-each say whose it is (`host`, by its root key). It drops from the list who left, and whom its operator dropped.
-"""
+"""What members of the charter list, and what that comes to here (docs/hosting.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import NamedTuple
 
 from banyan_charter import hosting
-from banyan_charter.hosting import BATCH, Batch, Places, Standing
+from banyan_charter.hosting import Batch, Pace, Places, Standing
 from banyan_charter.rules import Epoch
 from banyan_crdt.control import resolve_control
-from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, Head, control_log
-from banyan_crdt.ops import Host, Put
-from banyan_node.context import Context
-from banyan_node.home.keystore import ROOT_SLOT
-from banyan_node.hosting import hosted
-from banyan_node.hosting.entry_writer import append_each
-from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
-from banyan_schema.collection import OpDraft
-from banyan_schema.social.alliance import HOSTED, HostedBatch, list_hosted
-from banyan_storage.local_tables import RESTORING, UNLISTED
+from banyan_schema.social.alliance import HOSTED
 from banyan_storage.reader import StoreReader
-
-SIGNED_AT_ONCE = 64
-"""Accounts that say in one step whose they are: some tens of milliseconds."""
-WRITTEN_AT_ONCE = 8
-"""Batches that are written in one step, of 16 kB each."""
-LIST_BYTES_S = 256
-"""After a write of so many bytes the list is not written for a second: who signs up has its batch written again."""
+from banyan_storage.views import invalidation
 
 
 class ListedAccounts(NamedTuple):
-    """kept: and for which member, in the order of members and places. placed: these, and those that have a place."""
+    """kept: and for which member, in the order of members and places. placed: these, those that have a place, and those
+    that the pace of their member keeps waiting."""
 
     kept: Mapping[AccountId, AccountId]
     placed: frozenset[AccountId]
@@ -63,124 +44,70 @@ def host_of(reader: StoreReader, account: AccountId) -> AccountId | None:
 
 
 class MemberLists:
-    """Reads the lists of members, and again what changed. hosts: see `Context`. One thread at a time."""
+    """Reads the lists of members, and again what changed. Any thread."""
 
-    def __init__(self, hosts: dict[AccountId, tuple[Head, AccountId | None]]) -> None:
-        self._hosts = hosts
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, Lock()
         self._lists: dict[AccountId, list[Batch]] = {}
+        self._hosts: dict[AccountId, tuple[Head, AccountId | None]] = {}
+        """Of accounts with a place: where their control logs stand, and whom those name."""
+        self._paces: dict[AccountId, Pace] = {}
         self._epoch: Epoch | None = None
         self._places: dict[AccountId, Places] = {}
-        self._arrived = -1
+        self._change = self._arrived = -1
+        self._waiting = False
+        """Whether the pace of a member keeps accounts waiting."""
         self._found = ListedAccounts({}, frozenset())
 
-    def look(self, q: Queries, epoch: Epoch, changed: set[bytes] | None) -> ListedAccounts:
-        """The accounts of the epoch's members; the same object while they are the same. changed: the numbers of
-        accounts that were touched since the last look; None: perhaps all. Raises ViewBuilding."""
-        same = epoch is self._epoch
+    def look(self, q: Queries, epoch: Epoch) -> ListedAccounts:
+        """The accounts of the epoch's members; the same object while they are the same. Raises ViewBuilding."""
+        with self._lock:
+            same = self._read(q, epoch)
+            if same and q.reader.last_arrival == self._arrived and not self._waiting:
+                return self._found
+            self._arrived = q.reader.last_arrival
+            hosts = {x: self._host(q.reader, x) for places in self._places.values() for x in places.placed}
+            self._hosts = {x: self._hosts[x] for x in hosts}
+            kept = self._paced(q.reader, hosting.kept(epoch.parameters, self._places, hosts.get))
+            if kept != self._found.kept or not same:
+                self._found = ListedAccounts(kept, frozenset((*kept, *hosts)))
+            return self._found
+
+    def _read(self, q: Queries, epoch: Epoch) -> bool:
+        """Reads the lists that changed. Returns whether all are as before."""
+        last, changes = invalidation.last(q.reader.txn), None
+        if 0 <= self._change <= last:
+            changes = invalidation.changes(q.reader.txn, self._change)
+        touched = None if changes is None else {number for change in changes for number in change.accounts}
+        same, self._change = epoch is self._epoch, last
         for member in epoch.seats:
-            if changed is None or member not in self._lists or q.number(member) in changed:
-                now = batches(q, member)
-                same, self._lists[member] = same and now == self._lists.get(member), now
+            if touched is None or member not in self._lists or q.number(member) in touched:
+                before, self._lists[member] = self._lists.get(member), batches(q, member)
+                same = same and before == self._lists[member]
         if not same:
             self._epoch = epoch
             self._places = hosting.places_by_member(epoch.parameters, epoch.seats.values(), self._lists)
-        if same and q.reader.last_arrival == self._arrived:
-            return self._found
-        self._arrived = q.reader.last_arrival
-        kept = hosting.kept(epoch.parameters, self._places, lambda account: self._host(q.reader, account))
-        if kept != self._found.kept or not same:
-            every = (account for places in self._places.values() for account in places.placed)
-            self._found = ListedAccounts(kept, frozenset((*kept, *every)))
-        return self._found
+        return same
 
     def _host(self, reader: StoreReader, account: AccountId) -> AccountId | None:
-        head = reader.head(control_log(account))
-        held = self._hosts.get(account)
+        head, held = reader.head(control_log(account)), self._hosts.get(account)
         if held is None or held[0] != head:
             held = self._hosts[account] = head, host_of(reader, account)
         return held[1]
 
-
-def own_member(ctx: Context, epoch: Epoch) -> AccountId | None:
-    """The member that hosts the people here: this node's own account if it has a seat, else the first one that has."""
-    here = [one for one in epoch.seats if hosted.is_hosted(ctx.store, one)]
-    mine = hosted.me(ctx)
-    return mine if mine in here else next(iter(here), None)
-
-
-class ListKeeper:
-    """Writes the list of the member whose account is here. On the replica's thread."""
-
-    def __init__(self) -> None:
-        self._said: set[AccountId] = set()
-        """Accounts here that name their host, or cannot, since the start."""
-        self._done: object = None
-        """Of which accounts all is said and written."""
-        self._next_at = 0.0
-
-    def step(self, ctx: Context, now: float) -> bool:
-        """Writes some of what the list lacks, and has some accounts say whose they are. Returns whether there is more
-        to do. Raises ViewBuilding."""
-        epoch = ctx.replica.charter.epoch
-        member = None if epoch is None else own_member(ctx, epoch)
-        standing = epoch, hosted.count(ctx), hosted.next_index(ctx)
-        if epoch is None or member is None or standing == self._done or RESTORING.get(ctx.store) is not None:
-            return False
-        people = [one.account for one in hosted.all_hosted(ctx) if one.account not in epoch.seats]
-        left = [account for account in people if account not in self._said]
-        for account in left[:SIGNED_AT_ONCE]:
-            self._said.add(account)
-            _name_host(ctx, account, member, now, push=len(left) == 1)
-        if now < self._next_at:
-            return len(left) > SIGNED_AT_ONCE
-        changed = changes(ctx, member, people)
-        written = write(ctx, member, changed[:WRITTEN_AT_ONCE], now)
-        self._next_at = now + written / LIST_BYTES_S
-        more = len(left) > SIGNED_AT_ONCE or len(changed) > WRITTEN_AT_ONCE
-        self._done = None if more or changed else standing
-        return more
-
-
-def _name_host(ctx: Context, account: AccountId, member: AccountId, now: float, push: bool) -> None:
-    control = hosted.control_of(ctx, account)
-    if control.host == member or control.closed or control.frozen:
-        return
-    with suppress(CallError, Refused):  # its root key is elsewhere, or its log has no room
-        root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-        ctx.replica.author.control(account, root, Host(member), ctx.replica.wall_ms(now))
-        ctx.replica.writes.publish_control(account, now, push)
-
-
-def changes(ctx: Context, member: AccountId, people: Iterable[AccountId]) -> list[HostedBatch]:
-    """The batches by which the member's list has these people and no others, but for whom it vouches: who is listed
-    stays in its place, and others come behind. Raises ViewBuilding."""
-    wanted = dict.fromkeys(account for account in people if not UNLISTED.has(ctx.store, account))
-    held = sorted(batches(ctx.queries(), member), key=lambda one: one[:2])
-    listed = {account for batch in held for account in batch.accounts}
-    new = iter([account for account in wanted if account not in listed])
-    out = list[HostedBatch]()
-    for batch in held:
-        stays = [one for one in batch.accounts if one in wanted or batch.standing is Standing.VOUCHED]
-        if batch is held[-1] and batch.standing is Standing.HOSTED:
-            stays += islice(new, BATCH - len(stays))
-        if stays != [*batch.accounts]:
-            out.append(HostedBatch(batch.number, batch.standing, b"".join(stays), batch.hourly))
-    number, hourly = (held[-1].number + 1, held[-1].hourly) if held else (0, None)
-    while more := b"".join(islice(new, BATCH)):
-        out.append(HostedBatch(number, Standing.HOSTED, more, hourly))
-        number += 1
-    return out
-
-
-def write(ctx: Context, member: AccountId, some: Sequence[HostedBatch], now: float) -> int:
-    """Writes these batches. Returns their bytes; 0 if this node may not write for the member."""
-    groups, salt = list[list[OpDraft]](), hosted.salt_of(ctx, member)
-    for batch in some:
-        draft = list_hosted(salt, batch)
-        assert isinstance(draft.op, Put)
-        groups.append([list_hosted(salt, batch, ctx.queries().live(member, draft.op))])
-    with suppress(CallError, Refused):
-        if groups:
-            append_each(ctx, member, groups, now)
-            return sum(len(draft.content or b"") for (draft,) in groups)
-    return 0
+    def _paced(self, reader: StoreReader, kept: dict[AccountId, AccountId]) -> dict[AccountId, AccountId]:
+        """Those that were kept before, or of which this store has posts, and of the others as many as the pace of their
+        member lets in."""
+        out, now = dict[AccountId, AccountId](), self._clock()
+        for account, member in kept.items():
+            if account == member or account in self._found.kept or any(log.log for log in reader.logs(account)):
+                out[account] = member
+                continue
+            pace = self._paces.get(member)
+            if pace is None:
+                assert self._epoch is not None
+                pace = self._paces[member] = Pace(self._epoch.parameters.quota, now)
+            if pace.takes(self._places[member].hourly, now):
+                out[account] = member
+        self._waiting = len(out) < len(kept)
+        return out

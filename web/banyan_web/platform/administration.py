@@ -99,6 +99,8 @@ METHODS = (
     AdminMethod("GET", "/v1/admin/alliance/epochs", "alliance.history"),
     AdminMethod("GET", "/v1/admin/alliance/acts", "alliance.acts"),
     AdminMethod("POST", "/v1/admin/alliance/acts", "alliance.offer"),
+    AdminMethod("GET", "/v1/admin/alliance/members/{member}/quota", "alliance.quota"),
+    AdminMethod("POST", "/v1/admin/alliance/hosted", "alliance.hosted"),
     AdminMethod("GET", _ERASURE, "account.erasure"),
     AdminMethod("DELETE", _ERASURE, "account.unerase"),
 )

@@ -96,7 +96,7 @@ def _acts(at: CommitView) -> tuple[Founding, Iterable[Act]]:
     return found
 
 
-def _ledger(at: CommitView) -> Ledger:
+def ledger_here(at: CommitView) -> Ledger:
     """Its acts were verified when they came."""
     return state_of(at.store.realm, *_acts(at))
 
@@ -104,13 +104,13 @@ def _ledger(at: CommitView) -> Ledger:
 @METHODS.read("alliance.status", "not_found", slow=True)
 def status(at: CommitView, ask: EmptyRequest) -> AllianceStatus:
     """What stands of the charter that this node follows, what is open, and whose signatures are missing."""
-    return status_of(_ledger(at))
+    return status_of(ledger_here(at))
 
 
 @METHODS.read("alliance.members", "not_found", slow=True)
 def members(at: CommitView, ask: EmptyRequest) -> MemberRows:
     """The members of its last epoch."""
-    rows = member_rows(ledger := _ledger(at))
+    rows = member_rows(ledger := ledger_here(at))
     says = [said_by(at, account_from_text(row.account)) for row in rows]
     sure = (said is not None and said.charter == ledger.charter for said in says)
     return MemberRows([replace(row, confirmed=one) for row, one in zip(rows, sure, strict=True)])
@@ -119,7 +119,7 @@ def members(at: CommitView, ask: EmptyRequest) -> MemberRows:
 @METHODS.read("alliance.history", "not_found", slow=True)
 def history(at: CommitView, ask: HistoryRequest) -> EpochRows:
     """Its epochs, the oldest first."""
-    return EpochRows(list(islice(history_of(_ledger(at), ask.since), ask.limit)))
+    return EpochRows(list(islice(history_of(ledger_here(at), ask.since), ask.limit)))
 
 
 @METHODS.read("alliance.acts", "not_found", slow=True)
