@@ -95,7 +95,7 @@ def acts(w: Work, out: Annotated[Path, typer.Option("--out", help="The file to w
     w.s.out.done({**value, "file": str(out)}, f"{work.stand(value)[0]} {count(len(ledger), 'act')} are in {out}.")
 
 
-@work.command()
+@work.command("")
 def quota(
     w: Work,
     member: Annotated[str, typer.Argument(help="Its domain or DID.")],
@@ -105,7 +105,7 @@ def quota(
     w.s.out.answer(w.s.call("alliance.quota", member=member, limit=limit), _show_quota)
 
 
-@work.command()
+@work.command("")
 def hosted(
     w: Work,
     accounts: Annotated[list[str] | None, typer.Argument(help="Names of accounts hosted here, or DIDs.")] = None,
