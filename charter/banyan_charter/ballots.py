@@ -61,6 +61,15 @@ def vote(ledger: Ledger, mine: Promise, keys: SeatSigner, content: ContentId) ->
     return keys.vote(number, ballot, content, unlock), mine._replace(last=ballot)
 
 
+def waits(ledger: Ledger, mine: Promise, member: AccountId, content: ContentId) -> bool:
+    """Whether the member voted for this content in its last ballot, and others can still decide that one by their votes.
+    An owner who votes for it again then opens one ballot after the other, and of these there are `MOST_BALLOTS`."""
+    c = _count(ledger, mine)
+    me = 1 << c.members.index(member) if member in c.members else 0
+    voted = c.voted.get((mine.last, content), 0) & me
+    return bool(voted) and next(_winnable(ledger, mine.number, mine.last - 1, content)) == mine.last
+
+
 def commit(ledger: Ledger, mine: Promise, keys: SeatSigner) -> tuple[Commit, Promise] | None:
     """A commit to what is locked, or None if nothing new is."""
     number, c = mine.number, _count(ledger, mine)

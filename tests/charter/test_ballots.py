@@ -7,7 +7,7 @@ import random
 import pytest
 
 from banyan_charter.acts import Act, Content, ContentId
-from banyan_charter.ballots import Promise, commit, favourite, vote
+from banyan_charter.ballots import Promise, commit, favourite, vote, waits
 from banyan_charter.ledger import AHEAD, Ledger, state_of
 from banyan_crdt.errors import Refused
 from banyan_crdt.realm import TEST
@@ -154,6 +154,25 @@ def test_a_member_signs_once_in_a_ballot_and_one_alone_opens_no_other() -> None:
     voters[0].vote(first)
     with pytest.raises(Refused, match="signed in ballot 1: the next one opens"):
         voters[0].vote(first)
+
+
+def test_a_vote_waits_while_its_ballot_can_be_won_and_no_longer() -> None:
+    _, voters, contents = bridged(4)
+    first, second = (ContentId(bytes(x.id)) for x in contents)
+    for v in voters:
+        v.hear(contents)
+
+    def waiting() -> list[bool]:
+        return [waits(v.ledger, v.promise, v.keys.member, first) for v in voters]
+
+    some = [act for v in voters[:2] for act in v.vote(first)]
+    others = [act for v in voters[2:] for act in v.vote(second)]
+    for v in voters:
+        v.hear(some)
+    assert waiting() == [True, True, False, False]
+    for v in voters:
+        v.hear(others)
+    assert waiting() == [False] * 4, "two and two: the next ballot"
 
 
 def test_who_has_no_seat_votes_for_nothing_and_a_closed_number_is_refused() -> None:
