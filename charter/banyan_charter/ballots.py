@@ -62,7 +62,7 @@ def vote(ledger: Ledger, mine: Promise, keys: SeatSigner, content: ContentId) ->
 
 
 def waits(ledger: Ledger, mine: Promise, member: AccountId, content: ContentId) -> bool:
-    """Whether the member voted for this content in its last ballot, and others can still decide that one by their votes.
+    """Whether the member voted for this content in its last ballot, and others can still decide that one by voting.
     An owner who votes for it again then opens one ballot after the other, and of these there are `MOST_BALLOTS`."""
     c = _count(ledger, mine)
     me = 1 << c.members.index(member) if member in c.members else 0
