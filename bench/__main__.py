@@ -34,6 +34,7 @@ BENCHES = {
     "codec": "the wire's strict decoder against a general one",
     "charter": "how fast the charter of an alliance is verified, in full and by skipping",
     "orders": "how soon an order of an alliance is carried out and answered, on three real nodes",
+    "translog": "a public log of a million lines: appending, and proofs",
     "edge": "how fast one link is",
     "blobs": "how fast a film goes from one node to another, and whether posts are late meanwhile",
     "attack": "what strangers with free identities do to an honest pair of nodes, attack by attack",

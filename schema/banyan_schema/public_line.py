@@ -15,9 +15,7 @@ from banyan_schema.fields import HASH, choice, number, optional, text
 from banyan_schema.layout import Layout
 from banyan_schema.social.order import MAX_BASIS, MAX_CLASS
 
-LineKind: TypeAlias = Literal["order", "confirmation", "receipt", "appeal", "ruling", "total"]
-"""total: how many decisions moderators of this node made without an order since the last such line. `category` says
-which decision, and nothing says about what."""
+LineKind: TypeAlias = Literal["order", "confirmation", "receipt", "appeal", "ruling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ PUBLIC_LINE = Layout(
     PublicLine,
     astuple,
     (
-        choice("a line of a public log", "order", "confirmation", "receipt", "appeal", "ruling", "total"),
+        choice("a line of a public log", "order", "confirmation", "receipt", "appeal", "ruling"),
         number("the time of a line"),
         HASH,
         optional(HASH),

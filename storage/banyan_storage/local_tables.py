@@ -459,6 +459,8 @@ PUBLIC_PLACES = LocalRows(b"place of public line:", "banyan_node.transparency.li
 """Where the first line of a kind by an account about an order is (`lines.line_name`)."""
 PUBLIC_COSIGNED = LocalRows(b"cosigned public log:", "banyan_node.transparency.witnessing", U64, U64)
 """By how many lines a checkpoint had, when enough witnesses had cosigned it."""
+PUBLIC_LOGGED = LocalValue(b"last cosigned public log", "banyan_node.transparency.witnessing", U64)
+"""The last of these times."""
 WITNESSED = LocalRows(b"witnessed log:", "banyan_node.transparency.witnessing", TEXT, BYTES, twice=True)
 """By the origin of a log, its last checkpoint that was cosigned here."""
 

@@ -122,6 +122,13 @@ async def test_an_order_is_logged_cosigned_by_the_other_member_and_checked_from_
             assert {one.order for one in told if one} == {bytes.fromhex(given["order"])}
             kinds += [one.kind for one in told if one]
         assert kinds == ["order", "receipt"]
+        for door, orders in ((at.first, 0), (at.second, 1)):
+            (row,) = (await call(door, "order.list"))["orders"]
+            assert [(a["word"], a["after_ms"]) for a in row["answers"]] == [("done", None)]
+            shown = (await door.client().http.get("/transparency", headers={"accept-language": "en"})).text
+            assert "1 / 1" in shown
+            assert f"<dt>Posts withheld here</dt><dd>{orders}</dd>" in shown
+            assert uri not in shown
         await at.first.client().get("/transparency/tile/0/000.p/9", 404)
         await at.first.client().get("/transparency/tile/../key", 404)
         await at.first.client().get("/transparency/key", 404)

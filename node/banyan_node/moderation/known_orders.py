@@ -8,9 +8,11 @@ from functools import partial
 from banyan_charter.values import Parameters, Scope
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_duties.commitment import Item, decode_items
-from banyan_duties.order_rules import NO_CHECKPOINTS, Answer, Issued, Said, Standing, answers, standing
+from banyan_duties.order_rules import Answer, Checkpoints, Issued, Said, Standing, answers, receipt_name, standing
 from banyan_node.context import Context
 from banyan_node.operator_errors import bad_request, not_found
+from banyan_node.transparency.lines import line_name
+from banyan_node.transparency.witnessing import last_logged, logged_at
 from banyan_reading.queries import Queries
 from banyan_schema.social.order import (
     ORDER_ACTS,
@@ -94,8 +96,13 @@ def items_of(ctx: Context, one: Issued) -> tuple[Item, ...]:
     return () if raw is None else decode_items(raw, one.order)
 
 
-def answers_to(known: KnownOrders, one: Issued) -> Iterable[Answer]:
-    return answers(known.scope_of(one.id), one, known.said, NO_CHECKPOINTS)
+def answers_to(ctx: Context, known: KnownOrders, one: Issued) -> Iterable[Answer]:
+    """By the times of this node's own public log: what other nodes logged has none here."""
+    scope = known.scope_of(one.id)
+    names = {receipt_name(m, one.id): line_name("receipt", m, one.id) for m in scope.members}
+    names[one.id] = line_name("order", one.issuer, one.id)
+    seen = {name: ms for name, line in names.items() if (ms := logged_at(ctx, line)) is not None}
+    return answers(scope, one, known.said, Checkpoints(seen, last_logged(ctx)))
 
 
 def letter_name(order: OrderId, n: int) -> CellKey:

@@ -23,7 +23,14 @@ from banyan_node.hosting import hosted
 from banyan_node.transparency.lines import opened
 from banyan_node.transparency.public_log import Pause, PublicLog, log_key, witness_key
 from banyan_schema.social.alliance import MemberLog
-from banyan_storage.local_tables import PUBLIC_COSIGNED, PUBLIC_PLACES, TWO_HISTORIES, WITNESSED, TwoNotes
+from banyan_storage.local_tables import (
+    PUBLIC_COSIGNED,
+    PUBLIC_LOGGED,
+    PUBLIC_PLACES,
+    TWO_HISTORIES,
+    WITNESSED,
+    TwoNotes,
+)
 from banyan_translog.checkpoints import checkpoint_of
 from banyan_translog.merkle import consistency_proof
 from banyan_translog.notes import Note, NoteKey, note_of, signers
@@ -107,6 +114,7 @@ def answered(ctx: Context, member: AccountId, size: int, status: int, body: byte
     when = cosigned_at(own.note, [witness_key(one.witness) for one in witnesses(ctx).values()], needed(ctx))
     if when is not None and not PUBLIC_COSIGNED.has(ctx.store, size):
         PUBLIC_COSIGNED.put(ctx.store, size, when)
+        PUBLIC_LOGGED.put(ctx.store, when)
     return None
 
 
@@ -115,6 +123,11 @@ def logged_at(ctx: Context, name: bytes) -> int | None:
     place = PUBLIC_PLACES.get(ctx.store, name)
     after: Iterator[tuple[int, int]] = iter(()) if place is None else PUBLIC_COSIGNED.rows(ctx.store, after=place)
     return next((ms for _, ms in after), None)
+
+
+def last_logged(ctx: Context) -> int:
+    """The time of the last cosigned checkpoint, in milliseconds; 0: there is none."""
+    return PUBLIC_LOGGED.get(ctx.store) or 0
 
 
 def cosign(ctx: Context, raw: bytes, now: float) -> Answer:

@@ -7,6 +7,7 @@ Without JavaScript the page is a picture and tables; with it, a stream says what
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -67,6 +68,35 @@ async def events(web: DoorContext, ask: DoorRequest) -> Response:
     """The same as it changes, as SSE: `state`."""
     demand_room(web)
     return EventStream(_told(web))
+
+
+@page(ENDPOINTS, "/transparency")
+async def transparency(web: DoorContext, ask: DoorRequest) -> Response:
+    """What orders of the alliance withhold, in sums: nothing on it names a post."""
+    log = await _seen(web).ask(web, "transparency.show", ROOM_S)
+    try:
+        orders = (await _seen(web).ask(web, "order.list", ROOM_S))["orders"]
+    except HttpRefusal:  # it follows no charter
+        orders = []
+    groups = defaultdict[tuple[str, ...], list[Any]](list)
+    for one in orders:
+        groups[one["issuer"], one["scope"], one["basis"]].append(one)
+    return await render(web, ask, "transparency.html", log=log, groups=[*map(_summed, groups.values())])
+
+
+def _summed(orders: list[Any]) -> dict[str, Any]:
+    """Of one authority, scope and basis. delay_s: the median between orders and receipts."""
+    answers = [answer for one in orders for answer in one["answers"]]
+    delays = sorted(answer["after_ms"] for answer in answers if answer["after_ms"] is not None)
+    words = Counter(answer["word"] for answer in answers)
+    return {
+        **{name: orders[0][name] for name in ("issuer", "scope", "basis")},
+        **{name: words[name] for name in ("done", "refused", "waiting", "late")},
+        **{name: sum(one[name] for one in orders) for name in ("posts", "withheld", "appeals")},
+        "orders": len(orders),
+        "in_force": sum(one["standing"] == "in force" for one in orders),
+        "delay_s": round(delays[len(delays) // 2] / 1_000) if delays else None,
+    }
 
 
 async def _told(web: DoorContext) -> AsyncGenerator[bytes, None]:

@@ -62,12 +62,14 @@ Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.",
 
 
 class MemberAnswer(Response):
-    """word: done, refused, waiting or late. posts: of how many it held something."""
+    """word: done, refused, waiting or late. posts: of how many it held something. after_ms: between the checkpoints of
+    order and receipt, if both are logged here."""
 
     member: str
     word: Literal["done", "refused", "waiting", "late"]
     posts: int
     why: str
+    after_ms: int | None
 
 
 class OrderRow(Response):
@@ -333,7 +335,7 @@ def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
                 len(items_of(ctx, one)),
                 there.count(id),
                 bool(_members_here(ctx, known, id)) and _waits(ctx, id),
-                [MemberAnswer(did(a.member), a.word, a.held, a.why) for a in answers_to(known, one)],
+                [MemberAnswer(did(a.member), a.word, a.held, a.why, a.after_ms) for a in answers_to(ctx, known, one)],
             )
             for id, one in sorted(known.orders.items())
         ]
