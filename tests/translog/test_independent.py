@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ PACKAGES = ("--with", "aics-tlog==0.2.1", "--with", "aics-witness==0.1.0")
 
 
 @functools.cache
-def _python() -> list[str] | None:
+def python_with_packages() -> list[str] | None:
     """A command that runs a Python that has them; None if none can be had here."""
     if shutil.which("uv") is None:
         return None
@@ -36,7 +37,7 @@ def _python() -> list[str] | None:
 
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 70_000])
 def test_tiles_proofs_and_notes_are_read_by_others(size: int) -> None:
-    python = _python()
+    python = python_with_packages()
     if python is None:
         pytest.skip("no Python 3.12 with aics-tlog and aics-witness can be had here")
     entries = [b"line %d" % n for n in range(size)]
@@ -70,7 +71,12 @@ def test_tiles_proofs_and_notes_are_read_by_others(size: int) -> None:
         "consistency": [(n, list(map(shown, consistency_proof(hashes, n, size)))) for n in old],
         "request": shown(Request(0, (), note).raw),
     }
+    assert b64decode(judged(python, given)["root"]) == root_hash(hashes, size)
+
+
+def judged(python: list[str], given: dict[str, Any]) -> Any:
+    """What independent.py makes of it."""
     script = Path(__file__).with_name("independent.py")
     done = subprocess.run([*python, str(script)], input=json.dumps(given), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3_000:]
-    assert b64decode(json.loads(done.stdout)["root"]) == root_hash(hashes, size)
+    return json.loads(done.stdout)

@@ -4,6 +4,7 @@ backwards or shows two histories is found."""
 from __future__ import annotations
 
 import time
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,7 +17,7 @@ import trio
 from banyan_crdt.ids import account_from_text
 from banyan_node import policy
 from banyan_node.context import Context
-from banyan_node.transparency import witnessing
+from banyan_node.transparency import lines, witnessing
 from banyan_node.transparency.lines import opened
 from banyan_schema.public_line import PUBLIC_LINE
 from banyan_storage.local_tables import TWO_HISTORIES, WITNESSED
@@ -33,12 +34,14 @@ from banyan_translog.merkle import EMPTY, leaf_hash
 from banyan_translog.notes import NOTE, Note, NoteSigner, key_of, note_of
 from banyan_translog.tiles import Tile, bundle, entries_of
 from banyan_translog.witness import Request
+from banyan_web import transparency as door_log
 from tests.cli.shell import Ran, banyan
 from tests.node.real import converged
 from tests.node.test_orders import OTHERS, parameters
 from tests.node.test_orders_on_nodes import following, realm_of, until
 from tests.node.test_policy import Members
 from tests.node.test_public_log import plain_root
+from tests.translog.test_independent import judged, python_with_packages
 from tests.web.door import Door, open_node
 
 
@@ -62,10 +65,12 @@ async def created(door: Door, name: str) -> str:
 
 
 @asynccontextmanager
-async def pair(folder: Path, monkeypatch: pytest.MonkeyPatch, **flags: str) -> AsyncIterator[Pair]:
-    monkeypatch.setattr(policy, "NODES_S", 1.0)
-    local = {"http__local_webhooks": "true", **flags}
-    async with open_node(folder / "a", **local) as first, AsyncExitStack() as stack:
+async def pair(folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int = 0) -> AsyncIterator[Pair]:
+    """workers: by which the first one's door is served."""
+    for module, name in ((policy, "NODES_S"), (policy, "LOOK_S"), (lines, "PUBLISH_S"), (door_log, "ASK_S")):
+        monkeypatch.setattr(module, name, 0.2)
+    local = {"http__local_webhooks": "true"}
+    async with open_node(folder / "a", **local, http__workers=str(workers)) as first, AsyncExitStack() as stack:
         stack.enter_context(trio.fail_after(150))
         bootstrap = [first.node.edge.addresses[0]]
         second = await stack.enter_async_context(open_node(folder / "b", bootstrap, **local))
@@ -90,11 +95,10 @@ async def read(door: Door, path: str) -> bytes:
     return answer.content
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
 async def test_an_order_is_logged_cosigned_by_the_other_member_and_checked_from_outside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with pair(tmp_path, monkeypatch, http__workers=workers) as at:
+    async with pair(tmp_path, monkeypatch, workers=2) as at:
         uri = (await call(at.second, "post", text="tin", by=at.writer))["uri"]
         await converged([at.first.node, at.second.node])
         began = time.monotonic()
@@ -118,6 +122,22 @@ async def test_an_order_is_logged_cosigned_by_the_other_member_and_checked_from_
             hashes = await read(door, Tile(0, 0, found.size).path)
             assert hashes == b"".join(map(leaf_hash, raws))
             assert plain_root(list(map(leaf_hash, raws))) == found.root
+            if (python := await trio.to_thread.run_sync(python_with_packages)) is not None:
+                tiles = {Tile(None, 0, found.size).path: bundle(raws), Tile(0, 0, found.size).path: hashes}
+                shown = {
+                    "entries": [b64encode(raw).decode() for raw in raws],
+                    "tiles": {path: b64encode(raw).decode() for path, raw in tiles.items()},
+                    "note": b64encode(note.raw).decode(),
+                    "request": b64encode(Request(0, (), note).raw).decode(),
+                }
+                more: dict[str, Any] = {
+                    "log": log.text,
+                    "witness": witness.text,
+                    "inclusion": [(0, [])],
+                    "consistency": [(1, [])],
+                }
+                said = await trio.to_thread.run_sync(judged, python, {**shown, **more})
+                assert b64decode(said["root"]) == found.root
             told = [PUBLIC_LINE.decode(raw) for raw in raws]
             assert {one.order for one in told if one} == {bytes.fromhex(given["order"])}
             kinds += [one.kind for one in told if one]
@@ -125,10 +145,10 @@ async def test_an_order_is_logged_cosigned_by_the_other_member_and_checked_from_
         for door, orders in ((at.first, 0), (at.second, 1)):
             (row,) = (await call(door, "order.list"))["orders"]
             assert [(a["word"], a["after_ms"]) for a in row["answers"]] == [("done", None)]
-            shown = (await door.client().http.get("/transparency", headers={"accept-language": "en"})).text
-            assert "1 / 1" in shown
-            assert f"<dt>Posts withheld here</dt><dd>{orders}</dd>" in shown
-            assert uri not in shown
+            html = (await door.client().http.get("/transparency", headers={"accept-language": "en"})).text
+            assert "1 / 1" in html
+            assert f"<dt>Posts withheld here</dt><dd>{orders}</dd>" in html
+            assert uri not in html
         await at.first.client().get("/transparency/tile/0/000.p/9", 404)
         await at.first.client().get("/transparency/tile/../key", 404)
         await at.first.client().get("/transparency/key", 404)
@@ -245,12 +265,12 @@ async def test_anybody_verifies_watches_and_proves_by_commands_and_a_cheat_is_to
         files = at.second.node.home.transparency
         signer = NoteSigner(log.name, NOTE, (files / "key").read_bytes()[:32])
 
-        def shows(lines: list[bytes]) -> None:
-            text = Checkpoint(log.name, len(lines), plain_root(list(map(leaf_hash, lines))) if lines else EMPTY).text
+        def shows(said: list[bytes]) -> None:
+            text = Checkpoint(log.name, len(said), plain_root(list(map(leaf_hash, said))) if said else EMPTY).text
             (files / "checkpoint").write_bytes(Note(text, (signer.sign(text),)).raw)
-            for level, raw in (("0", b"".join(map(leaf_hash, lines))), ("entries", bundle(lines))):
+            for level, raw in (("0", b"".join(map(leaf_hash, said))), ("entries", bundle(said))):
                 (files / "tile" / level / "000.p").mkdir(parents=True, exist_ok=True)
-                (files / "tile" / level / "000.p" / str(len(lines))).write_bytes(raw)
+                (files / "tile" / level / "000.p" / str(len(said))).write_bytes(raw)
 
         shows([])
         found = await shell("transparency", "watch", url, "--times", "1")

@@ -38,7 +38,7 @@ from banyan_translog.witness import Answer, Request, answer, cosignatures, held_
 
 SPARE = 2
 """Witnesses that are asked beyond those that are needed."""
-FIRST_S, LONGEST_S = 5.0, 600.0
+FIRST_S, LONGEST_S = 1.0, 600.0
 """How long a member is left alone that did not answer, at first and at most."""
 _NONE = Pause(0.0, 0.0)
 log = structlog.get_logger("banyan")
