@@ -20,6 +20,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.errors import BadInput
 from banyan_cli.show.tables import Row, count
 from banyan_node.operator_errors import CallError
+from banyan_node.terminal_escape import plain as plain_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,7 +146,7 @@ class Work:
     def ask(self, title: str, said: list[str]) -> None:
         """Shows what is to be signed, and asks. Raises BadInput where nobody can be asked."""
         for line in [f"{title}:", *(f"  {line}" for line in said)]:
-            self.s.out.note(line)
+            self.s.out.note(plain_text(line))
         if self.yes:
             return
         if self.s.out.json or not sys.stdin.isatty():

@@ -109,7 +109,7 @@ def test_four_platforms_found_admit_expel_and_verify_by_files_alone(founded: All
     founded.adopt("bde", "a", "propose", "--expel", "c.vn")
     assert founded.domains() == ["a.vn", "b.vn", "d.vn", "e.vn"]
     first, second = founded.run("d", "history", "--in", founded.acts, "--json").lines
-    assert first["changes"][1:] == ["Note: They asked in May.", "4 votes become 5; then 4 are needed, not 3."]
+    assert first["changes"][1:] == ["Note: They asked in May.", "4 votes become 5, of which 4 are needed."]
     assert second["author"] == "a.vn"
     assert "c.vn" not in second["signed"]
     one, other = (founded.did(who, "verify", "--in", founded.acts) for who in "ae")
@@ -173,7 +173,10 @@ def test_what_a_file_is_not_is_said_in_one_sentence(founded: Alliance, tmp_path:
     refused(founded.run("z", *vote, acts), "There is no seat in")
     refused(founded.run("a", *vote, acts, "--seat", acts), "is a list of acts, and a seat is needed")
     refused(founded.run("a", "propose", "--expel", "x.vn", *vote[1:], acts), "'x.vn' is no member; members are")
-    refused(founded.run("a", "propose", "--kind", "b.vn", *vote[1:], acts), "--kind takes MEMBER=VALUE, not 'b.vn'")
+    refused(founded.run("a", "propose", "--change", "b.vn", *vote[1:], acts), "A domain is a DNS name")
+    refused(founded.run("a", "propose", "--change", "b.vn=host", *vote[1:], acts), "b.vn is that already")
+    both = ["propose", "--expel", "b.vn", "--change", "b.vn=no-vote"]
+    refused(founded.run("a", *both, *vote[1:], acts), "b.vn is expelled and changed")
     (tmp_path / "p.toml").write_text("quotta = 5\n")
     refused(founded.run("a", "propose", "--parameters", tmp_path / "p.toml", *vote[1:], acts), "`quotta`")
     (tmp_path / "p.toml").write_text("quota = 0\n")
@@ -184,6 +187,34 @@ def test_what_a_file_is_not_is_said_in_one_sentence(founded: Alliance, tmp_path:
     other.found("ab")
     refused(founded.run("a", *vote, other.acts), "is a seat in charter", "and these acts are of")
     refused(founded.run("a", *vote, acts, "--in", other.acts), "is of another charter")
+
+
+def test_votes_that_cannot_be_enough_yet_open_no_further_ballots(founded: Alliance) -> None:
+    founded.sign("a", "propose", "--expel", "b.vn")
+    for who in "bcabcabca":
+        founded.sign(who, "vote")
+    (row,) = founded.did("a", "status", "--in", founded.acts)["contents"]
+    assert (row["ballot"], row["missing"], {*row["voted"]}) == (1, ["d.vn"], {"a.vn", "b.vn", "c.vn"})
+    assert founded.sign("d", "vote")["epoch"] == 0
+    for who in "cab":
+        said = founded.sign(who, "vote")
+    assert said["epoch"] == 1
+    refused(founded.run("b", "propose", "--note", "No.", "--in", founded.acts, "--out", founded.acts), "has no seat in")
+    (row,) = founded.run("a", "history", "--in", founded.acts, "--json").lines
+    assert row["changes"] == ["b.vn is expelled.", "4 votes become 3, of which 3 are needed, as before."]
+
+
+def test_who_signed_two_histories_is_said_before_it_matters(founded: Alliance) -> None:
+    seat, other = founded.path / "d" / "alliance" / "seat", Alliance(founded.path)
+    other.acts = founded.path / "other"
+    shutil.copy(seat, founded.path / "copy")
+    shutil.copy(founded.acts, other.acts)
+    founded.sign("d", "propose", "--note", "One.")
+    shutil.copy(founded.path / "copy", seat)
+    other.sign("d", "propose", "--note", "Two\nEpoch 9 of Viet stands: 1 member.")
+    said = founded.did("a", "status", "--in", founded.acts, "--in", other.acts)
+    assert said["struck"] == ["d.vn"]
+    assert sorted(row["changes"][0] for row in said["contents"])[1] == "Note: Two Epoch 9 of Viet stands: 1 member."
 
 
 def test_nothing_is_signed_unless_somebody_says_yes(founded: Alliance) -> None:

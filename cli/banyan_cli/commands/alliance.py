@@ -60,7 +60,9 @@ def found(
     def make() -> SeatFile:
         return _new_seat(w, w.realm, (domain, kind, True, account), 0)
 
+    new = not w.seat_path.exists()
     with opened(w.seat_path, make) as mine:
+        _say_where(w, new)
         here = _founders(
             w, mine, name, founders, parameters, address, [Card.of(read_file("card", one)) for one in cards]
         )
@@ -120,10 +122,13 @@ def _new_seat(w: Work, realm: Any, asked: tuple[str | None, str, bool, str | Non
         raise BadInput("Say the domain of your platform with --domain, such as --domain example.vn.")
     name, of = domain_of(domain.lower().encode()), Kind(work.kind_number(kind))
     seat, keys, _ = new_keys(realm, w.account(account), name, of, voting, since, w.spare_path)
-    w.s.out.note(
-        f"The seat's keys are in {w.seat_path}, its spare key in {w.spare_path}: keep that one off this machine."
-    )
     return SeatFile(w.seat_path, realm, b"", seat, keys, Promise(0))
+
+
+def _say_where(w: Work, new: bool) -> None:
+    if new:
+        said = f"The seat's keys are in {w.seat_path}, its spare key in {w.spare_path}"
+        w.s.out.note(f"{said}: keep that one off this machine.")
 
 
 def _sign_founding(w: Work, mine: SeatFile, founding: Founding) -> None:
@@ -217,7 +222,9 @@ def join(
         new.card = Card.signed(asked, new.seat, sig).text
         return new
 
+    new = not w.seat_path.exists()
     with opened(w.seat_path, make, asked.text) as mine:
+        _say_where(w, new)
         if not w.take and not w.linked:
             w.give(
                 {"state": "asked", "card": mine.card, "members": work.seat_rows([mine.seat])},
@@ -263,10 +270,9 @@ def propose(
     expel: Annotated[list[str] | None, typer.Option(help="A member that is to leave: its domain.")] = None,
     sleep: Annotated[list[str] | None, typer.Option(help="One that missed two roll calls.")] = None,
     rolls: Annotated[bool, typer.Option("--roll-call", help="Call the roll.")] = False,
-    domain: Annotated[list[str] | None, typer.Option(help="MEMBER=DOMAIN: its new domain.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="MEMBER=KIND: its new kind.")] = None,
-    vote: Annotated[list[str] | None, typer.Option(help="A member that gets a vote.")] = None,
-    no_vote: Annotated[list[str] | None, typer.Option(help="A member that loses its vote.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option(help="MEMBER=VALUE: its new domain or kind, or `vote` or `no-vote`.")
+    ] = None,
     parameters: Annotated[Path | None, typer.Option(help="A TOML file of all parameters.")] = None,
     note: Annotated[list[str] | None, typer.Option(help="A reason, for all to read.")] = None,
 ) -> None:
@@ -281,7 +287,7 @@ def propose(
         found = [_proposal(w, ledger, path) for path in files or ()]
         found += [Expel(member_of(ledger, one).member) for one in expel or ()]
         found += [Sleep(member_of(ledger, one).member) for one in sleep or ()]
-        found += _changes(ledger, domain or (), kind or (), vote or (), no_vote or ())
+        found += _changes(ledger, change or ())
         found += [SetParameters(work.parameters_of(parameters))] if parameters else []
         found += [Roll()] if rolls else []
         found = found or _cards(w, ledger)
@@ -305,24 +311,26 @@ def _proposal(w: Work, ledger: Ledger, path: Path) -> Proposal:
     return card.admission
 
 
-def _changes(ledger: Ledger, *options: Iterable[str]) -> list[Proposal]:
-    """One change a member, of all options that name it."""
+def _changes(ledger: Ledger, texts: Iterable[str]) -> list[Proposal]:
+    """One change a member, of all that is said of it."""
     from banyan_charter.acts import Change
     from banyan_charter.values import Kind, domain_of
-    from banyan_node.api.alliance_rows import member_of
+    from banyan_node.api.alliance_rows import KINDS, member_of
 
     found = dict[bytes, Change]()
-    for option, texts in zip(("domain", "kind", "vote", "no-vote"), options, strict=True):
-        for text in texts:
-            name, equals, value = text.partition("=")
-            if bool(equals) != (option in ("domain", "kind")):
-                raise BadInput(f"--{option} takes {'MEMBER=VALUE' if not equals else 'a member alone'}, not '{text}'.")
-            was = member_of(ledger, name)
-            now = found.get(was.member, Change(was.member, was.domain, was.kind, was.voting))
-            new: dict[str, Any] = {"voting": option == "vote"}
-            if equals:
-                new = {option: domain_of(value.encode()) if option == "domain" else Kind(work.kind_number(value))}
-            found[was.member] = now._replace(**new)
+    for text in texts:
+        name, _, value = text.partition("=")
+        was = member_of(ledger, name)
+        if value in ("vote", "no-vote"):
+            new: dict[str, Any] = {"voting": value == "vote"}
+        else:
+            new = (
+                {"kind": Kind(KINDS.index(value))} if value in KINDS else {"domain": domain_of(value.lower().encode())}
+            )
+        now = found.get(was.member, Change(was.member, was.domain, was.kind, was.voting))
+        found[was.member] = now._replace(**new)
+        if found[was.member] == now:
+            raise BadInput(f"'--change {text}' changes nothing: {name} is that already.")
     return list(found.values())
 
 
@@ -336,12 +344,20 @@ def roll_call(w: Work) -> None:
 
 
 def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> None:
-    from banyan_charter.acts import Answer
+    from banyan_charter.acts import Answer, Change, Expel
     from banyan_node.api.alliance_rows import changes
 
     me, number = mine.seat.member, len(ledger.epochs)
     here = ledger.epochs[-1].seats.get(me) if ledger.epochs else None
-    if here and here.missed and here.votes and not any(isinstance(p, Answer) and p.member == me for p in found):
+    if here is None or not here.votes:
+        why = (
+            "no seat" if here is None else "no vote" if here.awake else "no vote while it is asleep (`answer` wakes it)"
+        )
+        raise BadInput(f"{mine.seat.domain.decode()} has {why} in epoch {number - 1}: let another member propose it.")
+    gone = [p.member for p in found if isinstance(p, Expel | Change)]
+    if twice := [one for one in gone if gone.count(one) > 1]:
+        raise BadInput(f"{ledger.epochs[-1].seats[twice[0]].domain.decode()} is expelled and changed; say one of them.")
+    if here.missed and not any(isinstance(p, Answer) and p.member == me for p in found):
         found = [Answer(me, mine.signer.present(number)), *found]
     content, after = mine.signer.content(ledger.epochs[-1], found)
     w.ask(f"Your proposal for epoch {number}", changes(ledger.epochs[-1], after, content))

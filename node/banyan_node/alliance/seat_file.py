@@ -44,7 +44,7 @@ from banyan_charter.keytree import LEAVES, KeyTree
 from banyan_charter.ledger import Ledger
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.values import Kind, Seat, plain_seat, seat_of
-from banyan_crdt.errors import Malformed
+from banyan_crdt.errors import Malformed, Refused
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
@@ -153,6 +153,8 @@ class SeatFile:
         no content is there. Nothing is promised until `keep`. Raises Refused."""
         found = ballots.commit(ledger, self.promise, self.signer)
         content = content or ballots.favourite(ledger, self.promise)
+        if not found and content and ballots.stands(ledger, self.promise, self.seat.member, content):
+            raise Refused("Your vote for this content counts already; others have to sign now.")
         return found or (ballots.vote(ledger, self.promise, self.signer, content) if content else None)
 
     def keep(self, act: Act, promise: Promise) -> None:

@@ -23,13 +23,14 @@ from banyan_charter.acts import (
 from banyan_charter.ballots import locked
 from banyan_charter.keytree import LEAVES
 from banyan_charter.ledger import Ledger
-from banyan_charter.rules import Epoch, first_epoch
+from banyan_charter.rules import Epoch, double_signers, first_epoch
 from banyan_charter.values import ROLL_CALLS, Parameters, Seat
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_node.alliance.papers import BadPaper
 from banyan_node.alliance.seat_file import SeatFile, adopted
 from banyan_node.api.declare import Response
 from banyan_node.api.json_types import Did, DigestHex, EntryHex, did, digest_hex, entry_hex
+from banyan_node.terminal_escape import plain
 
 ROLL_CALL_MS, KEYS_LEFT = 90 * 86_400_000, 100
 """After so long without a roll call, and with so few keys left, `next_steps` says it."""
@@ -123,7 +124,7 @@ def status_of(ledger: Ledger) -> AllianceStatus:
     votes = _votes(last)
     return AllianceStatus(
         entry_hex(EntryId(ledger.charter)),
-        ledger.founding.name.decode(),
+        plain(ledger.founding.name.decode()),
         number - 1 if number else None,
         len(last.seats),
         votes,
@@ -131,10 +132,17 @@ def status_of(ledger: Ledger) -> AllianceStatus:
         [] if number else _unsigned(ledger, last),
         number,
         list(open_contents(ledger)),
-        [domain_in(last, m) for m in ledger.struck.get(number, ())],
+        [domain_in(last, m) for m in _struck(ledger, number)],
         len(ledger),
         digest_hex(ledger.digest),
     )
+
+
+def _struck(ledger: Ledger, number: int) -> tuple[AccountId, ...]:
+    """Whose signatures of the open number contradict each other."""
+    if (c := ledger.counts.get(number)) is None:
+        return ()
+    return c.named(double_signers(c, [a for a in ledger.acts(number) if isinstance(a, Content) or a.content in c.who]))
 
 
 def _unsigned(ledger: Ledger, first: Epoch) -> list[str]:
@@ -156,7 +164,7 @@ def open_contents(ledger: Ledger) -> Iterator[OpenContent]:
         voted, committed = c.voted.get((ballot, x.id), 0), c.committed.get((ballot, x.id), 0)
         left = who.old & ~committed if x.id in locks else (who.old | who.new) & ~voted
         votes, after = _votes(before), _votes(who.after)
-        names = ([domain_in(who.after, m, before) for m in c.named(some)] for some in (voted, committed, left))
+        names = ([domain_in(before, m, who.after) for m in c.named(some)] for some in (voted, committed, left))
         yield OpenContent(
             entry_hex(EntryId(x.id)),
             domain_in(before, x.author),
@@ -173,7 +181,7 @@ def history_of(ledger: Ledger, since: int = 1) -> Iterator[EpochRow]:
         before, after = ledger.epochs[x.number - 1 : x.number + 1]
         c = ledger.counts[x.number]
         signed = next(f.commits for f in c.certificates if f.content == x.id)
-        names = [domain_in(after, m, before) for m in c.named(signed)]
+        names = [domain_in(before, m, after) for m in c.named(signed)]
         row = entry_hex(EntryId(x.id)), domain_in(before, x.author), changes(before, after, x)
         yield EpochRow(x.number, *row, len(after.seats), _votes(after), names)
 
@@ -182,18 +190,16 @@ def changes(before: Epoch, after: Epoch, x: Content) -> list[str]:
     """What a content changes, a sentence each; the last one says the thresholds."""
     said = [sentence for p in x.proposals for sentence in _words(p, before, after)]
     was, will = _votes(before), _votes(after)
-    same = f"{was} votes as before, of which {needed(was)} are needed."
-    return [
-        *said,
-        same if was == will else f"{was} votes become {will}; then {needed(will)} are needed, not {needed(was)}.",
-    ]
+    votes = f"{was} votes as before" if was == will else f"{was} votes become {will}"
+    as_before = "" if was == will or needed(was) != needed(will) else ", as before"
+    return [*said, f"{votes}, of which {needed(will)} are needed{as_before}."]
 
 
 def _words(p: Proposal, before: Epoch, after: Epoch) -> Iterator[str]:
     if isinstance(p, Roll):
         yield f"A roll call: who answers none of {ROLL_CALLS} may be put to sleep."
     elif isinstance(p, Note):
-        yield f"Note: {p.text.decode()}"
+        yield f"Note: {plain(p.text.decode())}"
     elif isinstance(p, SetParameters):
         yield from _parameters(before.parameters, p.parameters)
     elif isinstance(p, Admit):
@@ -212,7 +218,7 @@ def _words(p: Proposal, before: Epoch, after: Epoch) -> Iterator[str]:
 
 
 _VERBS: dict[type, str] = {
-    Expel: "is expelled; its signature does not count for this",
+    Expel: "is expelled",
     Answer: "answers the roll call",
     Sleep: "is put to sleep: it has no vote until it wakes",
     Wake: "wakes and has its vote again",
@@ -230,7 +236,7 @@ def _change(was: Seat, p: Change) -> Iterator[str]:
     if p.kind != was.kind:
         yield f"{name} is {_a(was._replace(kind=p.kind))}, no longer {_a(was)}."
     if p.voting != was.voting:
-        yield f"{name} {'gets a vote' if p.voting else 'loses its vote; its signature does not count for this'}."
+        yield f"{name} {'gets a vote' if p.voting else 'loses its vote'}."
 
 
 def _parameters(was: Parameters, new: Parameters) -> Iterator[str]:
