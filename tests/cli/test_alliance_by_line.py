@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from banyan_node.alliance.papers import ledger_of
+from banyan_node.alliance.seat_file import read_seat
 from banyan_node.server.control_client import ControlClient
 from tests.cli.shell import banyan, clean_environment, node_up
-from tests.forking import run, started
+from tests.forking import Code, run, started
 
 WITHIN_S = 60.0
 
@@ -71,11 +73,11 @@ class Platforms:
     def run(self, who: str, *words: object) -> Running:
         return Running(self.path / who, *words)
 
-    def found(self, names: str) -> tuple[Running, dict[str, str]]:
-        """The first one's command, which waits, and the invitations of the others."""
+    def found(self, names: str) -> tuple[Running, list[str]]:
+        """The first one's command, which waits, and the invitations of who is not there."""
         first = self.run(names[0], "found", "Viet", "--domain", f"{names[0]}.vn", "--founders", len(names), "--yes")
         until(first.lines)
-        return first, dict(zip(names[1:], first.lines()[0]["invitations"], strict=True))
+        return first, list(first.lines()[0]["invitations"])
 
     def join(self, who: str, invitation: str) -> Running:
         return self.run(who, "join", invitation, "--domain", f"{who}.vn", "--yes")
@@ -99,7 +101,7 @@ def platforms(tmp_path: Path) -> Iterator[Platforms]:
 def test_platforms_found_and_admit_by_one_command_each(platforms: Platforms) -> None:
     platforms.start("abcd")
     first, invitations = platforms.found("abc")
-    others = [platforms.join(who, invitations[who]) for who in "bc"]
+    others = [platforms.join(*one) for one in zip("bc", invitations, strict=True)]
     for ended in (first, *others):
         assert (ended.end()["epoch"], ended.end()["members"]) == (0, 3)
     until(lambda: len({platforms.status(who)["digest"] for who in "abc"}) == 1)
@@ -118,3 +120,45 @@ def test_platforms_found_and_admit_by_one_command_each(platforms: Platforms) -> 
         assert ended.end()["epoch"] == 1
     rows = platforms.nodes["a"].call("alliance.members")["members"]
     assert {row["domain"] for row in rows} == {"a.vn", "b.vn", "c.vn", "d.vn"}
+
+
+def test_a_command_that_is_killed_anywhere_goes_on_when_it_is_run_again(platforms: Platforms) -> None:
+    platforms.start("abc")
+    first, invitations = platforms.found("abc")
+    first.kill()  # between its invitations and the last card
+    joining = platforms.join("b", invitations[0])
+    until(lambda: joining.said("2 of 3 founders"))
+    joining.kill()
+    first, again = platforms.found("abc")
+    assert again == invitations[1:], "b's card is there"
+    others = [platforms.join("c", invitations[1])]
+    others[0].kill()  # while it makes its seat, or anywhere behind that
+    others = [platforms.join(*one) for one in zip("bc", invitations, strict=True)]
+    for ended in (first, *others):
+        assert (ended.end()["epoch"], ended.end()["members"]) == (0, 3)
+
+    code, words = _KILLED, ["--home", platforms.path / "a", "alliance", "propose", "--note", "Once.", "--yes"]
+    with Code(code, *map(str, words)) as killed:
+        assert killed.end()[0] == -signal.SIGKILL  # its vote was promised, and nobody has it
+    assert platforms.status("a")["acts"] == 3
+    (promised,) = read_seat(platforms.path / "a" / "alliance" / "seat").acts()
+    every = [platforms.run("a", "propose", "--note", "Once.", "--wait", "--yes")]
+    until(lambda: platforms.status("b")["contents"])
+    every += [platforms.run(who, "vote", "--wait", "--yes") for who in "bc"]
+    assert [ended.end()["epoch"] for ended in every] == [1, 1, 1]
+    held = platforms.path / "held"
+    assert banyan("--home", platforms.path / "b", "alliance", "acts", "--out", held).code == 0
+    assert promised in list(ledger_of([held]).acts(1))
+
+
+_KILLED = """
+import os, signal, sys
+from banyan_cli.main import main
+from banyan_node.alliance.seat_file import SeatFile
+keep = SeatFile.keep
+def keep_and_die(*given):
+    keep(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+SeatFile.keep = keep_and_die
+main(sys.argv[1:])
+"""
