@@ -349,6 +349,15 @@ class Reporter(msgspec.Struct, frozen=True):
     comment: str
 
 
+class OutcomeElsewhere(msgspec.Struct, frozen=True):
+    """What the platform that hosts the account decided. platform: a DID."""
+
+    platform: str
+    verdict: Verdict
+    at_ms: int
+    undone: bool
+
+
 class ReportNote(msgspec.Struct, frozen=True):
     """by: who reported first, and `also`, who said the same; others: how many more. rules: the ids of rules of this
     server. forward: the reporter wants the author's platform to hear of it. decisions: their numbers."""
@@ -365,6 +374,7 @@ class ReportNote(msgspec.Struct, frozen=True):
     others: int
     closed_ms: int | None
     decisions: list[int]
+    elsewhere: list[OutcomeElsewhere] = msgspec.field(default_factory=list)
 
     @property
     def reporters(self) -> list[str]:
@@ -424,6 +434,18 @@ REPORT_COUNTS = LocalValue(b"reports", "banyan_node.moderation.reports", json(Re
 REPORTS_AGAINST = LocalRows(b"reports against:", "banyan_node.moderation.reports", both(ACCOUNT, U64), MARK)
 """Open ones."""
 REPORTS_BY = LocalRows(b"reports by:", "banyan_node.moderation.reports", both(ACCOUNT, DOWN), MARK)
+REPORTS_TO_SEND = LocalRows(b"report to send:", "banyan_node.alliance.report_exchange", U64, MARK)
+"""To the platform of whom they are against."""
+REPORTS_SENT = LocalRows(
+    b"report sent:", "banyan_node.alliance.report_exchange", fixed(16, CellKey), both(ACCOUNT, U64), twice=True
+)
+"""By the name of the letter: to whom, and the number of the report."""
+REPORTS_TAKEN = LocalRows(
+    b"report taken:", "banyan_node.alliance.report_exchange", both(ACCOUNT, fixed(16, CellKey)), U64, twice=True
+)
+"""By member and letter that was read: the report that it made here; 0: none."""
+REPORTS_TO_ANSWER = LocalRows(b"report to answer:", "banyan_node.alliance.report_exchange", U64, MARK)
+"""Decided otherwise than their member was told."""
 REPORTS_TODAY = LocalRows(b"reports today:", "banyan_node.moderation.reports", ACCOUNT, json(tuple[int, int]))
 """A day, and how many the account made on it."""
 MODERATION_TOLD = LocalRows(

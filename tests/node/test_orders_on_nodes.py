@@ -11,11 +11,12 @@ import trio
 
 from banyan_charter.acts import Act, SetParameters
 from banyan_charter.values import Parameters, Scope
-from banyan_crdt.ids import account_from_text
+from banyan_crdt.ids import AccountId, account_from_text
 from banyan_crdt.realm import Realm
 from banyan_duties.commitment import Item
 from banyan_node.context import Context
 from banyan_node.hosting import letters
+from banyan_node.hosting.member_lists import host_of
 from banyan_node.moderation import known_orders
 from banyan_node.node import Node
 from banyan_schema.social.order import OrderId
@@ -185,3 +186,53 @@ async def test_a_platform_that_was_away_gets_the_items_and_one_outside_of_the_sc
 
             await until(withheld)
             assert set(salts) == {i.salt for i in await listener.worker.call(partial(items, order))}
+
+
+async def test_a_report_goes_to_the_platform_of_the_author_and_its_outcome_comes_back(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a")), within=90) as first:
+        home, reader = await created(first, "home"), await created(first, "reader")
+        async with running(make_node(make_home(tmp_path / "b"), [first.edge.addresses[0]]), within=80) as second:
+            member, an = await created(second, "member"), await created(second, "an")
+            await allied([home, member], parameters([home], member, home), first, second)
+            uri = (await call(second, "post", text="mua ngay", by=an))["uri"]
+
+            async def named() -> bool:
+                found: AccountId | None = await first.worker.call(partial(host_named, an))
+                return found == account_from_text(member)
+
+            await until(named)
+            await converged([first, second])
+            said = {"comment": "rác", "category": "spam", "forward": True, "by": reader}
+            await call(first, "report.add", account=an, posts=[uri], **said)
+
+            async def queued() -> bool:
+                return bool((await call(second, "report.list"))["reports"])
+
+            await until(queued)
+            (there,) = (await call(second, "report.list"))["reports"]
+            assert (there["by"]["account"], there["by"]["comment"], there["category"]) == (home, "rác", "spam")
+            assert [post["text"] for post in there["posts"]] == ["mua ngay"]
+            made = await call(second, "decision.add", verdict="hide", report=there["id"])
+
+            async def outcome() -> list[tuple[str, str, bool]]:
+                (mine,) = (await call(first, "report.mine", by=reader))["reports"]
+                return [(one["platform"], one["verdict"], one["undone"]) for one in mine["outcome"]]
+
+            async def told() -> bool:
+                return await outcome() == [(member, "hide", False)]
+
+            await until(told)
+            await call(second, "decision.undo", id=made["id"])
+
+            async def told_again() -> bool:
+                return await outcome() == [(member, "hide", True)]
+
+            await until(told_again)
+            assert await shown(first) == await shown(second) == ["mua ngay"]
+            assert not (await call(first, "report.list"))["reports"][0]["decisions"], (
+                "its own moderators decide for themselves"
+            )
+
+
+def host_named(account: str, ctx: Context, now: float) -> AccountId | None:
+    return host_of(ctx.store, account_from_text(account))

@@ -292,6 +292,8 @@ def _tell(
     for who in report.reporters:
         if hosted.is_hosted(ctx.store, account_from_text(who)):
             decisions.tell(ctx.store, account_from_text(who), local.ModerationNotice("outcome", report.id, at_ms))
+        else:
+            local.REPORTS_TO_ANSWER.put(ctx.store, report.id, True)
 
 
 @METHODS.write("decision.undo", "not_found", "refused", audited=True)

@@ -19,6 +19,7 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Put
 from banyan_duties.commitment import encode_items, joined_items
 from banyan_duties.order_rules import Issued, covered
+from banyan_node.alliance import report_exchange
 from banyan_node.api.declare import EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import did
 from banyan_node.api.methods.moderation import content, decisions, reports
@@ -264,7 +265,7 @@ def _report(ctx: Context, account: AccountId, posts: list[Target], said: str, no
 
 
 class Follower:
-    """Looks what others said meanwhile: orders, items, rulings, confirmations, cuts; on the replica's thread."""
+    """Looks what others said meanwhile, about orders and reports; on the replica's thread."""
 
     def __init__(self) -> None:
         self._at, self._epoch = -1, b""
@@ -281,6 +282,7 @@ class Follower:
         changes = invalidation.changes(q.reader.txn, self._at) if 0 <= self._at <= last else None
         moved = None if changes is None else {number for change in changes for number in change.accounts}
         self._at = last
+        report_exchange.step(ctx, q, moved, now)
         came, more = copies.changed(ctx, q)
         copied = _judge_copies(ctx, came, now)
         if (

@@ -8,7 +8,7 @@ from msgspec import Meta, field, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, Request, Response
-from banyan_node.api.json_types import AccountRef, Milliseconds, PostRef, PostUri, did, page_of, target_of, uri
+from banyan_node.api.json_types import AccountRef, Did, Milliseconds, PostRef, PostUri, did, page_of, target_of, uri
 from banyan_node.api.methods.moderation.decisions import (
     DecisionRow,
     ModerationStatus,
@@ -74,11 +74,13 @@ class MyReportsRequest(ActorRequest):
 
 
 class ReportOutcome(Response):
-    """What came of a report. undone: whether that was taken back."""
+    """What came of a report. undone: whether that was taken back. platform: where, if it was sent to the one that hosts
+    the account; null: here."""
 
     verdict: local.Verdict
     at_ms: Milliseconds
     undone: bool
+    platform: Did | None
 
 
 class MyReport(Response):
@@ -197,6 +199,8 @@ def record(ctx: Context, ask: ReportRequest, by: AccountId, now: float, a_day: i
         )  # fmt: skip
     reports.put(ctx.store, made)
     reports.count_today(ctx.store, by, at_ms)
+    if ask.forward:
+        local.REPORTS_TO_SEND.put(ctx.store, made.id, True)
     if same is None:
         for moderator in [*local.MODERATORS.keys(ctx.store)]:
             if moderator != account:
@@ -216,6 +220,7 @@ def _as_it_is(q: Queries, target: Target) -> local.ReportedPost | None:
 def _mine(q: Queries, one: local.ReportNote, reader: AccountId) -> MyReport:
     me, account = account_to_text(reader), account_from_text(one.account)
     said = next((other for other in (one.by, *one.also) if other.account == me), one.by)
+    here = decisions.among(q.reader, one.decisions)
     return MyReport(
         one.id,
         said.at_ms,
@@ -227,7 +232,10 @@ def _mine(q: Queries, one: local.ReportNote, reader: AccountId) -> MyReport:
         one.forward,
         "open" if one.closed_ms is None else "closed",
         one.closed_ms,
-        [ReportOutcome(d.verdict, d.at_ms, d.undone is not None) for d in decisions.among(q.reader, one.decisions)],
+        [
+            *(ReportOutcome(d.verdict, d.at_ms, d.undone is not None, None) for d in here),
+            *(ReportOutcome(o.verdict, o.at_ms, o.undone, did(account_from_text(o.platform))) for o in one.elsewhere),
+        ],
     )
 
 
