@@ -21,7 +21,8 @@ from banyan_node.api.json_types import target_of
 from banyan_node.api.methods.moderation.reports import ReportRequest, record
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, letters
-from banyan_node.hosting.member_lists import host_of, own_member
+from banyan_node.hosting.list_keeper import own_member
+from banyan_node.hosting.member_lists import host_of
 from banyan_node.moderation import decisions, reports
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
