@@ -10,6 +10,7 @@ from tests.mutants.in_reading import IN_READING
 from tests.mutants.in_replica import IN_REPLICA
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_storage import IN_STORAGE
+from tests.mutants.in_translog import IN_TRANSLOG
 from tests.mutants.in_web import IN_WEB
 
 MUTANTS = (
@@ -22,6 +23,7 @@ MUTANTS = (
     *IN_INTAKE,
     *IN_REPLICA,
     *IN_NODE,
+    *IN_TRANSLOG,
     *IN_WEB,
     *IN_CLI,
 )

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import pytest
 import trio
 
+from banyan_crdt.errors import Reject
 from banyan_crdt.ids import account_from_text
 from banyan_node import policy
 from banyan_node.context import Context
 from banyan_node.transparency import lines, witnessing
 from banyan_node.transparency.lines import opened
+from banyan_node.transparency.remote_log import check_proof
 from banyan_schema.public_line import PUBLIC_LINE
 from banyan_storage.local_tables import TWO_HISTORIES, WITNESSED
 from banyan_translog.checkpoints import (
@@ -210,7 +212,11 @@ async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goe
         said = await at.first.node.worker.call(lambda ctx, now: went(ctx))
         assert said == "the witness went backwards: it cosigned 1 entries and now holds 0"
         assert (await call(at.first, "transparency.requests"))["requests"] == [], "it is left alone"
-        assert (await state(at.first))["cosigned"] == 0
+        said = await state(at.first)
+        assert (said["cosigned"], [row["why"][:26] for row in said["members"] if row["counts"]]) == (
+            0,
+            ["the witness went backwards"],
+        )
 
 
 async def test_anybody_verifies_watches_and_proves_by_commands_and_a_cheat_is_told(
@@ -247,6 +253,15 @@ async def test_anybody_verifies_watches_and_proves_by_commands_and_a_cheat_is_to
         line = entries_of(await read(at.second, Tile(None, 0, 1).path), 1)[0]
         proof = entry_proof_of((tmp_path / "proof").read_bytes())
         assert verify_entry(line, proof, [log], [witness], 1).size == 1
+        for wrong, why in (
+            ({"uri": uri[:-1] + ("0" if uri[-1] != "0" else "1")}, "another post"),
+            ({"order": "00" * 32}, "another id"),
+            ({"item": {**proved.json["item"], "salt": "00" * 16}}, "does not show that the order names"),
+            ({"line": b64encode(b"x").decode()}, "is not in this log"),
+            ({"proof": 5}, "is no proof"),
+        ):
+            with pytest.raises(Reject, match=why):
+                check_proof({**proved.json, **wrong}, uri)
         own = await trio.to_thread.run_sync(
             partial(banyan, "--home", at.second.node.home.path, "transparency", "prove", uri)
         )

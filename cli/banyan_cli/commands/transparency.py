@@ -80,11 +80,11 @@ def prove(
         path = f"withheld?{urlencode({'uri': uri, 'salt': str(salt).lower()})}"
         with closing(_log(node)) as log:
             found = result(log.get(path), f"/transparency/{path}")
-    checkpoint, index, cosigned = check_proof(found)
+    order, checkpoint, index, cosigned = check_proof(found, uri)
     if out is not None:
         write_private(out, found["proof"].encode())
     value = {**found, "index": index, "size": checkpoint.size, "cosigned": cosigned}
-    by = f"{found['issuer']} withholds it in {found['scope']}, by {found['basis'] or 'no law named'}"
+    by = f"{found['issuer']} withholds it in {order.scope}, by {order.basis or 'no law named'}"
     at = f"line {index} of {checkpoint.size} of {checkpoint.origin}, {_cosigned(cosigned)}"
     named = " The order names this post: its salt shows it." if found["item"] else ""
     s.out.done(value, f"Order {found['order'][:16]} of {by}. That is {at}.{named}")

@@ -35,10 +35,11 @@ _CACHED = 64
 
 
 class Pause(NamedTuple):
-    """Until when a member is not asked, and how long that is."""
+    """Until when a member is not asked, how long that is, and why."""
 
     until: float
     seconds: float
+    why: str = ""
 
 
 def log_key(public: bytes) -> NoteKey:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from banyan_crdt.errors import BadSignature, Reject
-from banyan_crdt.ids import H
+from banyan_crdt.ids import H, account_from_text
 from banyan_duties.commitment import Item
 from banyan_node.client.wire import Address, HttpAnswer, HttpLine
 from banyan_node.home.folder import write_private
 from banyan_node.transparency.public_log import hashes_of, lines_of, log_key, make_durable, witness_key
 from banyan_schema.address import post_from_text
 from banyan_schema.public_line import PUBLIC_LINE
+from banyan_schema.social.order import ORDER_ACTS, OrderNotice, order_id
 from banyan_translog.checkpoints import (
     Checkpoint,
     TwoHistories,
@@ -49,8 +50,9 @@ class Audit(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """line: its number. cosigned: by how many witnesses."""
+    """order: that withholds the post. line: the number of the line about it. cosigned: by how many witnesses."""
 
+    order: OrderNotice
     checkpoint: Checkpoint
     line: int
     cosigned: int
@@ -130,24 +132,33 @@ def own_checkpoint(raw: bytes) -> tuple[Checkpoint, Note]:
     return signed_checkpoint(raw, [log_key(_key_in(origin, "banyan-log"))])
 
 
-def check_proof(found: dict[str, Any]) -> Proved:
-    """What `transparency.prove` answered about a post: that the line is in the log, and with a salt that the order
-    names the post. Raises Reject."""
-    proof, post = entry_proof_of(found["proof"].encode()), post_from_text(found["uri"])
+def check_proof(found: Any, uri: str) -> Proved:
+    """What `transparency.prove` answered about this post: that a line about the order is in the log, and with a salt
+    that the order names the post. Raises Reject."""
+    try:
+        return _checked(found, uri)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise BadProof("what the node answers is no proof") from None
+
+
+def _checked(found: Any, uri: str) -> Proved:
+    order, proof = bytes.fromhex(found["order"]), entry_proof_of(found["proof"].encode())
     checkpoint, note = own_checkpoint(proof.note.raw)
     raw = b64decode(found["line"])
     verify_entry(raw, proof, [log_key(_key_in(checkpoint.origin, "banyan-log"))])
-    line = PUBLIC_LINE.decode(raw)
-    if line is None or line.order != bytes.fromhex(found["order"]):
-        raise BadProof("the line that is proved is about another order")
+    line, notice = PUBLIC_LINE.decode(raw), ORDER_ACTS[OrderNotice].decode(b64decode(found["content"]))
+    if notice is None or order_id(account_from_text(found["issuer"]), notice) != order:
+        raise BadProof("the order that the node shows has another id")
+    if line is None or line.order != order or found["uri"] != uri:
+        raise BadProof("what the node proves is about another order, or another post")
     if (item := found["item"]) is not None:
-        reached = Item(bytes.fromhex(item["salt"]), post, bytes.fromhex(item["digest"])).leaf
+        reached = Item(bytes.fromhex(item["salt"]), post_from_text(uri), bytes.fromhex(item["digest"])).leaf
         for step in item["path"]:
             other = bytes.fromhex(step["hash"])
             reached = H("order/node", *((reached, other) if step["right"] else (other, reached)))
-        if reached.hex() != found["root"]:
+        if reached != notice.root:
             raise BadProof("the salt does not show that the order names this post")
-    return Proved(checkpoint, proof.index, len(self_named(note)))
+    return Proved(notice, checkpoint, proof.index, len(self_named(note)))
 
 
 def self_named(note: Note) -> list[NoteKey]:

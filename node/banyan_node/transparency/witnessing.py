@@ -107,7 +107,7 @@ def answered(ctx: Context, member: AccountId, size: int, status: int, body: byte
         own.held[at.witness] = size if status == 200 else held_size(body, size, own.held.get(at.witness, 0))
     except Reject as why:
         seconds = min(max(FIRST_S, 2 * own.pauses.get(member, _NONE).seconds), LONGEST_S)
-        own.pauses[member] = Pause(now + seconds, seconds)
+        own.pauses[member] = Pause(now + seconds, seconds, str(why))
         log.warning("a member did not cosign the public log", member=member.hex(), reason=str(why))
         return str(why)
     own.pauses.pop(member, None)

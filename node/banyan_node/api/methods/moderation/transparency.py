@@ -22,6 +22,7 @@ from banyan_node.transparency import witnessing
 from banyan_node.transparency.lines import line_name, opened
 from banyan_node.transparency.public_log import log_key, witness_key
 from banyan_schema.social import post_to_text
+from banyan_schema.social.order import ORDER_ACTS, OrderNotice
 from banyan_storage.local_tables import ORDERED, PUBLIC_PLACES, TWO_HISTORIES
 from banyan_translog.checkpoints import EntryProof
 from banyan_translog.merkle import inclusion_proof
@@ -34,7 +35,8 @@ Did = Annotated[str, Meta(title="an account", description="Its DID.", max_length
 
 class MemberLogRow(Response):
     """A member of the charter. url: of its log. log, witness: keys as `NAME+ID+KEY`. cosigned: whether it cosigned this
-    node's last checkpoint. counts: whether its cosignature is one of those that are needed."""
+    node's last checkpoint; why: it did not, when it was asked. counts: whether its cosignature is one of those that are
+    needed."""
 
     member: str
     domain: str
@@ -42,6 +44,7 @@ class MemberLogRow(Response):
     log: str
     witness: str
     cosigned: bool
+    why: str
     counts: bool
 
 
@@ -121,15 +124,13 @@ class NamedItem(Response):
 
 
 class WithheldProof(Response):
-    """order: by which the post is withheld here. line: of the log, what this node said of it; proof: that it is there,
-    as a file of C2SP tlog-proof. root: of the order's tree."""
+    """order: by which the post is withheld here; content: of it, of which the id is made. line: of the log, what this
+    node said of it; proof: that it is there, as a file of C2SP tlog-proof."""
 
     uri: str
     order: str
     issuer: str
-    scope: str
-    basis: str
-    root: str
+    content: Bytes
     line: Bytes
     proof: str
     item: NamedItem | None
@@ -150,6 +151,7 @@ def show(ctx: Context, ask: EmptyRequest, now: float) -> LogState:
             log_key(one.log).text,
             keys[m].text,
             keys[m] in done,
+            own.pauses[m].why if m in own.pauses else "",
             m in counting,
         )
         for m, one in sorted(ctx.member_logs.items())
@@ -204,7 +206,8 @@ def prove(ctx: Context, ask: ProveRequest, now: float) -> WithheldProof:
         found = next(item for item in items if item.post == post)
         steps = [PathStep(right, one.hex()) for right, one in path_of(sorted(i.leaf for i in items), found.leaf)]
         item = NamedItem(found.salt.hex(), found.digest.hex(), steps)
-    what = (one.order.scope, one.order.basis, one.order.root.hex(), _base64(log.line(place)), proof.raw.decode())
+    content = ORDER_ACTS[OrderNotice].encode(one.order)
+    what = (_base64(content), _base64(log.line(place)), proof.raw.decode())
     return WithheldProof(post_to_text(post), one.id.hex(), did(one.issuer), *what, item)
 
 
