@@ -195,3 +195,28 @@ async def test_whom_one_follows_no_more_or_mutes_leaves_the_streams_that_are_ope
             await call("mute", {"account": an, "as": dung})
             while await streams.next("user", "delete") != reposts[1]:
                 pass  # the post itself, which it may have too
+
+
+async def test_a_post_that_a_readers_labeller_hides_is_taken_back_from_its_open_streams_alone(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        call = door.node.backend.call
+        (an, client), (binh, other) = await door.person("an"), await door.person("binh")
+        chi, dung = [
+            (await call("account.create", {"name": name, "hosted": True}))["account"] for name in ("chi", "dung")
+        ]
+        await call("follow", {"account": chi, "as": an})
+        await call("follow", {"account": chi, "as": binh})
+        await call("label.define", {"name": "scam", "severity": "hide", "as": dung})
+        await call("labeller.choose", {"account": dung, "wish": "hide", "as": an})
+        async with socket_of(door, client.token or "") as mine, socket_of(door, other.token or "") as theirs:
+            streams, others = Streams(door, mine), Streams(door, theirs)
+            await streams.listen("user", "public")
+            await others.listen("user")
+            uri = (await call("post", {"text": "trúng thưởng", "as": chi}))["uri"]
+            id_ = (await streams.next("user", "update"))["id"]
+            await streams.next("public", "update")
+            await others.next("user", "update")
+            await call("label.put", {"about": uri, "name": "scam", "as": dung})
+            assert await streams.next("user", "delete") == id_
+            assert await streams.next("public", "delete") == id_
+            await others.next("user", "status.update")

@@ -83,6 +83,10 @@ class Visibility:
         facts = PostFacts(author, *said, answers, by, limited, blocks, refused, label=label, labelled=labelled)
         return visible(self.viewer, facts, self._where, self.now_ms)
 
+    def is_labelled(self, post: Target) -> bool:
+        """Whether an issuer that the reader chose hides the post of somebody else."""
+        return self._labels(post)[0] and self.viewer is not None and post.account != self.viewer.account
+
     def _labels(self, post: Target) -> tuple[bool, str | None]:
         """Whether an issuer that the reader chose hides the post, and what stands before it."""
         wishes = {} if self.viewer is None else self.viewer.labellers

@@ -197,6 +197,9 @@ class Hub:
                 await self._said(web, event)
             elif event["content"] is not None:
                 await self._reposted(web, event)
+        labels = collection == "label" and any(author in person.labellers for person in self._people.values())
+        if labels and (content := msgspec.json.decode(line)["content"]):
+            await self.changed(web, f"{content['account']}/{content['key']}")
         for one in self._sent.refusable(msgspec.json.decode(line)) if collection in RULING else ():
             if one.by:
                 with suppress(HttpRefusal):
@@ -387,6 +390,8 @@ class Hub:
                         raise
             if (found := made[eyes]) is not None:
                 stream.put(Message(channel, "status.update" if (stream, channel) in had else "update", found[1]))
+            elif (stream, channel) in had:  # a labeller of its reader hides it now
+                stream.put(Message(channel, "delete", id_))
         return next((one[0] for one in made.values() if one is not None), None)
 
     def _gone(self, event: Mapping[str, Any]) -> None:

@@ -96,8 +96,8 @@ class Listener:
         self.home: frozenset[AccountId] = frozenset()
         self.tags: frozenset[str] = frozenset()
         self.filters: list[Mapping[str, Any]] = []
-        self.marked = False
-        """Whether issuers of labels, which it chose, may put words before a post."""
+        self.labellers: frozenset[str] = frozenset()
+        """Issuers of labels that it chose: they may put words before a post, or hide it."""
         self.unseen: frozenset[AccountId] = frozenset()
         self.unheard: dict[AccountId, int] = {}
         self.heard = ""
@@ -113,7 +113,7 @@ class Listener:
         """Its own if it has filters that count there, or if it may have marked the post: else what it sees is made once
         for all. marks: whether anybody can have marked it; None: what they did with it is not told there."""
         filtered = any(one.contexts is None or where in one.contexts for one in self.viewer.filters)
-        return Eyes(self.did, where) if filtered or marks or self.marked else Eyes(unmarked=marks is False)
+        return Eyes(self.did, where) if filtered or marks or self.labellers else Eyes(unmarked=marks is False)
 
     @property
     def is_fresh(self) -> bool:
@@ -163,7 +163,8 @@ class Listener:
         if not self._read:
             newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
             self.heard = newest[0]["at"] if newest else ""
-        self.filters, self.marked, self._read = wants["filters"], wants["marks"], anyio.current_time()
+        self.filters, self.labellers = wants["filters"], frozenset(wants["labellers"])
+        self._read = anyio.current_time()
 
     async def _moved_ms(self, web: DoorContext, event: Mapping[str, Any]) -> int:
         """When it changed last, as it was read: by this event, or by one that is told only later."""

@@ -226,7 +226,7 @@ class MutedUntil(Response):
 class ViewerShown(Response):
     """apart: the accounts of which nothing is at home, although they are followed: those on exclusive lists, and those
     that are locked and have not accepted it. wishes: what of some accounts is. tags: as in `tags.followed`. mutes: with
-    those whom chosen issuers of labels hide. marks: whether such issuers may put words before a post."""
+    those whom chosen issuers of labels hide. labellers: these issuers, by whom posts are marked or hidden."""
 
     blocks: list[js.Did]
     mutes: list[MutedUntil]
@@ -234,7 +234,7 @@ class ViewerShown(Response):
     wishes: list[WishRow]
     tags: list[str]
     filters: list[FilterRow]
-    marks: bool
+    labellers: list[js.Did]
 
 
 class DismissRequest(ActorRequest):
@@ -308,7 +308,7 @@ def viewer(at: CommitView, ask: ActorRequest) -> ViewerShown:
         ],
         tags=[one.shown for one in sorted(held.all(FollowedTag))],
         filters=filters(at, ask).filters,
-        marks=bool(wants.labellers),
+        labellers=sorted(map(js.did, wants.labellers)),
     )
 
 

@@ -89,9 +89,10 @@ NAMED = 200
 
 
 class PostsRequest(ReaderRequest):
-    """where: only the filters of the reader that count there warn; null: all of them. tag: at home, because the reader
-    follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides.
-    reposter: as this account reposted them, which `refused` is of then, too. as: the account that reads."""
+    """where: only the filters of the reader that count there warn, and what its labellers hide is left out; null: all
+    filters warn. tag: at home, because the reader follows a tag. seen: only those that the reader sees there: not of
+    whom it mutes, and not what a filter hides. reposter: as this account reposted them, which `refused` is of then,
+    too. as: the account that reads."""
 
     uris: Annotated[list[js.PostRef], Meta(max_length=MOST)]
     where: FilterContext | Literal["tag"] | None = None
@@ -137,6 +138,7 @@ def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     by = None if ask.reposter is None else RepostView(hosted.account_of(at, ask.reposter), 0)
     views = {target: view._replace(reposted=by) for target, view in rows.posts(targets).items()}
     shown = [view for view in views.values() if not ask.seen or visibility.shows(view)]
+    shown = [view for view in shown if not ask.where or not visibility.is_labelled(view.target)]
     made = dict(zip([view.target for view in shown], rows.rows([(view, ()) for view in shown]), strict=True))
     return Posts([made.get(target) for target in targets])
 
