@@ -199,6 +199,8 @@ def test_a_copy_an_edit_into_one_and_a_repost_stay_withheld_until_the_order_ends
         (told,) = [one for one in node.call("decision.mine", by="dung")["decisions"] if one["verdict"] == "withhold"]
         assert told["order"].startswith(f"order {order[:16]}")
         refused(node, "is withheld by this node", "edit", uri=earlier, text=LONG + "!")
+        node.call("order.appeal", post=earlier, why="của tôi", by="chi")
+        assert row(node, order)["appeals"] == 1, "the platform stands for who wrote a copy"
         node.call("order.rule", order=order, outcome="ends", by="bình")
         later(node)
         assert texts(node)[:3] == [LONG] * 3
@@ -235,22 +237,35 @@ def test_a_class_that_is_never_kept_leaves_no_copy(tmp_path: Path) -> None:
         assert report["posts"] == [], "nothing of it is kept there"
 
 
+def cosigned(node: LocalBackend, who: dict[str, str], n: int, order: str, at_ms: int) -> None:
+    """The line of the receipt is in a checkpoint that enough witnesses cosigned."""
+    name = line_name("receipt", account_from_text(who["lotus"]), bytes.fromhex(order))
+    PUBLIC_PLACES.put(node.context.store, name, n)
+    PUBLIC_COSIGNED.put(node.context.store, n + 1, at_ms)
+    settle(node.context)
+
+
+def test_an_appeal_after_the_window_of_the_law_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri, now_ms = node.call("post", text="tin", by="an")["uri"], int(time.time() * 1_000)
+        cosigned(node, who, 0, order := issued(node, uri), now_ms - 91 * DAY_MS)
+        refused(node, "One appeals within 90 days", "order.appeal", post=uri, why="muộn", by="an")
+        cosigned(node, who, 0, order, now_ms - 89 * DAY_MS)
+        node.call("order.appeal", post=uri, why="kịp", by="an")
+
+
 def test_five_orders_in_thirty_days_lock_an_account_until_one_of_them_falls(tmp_path: Path) -> None:
     with a_node(tmp_path) as (node, who):
         alliance(node, who, cap=9)
-        ctx, member, now_ms = node.context, account_from_text(who["lotus"]), int(time.time() * 1_000)
-
-        def cosigned(n: int, order: str, at_ms: int) -> None:
-            PUBLIC_PLACES.put(ctx.store, line_name("receipt", member, bytes.fromhex(order)), n)
-            PUBLIC_COSIGNED.put(ctx.store, n + 1, at_ms)
-            settle(ctx)
+        now_ms = int(time.time() * 1_000)
 
         orders = [issued(node, node.call("post", text=f"tin {n}", by="an")["uri"]) for n in range(5)]
         for n, order in enumerate(orders[:4]):
-            cosigned(n, order, now_ms - (29 - n) * DAY_MS)
+            cosigned(node, who, n, order, now_ms - (29 - n) * DAY_MS)
         later(node)
         node.call("post", text="bốn lần, và một lần chưa có chữ ký", by="an")
-        cosigned(5, orders[4], now_ms - DAY_MS)
+        cosigned(node, who, 5, orders[4], now_ms - DAY_MS)
         later(node)
         refused(
             node,

@@ -19,8 +19,7 @@ from banyan_duties.order_rules import DAY_MS, locks
 from banyan_node.moderation.known_orders import KnownOrders
 from banyan_schema.social.order import OrderId
 
-FOR_GOOD = 1 << 62
-_LATEST_MS = 1 << 47
+FOR_GOOD, LATEST_MS = 1 << 62, 1 << 47
 
 
 class Locked(NamedTuple):
@@ -41,6 +40,15 @@ def erased_for(category: str) -> str | None:
     """The role that content of this class is reported to when it is erased; None: it is kept."""
     never = (one for file in duty_files() for one in file.classes if one.keep == "never")
     return next((one.role for one in never if one.name == category), None)
+
+
+def _in_force(known: KnownOrders, scope: str) -> list[DutyFile]:
+    return [f for f in duty_files() if f.name.encode() in known.parameters.duties and f.scope == scope]
+
+
+def appeal_days(known: KnownOrders, scope: str) -> int | None:
+    """For how many days one can appeal against orders of this scope; None: for good."""
+    return max((file.appeal.window_d for file in _in_force(known, scope) if file.appeal), default=None)
 
 
 def locked(
@@ -67,9 +75,8 @@ def locked(
             for lock in locks(at_ms, file.strikes.many, file.strikes.lock_d)[-1:]:
                 until = lock.at_ms + lock.days * DAY_MS if lock.days else FOR_GOOD
                 if now_ms < until and until > out.get(author, Locked(0, "")).until_ms:
-                    end = (
-                        "for good" if not lock.days else f"until {datetime.fromtimestamp(until / 1_000, UTC):%Y-%m-%d}"
-                    )
+                    day = datetime.fromtimestamp(min(until, LATEST_MS) / 1_000, UTC)
+                    end = f"until {day:%Y-%m-%d}" if lock.days else "for good"
                     says = f"{len(at_ms)} orders of authorities name posts of the account; by {file.strikes.source} of"
                     out[author] = Locked(until, f"{says} {file.title} it is locked {end}.")
     return out

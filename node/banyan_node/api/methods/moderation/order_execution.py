@@ -200,11 +200,11 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
             if member not in done:
                 write(ctx, member, Receipt(id, "done", held, ""), now)
     now_ms = ctx.replica.wall_ms(now)
-    _lock(ctx, {} if known is None else strikes.locked(known, ours, items, partial(_carried_out_ms, ctx), now_ms), now)
+    _lock(ctx, {} if known is None else strikes.locked(known, ours, items, partial(carried_out_ms, ctx), now_ms), now)
     return known
 
 
-def _carried_out_ms(ctx: Context, member: AccountId, order: OrderId) -> int | None:
+def carried_out_ms(ctx: Context, member: AccountId, order: OrderId) -> int | None:
     """When a member here carried out an order, by the first cosigned checkpoint that has its receipt."""
     return witnessing.logged_at(ctx, lines.line_name("receipt", member, order))
 

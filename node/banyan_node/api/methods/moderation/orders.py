@@ -11,18 +11,19 @@ from msgspec import Meta
 
 from banyan_crdt.ids import account_to_text
 from banyan_duties.commitment import NO_DIGEST, Item, committed, digest_of, encode_items
-from banyan_duties.order_rules import Issued, may_rule, why_void
+from banyan_duties.order_rules import Issued, in_window, may_rule, why_void
 from banyan_node.api.declare import ActorRequest, EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import PostRef, target_of
-from banyan_node.api.methods.moderation.order_execution import Hash, carry_out, write
+from banyan_node.api.methods.moderation.order_execution import Hash, carried_out_ms, carry_out, write
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.moderation import strikes
 from banyan_node.moderation.known_orders import alliance_parameters, find, items_of, known_orders
 from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import Appeal, Confirmation, Given, OrderNotice, Outcome, Receipt, Ruling
-from banyan_storage.local_tables import ACCEPTED_ORDERS, ORDER_ITEMS, ORDERED
+from banyan_storage.local_tables import ACCEPTED_ORDERS, COPIES, ORDER_ITEMS, ORDERED
 
 METHODS = MethodTable()
 Why = Annotated[str, Meta(max_length=500)]
@@ -154,7 +155,13 @@ def appeal(ctx: Context, ask: AppealRequest, now: float) -> OrderWritten:
     one = find(known, ordered.order.hex())
     if by != post.account and by not in known.scope_of(one.id).members:
         raise forbidden("Only the author or a platform in scope appeals.")
-    leaf = next(item.leaf for item in items_of(ctx, one) if item.post == post)
+    original, days = COPIES.get(ctx.store, post), strikes.appeal_days(known, one.order.scope)
+    leaf = next(item.leaf for item in items_of(ctx, one) if item.post.raw == (original or post.raw))
+    done = [ms for m in known.scope_of(one.id).members if (ms := carried_out_ms(ctx, m, one.id)) is not None]
+    if days is not None and done and not in_window(min(done), ctx.replica.wall_ms(now), days):
+        raise forbidden(f"One appeals within {days} days, and this order was carried out before that.")
+    if original is not None:  # others do not know whose copy it is: the platform stands for its author
+        by = next(m for m in known.scope_of(one.id).members if hosted.is_hosted(ctx.store, m))
     write(ctx, by, Appeal(one.id, leaf, ask.why), now)
     return OrderWritten(one.id.hex())
 
