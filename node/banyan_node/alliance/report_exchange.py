@@ -70,7 +70,7 @@ def _send(ctx: Context, me: AccountId, epoch: Epoch, number: int, now: float) ->
     name = CellKey(ctx.keys.derive("report", number.to_bytes(8, "big"))[:16])
     posts = [target_of(post.uri).key for post in one.posts]
     said = [b"report", account_from_text(one.account), posts, one.by.comment.encode(), one.category.encode()]
-    if letters.send(ctx, me, name, encode(said), [host], now):
+    if letters.send(ctx, me, name, encode(said), letters.writers_of(ctx, now, (me, host)), now):
         REPORTS_SENT.put(ctx.store, name, (host, number))
 
 
@@ -96,7 +96,7 @@ def _answer(ctx: Context, me: AccountId, member: AccountId, name: CellKey, numbe
     said = [[d.verdict.encode(), d.at_ms, int(d.undone is not None)] for d in made]
     again = len(made) + sum(d.undone is not None for d in made)
     letter = CellKey(H("report.outcome", member, name, bytes([again % 256]))[:16])
-    letters.send(ctx, me, letter, encode([b"outcome", name, said]), [member], now)
+    letters.send(ctx, me, letter, encode([b"outcome", name, said]), letters.writers_of(ctx, now, (me, member)), now)
 
 
 def _came_back(ctx: Context, member: AccountId, name: CellKey, said: list[Any], at_ms: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId, CellKey, WriterKey
 from banyan_crdt.ops import Put
 from banyan_crdt.sealing import NONCE_BYTES, SECRET_BYTES, wrap
 from banyan_node.context import Context
@@ -29,18 +29,22 @@ from banyan_schema.social.letter import (
 )
 
 
-def send(ctx: Context, account: AccountId, name: CellKey, said: bytes, to: Iterable[AccountId], now: float) -> bool:
-    """Lets these accounts read it that cannot yet, as far as they are held here, and the account itself. name: of what
-    it is about, the same each time. Returns whether anything was written. Raises CallError, ValueError."""
+def writers_of(ctx: Context, now: float, accounts: tuple[AccountId, ...]) -> list[WriterKey]:
+    """Who may read what is said to these accounts, as far as they are held here."""
+    held = [one for one in accounts if ctx.replica.ingest.control_of(one) is not None]
+    return [*dict.fromkeys(writer for one in held for writer in sealed_writer.readers_of(ctx, one, now))]
+
+
+def send(ctx: Context, account: AccountId, name: CellKey, said: bytes, to: Iterable[WriterKey], now: float) -> bool:
+    """Lets these writers read it that cannot yet. name: of what it is about, the same each time. to: writers of the
+    account itself too, who hand it on later. Returns whether anything was written. Raises CallError, ValueError."""
     q = ctx.queries()
-    held = [one for one in (account, *to) if ctx.replica.ingest.control_of(one) is not None]
-    writers = dict.fromkeys(writer for one in held for writer in sealed_writer.readers_of(ctx, one, now))
-    lacking = [w for w in writers if not q.live(account, Put(READERS.id, reader_key(name, w), (), None))]
-    secret, out = _secret(ctx, q, account, name), list[OpDraft]()
+    lacking = [w for w in to if not q.live(account, Put(READERS.id, reader_key(name, w), (), None))]
+    secret, out = _secret(ctx, q, account, name) if lacking else None, list[OpDraft]()
     if lacking and secret is None and not q.live(account, Put(LETTERS.id, name, (), None)):
         secret = ctx.replica.author.random(SECRET_BYTES)
         out.append(write_letter(account, name, secret, said, ctx.replica.author.random(NONCE_BYTES)))
-    if secret is None:  # another device of the account wrote it
+    if secret is None:  # all can, or another device of the account wrote it
         return False
     for writer in lacking:
         box = wrap(secret, writer, ctx.replica.author.random(32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from banyan_charter.values import Parameters, Scope
 from banyan_crdt.ids import AccountId, CellKey, H
@@ -55,6 +55,7 @@ class KnownOrders:
             for act, _ in _acts(q, by, kind)
             if not isinstance(act, OrderNotice)
         ]
+        self.receipts = {(s.by, s.act.order): s.act.outcome for s in self.said if isinstance(s.act, Receipt)}
         self.stands: dict[OrderId, Standing] = standing(p, self.orders.values(), self.said)
 
     def scope_of(self, order: OrderId) -> Scope:
@@ -91,9 +92,12 @@ def find(known: KnownOrders, order: str) -> Issued:
     return found
 
 
+_decoded = lru_cache(10_000)(decode_items)
+
+
 def items_of(ctx: Context, one: Issued) -> tuple[Item, ...]:
     raw = ORDER_ITEMS.get(ctx.store, one.id)
-    return () if raw is None else decode_items(raw, one.order)
+    return () if raw is None else _decoded(raw, one.order)
 
 
 def answers_to(ctx: Context, known: KnownOrders, one: Issued) -> Iterable[Answer]:

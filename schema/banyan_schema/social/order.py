@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NewType, TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, H, Ref
@@ -132,6 +133,7 @@ ORDER_ACTS: dict[type[OrderAct], Collection[Any]] = {
 COLLECTIONS = tuple(ORDER_ACTS.values())
 
 
+@lru_cache(65_536)
 def order_id(issuer: AccountId, order: OrderNotice) -> OrderId:
     """The id of an order that this account gives."""
     return OrderId(H("order", issuer, ORDER_ACTS[OrderNotice].encode(order)))

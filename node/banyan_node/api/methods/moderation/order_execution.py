@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Literal
 
 import trio
@@ -57,8 +57,8 @@ from banyan_storage.views import invalidation
 METHODS = MethodTable()
 LOOK_S, TERMS_S = 0.1, 60.0
 """How often it is looked whether something came, and whether terms ended."""
-AGAIN_S = 1.0
-"""The pause where that cannot be done yet."""
+AGAIN_S, REST = 1.0, 4.0
+"""The pause where that cannot be done yet; and after a step, relative to it: with many orders a step is long."""
 Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
 
 
@@ -110,6 +110,7 @@ def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
 def _send_items(ctx: Context, known: KnownOrders, now: float) -> None:
     """Sends the items of orders that are given here to members in scope that have not got them, also to one that is in
     the scope since today; and erases them from the log when the order has ended."""
+    writers = cache(partial(letters.writers_of, ctx, now))
     for id, one in known.orders.items():
         stands, items = known.stands[id].word, items_of(ctx, one)
         if stands == "void" or not items or not hosted.is_hosted(ctx.store, one.issuer):
@@ -120,7 +121,7 @@ def _send_items(ctx: Context, known: KnownOrders, now: float) -> None:
                 letters.take_back(ctx, one.issuer, name, now)
             else:
                 said = encode_items(items[n : n + IN_A_LETTER])
-                letters.send(ctx, one.issuer, name, said, known.scope_of(id).members, now)
+                letters.send(ctx, one.issuer, name, said, writers((one.issuer, *known.scope_of(id).members)), now)
 
 
 def _take_items(ctx: Context, known: KnownOrders, now: float) -> bool:
@@ -150,10 +151,8 @@ def _take_items(ctx: Context, known: KnownOrders, now: float) -> bool:
 
 def _members_here(ctx: Context, known: KnownOrders, id: OrderId) -> list[AccountId]:
     """Members of its scope that are hosted here, but those that refused it."""
-    refused = {
-        s.by for s in known.said if isinstance(s.act, Receipt) and (s.act.order, s.act.outcome) == (id, "refused")
-    }
-    return [m for m in known.scope_of(id).members if hosted.is_hosted(ctx.store, m) and m not in refused]
+    members = [m for m in known.scope_of(id).members if hosted.is_hosted(ctx.store, m)]
+    return [m for m in members if known.receipts.get((m, id)) != "refused"]
 
 
 def _waits(ctx: Context, id: OrderId) -> bool:
@@ -195,9 +194,8 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
         copies.note(ctx, item.post, [item.digest], None)
     for id, members in ours.items():
         held = sum(WITHHELD.has(ctx.store, item.post) for item in items[id])
-        done = {s.by for s in known.said if isinstance(s.act, Receipt) and s.act.order == id} if known else set()
         for member in members if items[id] else ():
-            if member not in done:
+            if known is not None and (member, id) not in known.receipts:
                 write(ctx, member, Receipt(id, "done", held, ""), now)
     now_ms = ctx.replica.wall_ms(now)
     _lock(ctx, {} if known is None else strikes.locked(known, ours, items, partial(carried_out_ms, ctx), now_ms), now)
@@ -300,17 +298,18 @@ class Follower:
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
-    follower, commits, terms_at, more = Follower(), -1, 0.0, False
+    follower, commits, terms_at, more, took = Follower(), -1, 0.0, False, 0.0
     while True:
-        await trio.sleep(LOOK_S)
+        await trio.sleep(max(LOOK_S, REST * took))
         ends = trio.current_time() >= terms_at
         if commits == context.engine.commits and not (ends or more):
             continue
         if ends:
             terms_at = trio.current_time() + TERMS_S
-        commits = context.engine.commits
+        commits, began = context.engine.commits, trio.current_time()
         try:
             more = await worker.call(partial(follower.look, all_=ends))
+            took = trio.current_time() - began
         except (ViewBuilding, Refused, CallError):  # it is not known yet where this node's log stands
             follower, more, context.compared = Follower(), True, copies.NOBODY
             await trio.sleep(AGAIN_S)
