@@ -21,9 +21,10 @@ LineKind: TypeAlias = Literal["order", "confirmation", "receipt", "appeal", "rul
 @dataclass(frozen=True, slots=True)
 class PublicLine:
     """at: when this node wrote it, in milliseconds since 1970; how late something is follows from cosigned checkpoints
-    and not from this. by: who acted, an authority, a platform, a judge. order: its id. scope, category, basis: where it
-    applies, of which class it is, by which law. outcome: of a receipt or a ruling. count, root: of its items. deadline,
-    term: in seconds. audit: `audit_commitment` of the node's audit log when it wrote this line."""
+    and not from this. by: who acted, an authority, a platform, a judge; zeros of an appeal. order: its id. scope,
+    category, basis: where it applies, of which class it is, by which law. outcome: of a receipt or a ruling. count,
+    root: of its items. deadline, term: in seconds. audit: `audit_commitment` of the node's audit log when it wrote this
+    line."""
 
     kind: LineKind
     at: int

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.home.audit import AuditLog
@@ -78,7 +79,8 @@ def test_acts_about_orders_are_lines_without_a_subject_that_commit_to_the_audit_
         ]
         assert {one.order for one in found if one} == {bytes.fromhex(order)}
         told = b"".join(all_lines(log))
-        assert not any(said in told for said in (uri.encode(), "Nguyễn".encode(), bytes.fromhex(uri[-32:])))
+        author = account_from_text(who["an"])
+        assert not any(said in told for said in (uri.encode(), "Nguyễn".encode(), bytes.fromhex(uri[-32:]), author))
         last = found[-1]
         assert isinstance(last, PublicLine)
         salt = node.context.keys.derive("transparency/audit")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
 
 PUBLISH_S = 1.0
+NOBODY = AccountId(bytes(32))
+"""Of an appeal: a log is for ever, and an account can be erased."""
 _KINDS: dict[type[OrderAct], LineKind] = {
     OrderNotice: "order",
     Confirmation: "confirmation",
@@ -48,8 +50,8 @@ class Waiting(NamedTuple):
 
 
 def line_of(by: AccountId, act: OrderAct, at_ms: int, audit: bytes) -> PublicLine:
-    """What the log says of an act. No reason in free words, and no leaf."""
-    made = PublicLine(_KINDS[type(act)], at_ms, by, audit=audit)
+    """What the log says of an act. No reason in free words, no leaf, and not who appeals: that is mostly the author."""
+    made = PublicLine(_KINDS[type(act)], at_ms, NOBODY if isinstance(act, Appeal) else by, audit=audit)
     if not isinstance(act, OrderNotice):
         made = replace(made, order=act.order)
         if isinstance(act, Receipt):
