@@ -14,7 +14,9 @@ import pytest
 
 from banyan_node.alliance.papers import ledger_of
 from banyan_node.alliance.seat_file import read_seat
+from banyan_node.home.folder import Home
 from banyan_node.server.control_client import ControlClient
+from banyan_node.server.servers import find_running
 from tests.cli.shell import banyan, clean_environment, node_up
 from tests.forking import Code, run, started
 
@@ -73,9 +75,11 @@ class Platforms:
     def run(self, who: str, *words: object) -> Running:
         return Running(self.path / who, *words)
 
-    def found(self, names: str) -> tuple[Running, list[str]]:
+    def found(self, names: str, *more: object) -> tuple[Running, list[str]]:
         """The first one's command, which waits, and the invitations of who is not there."""
-        first = self.run(names[0], "found", "Viet", "--domain", f"{names[0]}.vn", "--founders", len(names), "--yes")
+        first = self.run(
+            names[0], "found", "Viet", "--domain", f"{names[0]}.vn", "--founders", len(names), *more, "--yes"
+        )
         until(first.lines)
         return first, list(first.lines()[0]["invitations"])
 
@@ -84,6 +88,12 @@ class Platforms:
 
     def status(self, who: str) -> Any:
         return self.nodes[who].call("alliance.status")
+
+    def memory(self, who: str) -> str:
+        """Of its node's process: what it has for itself, and its share of what it has together with others."""
+        pid = find_running(Home(self.path / who))[0].pid
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return f"{who}: {sum(int(row.split()[1]) for row in rows if row.startswith('Pss:')) // 1024} MB"
 
     def close(self) -> None:
         self._up.close()
@@ -162,3 +172,77 @@ def keep_and_die(*given):
 SeatFile.keep = keep_and_die
 main(sys.argv[1:])
 """
+
+
+def test_ten_platforms_found_admit_order_restore_expel_and_users_move(platforms: Platforms) -> None:
+    """Real nodes, each a process with libp2p and a store of its own; each operator runs one command a step."""
+    began = time.monotonic()
+    platforms.start("abcdefghij")
+    nodes, took = platforms.nodes, {"start": time.monotonic() - began}
+    own = {who: node.call("id")["account"] for who, node in nodes.items()}
+    a, scope = nodes["a"], sorted(own[who] for who in "bcdefghi")
+    ministry, judge = (a.call("account.create", name=name, hosted=True)["account"] for name in ("ministry", "judge"))
+    role, listed = f'{{ account = "{ministry}", scopes = ["vn"], cap = 9 }}', json.dumps(scope)
+    rules = platforms.path / "rules.toml"
+    rules.write_text(
+        f'authorities = [{role}]\nscopes = [{{ name = "vn", members = {listed}, judges = ["{judge}"] }}]\n'
+    )
+
+    def step(name: str, true: Callable[[], object]) -> None:
+        until(true)
+        took[name] = time.monotonic() - began - sum(took.values())
+
+    def adopted(author: str, voters: str, members: int, *words: str) -> None:
+        every = [platforms.run(author, *words, "--wait", "--yes")]
+        until(lambda: all(platforms.status(who)["contents"] for who in voters))
+        every += [platforms.run(who, "vote", "--wait", "--yes") for who in voters]
+        assert {one.end()["members"] for one in every} == {members}
+
+    first, invitations = platforms.found("abcdefghi", "--parameters", rules)
+    joining = [platforms.join(*one) for one in zip("bcdefghi", invitations, strict=True)]
+    assert {one.end()["members"] for one in (first, *joining)} == {9}
+    step("found", lambda: len({platforms.status(who)["digest"] for who in "abcdefghi"}) == 1)
+
+    inviting = platforms.run("b", "invite", "--wait", "--yes")
+    until(inviting.lines)
+    newcomer = platforms.join("j", inviting.lines()[0]["invitations"][0])
+    until(lambda: all(platforms.status(who)["contents"] for who in "acdefg"))
+    voting = [platforms.run(who, "vote", "--wait", "--yes") for who in "acdefg"]
+    assert {one.end()["members"] for one in (inviting, newcomer, *voting)} == {10}
+    step("admit", lambda: len({platforms.status(who)["digest"] for who in nodes}) == 1)
+
+    an = nodes["b"].call("account.create", name="an", hosted=True)["account"]
+    chi = nodes["c"].call("account.create", name="chi", hosted=True)["account"]
+    uri = nodes["b"].call("post", text="tin", **{"as": an})["uri"]
+
+    def seen() -> set[str]:
+        return {
+            who
+            for who, node in nodes.items()
+            if "tin" in [post["text"] for post in node.call("feed", all=True, limit=9)["posts"]]
+        }
+
+    step("post", lambda: seen() == nodes.keys())
+    order = a.call("order.issue", scope="vn", posts=[uri], **{"as": ministry})["order"]
+
+    def receipts() -> list[str]:
+        return [one["word"] for row in a.call("order.list")["orders"] for one in row["answers"]]
+
+    step("order", lambda: receipts() == ["done"] * 8 and seen() == {"a", "j"})
+    nodes["b"].call("order.appeal", post=uri, why="châm biếm", **{"as": an})
+    until(lambda: a.call("order.list")["orders"][0]["appeals"])
+    a.call("order.rule", order=order, outcome="suspends", post=uri, **{"as": judge})
+    step("appeal and restore", lambda: seen() == nodes.keys())
+
+    adopted("a", "bdefghij", 9, "propose", "--expel", "c.vn")
+    step("expel", lambda: len({platforms.status(who)["digest"] for who in nodes}) == 1)
+    assert "c.vn" not in {row["domain"] for row in nodes["j"].call("alliance.members")["members"]}
+    assert all(row["confirmed"] for row in nodes["j"].call("alliance.members")["members"])
+    new = nodes["d"].call("account.create", name="chi", hosted=True)["account"]
+    until(lambda: nodes["d"].call("profile.get", account=chi)["name"] == "chi")
+    nodes["d"].call("follow", account=chi, **{"as": new})
+    nodes["d"].call("move.from", account=chi, **{"as": new})
+    until(lambda: nodes["c"].call("profile.get", account=new)["name"] == "chi")
+    nodes["c"].call("move.to", account=new, **{"as": chi})
+    step("move", lambda: (nodes["d"].call("profile.get", account=chi)["moved_to"] or {}).get("account") == new)
+    print({name: round(seconds, 1) for name, seconds in took.items()}, *map(platforms.memory, "aj"))
