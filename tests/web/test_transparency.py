@@ -167,6 +167,18 @@ async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goe
             return bool((one := await state(at.first))["size"] and one["cosigned"])
 
         await until(cosigned)
+
+        async def time_of_log() -> int:
+            return int(await at.first.node.worker.call(lambda ctx, now: witnessing.last_logged(ctx)))
+
+        before = await time_of_log()
+
+        async def goes_on() -> bool:
+            return await time_of_log() > before
+
+        with monkeypatch.context() as soon:
+            soon.setattr(witnessing, "REFRESH_S", 0.5)
+            await until(goes_on)
         note = note_of(await read(at.first, "checkpoint"))
         found = checkpoint_of(note)
         seeds = (at.first.node.home.transparency / "key").read_bytes()

@@ -38,6 +38,8 @@ from banyan_translog.witness import Answer, Request, answer, cosignatures, held_
 
 SPARE = 2
 """Witnesses that are asked beyond those that are needed."""
+REFRESH_S = 3_600.0
+"""How old a cosignature is when it is asked for again, so that the log's time goes on without new lines."""
 FIRST_S, LONGEST_S = 1.0, 600.0
 """How long a member is left alone that did not answer, at first and at most."""
 _NONE = Pause(0.0, 0.0)
@@ -68,10 +70,11 @@ def needed(ctx: Context) -> int:
     return min(wanted, len(witnesses(ctx)))
 
 
-def cosigned_at(note: Note, keys: Collection[NoteKey], least: int) -> int | None:
-    """When so many of these witnesses had cosigned, in milliseconds; None: they have not."""
+def cosigned_at(note: Note, keys: Collection[NoteKey], least: int) -> tuple[int, int] | None:
+    """When so many of these witnesses had cosigned, and since when so many saw no other checkpoint, in milliseconds;
+    None: they have not."""
     times = sorted(one.time for one in signers(note, keys) if one.time is not None)
-    return times[least - 1] * 1_000 if 0 < least <= len(times) else None
+    return (times[least - 1] * 1_000, times[-least] * 1_000) if 0 < least <= len(times) else None
 
 
 def requests(ctx: Context, now: float) -> list[Asked]:
@@ -80,7 +83,8 @@ def requests(ctx: Context, now: float) -> list[Asked]:
     if not others or not (own := opened(ctx, now)).size:
         return []
     keys = {m: witness_key(one.witness) for m, one in others.items()}
-    done = {one.key for one in signers(own.note, keys.values())}
+    old = ctx.replica.wall_ms(now) / 1_000 - REFRESH_S
+    done = {one.key for one in signers(own.note, keys.values()) if (one.time or 0) > old}
     lacks = max(0, needed(ctx) + SPARE - len(done)) if len(done) < needed(ctx) else 0
     waiting = (m for m in keys if keys[m] not in done and own.pauses.get(m, _NONE).until <= now)
     waits = sorted(waiting, key=lambda m: sha256(own.signer.key.key + m).digest())
@@ -112,9 +116,9 @@ def answered(ctx: Context, member: AccountId, size: int, status: int, body: byte
         return str(why)
     own.pauses.pop(member, None)
     when = cosigned_at(own.note, [witness_key(one.witness) for one in witnesses(ctx).values()], needed(ctx))
-    if when is not None and not PUBLIC_COSIGNED.has(ctx.store, size):
-        PUBLIC_COSIGNED.put(ctx.store, size, when)
-        PUBLIC_LOGGED.put(ctx.store, when)
+    if when is not None:
+        PUBLIC_COSIGNED.put(ctx.store, size, PUBLIC_COSIGNED.get(ctx.store, size) or when[0])
+        PUBLIC_LOGGED.put(ctx.store, max(when[1], last_logged(ctx)))
     return None
 
 
