@@ -10,14 +10,18 @@ import pytest
 
 from banyan_charter.values import Authority, Parameters, Scope
 from banyan_crdt.ids import AccountId, account_from_text
+from banyan_duties.commitment import Item, committed, encode_items
 from banyan_duties.order_rules import DAY_MS
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods.moderation import order_execution
 from banyan_node.api.methods.moderation.content import _writes
+from banyan_node.hosting import letters
+from banyan_node.moderation.known_orders import letter_name
 from banyan_node.transparency.lines import line_name
 from banyan_schema.social import post_from_text
-from banyan_storage.local_tables import PUBLIC_COSIGNED, PUBLIC_PLACES
+from banyan_schema.social.order import OrderNotice, order_id
+from banyan_storage.local_tables import ORDER_ITEMS, PUBLIC_COSIGNED, PUBLIC_PLACES
 from tests.node.test_moderation import a_node, refused, texts
 from tests.node.test_policy import Members, brought
 
@@ -177,6 +181,30 @@ def test_an_order_waits_for_a_person_where_the_operator_asks_for_one(tmp_path: P
         assert (row(node, order)["waits"], row(node, order)["answers"][0]["word"]) == (False, "done")
         assert texts(node) == []
         refused(node, "No order 00000000", "order.accept", order="00" * 32)
+
+
+def test_items_that_are_lost_here_are_read_again_and_a_platform_refuses_what_the_order_does_not_commit_to(
+    tmp_path: Path,
+) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        ctx, now, issuer = node.context, time.time(), account_from_text(who["bình"])
+        uri = node.call("post", text="tin", by="an")["uri"]
+        order = issued(node, uri)
+        ORDER_ITEMS.put(ctx.store, bytes.fromhex(order), None)
+        later(node)
+        assert (row(node, order)["here"], texts(node)) == (1, []), "out of the log of the authority"
+        count, root = committed([Item(b"s" * 16, post_from_text(uri))])
+        forged = OrderNotice("vn", "", "Điều 24", 60, 0, count, root)
+        order_execution.write(ctx, issuer, forged, now)
+        id_, readers = order_id(issuer, forged), letters.writers_of(ctx, now, (issuer, account_from_text(who["lotus"])))
+        other = encode_items([Item(b"s" * 16, post_from_text(node.call("post", text="tin khác", by="an")["uri"]))])
+        assert letters.send(ctx, issuer, letter_name(id_, 0), other, readers, now)
+        settle(ctx)
+        later(node)
+        (answer,) = row(node, id_.hex())["answers"]
+        assert (answer["word"], answer["why"]) == ("refused", "these are not the items to which the order commits")
+        assert texts(node) == ["tin khác"]
 
 
 LONG = "Tin này dài hơn hai mươi chữ cái."

@@ -26,6 +26,7 @@ from banyan_node.api.methods.moderation import content, decisions, reports
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, letters
 from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.list_keeper import own_member
 from banyan_node.moderation import copies, strikes
 from banyan_node.moderation.known_orders import (
     IN_A_LETTER,
@@ -256,10 +257,11 @@ def _judge_copies(ctx: Context, posts: Iterable[Target], now: float) -> bool:
 
 def _report(ctx: Context, account: AccountId, posts: list[Target], said: str, now: float) -> None:
     """Has moderators here look at it."""
-    named = [post_to_text(post) for post in posts]
+    named, epoch = [post_to_text(post) for post in posts], ctx.replica.charter.epoch
+    by = None if epoch is None else own_member(ctx, epoch)
     ask = reports.ReportRequest(account=account_to_text(account), posts=named, comment=said, category="legal")
     with suppress(CallError):
-        reports.record(ctx, ask, hosted.my_account(ctx), now)
+        reports.record(ctx, ask, by or hosted.my_account(ctx), now)
 
 
 class Follower:
