@@ -32,7 +32,8 @@ PLATFORMS = 2
 LOOK_S, LATE_S = 0.01, 60.0
 
 
-def _follow(acts: list[str], ctx: Context, now: float) -> None:
+def follow(acts: list[str], ctx: Context, now: float) -> None:
+    """Follows the charter of these acts, in hexadecimal, the founding first."""
     founding, *others = map(bytes.fromhex, acts)
     ctx.replica.charter.follow(founding)
     for raw in others:
@@ -50,7 +51,7 @@ async def node(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
             case {"acts": acts, "peer": peer}:
                 if peer:
                     await call("peers.add", {"addr": peer})
-                await here.worker.call(partial(_follow, acts))
+                await here.worker.call(partial(follow, acts))
                 line.say("following")
             case {"write": n}:
                 posts = [await call("post", {"as": account, "text": f"post {k}"}) for k in range(n)]
@@ -74,11 +75,12 @@ async def _answered(here: Node, order: str) -> bool:
     return all(one["word"] == "done" for one in answers)
 
 
-def charter(authority: str, platforms: Sequence[str]) -> list[str]:
+def charter(authority: str, platforms: Sequence[str], quota: int = 10_000) -> list[str]:
     """Acts that found it, in hexadecimal."""
     accounts = sorted(map(account_from_text, platforms))
     scope = Scope(b"vn", tuple(accounts), ())
-    p = Parameters(authorities=(Authority(account_from_text(authority), (b"vn",), 1_000),), scopes=(scope,))
+    roles = (Authority(account_from_text(authority), (b"vn",), 1_000),)
+    p = Parameters(authorities=roles, scopes=(scope,), quota=quota)
     members = [Member(n, 0, 2) for n in range(4)]
     named = sorted([*accounts, *(AccountId(bytes([n]) * 32) for n in range(1, 5 - len(accounts)))])
     for member, account in zip(members, named, strict=True):

@@ -75,3 +75,18 @@ def test_a_member_may_want_less_an_hour_than_the_charter_lets_it_have_and_never_
     for wish, found in ((None, 1_000), (5, 5), (10**6, 1_000)):
         batch = Batch(0, b"", Standing.HOSTED, (), wish)
         assert hosting.places(Parameters(), [batch]).hourly == found
+
+
+def test_the_domain_of_a_member_says_nothing_of_whom_it_hosts() -> None:
+    """So a domain that lapsed, or that somebody else bought, takes nothing away: the seat is the account's."""
+    listed = {account(0): [Batch(0, b"", Standing.HOSTED, (account(7),))]}
+    for domain in (b"m0.example", b"lapsed.example"):
+        found = hosting.places_by_member(Parameters(), [seat(0)._replace(domain=domain)], listed)
+        assert hosting.kept(Parameters(), found, lambda _: account(0))[account(7)] == account(0)
+
+
+def test_an_account_that_two_list_counts_for_the_one_that_it_names() -> None:
+    listed = {account(m): [Batch(0, b"", Standing.HOSTED, (account(7),))] for m in (0, 1)}
+    found = hosting.places_by_member(Parameters(), map(seat, (0, 1)), listed)
+    for host, kept_for in ((account(1), account(1)), (account(2), None)):
+        assert hosting.kept(Parameters(), found, {account(7): host}.get).get(account(7)) == kept_for

@@ -3,6 +3,7 @@ was there before it, and its room comes back when the member drops it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -10,13 +11,19 @@ import pytest
 import trio
 
 from banyan_charter.values import Parameters
-from banyan_crdt.ids import AccountId, account_from_text, account_to_text
+from banyan_crdt.ids import AccountId, account_from_text, account_to_text, control_log
+from banyan_crdt.ops import Host
 from banyan_crdt.realm import REALMS
 from banyan_node import policy
-from banyan_node.hosting import interest
+from banyan_node.api.dispatch import settle
+from banyan_node.home.keystore import ROOT_SLOT
+from banyan_node.hosting import hosted, interest
+from banyan_node.hosting.interest import AccountEviction
+from banyan_node.hosting.list_keeper import ListKeeper
 from banyan_node.node import Node
-from tests.node.real import make_home, make_node, running
+from tests.node.real import load_settings, make_home, make_node, running
 from tests.node.test_kill import Victim
+from tests.node.test_moderation import a_node
 from tests.node.test_policy import Members, brought
 
 QUOTA = 12
@@ -116,3 +123,42 @@ async def test_a_flood_locks_out_nobody_who_was_there_before_and_the_others_come
             await until_heads_agree(a, c, [later[0], bots[-1]])
             use = await b.backend.call("alliance.quota", {"member": member})
             assert (use["kept"], use["refused"]) == (len(people), [])
+
+
+def test_listed_by_one_and_named_by_another_only_the_control_log_is_held(tmp_path: Path) -> None:
+    """Until they agree; then all of it is."""
+    with a_node(tmp_path) as (node, who):
+        ctx = node.context
+        ctx.settings = load_settings(ctx.home, interest__mode="all")
+        an, chi = (account_from_text(who[name]) for name in ("an", "chi"))
+        node.call("post", text="bài", by="an")
+        others = [AccountId(bytes((k,)) * 32) for k in range(1, 4)]
+        made = Members(ctx.realm, [chi, *others], Parameters())
+        brought(ctx, made, made.founded)
+        settle(ctx)
+        keeper = ListKeeper()
+        while keeper.step(ctx, time.time()):
+            settle(ctx)
+        settle(ctx)
+        epoch = ctx.replica.charter.epoch
+        assert epoch is not None
+        assert ctx.member_lists.look(ctx.queries(), epoch).kept[an] == chi
+        root, _ = hosted.slot_signer(ctx, an, ROOT_SLOT)
+        ctx.replica.author.control(an, root, Host(others[0]), int(time.time() * 1000))
+        hosted.end(ctx, an)
+        settle(ctx)
+        use = node.call("alliance.quota", member=who["chi"])
+        assert [(row["why"], row["accounts"]) for row in use["refused"]] == [("it names another host", [who["an"]])]
+        interest.hold(ctx, time.time())
+        assert ctx.replica.room.control_only == {an}
+        evicting = AccountEviction()
+        while evicting.step(ctx, time.time()):
+            settle(ctx)
+        settle(ctx)
+        assert {log for log in ctx.store.logs(an) if log.log} == set()
+        assert ctx.store.head(control_log(an)).length == 3
+        ctx.replica.author.control(an, root, Host(chi), int(time.time() * 1000))
+        settle(ctx)
+        interest.hold(ctx, time.time())
+        assert ctx.replica.room.control_only == set()
+        assert ctx.replica.room.interesting(an)

@@ -25,9 +25,9 @@ from banyan_schema.collection import OpDraft
 from banyan_schema.social.alliance import HostedBatch, list_hosted
 from banyan_storage.local_tables import LISTED_AS, RESTORING
 
-SIGNED_AT_ONCE = 64
+SIGNED_AT_ONCE = 16
 """Accounts that say in one step whose they are: some tens of milliseconds."""
-WRITTEN_AT_ONCE = 8
+WRITTEN_AT_ONCE = 2
 """Batches that are written in one step, of 16 kB each."""
 NOT_LISTED = 255
 """Of an account in LISTED_AS."""
