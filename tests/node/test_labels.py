@@ -198,7 +198,8 @@ def test_a_chosen_list_mutes_accounts_and_another_allows_them(tmp_path: Path) ->
 def test_who_is_labelled_appeals_and_nobody_else(tmp_path: Path) -> None:
     with a_node(tmp_path) as (node, who):
         uri = node.call("post", text="bài", by="an")["uri"]
-        node.call("label.put", by="dung", about=uri, name="spam")
+        label = node.call("label.put", by="dung", about=uri, name="spam")["entry"]
+        refused(node, "such as a label: label a post or an account", "label.put", by="chi", about=label, name="wrong")
         refused(node, "did not label that 'scam'", "label.appeal", by="an", issuer=who["dung"], about=uri, name="scam")
         refused(node, "Only who is labelled", "label.appeal", by="chi", issuer=who["dung"], about=uri, name="spam")
         node.call("label.appeal", by="an", issuer=who["dung"], about=uri, name="spam", text="đây là tin")

@@ -1,5 +1,6 @@
 """Labels that accounts give posts and accounts, what they mean by them, appeals; and whose labels a reader wants."""
 
+import re
 from itertools import islice
 from typing import Annotated
 
@@ -140,6 +141,8 @@ class ChosenLabellers(Response):
 
 def _about(at: CommitView | Context, text: str) -> Target:
     """Raises CallError."""
+    if re.fullmatch("[0-9a-f]{64}", text):
+        raise bad_request("That is an entry, such as a label: label a post or an account, or appeal against the label.")
     return target_of(text) if "/" in text else whole(hosted.account_of(at, text))
 
 
