@@ -7,7 +7,7 @@ import inspect
 import sys
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import typer
 
 from banyan_cli import declare
 from banyan_cli.command_session import Session
-from banyan_cli.errors import BadInput
+from banyan_cli.errors import BadInput, Failed
 from banyan_cli.show.tables import Row, count
 from banyan_node.operator_errors import CallError
 from banyan_node.terminal_escape import plain as plain_text
@@ -151,7 +151,8 @@ class Work:
             return
         if self.s.out.json or not sys.stdin.isatty():
             raise BadInput("Nothing was signed: read what it changes, then say --yes.")
-        typer.confirm("Sign it?", abort=True, err=True)
+        if not typer.confirm("Sign it?", err=True):
+            raise Failed("Nothing was signed.")
 
     def give(self, value: Row, texts: list[str], note: str) -> None:
         """Lines of text for somebody else. note: what they are, `{}` stands for where they are."""
@@ -265,14 +266,6 @@ def parameters_of(path: Path | None) -> Any:
     return parameters_from(path) if path else Parameters()
 
 
-def kind_number(text: str) -> int:
-    from banyan_node.api.alliance_rows import KINDS
-
-    if text not in KINDS:
-        raise BadInput(f"'{text}' is no kind of member; there are {', '.join(KINDS)}.")
-    return KINDS.index(text)
-
-
 def every_act(ledger: Ledger) -> list[Act]:
     return [act for number in range(len(ledger.epochs) + 1) for act in ledger.acts(number)]
 
@@ -288,12 +281,6 @@ def stand(value: Row) -> list[str]:
 def open_sentence(row: Row) -> str:
     what = "is locked, and waits for commits of" if row["locked"] else "waits for votes of"
     return f"{row['id'][:SHORT]} by {row['author']} {what} {', '.join(row['missing']) or 'nobody'}."
-
-
-def seat_rows(seats: Iterable[Any]) -> list[Row]:
-    from banyan_node.api.alliance_rows import seat_row
-
-    return [plain(seat_row(one)) for one in seats]
 
 
 def plain(row: Any) -> Row:

@@ -20,7 +20,7 @@ from banyan_cli.show.tables import count
 from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
-    from banyan_charter.acts import Act, Founding, Proposal
+    from banyan_charter.acts import Act, Proposal
     from banyan_charter.ledger import Ledger
     from banyan_node.alliance.invitations import Invited
     from banyan_node.alliance.papers import Card, Invitation
@@ -67,9 +67,9 @@ def found(
             w, mine, name, founders, parameters, address, [Card.of(read_file("card", one)) for one in cards]
         )
         if (founding := here.founding()) is None:
-            texts, seats = [one.text for one in here.open()], here.seats()
+            texts = [one.text for one in here.open()]
             w.give(
-                {"state": "invited", "invitations": texts, "members": work.seat_rows(seats)},
+                {"state": "invited", "invitations": texts},
                 texts,
                 f"{here.here()} Give each of the others one of the {count(len(texts), 'invitation')}{{}}; each is "
                 "secret, and good once.",
@@ -84,7 +84,7 @@ def found(
         ledger = ledger_of(acts) if acts else Ledger(mine.realm, founding)
         if ledger.founding != founding:
             raise BadInput("The files are of another founding than the one of your invitations.")
-        _sign_founding(w, mine, founding)
+        _sign_founding(w, mine, ledger)
         w.hand_on_until(ledger, mine)
 
 
@@ -116,11 +116,14 @@ def _new_seat(w: Work, realm: Any, asked: tuple[str | None, str, bool, str | Non
     from banyan_charter.ballots import Promise
     from banyan_charter.values import Kind, domain_of
     from banyan_node.alliance.seat_file import SeatFile, new_keys
+    from banyan_node.api.alliance_rows import KINDS
 
     domain, kind, voting, account = asked
     if domain is None:
         raise BadInput("Say the domain of your platform with --domain, such as --domain example.vn.")
-    name, of = domain_of(domain.lower().encode()), Kind(work.kind_number(kind))
+    if kind not in KINDS:
+        raise BadInput(f"'{kind}' is no kind of member; there are {', '.join(KINDS)}.")
+    name, of = domain_of(domain.lower().encode()), Kind(KINDS.index(kind))
     seat, keys, _ = new_keys(realm, w.account(account), name, of, voting, since, w.spare_path)
     return SeatFile(w.seat_path, realm, b"", seat, keys, Promise(0))
 
@@ -131,13 +134,15 @@ def _say_where(w: Work, new: bool) -> None:
         w.s.out.note(f"{said}: keep that one off this machine.")
 
 
-def _sign_founding(w: Work, mine: SeatFile, founding: Founding) -> None:
+def _sign_founding(w: Work, mine: SeatFile, ledger: Ledger) -> None:
     """Shows the founders, asks, and signs, if that was not done."""
+    from banyan_node.api.alliance_rows import member_rows
+
     if mine.charter:
         return
     if not w.linked:
         w.demand_out()
-    rows = work.seat_rows(founding.seats)
+    founding, rows = ledger.founding, [*map(work.plain, member_rows(ledger))]
     said = [f"{row['domain']}: {row['kind']}, {work.vote_words(row)} ({row['account']})" for row in rows]
     p = founding.parameters
     more = f"{count(len(rows), 'member')}; a quota of {p.quota:,} accounts, {p.hourly:,} new ones an hour."
@@ -227,7 +232,7 @@ def join(
         _say_where(w, new)
         if not w.take and not w.linked:
             w.give(
-                {"state": "asked", "card": mine.card, "members": work.seat_rows([mine.seat])},
+                {"state": "asked", "card": mine.card},
                 [mine.card],
                 f"This is the card of {mine.seat.domain.decode()} for {asked.name}{{}}: give it to who invited you. "
                 "Then run the same again with --in and the acts that come back.",
@@ -236,7 +241,7 @@ def join(
         ledger = w.ledger() if w.take else _asked(w, mine, asked)
         if not asked.charter and ledger.founding.name.decode() != asked.name:
             raise BadPaper(f"the acts are of {ledger.founding.name.decode()}, and the invitation is to {asked.name}.")
-        _sign_founding(w, mine, ledger.founding)
+        _sign_founding(w, mine, ledger)
         mine.settle(ledger)
         w.hand_on_until(ledger, mine)
 

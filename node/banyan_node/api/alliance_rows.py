@@ -55,17 +55,13 @@ class MemberRow(Response):
 
 
 class OpenContent(Response):
-    """What the next epoch may be. author: a domain, as all members here. changes: sentences. votes, needed: before it;
-    votes_after, needed_after: with it. ballot: the last one with votes for it, 0: none. locked: whether they lock it
-    there. voted, committed: in that ballot. missing: who may still sign what it needs next."""
+    """What the next epoch may be. author: a domain, as all members here. changes: sentences. ballot: the last one with
+    votes for it, 0: none. locked: whether they lock it there. voted, committed: in that ballot. missing: who may still
+    sign what it needs next."""
 
     id: EntryHex
     author: str
     changes: list[str]
-    votes: int
-    needed: int
-    votes_after: int
-    needed_after: int
     ballot: int
     locked: bool
     voted: list[str]
@@ -110,12 +106,13 @@ def needed(votes: int) -> int:
 
 def member_rows(ledger: Ledger) -> list[MemberRow]:
     """Of the last epoch, or of the founding."""
-    return [seat_row(s) for s in _last(ledger).seats.values()]
-
-
-def seat_row(s: Seat) -> MemberRow:
-    keys = digest_hex(s.root), s.since
-    return MemberRow(did(s.member), s.domain.decode(), KINDS[s.kind], s.voting, s.awake, s.missed, *keys)
+    return [
+        MemberRow(
+            *(did(s.member), s.domain.decode(), KINDS[s.kind], s.voting, s.awake, s.missed),
+            *(digest_hex(s.root), s.since),
+        )
+        for s in _last(ledger).seats.values()
+    ]
 
 
 def status_of(ledger: Ledger) -> AllianceStatus:
@@ -163,13 +160,11 @@ def open_contents(ledger: Ledger) -> Iterator[OpenContent]:
         ballot = locks.get(x.id) or max((b for b, y in c.voted if y == x.id), default=0)
         voted, committed = c.voted.get((ballot, x.id), 0), c.committed.get((ballot, x.id), 0)
         left = who.old & ~committed if x.id in locks else (who.old | who.new) & ~voted
-        votes, after = _votes(before), _votes(who.after)
         names = ([domain_in(before, m, who.after) for m in c.named(some)] for some in (voted, committed, left))
         yield OpenContent(
             entry_hex(EntryId(x.id)),
             domain_in(before, x.author),
             changes(before, who.after, x),
-            *(votes, needed(votes), after, needed(after)),
             *(ballot, x.id in locks),
             *names,
         )
