@@ -100,14 +100,6 @@ def favourite(ledger: Ledger, mine: Promise) -> ContentId | None:
     return min(c.who, key=rank, default=None)
 
 
-def stands(ledger: Ledger, mine: Promise, member: AccountId, content: ContentId) -> bool:
-    """Whether the member's last vote is for this content, in a ballot in which it may still be certified: then another
-    vote of it helps nobody."""
-    last = (member, mine.last, content)
-    voted = any(isinstance(a, Vote) and (a.member, a.ballot, a.content) == last for a in ledger.acts(mine.number))
-    return voted and next(_winnable(ledger, mine.number, mine.last - 1, content)) == mine.last
-
-
 def _winnable(ledger: Ledger, number: int, last: int, x: ContentId) -> Iterator[int]:
     """The ballots above `last` in which this content may still be certified: who voted for it there or may still sign
     there are more than 2/3 of the votes, and so are who committed to it there or may still do so. So members that vote

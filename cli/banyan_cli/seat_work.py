@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from banyan_node.alliance.seat_file import SeatFile
 
 F = TypeVar("F", bound=Callable[..., None])
+Address = Annotated[str, typer.Option(help="Where your node is dialled; where it listens when left out.")]
 COMMANDS = declare.root.group("alliance", "An alliance of platforms that nobody owns: found it, join it, vote.")
 OFFERED = 500
 """Acts that are given to the node in one call."""
@@ -107,6 +108,11 @@ class Work:
     def linked(self) -> bool:
         """Whether a running node carries what others need, and brings what they sign."""
         return self.out is None and self.s.node() is not None
+
+    def address(self, given: str) -> str:
+        """Where this node is dialled: what was given, else where it listens."""
+        node = self.s.node()
+        return given or " ".join(node.call("id")["addresses"] if node else ())
 
     def ledger(self) -> Ledger:
         """Of the files, else of the node; each signature is checked again."""

@@ -5,7 +5,8 @@ from importlib import import_module
 IN_ORDER = (
     *("setup", "keys", "posts", "media", "feeds", "profiles", "people", "groups", "events"),
     *("channels", "items", "accounts", "cuts", "handover", "logins"),
-    *("moderation", "labels", "network", "alliance", "alliance_state", "orders", "transparency"),
+    *("moderation", "labels", "network", "alliance", "alliance_votes", "alliance_state"),
+    *("orders", "transparency"),
     *("import_export", "stores", "doctor", "play"),
 )
 """The order in which `--help` lists what they declare."""

@@ -153,7 +153,7 @@ class SeatFile:
         no content is there. Nothing is promised until `keep`. Raises Refused."""
         found = ballots.commit(ledger, self.promise, self.signer)
         content = content or ballots.favourite(ledger, self.promise)
-        if not found and content and ballots.stands(ledger, self.promise, self.seat.member, content):
+        if not found and content and ballots.waits(ledger, self.promise, self.seat.member, content):
             raise Refused("Your vote for this content counts already; others have to sign now.")
         return found or (ballots.vote(ledger, self.promise, self.signer, content) if content else None)
 

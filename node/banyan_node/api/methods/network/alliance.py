@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import Annotated
 
@@ -197,13 +198,10 @@ async def _linked(shell: Shell, addresses: list[str]) -> str:
     for addr in addresses:
         if (peer := addr.rsplit("/p2p/", 1)[-1]) in linked:
             return peer
-    for last, addr in enumerate(addresses, 1 - len(addresses)):
-        try:
+    for addr in addresses[:-1]:
+        with suppress(CallError):
             return (await add(shell, AddrRequest(addr))).peer
-        except CallError:
-            if not last:
-                raise
-    raise bad_request("No address is named.")
+    return (await add(shell, AddrRequest(addresses[-1] if addresses else ""))).peer
 
 
 def _bytes(text: str) -> bytes:
