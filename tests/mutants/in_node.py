@@ -172,6 +172,27 @@ IN_NODE = (
         ("tests/web/test_nobody.py",),
     ),
     Mutant(
+        "what is nearly a copy of what an order withholds is withheld without a person",
+        "copies.compare",
+        "of.exactly",
+        "True",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
+        "a platform that refused an order carries it out",
+        "order_execution._members_here",
+        'known.receipts.get((m, id)) != "refused"',
+        "True",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
+        "one appeals for ever",
+        "orders.appeal",
+        "in_window(min(done), ctx.replica.wall_ms(now), days)",
+        "True",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
         "reports have no bound",
         "reports.record",
         "reports.today(ctx.store, by, at_ms) >= a_day",
