@@ -43,17 +43,23 @@ if TYPE_CHECKING:
 
 LOOK_S = 5.0
 """Seconds between two looks whom the accounts here follow."""
+LISTS_LOOK_S, LISTS_PART = 1.0, 20
+"""While members' lists decide, a pause of at least so long, and of so many times as long as the look took: a newcomer
+hears first of the lists, then of the control logs that they name, and then of the rest."""
 FAR_LOOKS = 12
 """At each look of so many, whom others follow is looked at too."""
 
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """Tells the replica which accounts it holds, for as long as the node runs."""
-    interest, told = AccountChoice(context), None
+    interest, told, pause = AccountChoice(context), None, LOOK_S
     while True:
-        await trio.sleep(LOOK_S)
+        await trio.sleep(pause)
         with suppress(ViewBuilding):  # follows are unknown until the view is built
+            began = time.monotonic()
             found = await trio.to_thread.run_sync(interest.look)
+            if found is not None and found.listed is not None:
+                pause = min(LOOK_S, max(LISTS_LOOK_S, LISTS_PART * (time.monotonic() - began)))
             if found != told:
                 await worker.call(partial(_hold, found))
                 told = found
