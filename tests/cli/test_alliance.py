@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from banyan_charter.values import plain_seat
 from banyan_cli import errors
+from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, H, account_to_text
 from banyan_crdt.realm import MAIN
+from banyan_node.alliance.invitations import REFUSED, answer
 from banyan_node.alliance.papers import Invitation, ledger_of, read_file
 from banyan_node.alliance.seat_file import read_seat
 from banyan_node.api.alliance_rows import ROLL_CALL_MS, next_steps
@@ -158,6 +161,23 @@ def test_an_invitation_is_good_once_and_not_if_it_was_altered(alliance: Alliance
     refused(alliance.run("a", "found", "Viet", "--in", wrong), "was not made with the invitation", "altered")
     same = alliance.card("e", second, *alliance.seat("e", at="b"))
     refused(alliance.run("a", "found", "Viet", "--in", same), "b.vn has a seat already")
+
+
+def test_a_peer_that_answers_no_invitation_is_told_so_whatever_it_sends(alliance: Alliance) -> None:
+    (invitation,) = alliance.invitations(2)
+    key, folder = Invitation.of(invitation).signer.key, alliance.path / "a" / "alliance"
+    seat = plain_seat(read_seat(folder / "seat").seat)[:7]
+    odd: list[Any] = [0, [], [1, 2], [[], b""], [b"x", b""], [[*seat[:6], 7], b""], [seat, 9], [seat, b""], [seat, []]]
+    for card in [b"", b"\xff", *map(encode, odd)]:
+        for asked in (key, bytes(32)):
+            state, said = answer(folder, asked, card, bytes(64), None)
+            assert (state, said.endswith(b".")) == (REFUSED, True), said
+    assert answer(alliance.path / "none", key, b"", bytes(64), None) == (REFUSED, b"nobody was invited here.")
+    for held in (b"", b"\x80", encode([b"", 1, 2])):
+        (folder / "invited").write_bytes(held)
+        state, said = answer(folder, key, encode([seat, b""]), bytes(64), None)
+        assert (state, b"of another version" in said) == (REFUSED, True), said
+    refused(alliance.run("a", "found", "Viet"), "has invitations of another version of this program")
 
 
 def test_what_a_file_is_not_is_said_in_one_sentence(founded: Alliance, tmp_path: Path) -> None:

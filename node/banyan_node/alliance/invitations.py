@@ -132,13 +132,20 @@ def answer(folder: Path, invitation: bytes, card: bytes, sig: bytes, stands: Fou
             (FOUNDED, raw) if len(raw) <= ANSWER_BYTES else (REFUSED, b"this founding is too long: take it as a file.")
         )
     except (BadPaper, Malformed) as why:
-        return REFUSED, str(why).encode()
+        return REFUSED, f"{str(why).rstrip('.')}.".encode()
     except HomeError:
         return WAITS, b"the node of who invited is busy."
 
 
 def _read(path: Path) -> Invited:
-    plain: Any = decode(path.read_bytes())
+    """Raises BadPaper."""
+    try:
+        return _table(path, decode(path.read_bytes()))
+    except (Malformed, ValueError, TypeError):
+        raise BadPaper(f"{path} has invitations of another version of this program; move it away.") from None
+
+
+def _table(path: Path, plain: Any) -> Invited:
     realm, name, charter, parameters, founder, rows = plain
     found = Invited(
         *(path, realm_of(realm), name.decode(), charter, parameters_of(parameters)),

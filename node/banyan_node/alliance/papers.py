@@ -174,6 +174,8 @@ class Card(NamedTuple):
         """Raises BadPaper. Does not check its signature."""
         key, seat, spare, sig = _fields(value, 4)
         try:
+            if not all(isinstance(one, bytes) for one in (key, spare, sig)):
+                raise Malformed("its keys and signatures are bytes")
             return cls(WriterKey(key), seats_of([[*seat, 1, 0]])[0], spare, sig)
         except (Malformed, TypeError) as why:
             raise BadPaper(f"the card names no seat: {why}.") from None
