@@ -25,10 +25,11 @@ from banyan_node.terminal_escape import plain as plain_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from banyan_charter.acts import Act
+    from banyan_charter.acts import Act, Admit
     from banyan_charter.ledger import Ledger
     from banyan_crdt.ids import AccountId
     from banyan_crdt.realm import Realm
+    from banyan_node.alliance.papers import Invitation
     from banyan_node.alliance.seat_file import SeatFile
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -252,6 +253,19 @@ class Work:
         )
         if self.out is not None:
             self.s.out.note(f"All acts are in {self.out}: give it to those whose signatures are missing.")
+
+    def cards(self, ledger: Ledger, of: list[Invitation] | None = None) -> list[Admit]:
+        """Who answered invitations of this home, or these alone, and was never a member."""
+        from banyan_node.alliance.invitations import invited
+
+        with invited(self.folder) as table:
+            came = [] if table is None or table.charter != ledger.charter else table.cards()
+        return [
+            card.admission
+            for one, card in came
+            if (of is None or one in of)
+            and not any(card.seat.member in epoch.seats for epoch in ledger.epochs[one.since - 1 :])
+        ]
 
     def account(self, account: str | None) -> AccountId:
         """An id is taken as it is, so that a seat can be made on a machine without a node."""

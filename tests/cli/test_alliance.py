@@ -172,7 +172,7 @@ def test_a_peer_that_answers_no_invitation_is_told_so_whatever_it_sends(alliance
         for asked in (key, bytes(32)):
             state, said = answer(folder, asked, card, bytes(64), None)
             assert (state, said.endswith(b".")) == (REFUSED, True), said
-    assert answer(alliance.path / "none", key, b"", bytes(64), None) == (REFUSED, b"nobody was invited here.")
+    assert answer(alliance.path / "none", key, encode([seat, b""]), bytes(64), None)[1] == b"nobody was invited here."
     for held in (b"", b"\x80", encode([b"", 1, 2])):
         (folder / "invited").write_bytes(held)
         state, said = answer(folder, key, encode([seat, b""]), bytes(64), None)

@@ -33,7 +33,8 @@ def status(w: Work) -> None:
 
     ledger = w.ledger()
     mine = read_seat(w.seat_path) if w.seat_path.exists() else None
-    w.s.out.answer({**work.plain(status_of(ledger)), "next": next_steps(ledger, mine)}, _show_status)
+    came = [f"`banyan alliance propose`: {one.seat.domain.decode()} answered." for one in w.cards(ledger)]
+    w.s.out.answer({**work.plain(status_of(ledger)), "next": [*came, *next_steps(ledger, mine)]}, _show_status)
 
 
 @work.command("take")

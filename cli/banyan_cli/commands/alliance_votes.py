@@ -17,7 +17,6 @@ from banyan_cli.show.tables import count
 if TYPE_CHECKING:
     from banyan_charter.acts import Act, Proposal
     from banyan_charter.ledger import Ledger
-    from banyan_node.alliance.papers import Invitation
     from banyan_node.alliance.seat_file import SeatFile
 
 
@@ -47,25 +46,12 @@ def invite(
         texts,
         "Each is secret, and good once{}. Once its card is here: `banyan alliance propose`, or `propose FILE`.",
     )
-    while w.wait and w.linked and not (cards := _cards(w, ledger, made)):
+    while w.wait and w.linked and not (cards := w.cards(ledger, made)):
         w.progress(f"{count(number, 'invitation')}: no card is here yet.")
         time.sleep(work.LOOK_S)
     if w.wait and w.linked:
         with w.at_work() as (mine, ledger):
-            _propose(w, mine, ledger, cards)
-
-
-def _cards(w: Work, ledger: Ledger, of: list[Invitation] | None = None) -> list[Proposal]:
-    """Who answered invitations of this home, or these alone, and was never a member."""
-    from banyan_node.alliance.invitations import invited
-
-    with invited(w.folder) as table:
-        came = [] if table is None or table.charter != ledger.charter else table.cards()
-    return [
-        card.admission
-        for one, card in came
-        if (of is None or one in of) and not any(card.seat.member in e.seats for e in ledger.epochs[one.since - 1 :])
-    ]
+            _propose(w, mine, ledger, [*cards])
 
 
 @work.command("seat take out yes wait")
@@ -95,7 +81,7 @@ def propose(
         found += _changes(ledger, change or ())
         found += [SetParameters(work.parameters_of(parameters))] if parameters else []
         found += [Roll()] if rolls else []
-        found = found or _cards(w, ledger)
+        found += w.cards(ledger) if not found else ()
         found += [Note(one.encode()) for one in note or ()]
         if not found:
             raise BadInput("Say what is proposed, such as a card or --expel MEMBER; --help lists all.")

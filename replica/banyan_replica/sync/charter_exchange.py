@@ -115,16 +115,6 @@ class CharterExchange:
 
     # -- what the node asks
 
-    def standing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The linked peers that hold the same of the charter, and those that follow it and do not."""
-        held = self.followed.ledger
-        if held is None:
-            return (), ()
-        stands = {name: peer.stands for name, peer in self._peers.items()}
-        at, digest = {n: s.digest for n, s in stands.items() if s and s.charter == held.charter}, held.digest
-        same = tuple(name for name in at if at[name] == digest)
-        return same, tuple(name for name in at if at[name] != digest)
-
     def join(self, peer: str, invitation: bytes, card: bytes, sig: bytes) -> bool:
         """Answers an invitation at a linked peer, whose word comes to `ReplicaHost.joined`. False: it knows nothing of
         charters, or is not linked."""

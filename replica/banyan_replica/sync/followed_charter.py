@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from banyan_charter.acts import Act, CharterId, Commit, Content, Founding, Vote, decode_act, encode_act, name_of
 from banyan_charter.ledger import Ledger
@@ -25,16 +25,6 @@ WAITING, WAITING_BYTES = 1_024, 4 << 20
 VOTE_BYTES = 720
 ROUNDS = 4
 """How often what waits is judged again because something was taken; more wait for the next act."""
-
-
-class CharterView(NamedTuple):
-    """epoch: the last one that stands; None: not all founders signed. waiting: acts that were refused for now."""
-
-    charter: CharterId
-    epoch: int | None
-    acts: int
-    digest: bytes
-    waiting: int
 
 
 class FollowedCharter:
@@ -79,13 +69,6 @@ class FollowedCharter:
             return None if found == self.ledger.founding else "a founding is followed, and not offered"
         self.judge([found])
         return None if self.ledger.holds(found) else self.ledger.why_not(found)
-
-    def view(self) -> CharterView | None:
-        """Where the charter stands here; None: this node follows none."""
-        held = self.ledger
-        if held is None:
-            return None
-        return CharterView(held.charter, _number(self.epoch), len(held), held.digest, len(self.waiting))
 
     @property
     def epoch(self) -> Epoch | None:
