@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.entry import Header
-from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
+from banyan_crdt.ids import AccountId, LogId, Ref, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer
@@ -40,6 +40,7 @@ from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.operator_trust import OperatorTrust
 from banyan_replica.replica import PeerIdentity, Replica
+from banyan_schema.address import Target
 from banyan_schema.social.alliance import MemberLog
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
@@ -160,6 +161,10 @@ class Context:
     that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
+    post_writes: dict[Target, list[Ref]] = field(default_factory=dict)
+    """The writes of posts that a step judges together (moderation/content.py)."""
+    orders_left: bool = False
+    """More posts are to be withheld or given back by orders, in steps."""
     placed: Container[AccountId] = ()
     """Accounts that are held because members of the charter list them."""
     member_lists: MemberLists = field(default_factory=MemberLists)

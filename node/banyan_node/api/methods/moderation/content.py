@@ -5,8 +5,9 @@ content gets the signed statement. A sealed copy stays here (moderation/withheld
 else has the content is shown again when it is released or when its term ends.
 """
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
 from typing import Annotated
 
 from msgspec import Meta
@@ -245,15 +246,34 @@ def listing(at: CommitView, ask: EmptyRequest) -> WithheldPosts:
     return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in WITHHELD.rows(at.store)])
 
 
+@contextmanager
+def judged_together(ctx: Context, posts: Iterable[Target]) -> Iterator[None]:
+    """Meanwhile the writes of these posts are known: the logs of each author are read once. Nothing may be written to
+    these posts."""
+    for _, few in groupby(sorted(posts), key=lambda post: post.account):
+        with suppress(CallError):
+            ctx.post_writes |= _writes_of(ctx, [*few])
+    try:
+        yield
+    finally:
+        ctx.post_writes.clear()
+
+
 def _writes(ctx: Context, target: Target) -> list[Ref]:
-    """The operations that wrote the post, in every log of its account."""
+    known = ctx.post_writes.get(target)
+    return _writes_of(ctx, [target])[target] if known is None else known
+
+
+def _writes_of(ctx: Context, posts: Sequence[Target]) -> dict[Target, list[Ref]]:
+    """The operations that wrote each post, in every log of its account. posts: of one account. Raises CallError."""
+    target, found = posts[0], {post: list[Ref]() for post in posts}
     control = ctx.replica.ingest.control_of(target.account)
     if control is None:
         raise not_found(f"{account_to_text(target.account)} is not held here.")
-    found = []
+    wanted = {post.key: refs for post, refs in found.items()}
     for log in ctx.store.heads(target.account):
         for entry, body in counted_entries(control, log, ctx.store.walk(log)) if log.log else ():
             for at, op in enumerate(body.ops):
-                if isinstance(op, Put) and op.coll == POST and op.key == target.key and part_of(op):
-                    found.append(Ref(entry.id, at))
+                if isinstance(op, Put) and op.coll == POST and op.key in wanted and part_of(op):
+                    wanted[op.key].append(Ref(entry.id, at))
     return found

@@ -6,9 +6,10 @@ end in the same way.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from typing import Annotated, Literal
 
 import trio
@@ -60,6 +61,8 @@ LOOK_S, TERMS_S = 0.1, 60.0
 """How often it is looked whether something came, and whether terms ended."""
 AGAIN_S, REST = 1.0, 4.0
 """The pause where that cannot be done yet; and after a step, relative to it: with many orders a step is long."""
+AT_ONCE = 50
+"""Posts that one step withholds or gives back: others write in between."""
 Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.", pattern="^[0-9a-f]{64}$")]
 
 
@@ -183,19 +186,23 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
     copies.end(ctx, wanted.keys())
     for copy, original in COPIES.rows(ctx.store):
         wanted.setdefault(copy, wanted[Target.of(original)])
-    for post, row in [*ORDERED.rows(ctx.store)]:
-        if post not in wanted:
-            ORDERED.put(ctx.store, post, None)
-            with suppress(CallError):  # a moderator took it back
-                decisions.undo(ctx, decisions.UndoDecision(row.decision, "No order of the alliance covers it."), now)
-    for post, orders in wanted.items():
-        if known is not None and not ORDERED.has(ctx.store, post) and not WITHHELD.has(ctx.store, post):
-            _withhold(ctx, known.orders[orders[0]], post, now)
+    ended = {post: row for post, row in ORDERED.rows(ctx.store) if post not in wanted}
+    new = [post for post in wanted if not ORDERED.has(ctx.store, post) and not WITHHELD.has(ctx.store, post)]
+    due, q, done = deque([*ended, *new]), ctx.queries(), 0
+    while due and done < AT_ONCE:
+        step = [due.popleft() for _ in range(min(len(due), AT_ONCE))]
+        with content.judged_together(ctx, (post for post in step if q.post(post, hidden=True) is not None)):
+            for post in step:
+                if (row := ended.get(post)) is not None:
+                    done += _give_back(ctx, post, row, now)
+                elif known is not None:
+                    done += _withhold(ctx, known.orders[wanted[post][0]], post, now)
+    ctx.orders_left = bool(due)
     for item in (item for few in items.values() for item in few if item.post in wanted):
         copies.note(ctx, item.post, [item.digest], None)
     for id, members in ours.items():
         held = sum(WITHHELD.has(ctx.store, item.post) for item in items[id])
-        for member in members if items[id] else ():
+        for member in members if items[id] and not ctx.orders_left else ():
             if known is not None and (member, id) not in known.receipts:
                 write(ctx, member, Receipt(id, "done", held, ""), now)
     now_ms = ctx.replica.wall_ms(now)
@@ -221,8 +228,15 @@ def _lock(ctx: Context, wanted: dict[AccountId, strikes.Locked], now: float) -> 
             LOCKED.put(ctx.store, account, (decisions.add(ctx, ask, now).id, lock.until_ms))
 
 
-def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
-    """A post that is not here yet is withheld by a later step."""
+def _give_back(ctx: Context, post: Target, row: OrderedPost, now: float) -> bool:
+    ORDERED.put(ctx.store, post, None)
+    with suppress(CallError):  # a moderator took it back
+        decisions.undo(ctx, decisions.UndoDecision(row.decision, "No order of the alliance covers it."), now)
+    return True
+
+
+def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> bool:
+    """Whether it was: a post that is not here yet is withheld by a later step."""
     said = f"order {one.id.hex()[:16]} of {account_to_text(one.issuer)}"
     uri, basis, scope = post_to_text(post), one.order.basis or "-", one.order.scope
     ask = decisions.DecideRequest(
@@ -239,6 +253,8 @@ def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> None:
             content.withhold(ctx, content.WithholdRequest(uri, said, basis, scope, erase=True), now)
             told = f"For the role '{role}': {uri} was erased, class {one.order.category}, by {said}."
             _report(ctx, post.account, [], told, now)
+        return True
+    return False
 
 
 def _judge_copies(ctx: Context, posts: Iterable[Target], now: float) -> bool:
@@ -288,6 +304,7 @@ class Follower:
         if (
             all_
             or copied
+            or ctx.orders_left
             or moved is None
             or epoch != self._epoch
             or not moved.isdisjoint(q.numbers(self._about).values())
@@ -295,7 +312,7 @@ class Follower:
             self._epoch = epoch
             known = carry_out(ctx, now)
             self._about = frozenset() if known is None else known.about
-        return more
+        return more or ctx.orders_left
 
 
 async def follow(worker: Worker[Context], context: Context) -> None:
