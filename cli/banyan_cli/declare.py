@@ -209,6 +209,10 @@ class Commands:
         for name, group in self._groups.items():
             yield from ((f"{name} {below}", command) for below, command in group.every())
 
+    def calling(self, method: str) -> str | None:
+        """The words of the command that calls a method."""
+        return next((words for words, command in self.every() if command.method == method), None)
+
     def way(self, words: Iterable[str]) -> Iterator[str]:
         """The words that name groups, and the command after them."""
         at = self

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from banyan_node.operator_errors import (
@@ -75,16 +75,25 @@ def error_word(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
 
 
-def as_json(error: Exception, code: int, typed: Collection[str] = ()) -> dict[str, Any]:
-    return {"error": {"code": error_word(error), "message": sentence(error, typed), "exit": code}}
+def as_json(error: Exception, code: int, said: str) -> dict[str, Any]:
+    """said: its sentence."""
+    return {"error": {"code": error_word(error), "message": said, "exit": code}}
 
 
-def sentence(error: Exception, typed: Collection[str] = ()) -> str:
+def sentence(
+    error: Exception, typed: Collection[str] = (), command: Callable[[str], str | None] = lambda method: None
+) -> str:
     """The error's text as a sentence. It begins with a capital, unless that would change a name.
 
-    typed: the words of the command line, which may be names of files.
+    typed: the words of the command line, which may be names of files. command: the words of the one that calls a
+    method, which stand in its place.
     """
-    text = _METHOD.sub(_command, plain(str(error)).strip() or type(error).__name__)
+
+    def named(found: re.Match[str]) -> str:
+        words = command(found[2])
+        return found[0] if words is None else f"`banyan {words}`" + found[3].removeprefix("`")
+
+    text = _METHOD.sub(named, plain(str(error)).strip() or type(error).__name__)
     first = text.split(maxsplit=1)[0].rstrip(",:;")
     if text[0].islower():
         if first.startswith("did:"):
@@ -98,15 +107,6 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
         elif _WORD.fullmatch(first):  # else the name of a method or a setting
             text = text[0].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."
-
-
-def _command(found: re.Match[str]) -> str:
-    """The command that calls a method, in the place of its name."""
-    from banyan_cli.declare import root
-
-    begins, name, ends = found.groups()
-    words = next((f"`banyan {words}`" for words, command in root.every() if command.method == name), None)
-    return f"{begins}{name}{ends}" if words is None else words + ends.removeprefix("`")
 
 
 _METHOD = re.compile(r"(`|^)([a-z_]+\.[a-z_.]*[a-z_])(`| takes | needs | has no parameter )")

@@ -190,9 +190,10 @@ def _report(error: Exception, json: bool, debug: bool, typed: Sequence[str]) -> 
     if code is None:
         code = errors.BUG
         error = RuntimeError(f"a mistake in banyan, {type(error).__name__}: {error}; run it again with --debug")
+    said = errors.sentence(error, typed, root.calling)
     if json:
-        write_json(errors.as_json(error, code, typed))
-    print(f"banyan: {errors.sentence(error, typed)}", file=sys.stderr)
+        write_json(errors.as_json(error, code, said))
+    print(f"banyan: {said}", file=sys.stderr)
     return code
 
 

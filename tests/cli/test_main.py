@@ -13,6 +13,7 @@ import pytest
 
 from banyan_cli import errors, main, refs
 from banyan_cli.command_session import Session
+from banyan_cli.declare import root
 from banyan_cli.errors import BadInput
 from banyan_cli.main import command_of, hoist
 from banyan_cli.out import Out
@@ -348,7 +349,7 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
     ],
 )
 def test_an_error_is_shown_as_a_sentence_and_a_name_in_it_as_it_is_spelled(said: str, shown: str) -> None:
-    assert errors.sentence(CallError("refused", said)) == shown
+    assert errors.sentence(CallError("refused", said), (), root.calling) == shown
 
 
 @pytest.mark.parametrize(
