@@ -171,6 +171,25 @@ def test_what_moderators_withhold_under_an_order_stays_and_an_order_in_force_is_
         assert texts(node) == ["tin"]
 
 
+def test_an_order_of_many_posts_goes_in_steps_and_is_answered_after_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_execution, "AT_ONCE", 1)
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        posts = [node.call("post", text=text, by="an")["uri"] for text in ("một", "hai")]
+        order = node.call("order.issue", by="bình", scope="vn", posts=posts)["order"]
+        assert len(texts(node)) == 1
+        assert [a["word"] for a in row(node, order)["answers"]] == ["waiting"]
+        later(node)
+        assert texts(node) == []
+        assert [(a["word"], a["posts"]) for a in row(node, order)["answers"]] == [("done", 2)]
+        node.call("order.rule", order=order, outcome="suspends", by="chi")
+        assert len(texts(node)) == 1
+        later(node)
+        assert sorted(texts(node)) == ["hai", "một"]
+
+
 def test_an_order_waits_for_a_person_where_the_operator_asks_for_one(tmp_path: Path) -> None:
     with a_node(tmp_path, node__ask_before_orders="true") as (node, who):
         alliance(node, who)

@@ -334,17 +334,17 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
                 content.note_returned(ctx, post)
         content.tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
-        later = [one for one in decisions.about(ctx.store, account, None) if one.id > made.id and one.undone is None]
-        replaced = {uri_ for one in later if one.verdict == "withhold" for uri_ in one.posts}
         for uri_ in made.posts:
-            stands = local.WITHHELD.get(ctx.store, target_of(uri_))
-            ordered = local.ORDERED.get(ctx.store, target_of(uri_))
-            if uri_ in replaced or (stands is not None and stands.order != made.order):
+            stands = local.WITHHELD.get(ctx.store, post := target_of(uri_))
+            ordered = local.ORDERED.get(ctx.store, post)
+            if stands is not None and (stands.order, stands.since_ms) != (made.order, made.at_ms):
                 continue  # by another order, which stands
             if ordered is not None and ordered.decision != made.id:
                 first = decisions.find(ctx.store, ordered.decision)
                 assert first is not None
                 content.withhold(ctx, content.WithholdRequest(uri_, first.order, first.basis, first.scope), now)
+                again = local.Order(first.order, first.basis, first.scope, first.at_ms, 0)
+                local.WITHHELD.put(ctx.store, post, again)
                 continue
             try:
                 content.release(ctx, PostOf(uri_), now)

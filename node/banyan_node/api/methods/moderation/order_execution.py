@@ -191,7 +191,7 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
     due, q, done = deque([*ended, *new]), ctx.queries(), 0
     while due and done < AT_ONCE:
         step = [due.popleft() for _ in range(min(len(due), AT_ONCE))]
-        with content.judged_together(ctx, (post for post in step if q.post(post, hidden=True) is not None)):
+        with content.judged_together(ctx, [post for post in step if post in ended or q.post(post, hidden=True)]):
             for post in step:
                 if (row := ended.get(post)) is not None:
                     done += _give_back(ctx, post, row, now)
