@@ -129,7 +129,7 @@ def test_who_missed_two_roll_calls_is_put_to_sleep_and_wakes_by_one_signature(fo
         founded.did(who, "answer", "--in", founded.acts, "--out", answers[-1])
     founded.adopt("bc", "a", "propose", *answers, "--roll-call")
     said = founded.run("a", "propose", "--sleep", "b.vn", "--in", founded.acts, "--out", founded.acts, "--yes")
-    refused(said, "missed 1 roll calls; who missed 2 may sleep")
+    refused(said, "b.vn missed 1 roll calls; who missed 2 may sleep")
     assert founded.adopt("bc", "a", "propose", "--sleep", "d.vn")["votes"] == 3
     waking = founded.path / "waking"
     founded.did("d", "answer", "--in", founded.acts, "--out", waking)

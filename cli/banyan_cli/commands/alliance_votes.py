@@ -136,6 +136,7 @@ def roll_call(w: Work) -> None:
 
 def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> None:
     from banyan_charter.acts import Answer, Change, Expel
+    from banyan_crdt.errors import Reject
     from banyan_node.api.alliance_rows import changes
 
     me, number = mine.seat.member, len(ledger.epochs)
@@ -150,7 +151,13 @@ def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> 
         raise BadInput(f"{ledger.epochs[-1].seats[twice[0]].domain.decode()} is expelled and changed; say one of them.")
     if here.missed and not any(isinstance(p, Answer) and p.member == me for p in found):
         found = [Answer(me, mine.signer.present(number)), *found]
-    content, after = mine.signer.content(ledger.epochs[-1], found)
+    try:
+        content, after = mine.signer.content(ledger.epochs[-1], found)
+    except Reject as why:
+        said = str(why)
+        for seat in ledger.epochs[-1].seats.values():
+            said = said.replace(seat.member.hex()[:16], seat.domain.decode())
+        raise BadInput(f"{said}.") from None
     w.ask(f"Your proposal for epoch {number}", changes(ledger.epochs[-1], after, content))
     ledger.add(content)
     ledger.settle()
@@ -180,9 +187,11 @@ def _sign(w: Work, mine: SeatFile, ledger: Ledger, wanted: str | None, first: li
     while len(ledger.epochs) == number:
         try:
             found = mine.next_act(ledger, chosen)
-        except Refused:
+        except Refused as why:
             if not signed:
                 raise
+            if first and not voted:
+                w.s.out.note(f"No vote for it was signed: {why}")
             found = None
         else:
             if found is None:
