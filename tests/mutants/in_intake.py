@@ -374,4 +374,11 @@ IN_INTAKE = (
         "pass",
         ("tests/replica/test_untrusted.py",),
     ),
+    Mutant(
+        "who does not name the member that lists it is held whole",
+        "AccountFilter.holds",
+        "log.account not in self.control_only",
+        "True",
+        ("tests/node/test_hosting.py",),
+    ),
 )

@@ -431,4 +431,11 @@ IN_NODE = (
         "w.usage.seconds",
         ("tests/node/test_throttle.py",),
     ),
+    Mutant(
+        "who is dropped from a member's list is listed again",
+        "list_keeper.changes",
+        "dict(LISTED_AS.rows(ctx.store))",
+        "{}",
+        ("tests/node/test_hosting.py",),
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from banyan_crdt.ops import Host
 from banyan_crdt.realm import REALMS
 from banyan_node import policy
 from banyan_node.api.dispatch import settle
+from banyan_node.context import Context
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted, interest
 from banyan_node.hosting.interest import AccountEviction
 from banyan_node.hosting.list_keeper import ListKeeper
 from banyan_node.node import Node
+from banyan_storage.local_tables import HOSTED, HostedNumber
 from tests.node.real import load_settings, make_home, make_node, running
 from tests.node.test_kill import Victim
 from tests.node.test_moderation import a_node
@@ -63,6 +66,12 @@ async def founded(*nodes: Node) -> Members:
     for node in nodes:
         await node.worker.call(lambda ctx, now: brought(ctx, made, made.founded))
     return made
+
+
+def names_host(account: AccountId, host: AccountId, ctx: Context, now: float) -> None:
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    ctx.replica.author.control(account, root, Host(host), ctx.replica.wall_ms(now))
+    ctx.replica.writes.publish_control(account, now)
 
 
 async def until_heads_agree(one: Node, other: Node, accounts: list[AccountId]) -> None:
@@ -123,6 +132,13 @@ async def test_a_flood_locks_out_nobody_who_was_there_before_and_the_others_come
             await until_heads_agree(a, c, [later[0], bots[-1]])
             use = await b.backend.call("alliance.quota", {"member": member})
             assert (use["kept"], use["refused"]) == (len(people), [])
+            gone, *stay = people
+            await a.worker.call(partial(names_host, gone, there))
+            await until_kept(b, people, stay)
+            for name in ("first 0", "first 1"):
+                await a.backend.call("post", {"as": name, "text": "later"})
+            await until_heads_agree(a, b, stay)
+            assert await kept(b, people) == {*stay}
 
 
 def test_listed_by_one_and_named_by_another_only_the_control_log_is_held(tmp_path: Path) -> None:
@@ -136,6 +152,8 @@ def test_listed_by_one_and_named_by_another_only_the_control_log_is_held(tmp_pat
         made = Members(ctx.realm, [chi, *others], Parameters())
         brought(ctx, made, made.founded)
         settle(ctx)
+        HOSTED.put(ctx.store, lost := AccountId(bytes(32)), HostedNumber(99, "lost"))  # its control log is not here
+        ctx.salts.clear()
         keeper = ListKeeper()
         while keeper.step(ctx, time.time()):
             settle(ctx)
@@ -144,11 +162,12 @@ def test_listed_by_one_and_named_by_another_only_the_control_log_is_held(tmp_pat
         assert epoch is not None
         assert ctx.member_lists.look(ctx.queries(), epoch).kept[an] == chi
         root, _ = hosted.slot_signer(ctx, an, ROOT_SLOT)
-        ctx.replica.author.control(an, root, Host(others[0]), int(time.time() * 1000))
+        names_host(an, others[0], ctx, time.time())
         hosted.end(ctx, an)
         settle(ctx)
         use = node.call("alliance.quota", member=who["chi"])
-        assert [(row["why"], row["accounts"]) for row in use["refused"]] == [("it names another host", [who["an"]])]
+        why = {row["why"]: row["accounts"] for row in use["refused"]}
+        assert why == {"it names another host": [who["an"]], "it has not come here": [account_to_text(lost)]}
         interest.hold(ctx, time.time())
         assert ctx.replica.room.control_only == {an}
         evicting = AccountEviction()

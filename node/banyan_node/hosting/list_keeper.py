@@ -81,10 +81,10 @@ class ListKeeper:
 
 
 def _name_host(ctx: Context, account: AccountId, member: AccountId, now: float, push: bool) -> None:
-    control = hosted.control_of(ctx, account)
-    if control.host == member or control.closed or control.frozen:
-        return
-    with suppress(CallError, Refused):  # its root key is elsewhere, or its log has no room
+    with suppress(CallError, Refused):  # its control log or root key is not here, or the log has no room
+        control = hosted.control_of(ctx, account)
+        if control.host == member or control.closed or control.frozen:
+            return
         root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
         ctx.replica.author.control(account, root, Host(member), ctx.replica.wall_ms(now))
         ctx.replica.writes.publish_control(account, now, push)
@@ -115,12 +115,12 @@ def changes(ctx: Context, member: AccountId, people: Iterable[AccountId]) -> lis
 
 def write(ctx: Context, member: AccountId, some: Sequence[HostedBatch], now: float) -> int:
     """Writes these batches. Returns their bytes; 0 if this node may not write for the member."""
-    groups, salt = list[list[OpDraft]](), hosted.salt_of(ctx, member)
-    for batch in some:
-        draft = list_hosted(salt, batch)
-        assert isinstance(draft.op, Put)
-        groups.append([list_hosted(salt, batch, ctx.queries().live(member, draft.op))])
+    groups = list[list[OpDraft]]()
     with suppress(CallError, Refused):
+        for batch in some:
+            draft = list_hosted(salt := hosted.salt_of(ctx, member), batch)
+            assert isinstance(draft.op, Put)
+            groups.append([list_hosted(salt, batch, ctx.queries().live(member, draft.op))])
         if groups:
             append_each(ctx, member, groups, now)
             return sum(len(draft.content or b"") for (draft,) in groups)
