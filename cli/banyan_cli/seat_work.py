@@ -44,7 +44,10 @@ LOOK_S = 1.0
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "seat": (Path | None, typer.Option("--seat", help="The file with the seat's keys; else `alliance/seat` at home.")),
     "spare": (Path | None, typer.Option("--spare", help="The file with the spare key; else beside the seat.")),
-    "take": (list[Path] | None, typer.Option("--in", help="A file in place of what the node has; more than once.")),
+    "take": (
+        list[Path] | None,
+        typer.Option("--in", metavar="<path>", help="A file in place of what the node has; more than once."),
+    ),
     "out": (Path | None, typer.Option("--out", help="Where to write the result, in place of the node.")),
     "yes": (bool, typer.Option("--yes", help="Sign without being asked; you have read what it changes.")),
     "wait": (bool, typer.Option("--wait", help="Stay until the next epoch stands; sign what that still needs.")),
@@ -279,13 +282,6 @@ class Work:
         return account_from_text(str(account))
 
 
-def parameters_of(path: Path | None) -> Any:
-    from banyan_charter.values import Parameters
-    from banyan_node.alliance.parameters_file import parameters_from
-
-    return parameters_from(path) if path else Parameters()
-
-
 def every_act(ledger: Ledger) -> list[Act]:
     return [act for number in range(len(ledger.epochs) + 1) for act in ledger.acts(number)]
 
@@ -308,10 +304,6 @@ def plain(row: Any) -> Row:
 
     found: Row = msgspec.to_builtins(row)
     return found
-
-
-def head_of(path: Path) -> str:
-    return path.read_text("ascii", "replace")[:64] if path.is_file() else ""
 
 
 def write_file(path: Path, text: str) -> None:

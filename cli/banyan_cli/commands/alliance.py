@@ -51,7 +51,7 @@ def found(
     from banyan_node.alliance.papers import Card, kind_of, ledger_of, read_file
     from banyan_node.alliance.seat_file import opened
 
-    cards = [one for one in w.take or () if kind_of(work.head_of(one)) == "card"]
+    cards = [one for one in w.take or () if kind_of(one) == "card"]
     acts = [one for one in w.take or () if one not in cards]
 
     def make() -> SeatFile:
@@ -90,8 +90,9 @@ def _founders(
 ) -> Invited:
     """What this home has of the founding, with these cards."""
     from banyan_node.alliance.invitations import Invited, invited
+    from banyan_node.alliance.parameters_file import parameters_from
 
-    new = Invited(w.folder / "invited", mine.realm, name, b"", work.parameters_of(parameters), mine.seat)
+    new = Invited(w.folder / "invited", mine.realm, name, b"", parameters_from(parameters), mine.seat)
     with invited(w.folder, None if mine.charter else new) as table:
         if table is None or (table.name, table.charter, table.founder) != (name, b"", mine.seat):
             raise BadInput(f"This home founds no alliance '{name}' now; `banyan alliance status` says what it has.")

@@ -72,6 +72,7 @@ def propose(
     Where nothing but notes is named: to admit those who answered your invitations.
     """
     from banyan_charter.acts import Expel, Note, Roll, SetParameters, Sleep
+    from banyan_node.alliance.parameters_file import parameters_from
     from banyan_node.api.alliance_rows import member_of
 
     with w.at_work() as (mine, ledger):
@@ -79,7 +80,7 @@ def propose(
         found += [Expel(member_of(ledger, one).member) for one in expel or ()]
         found += [Sleep(member_of(ledger, one).member) for one in sleep or ()]
         found += _changes(ledger, change or ())
-        found += [SetParameters(work.parameters_of(parameters))] if parameters else []
+        found += [SetParameters(parameters_from(parameters))] if parameters else []
         found += [Roll()] if rolls else []
         found += w.cards(ledger) if not found else ()
         found += [Note(one.encode()) for one in note or ()]
@@ -93,7 +94,7 @@ def _proposal(w: Work, ledger: Ledger, path: Path) -> Proposal:
     from banyan_node.alliance.invitations import invited
     from banyan_node.alliance.papers import Card, kind_of, proposal_from, read_file
 
-    if kind_of(work.head_of(path)) != "card":
+    if kind_of(path) != "card":
         return proposal_from(ledger.charter, path)
     card = Card.of(read_file("card", path))
     with invited(w.folder) as table:

@@ -86,8 +86,9 @@ def read_file(kind: Kind, path: Path) -> list[Any]:
         raise BadPaper(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def kind_of(text: str) -> str:
-    """What a text says that it is, empty if it is nothing of an alliance."""
+def kind_of(path: Path) -> str:
+    """What a file says that it is, empty if it is nothing of an alliance or cannot be read."""
+    text = path.read_text("ascii", "replace") if path.is_file() else ""
     opens, colon, _ = text.lstrip()[:40].partition(":")
     return opens.removeprefix(_OPENS) if colon and opens.startswith(_OPENS) else ""
 

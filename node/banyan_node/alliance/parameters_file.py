@@ -34,8 +34,11 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     witnesses: int = Parameters().witnesses
 
 
-def parameters_from(path: Path) -> Parameters:
-    """What the file says, defaults for what it leaves out. Raises BadPaper with a sentence, also for a misspelt key."""
+def parameters_from(path: Path | None) -> Parameters:
+    """What the file says, defaults for what it leaves out, and without one. Raises BadPaper with a sentence, also for a
+    misspelt key."""
+    if path is None:
+        return Parameters()
     try:
         said = msgspec.toml.decode(path.read_bytes(), type=_File)
         roles = (Authority(account_from_text(one.account), _names(one.scopes), one.cap) for one in said.authorities)
