@@ -378,9 +378,7 @@ class LocalDemand:
         store = self._ctx.store
         if hosted.is_hosted(store, account) or AWAITED.has(store, account):
             return True
-        if MEMBERS.among_few(store, account) or ROLES.among_few(store, account):
-            return True
-        if account in self._ctx.placed:
+        if account in self._ctx.placed or MEMBERS.among_few(store, account) or ROLES.among_few(store, account):
             return True
         txn, now = self._ctx.engine.write(), self._clock()
         if now >= self._until:
