@@ -26,7 +26,8 @@ def test_an_order_is_given_appealed_against_and_ended_by_commands(tmp_path: Path
     assert "is no judge for vn" in banyan(*judged, "an").err
     assert banyan(*judged, "chi").code == 0
     assert banyan("--home", home, "order", "list", "--json").lines[0]["standing"] == "suspended"
-    assert banyan("--home", home, "order", "end", made["order"], "--as", "bình").out == "Ended.\n"
+    ended = banyan("--home", home, "order", "end", made["order"], "--as", "bình").out
+    assert ended.startswith(f"Order {made['order']} is ended: ")
     assert banyan("--home", home, "order", "refuse", made["order"], "--why", "x").code == 0
     assert "does not confirm it" in banyan("--home", home, "order", "confirm", made["order"], "--as", "bình").err
 

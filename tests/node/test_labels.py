@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import trio
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods.moderation import labellers
-from tests.node.real import converged, make_home, make_node, running
+from banyan_node.operator_errors import CallError
+from tests.node.real import make_home, make_node, running
 from tests.node.test_moderation import a_node, refused, texts
 
 
@@ -219,17 +221,27 @@ async def test_labels_travel_and_a_running_node_follows_them(tmp_path: Path) -> 
     with trio.fail_after(60):
         async with (
             running(make_node(make_home(tmp_path / "a"))) as a,
-            running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b,
+            running(
+                make_node(
+                    make_home(tmp_path / "b"), [a.edge.addresses[0]], node__role="hobbyist", interest__mode="follows"
+                )
+            ) as b,
         ):
-            await a.backend.call("account.create", {"name": "lotus"})
+            lotus = (await a.backend.call("account.create", {"name": "lotus"}))["account"]
             issuer = (await a.backend.call("account.create", {"name": "an", "hosted": True}))["account"]
             uri = (await a.backend.call("post", {"text": "mua ngay"}))["uri"]
             await b.backend.call("account.create", {"name": "bách"})
+            await b.backend.call("follow", {"account": lotus})
+            with pytest.raises(CallError, match=r"does not hold did:banyan:.*: follow it, or ask the operator to"):
+                await b.backend.call("labeller.choose", {"account": issuer, "wish": "warn"})
             await b.backend.call("labeller.set", {"account": issuer})
+            await b.backend.call("labeller.choose", {"account": issuer, "wish": "warn"})
             await a.backend.call("label.put", {"as": "an", "about": uri, "name": "spam"})
-            await converged([a, b])
-            while (await b.backend.call("post.get", {"uri": uri}))["label"] != "spam":
+            label = None
+            while label != "spam":
                 await trio.sleep(0.1)
+                with suppress(CallError):  # the post is on its way
+                    label = (await b.backend.call("post.get", {"uri": uri}))["label"]
             await a.backend.call("label.put", {"as": "an", "about": uri, "name": "spam", "undo": True})
             while (await b.backend.call("post.get", {"uri": uri}))["label"] is not None:
                 await trio.sleep(0.1)

@@ -120,6 +120,7 @@ def test_a_post_is_withheld_while_one_order_covers_it_and_what_is_void_or_gone_w
         ("names 1 to 1000 posts, and this one 0", {"posts": []}),
         ("names 1 to 1000 posts, and this one 1001", {"posts": None}),
         ("names the hash of its paper", {"given": "paper"}),
+        ("No law has the class 'spam'; those that have one: ", {"category": "spam"}),
     ],
 )
 def test_an_order_that_would_be_void_is_refused_with_a_sentence(
@@ -145,6 +146,11 @@ def test_a_platform_refuses_with_its_reason_and_shows_the_post(tmp_path: Path) -
         node.call("order.refuse", order=order, why="quá rộng", by="lotus")
         assert texts(node) == ["tin"]
         assert [(a["word"], a["why"]) for a in row(node, order)["answers"]] == [("refused", "quá rộng")]
+        assert node.call("order.accept", order=order)["standing"] == "in force"
+        later(node)
+        assert texts(node) == []
+        assert [a["word"] for a in row(node, order)["answers"]] == ["done"]
+        node.call("order.refuse", order=order, why="quá rộng", by="lotus")
         refused(node, "is no judge for vn", "order.rule", order=order, outcome="suspends", by="bình")
         refused(node, "No order of the alliance withholds", "order.appeal", post=uri, why="", by="an")
 

@@ -10,7 +10,7 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import root
+from banyan_cli.declare import Fields, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import By, Uri, text_of
 from banyan_cli.show.tables import Row, columns, count
@@ -40,6 +40,13 @@ _ORDERS = columns(
     ("appeals#", lambda row: str(row["appeals"])),
     ("why", "why"),
 )
+
+
+def _stands(answer: Fields, **_: object) -> str:
+    """What an order comes to."""
+    return f"Order {answer['order']} is {answer['standing']}{answer['why'] and ': '}{answer['why']}."
+
+
 _LINES = columns(("nobody is", "role"), ("duty", "duty"), ("law", "law"), ("source", "source"))
 
 
@@ -60,17 +67,19 @@ def order_issue(
     named = [refs.post(s, post) for post in posts]
     asked = {"scope": scope, "basis": basis, "category": category, "deadline_h": deadline_h, "term_d": term_d}
     made = s.call("order.issue", posts=named, given=given, paper=paper, **asked, **{"as": refs.acting(s, by)})
-    s.out.done(made, f"Order {made['order']}.")
+    s.out.done(made, _stands(made))
 
 
-@_order.act("order.accept", "It is carried out while it is in force.")
-def order_accept(order: OrderHash) -> None:
-    """Carry out an order that waits for you (node.ask_before_orders)."""
+@_order.act("order.accept")
+def order_accept(answer: Fields, order: OrderHash) -> str:
+    """Carry out an order that waits for you (node.ask_before_orders), or that you refused."""
+    return _stands(answer)
 
 
-@_order.act("order.confirm", "Confirmed.")
-def order_confirm(order: OrderHash, paper: Paper = None, by: By = None) -> None:
+@_order.act("order.confirm")
+def order_confirm(answer: Fields, order: OrderHash, paper: Paper = None, by: By = None) -> str:
     """Stand behind an order of another role, whose paper you saw."""
+    return _stands(answer)
 
 
 @_order.act("order.refuse", "Refused.")
@@ -78,9 +87,10 @@ def order_refuse(order: OrderHash, why: Reason, by: By = None) -> None:
     """Answer that this platform does not carry out an order."""
 
 
-@_order.act("order.rule", "Ended.", outcome="ends")
-def order_end(order: OrderHash, why: Reason = "", by: By = None) -> None:
+@_order.act("order.rule", outcome="ends")
+def order_end(answer: Fields, order: OrderHash, why: Reason = "", by: By = None) -> str:
     """End an order for good, as its issuer or a judge."""
+    return _stands(answer)
 
 
 @_order.rows("order.list", _ORDERS, "No orders.", field="orders")
@@ -93,15 +103,17 @@ def appeal_make(post: Uri, why: Reason, by: By = None) -> None:
     """Appeal against the order that withholds a post here."""
 
 
-@_appeal.act("order.rule", "Decided.")
+@_appeal.act("order.rule")
 def appeal_decide(
+    answer: Fields,
     order: OrderHash,
     outcome: Annotated[Literal["suspends", "confirms", "ends"], typer.Argument(help="What you decide.")],
     post: Annotated[str | None, typer.Option(help="The address of one post of it; all when left out.")] = None,
     why: Reason = "",
     by: By = None,
-) -> None:
+) -> str:
     """Decide about an order, or about one post of it, as a judge of its scope."""
+    return _stands(answer)
 
 
 @_duties.command(name="check")

@@ -35,7 +35,7 @@ from banyan_reading.queries import Queries, queries
 from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, MEMBERS, RESTORING, ROLES
+from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, LABELLERS, MEMBERS, RESTORING, ROLES
 from banyan_storage.views import invalidation
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _hold(choice: Choice | None, context: Context, now: float) -> None:
         context.replica.set_interest(None, now)
         return
     gone, (listed, found, near) = set(DROPPED.keys(context.store)), choice
-    due = (account for rows in (MEMBERS, ROLES, AWAITED) for account in rows.keys(context.store))
+    due = (account for rows in (MEMBERS, ROLES, LABELLERS, AWAITED) for account in rows.keys(context.store))
     kept, placed = ((), frozenset[AccountId]()) if listed is None else (listed.kept, listed.placed)
     first = dict.fromkeys([*due, *kept, *found[:near]])
     controls = placed - first.keys()
@@ -378,7 +378,8 @@ class LocalDemand:
         store = self._ctx.store
         if hosted.is_hosted(store, account) or AWAITED.has(store, account):
             return True
-        if account in self._ctx.placed or MEMBERS.among_few(store, account) or ROLES.among_few(store, account):
+        named = any(rows.among_few(store, account) for rows in (MEMBERS, ROLES, LABELLERS))
+        if named or account in self._ctx.placed:
             return True
         txn, now = self._ctx.engine.write(), self._clock()
         if now >= self._until:

@@ -36,6 +36,11 @@ def duty_files() -> tuple[DutyFile, ...]:
     return tuple(read_duties(f.read_text("utf-8"), f.name) for f in found)
 
 
+def classes() -> list[str]:
+    """Those of content that a duty file has, by name."""
+    return sorted({one.name for file in duty_files() for one in file.classes})
+
+
 def erased_for(category: str) -> str | None:
     """The role that content of this class is reported to when it is erased; None: it is kept."""
     never = (one for file in duty_files() for one in file.classes if one.keep == "never")

@@ -23,7 +23,7 @@ from banyan_node.api.json_types import AccountRef, Did, did, target_of
 from banyan_node.api.methods.moderation import decisions
 from banyan_node.api.methods.posts.post_rows import name_of
 from banyan_node.context import Context
-from banyan_node.hosting import hosted
+from banyan_node.hosting import hosted, interest
 from banyan_node.moderation.decisions import find
 from banyan_node.operator_errors import CallError, not_found
 from banyan_node.workers.worker import Worker
@@ -97,6 +97,8 @@ def set_labeller(ctx: Context, ask: LabellerSet, now: float) -> LabellerRow:
     LABELLERS.put(ctx.store, account, chosen)
     for (_, element), (_, decision) in [*LABELS_TAKEN.rows(ctx.store, account)]:
         LABELS_TAKEN.put(ctx.store, (account, element), (0, decision))
+    if not interest.holds_all(ctx):
+        interest.hold(ctx, now)
     return _row(ctx, account, chosen._replace(does=chosen.does or "note"))
 
 
@@ -180,7 +182,9 @@ class _Step:
         if not mine.does:
             found = found._replace(given={})
         changes = found.changes
-        many = len(found.taken) >= SMALL and len(changes) * FIFTH > len(found.taken)
+        # changes that its issuer made, and not this node, which has labels looked at again
+        asked = [el for el in changes if el not in found.given or found.taken.get(el, (1, 0))[0]]
+        many = len(found.taken) >= SMALL and len(asked) * FIFTH > len(found.taken)
         if len(found.given) > MOST or (many and not mine.accepted):
             if mine.waits != len(changes):
                 LABELLERS.put(ctx.store, account, mine._replace(waits=len(changes), accepted=False))

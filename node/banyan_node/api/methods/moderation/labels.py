@@ -14,7 +14,7 @@ from banyan_node.api.methods.people.private import opened, say
 from banyan_node.api.methods.posts.post_rows import AccountName, account_name, name_of
 from banyan_node.api.methods.posts.post_writes import WrittenEntry
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, sealed_writer
+from banyan_node.hosting import hosted, interest, sealed_writer
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.visibility import labellers_of
 from banyan_node.operator_errors import bad_request, not_found
@@ -245,6 +245,9 @@ def appeals(at: CommitView, ask: ActorRequest) -> LabelAppeals:
 def choose(ctx: Context, ask: LabellerChoose, now: float) -> NoResult:
     """What a reader wants of somebody's labels. It is sealed, as all that an account keeps to itself."""
     account, issuer = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    if ask.wish in ("warn", "hide") and not interest.is_wanted(ctx, issuer):
+        says = "follow it, or ask the operator to (`labeller.set`)"
+        raise bad_request(f"This node does not hold {account_to_text(issuer)}, so it has none of its labels: {says}.")
     said = [LabellerChoice(issuer, ask.wish or "refuse")]
     return say(ctx, account, sealed_writer.drafts_or_undo(ctx, account, said, now, ask.wish is None), now)
 

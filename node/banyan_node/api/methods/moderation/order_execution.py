@@ -40,6 +40,7 @@ from banyan_node.moderation.known_orders import (
 from banyan_node.operator_errors import CallError
 from banyan_node.transparency import lines, witnessing
 from banyan_node.workers.worker import Worker
+from banyan_schema.collection import undo
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import Appeal, Given, OrderAct, OrderId, Receipt, write_act
 from banyan_storage.errors import ViewBuilding
@@ -106,6 +107,13 @@ def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
     assert isinstance(draft.op, Put)
     append(ctx, by, [write_act(by, act, ctx.queries().live(by, draft.op))], now)
     lines.write_act(ctx, by, act, now)
+
+
+def take_back_refusal(ctx: Context, member: AccountId, order: OrderId, now: float) -> None:
+    """The member's answer to the order goes, so it is answered again."""
+    op = write_act(member, Receipt(order, "refused", 0, "")).op
+    assert isinstance(op, Put)
+    append(ctx, member, [undo(op.coll, ctx.queries().live(member, op))], now)
 
 
 # -- items

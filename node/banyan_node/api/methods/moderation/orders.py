@@ -14,7 +14,7 @@ from banyan_duties.commitment import NO_DIGEST, Item, committed, digest_of, enco
 from banyan_duties.order_rules import Issued, in_window, may_rule, why_void
 from banyan_node.api.declare import ActorRequest, EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import PostRef, target_of
-from banyan_node.api.methods.moderation.order_execution import Hash, carried_out_ms, carry_out, write
+from banyan_node.api.methods.moderation.order_execution import Hash, carried_out_ms, carry_out, take_back_refusal, write
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.moderation import strikes
@@ -22,7 +22,7 @@ from banyan_node.moderation.known_orders import alliance_parameters, find, items
 from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
-from banyan_schema.social.order import Appeal, Confirmation, Given, OrderNotice, Outcome, Receipt, Ruling
+from banyan_schema.social.order import Appeal, Confirmation, Given, OrderId, OrderNotice, Outcome, Receipt, Ruling
 from banyan_storage.local_tables import ACCEPTED_ORDERS, COPIES, ORDER_ITEMS, ORDERED
 
 METHODS = MethodTable()
@@ -76,7 +76,17 @@ class RuleRequest(ActorRequest):
 
 
 class OrderWritten(Response):
+    """standing: void, in force, suspended or ended; why: in a sentence."""
+
     order: Hash
+    standing: str
+    why: str
+
+
+def _written(ctx: Context, order: OrderId, now: float) -> OrderWritten:
+    """Carries out what follows, and answers what the order comes to."""
+    stands = (carry_out(ctx, now) or known_orders(ctx)).stands[order]
+    return OrderWritten(order.hex(), stands.word, stands.why)
 
 
 @METHODS.write("order.issue", "not_found", "refused", audited=True)
@@ -85,6 +95,8 @@ def issue(ctx: Context, ask: IssueOrder, now: float) -> OrderWritten:
     paper it is void until a second role confirms it."""
     p, by, q = alliance_parameters(ctx), hosted.account_of(ctx, ask.by), ctx.queries()
     items = [Item(ctx.replica.author.random(16), target_of(post), _digest(q, target_of(post))) for post in ask.posts]
+    if ask.category and ask.category not in (classes := strikes.classes()):
+        raise bad_request(f"No law has the class '{ask.category}'; those that have one: {', '.join(classes)}.")
     try:
         count, root = committed(items)
         paper = None if ask.paper is None else bytes.fromhex(ask.paper)
@@ -97,8 +109,7 @@ def issue(ctx: Context, ask: IssueOrder, now: float) -> OrderWritten:
     except ValueError as why:
         raise bad_request(f"{why}") from None
     ORDER_ITEMS.put(ctx.store, one.id, encode_items(items))
-    carry_out(ctx, now)
-    return OrderWritten(one.id.hex())
+    return _written(ctx, one.id, now)
 
 
 def _digest(q: Queries, post: Target) -> bytes:
@@ -108,11 +119,14 @@ def _digest(q: Queries, post: Target) -> bytes:
 
 @METHODS.write("order.accept", "not_found", "refused", audited=True)
 def accept(ctx: Context, ask: AcceptOrder, now: float) -> OrderWritten:
-    """Has an order carried out that waits for somebody here (`node.ask_before_orders`)."""
-    one = find(known_orders(ctx), ask.order)
+    """Has an order carried out that waits for somebody here (`node.ask_before_orders`), or that was refused here."""
+    known = known_orders(ctx)
+    one = find(known, ask.order)
+    for member in known.scope_of(one.id).members:
+        if hosted.is_hosted(ctx.store, member) and known.receipts.get((member, one.id)) == "refused":
+            take_back_refusal(ctx, member, one.id, now)
     ACCEPTED_ORDERS.put(ctx.store, one.id, True)
-    carry_out(ctx, now)
-    return OrderWritten(ask.order)
+    return _written(ctx, one.id, now)
 
 
 @METHODS.write("order.confirm", "not_found", "refused", audited=True)
@@ -128,8 +142,7 @@ def confirm(ctx: Context, ask: ConfirmOrder, now: float) -> OrderWritten:
     if paper != one.order.paper:
         raise bad_request("The paper differs from that of the order: compare the two before you confirm.")
     write(ctx, by, Confirmation(one.id, paper), now)
-    carry_out(ctx, now)
-    return OrderWritten(ask.order)
+    return _written(ctx, one.id, now)
 
 
 @METHODS.write("order.refuse", "not_found", "refused", audited=True)
@@ -140,8 +153,7 @@ def refuse(ctx: Context, ask: RefuseOrder, now: float) -> OrderWritten:
     if by not in known.scope_of(one.id).members:
         raise forbidden(f"{account_to_text(by)} is no member for {one.order.scope}.")
     write(ctx, by, Receipt(one.id, "refused", 0, ask.why), now)
-    carry_out(ctx, now)
-    return OrderWritten(ask.order)
+    return _written(ctx, one.id, now)
 
 
 @METHODS.write("order.appeal", "not_found", "refused", audited=True)
@@ -163,7 +175,7 @@ def appeal(ctx: Context, ask: AppealRequest, now: float) -> OrderWritten:
     if original is not None:  # others do not know whose copy it is: the platform stands for its author
         by = next(m for m in known.scope_of(one.id).members if hosted.is_hosted(ctx.store, m))
     write(ctx, by, Appeal(one.id, leaf, ask.why), now)
-    return OrderWritten(one.id.hex())
+    return _written(ctx, one.id, now)
 
 
 @METHODS.write("order.rule", "not_found", "refused", audited=True)
@@ -181,5 +193,4 @@ def rule(ctx: Context, ask: RuleRequest, now: float) -> OrderWritten:
             f"{account_to_text(by)} is no judge for {one.order.scope}; an issuer can only end its own order."
         )
     write(ctx, by, ruling, now)
-    carry_out(ctx, now)
-    return OrderWritten(ask.order)
+    return _written(ctx, one.id, now)
