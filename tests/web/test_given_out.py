@@ -42,8 +42,9 @@ SHOWN, LIST = "shown", "/api/v1/timelines/list/"
 """The post of which nothing is decided."""
 NO_READER = frozenset({"archive.export", "entries.look", "report.list", "report.show"})
 """Reads of the operator and of moderators: what peers get, and the copies of what was reported."""
-_OTHERS = """account.standing accounts.search accounts.seen alliance.quota channel.show diff episode.list event.replies event.show
-find group.feed group.members group.requests group.show handle.find idempotency.find linked.page linked.picture
+_OTHERS = """account.standing accounts.search accounts.seen alliance.quota channel.show diff episode.list
+event.replies event.show find
+group.feed group.members group.requests group.show handle.find idempotency.find linked.page linked.picture
 list.show media.read media.show media.shown note playlist.show profiles relationship relationships repost.find"""
 OF_OTHERS = frozenset(_OTHERS.split())
 """Reads that need parameters of other things than posts."""

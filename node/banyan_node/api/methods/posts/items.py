@@ -58,7 +58,7 @@ WRITTEN_BY = {
     "subscription": "channel.subscribe",
     "order": "order.issue",
     "order.confirmation": "order.confirm",
-    "order.receipt": "order.take and order.refuse",
+    "order.receipt": "order.accept and order.refuse",
     "order.appeal": "order.appeal",
     "order.ruling": "order.rule",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
