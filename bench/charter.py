@@ -25,7 +25,7 @@ from banyan_charter.acts import (
     id_of,
 )
 from banyan_charter.keytree import KeyTree
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_charter.rules import first_epoch
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.skipping import bundle, skip, way
@@ -80,7 +80,7 @@ def _acts(founding: Founding, people: list[Member], epochs: int) -> Iterator[byt
 
 def once(founding: Founding, acts: Sequence[bytes], epochs: int) -> dict[str, Any]:
     began = time.perf_counter()
-    ledger = Ledger(TEST, founding)
+    ledger = ActLedger(TEST, founding)
     for raw in acts:
         act = decode_act(TEST, raw)
         assert not isinstance(act, Founding)

@@ -85,7 +85,7 @@ class Roll(NamedTuple):
     """A roll call."""
 
 
-class Answer(NamedTuple):
+class RollAnswer(NamedTuple):
     """The member answers the last roll call. `by`: of its key of this number."""
 
     member: AccountId
@@ -120,14 +120,14 @@ class SetParameters(NamedTuple):
     parameters: Parameters
 
 
-class Note(NamedTuple):
+class Remark(NamedTuple):
     """A reason, or a decision that needs no rule. UTF-8."""
 
     text: bytes
 
 
-Proposal: TypeAlias = Admit | Expel | Renew | Roll | Answer | Sleep | Wake | Change | SetParameters | Note
-_CODES = (Admit, Expel, Renew, Roll, Answer, Sleep, Wake, Change, SetParameters, Note)
+Proposal: TypeAlias = Admit | Expel | Renew | Roll | RollAnswer | Sleep | Wake | Change | SetParameters | Remark
+_CODES = (Admit, Expel, Renew, Roll, RollAnswer, Sleep, Wake, Change, SetParameters, Remark)
 
 
 class Founding(NamedTuple):
@@ -152,7 +152,7 @@ class Content(NamedTuple):
     by: Signature
 
 
-class Vote(NamedTuple):
+class EpochVote(NamedTuple):
     """`unlock`: the ballot in which this content was locked, if the signer had committed to another; or 0."""
 
     id: EntryId
@@ -165,7 +165,7 @@ class Vote(NamedTuple):
     by: Signature
 
 
-class Commit(NamedTuple):
+class EpochCommit(NamedTuple):
     """A promise to a content that its signer saw locked in this ballot."""
 
     id: EntryId
@@ -177,7 +177,7 @@ class Commit(NamedTuple):
     by: Signature
 
 
-Act: TypeAlias = Content | Vote | Commit
+Act: TypeAlias = Content | EpochVote | EpochCommit
 
 
 def id_of(realm: Realm, body: list[Any]) -> bytes:
@@ -209,7 +209,7 @@ def body_of(a: Act) -> list[Any]:
     """What its id is made of."""
     if isinstance(a, Content):
         return content_body(a.charter, a.number, a.prev, a.proposals, a.state, a.author)
-    if isinstance(a, Vote):
+    if isinstance(a, EpochVote):
         return vote_body(a.charter, a.number, a.ballot, a.content, a.unlock, a.member)
     return commit_body(a.charter, a.number, a.ballot, a.content, a.member)
 
@@ -296,8 +296,8 @@ def _act(v: list[Any], made: bytes, by: Signature) -> Act:
         raise Malformed("ballots count from 1")
     if v[0] == 2:
         unlock = unsigned(v[5], ballot - 1, "unlock")
-        return Vote(EntryId(made), charter, number, ballot, content, unlock, member, by)
-    return Commit(EntryId(made), charter, number, ballot, content, member, by)
+        return EpochVote(EntryId(made), charter, number, ballot, content, unlock, member, by)
+    return EpochCommit(EntryId(made), charter, number, ballot, content, member, by)
 
 
 def proposal_of(v: Any) -> Proposal:
@@ -315,7 +315,7 @@ def proposal_of(v: Any) -> Proposal:
     if code == 8:
         return SetParameters(parameters_of(array(rest, 1, "the rest of a proposal of parameters")[0]))
     if code == 9:
-        return Note(_text(array(rest, 1, "the rest of a note")[0]))
+        return Remark(_text(array(rest, 1, "the rest of a note")[0]))
     member = AccountId(sized(rest[0] if rest else None, 32, "member"))
     if code == 2:
         _, root, since, spare, by = array(rest, 5, "a renewal")
@@ -327,7 +327,7 @@ def proposal_of(v: Any) -> Proposal:
         return Change(member, domain_of(domain), Kind(unsigned(kind, len(Kind) - 1, "kind")), flag(voting, "voting"))
     if code in (4, 6):
         signature = signature_of(array(rest, 2, "an answer or a waking")[1])
-        return Answer(member, signature) if code == 4 else Wake(member, signature)
+        return RollAnswer(member, signature) if code == 4 else Wake(member, signature)
     array(rest, 1, "an expulsion or a sleep")
     return Expel(member) if code == 1 else Sleep(member)
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
-from banyan_charter.acts import Commit, ContentId, Vote
-from banyan_charter.ledger import MOST_BALLOTS, Ledger
-from banyan_charter.rules import Count, enough, supported
+from banyan_charter.acts import ContentId, EpochCommit, EpochVote
+from banyan_charter.ledger import MOST_BALLOTS, ActLedger
+from banyan_charter.rules import VoteCount, enough, supported
 from banyan_charter.seat_signer import SeatSigner
 from banyan_crdt.codec import uint
 from banyan_crdt.errors import Refused
@@ -30,17 +30,17 @@ class Promise(NamedTuple):
     content: ContentId | None = None
 
 
-def locked(c: Count) -> dict[ContentId, int]:
+def locked(c: VoteCount) -> dict[ContentId, int]:
     """The contents that are locked, with the highest ballot of each."""
     return {content: ballot for ballot, content in sorted(c.locked)}
 
 
-def _locked_last(c: Count) -> tuple[int, ContentId] | None:
+def _locked_last(c: VoteCount) -> tuple[int, ContentId] | None:
     """The lock of the highest ballot."""
     return max(c.locked, default=None)
 
 
-def vote(ledger: Ledger, mine: Promise, keys: SeatSigner, content: ContentId) -> tuple[Vote, Promise]:
+def vote(ledger: ActLedger, mine: Promise, keys: SeatSigner, content: ContentId) -> tuple[EpochVote, Promise]:
     """A vote for this content in the ballot that is open to the member. Raises Refused with a sentence if it may not
     sign one now."""
     number, c = mine.number, _count(ledger, mine)
@@ -61,7 +61,7 @@ def vote(ledger: Ledger, mine: Promise, keys: SeatSigner, content: ContentId) ->
     return keys.vote(number, ballot, content, unlock), mine._replace(last=ballot)
 
 
-def waits(ledger: Ledger, mine: Promise, member: AccountId, content: ContentId) -> bool:
+def waits(ledger: ActLedger, mine: Promise, member: AccountId, content: ContentId) -> bool:
     """Whether the member voted for this content in its last ballot, and others can still decide that one by voting.
     An owner who votes for it again then opens one ballot after the other, and of these there are `MOST_BALLOTS`."""
     c = _count(ledger, mine)
@@ -70,7 +70,7 @@ def waits(ledger: Ledger, mine: Promise, member: AccountId, content: ContentId) 
     return bool(voted) and next(_winnable(ledger, mine.number, mine.last - 1, content)) == mine.last
 
 
-def commit(ledger: Ledger, mine: Promise, keys: SeatSigner) -> tuple[Commit, Promise] | None:
+def commit(ledger: ActLedger, mine: Promise, keys: SeatSigner) -> tuple[EpochCommit, Promise] | None:
     """A commit to what is locked, or None if nothing new is."""
     number, c = mine.number, _count(ledger, mine)
     if (found := _locked_last(c)) is None or keys.member not in ledger.epochs[number - 1].seats:
@@ -81,7 +81,7 @@ def commit(ledger: Ledger, mine: Promise, keys: SeatSigner) -> tuple[Commit, Pro
     return keys.commit(number, ballot, content), mine._replace(last=ballot, ballot=ballot, content=content)
 
 
-def favourite(ledger: Ledger, mine: Promise) -> ContentId | None:
+def favourite(ledger: ActLedger, mine: Promise) -> ContentId | None:
     """Which content to vote for next, for an owner who wants any of them to be adopted: the one locked last; else of
     those that can be adopted soonest the one with the most votes there, if more than 1/3; else that of the seat whose
     turn that ballot is, of several of its own now one, now another.
@@ -100,7 +100,7 @@ def favourite(ledger: Ledger, mine: Promise) -> ContentId | None:
     return min(c.who, key=rank, default=None)
 
 
-def _winnable(ledger: Ledger, number: int, last: int, x: ContentId) -> Iterator[int]:
+def _winnable(ledger: ActLedger, number: int, last: int, x: ContentId) -> Iterator[int]:
     """The ballots above `last` in which this content may still be certified: who voted for it there or may still sign
     there are more than 2/3 of the votes, and so are who committed to it there or may still do so. So members that vote
     one after the other, or that were apart, meet."""
@@ -115,7 +115,7 @@ def _winnable(ledger: Ledger, number: int, last: int, x: ContentId) -> Iterator[
             yield ballot
 
 
-def _is_open(ledger: Ledger, number: int, ballot: int, x: ContentId) -> bool:
+def _is_open(ledger: ActLedger, number: int, ballot: int, x: ContentId) -> bool:
     """Whether members vote in this ballot already: what they favour can be certified in none before, or more than 2/3
     of the votes signed in the one before or a later one, or a third in this or a later one, or for this content. A
     cheat alone opens none."""
@@ -127,13 +127,13 @@ def _is_open(ledger: Ledger, number: int, ballot: int, x: ContentId) -> bool:
     )
 
 
-def _count(ledger: Ledger, mine: Promise) -> Count:
+def _count(ledger: ActLedger, mine: Promise) -> VoteCount:
     if mine.number != len(ledger.epochs):
         raise Refused(f"number {mine.number} is not open: the charter stands at epoch {len(ledger.epochs) - 1}.")
     return ledger.counts[mine.number]
 
 
-def _check_seat(ledger: Ledger, number: int, member: AccountId, content: ContentId) -> None:
+def _check_seat(ledger: ActLedger, number: int, member: AccountId, content: ContentId) -> None:
     here, there = ledger.epochs[number - 1].seats, ledger.counts[number].who[content].after.seats
     if member not in here and member not in there:
         raise Refused(f"{member.hex()[:16]} has no seat in epoch {number - 1}, and this content gives it none.")

@@ -13,7 +13,7 @@ many places apart, and few are for accounts elsewhere that it vouches for.
     kept    all logs are
 
 Both are functions of parameters, seats, lists and control logs. What an hour may bring is a pace of the one who takes
-(`Pace`), by its own clock: a member claims the times of its entries.
+(`HostingPace`), by its own clock: a member claims the times of its entries.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def kept(parameters: Parameters, listed: Mapping[AccountId, Places], host_of: Ho
     return out
 
 
-class Pace:
+class HostingPace:
     """How fast one node takes new accounts of one member: `quota` at once, so that a newcomer need not wait, and then
     `hourly` an hour. So who lists, drops and lists others again costs the others no more than that."""
 

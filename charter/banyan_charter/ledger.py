@@ -1,7 +1,7 @@
 """A charter as the acts that a node has make it: which epochs stand.
 
-`Ledger.add` takes acts in any order and any number of times; the chain is a function of the set. Where acts are missing
-it ends at the last whole epoch.
+`ActLedger.add` takes acts in any order and any number of times; the chain is a function of the set. Where acts are
+missing it ends at the last whole epoch.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from banyan_charter.acts import Act, CharterId, Commit, Content, ContentId, Founding, Vote, name_of
-from banyan_charter.rules import Count, Epoch, attempted, first_epoch, lasting, outcome, signer_key
+from banyan_charter.acts import Act, CharterId, Content, ContentId, EpochCommit, EpochVote, Founding, name_of
+from banyan_charter.rules import Epoch, VoteCount, attempted, first_epoch, lasting, outcome, signer_key
 from banyan_crdt.ids import AccountId, H
 from banyan_crdt.realm import Realm
 
@@ -30,7 +30,7 @@ Name: TypeAlias = tuple[bytes, Key]
 """An act is told from others by its id and the key that signed it."""
 
 
-class Ledger:
+class ActLedger:
     """The acts of one charter, and what they come to."""
 
     def __init__(self, realm: Realm, founding: Founding) -> None:
@@ -39,7 +39,7 @@ class Ledger:
         """The chain; empty until all founders signed."""
         self.struck: dict[int, tuple[AccountId, ...]] = {}
         """By number: who signed two histories of it."""
-        self.counts: dict[int, Count] = {}
+        self.counts: dict[int, VoteCount] = {}
         """Of numbers that were counted."""
         self._acts: dict[int, dict[Name, Act]] = {}
         self._made: dict[Name, Epoch | None] = {}
@@ -84,7 +84,7 @@ class Ledger:
         self._signed[_slot(act)] += 1
         if not isinstance(act, Content):
             self._ballots[act.number][_key(act)].append(act.ballot)
-            if isinstance(act, Vote):
+            if isinstance(act, EpochVote):
                 self._voters[act.content].add(_key(act))
         if self._stale is None or act.number < self._stale:
             self._stale = act.number
@@ -105,7 +105,7 @@ class Ledger:
         if not any(member in some and signer_key(act.by, number, some[member]) for some in seats):
             return f"{member.hex()[:16]} has no such key in number {number}, or the content is not held yet"
         if not number:
-            if isinstance(act, Commit) and (act.ballot, act.content) == (1, self.founding.id):
+            if isinstance(act, EpochCommit) and (act.ballot, act.content) == (1, self.founding.id):
                 return None
             return "of number 0 there are only the signatures of the founders"
         if not isinstance(act, Content):
@@ -142,7 +142,7 @@ class Ledger:
         number, self._stale = self._stale, None
         if not number:
             number, first = 1, first_epoch(self.founding)
-            commits = [a for a in self.acts(0) if isinstance(a, Commit) and a.content == self.founding.id]
+            commits = [a for a in self.acts(0) if isinstance(a, EpochCommit) and a.content == self.founding.id]
             signed = {
                 a.member for a in commits if a.member in first.seats and signer_key(a.by, 0, first.seats[a.member])
             }
@@ -198,9 +198,9 @@ class Ledger:
         return H("charter/digest", self.charter, *map(self.digest_of, range(len(self.epochs) + 1)))
 
 
-def state_of(realm: Realm, founding: Founding, acts: Iterable[Act]) -> Ledger:
+def state_of(realm: Realm, founding: Founding, acts: Iterable[Act]) -> ActLedger:
     """The ledger of these acts, settled."""
-    ledger = Ledger(realm, founding)
+    ledger = ActLedger(realm, founding)
     for act in acts:
         ledger.add(act)
     ledger.settle()

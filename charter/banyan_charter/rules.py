@@ -18,21 +18,21 @@ from typing import NamedTuple, TypeAlias
 from banyan_charter.acts import (
     Act,
     Admit,
-    Answer,
     Change,
     CharterId,
-    Commit,
     Content,
     ContentId,
+    EpochCommit,
+    EpochVote,
     Expel,
     Founding,
-    Note,
     Proposal,
+    Remark,
     Renew,
     Roll,
+    RollAnswer,
     SetParameters,
     Sleep,
-    Vote,
     Wake,
     check_spare,
     join_id,
@@ -83,7 +83,7 @@ class Certificate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class VoteCount:
     """Of one number: the valid contents, the votes that count by (ballot, content), who voted in any ballot, the
     commits, what is locked in which ballots, and the certificates, one of a content. `members`: by bit."""
 
@@ -100,13 +100,13 @@ class Count:
         return tuple(m for k, m in enumerate(self.members) if members >> k & 1)
 
 
-class Outcome(NamedTuple):
+class EpochOutcome(NamedTuple):
     """`content`: what follows, or None. `struck`: who is proved to have signed two histories, None unless there were
     two certificates."""
 
     content: ContentId | None
     struck: tuple[AccountId, ...] | None
-    counted: Count
+    counted: VoteCount
 
 
 def enough(signed: Members, total: Members) -> bool:
@@ -193,7 +193,7 @@ def _roll(p: Roll, d: _Draft) -> None:
 
 
 @_apply.register
-def _answer(p: Answer, d: _Draft) -> None:
+def _answer(p: RollAnswer, d: _Draft) -> None:
     seat = d.present(p.member, p.by)
     if not seat.missed:
         raise Malformed(f"{p.member.hex()[:16]} answers, and missed no roll call")
@@ -226,7 +226,7 @@ def _set_parameters(p: SetParameters, d: _Draft) -> None:
     d.parameters = p.parameters
 
 
-ORDER = (Answer, Sleep, Wake, Renew, Expel, Admit, Change, SetParameters, Roll, Note)
+ORDER = (RollAnswer, Sleep, Wake, Renew, Expel, Admit, Change, SetParameters, Roll, Remark)
 """In which order the kinds of proposals of a content are applied, whatever order it lists them in."""
 
 
@@ -295,17 +295,17 @@ def locks(who: Electorate, signed: Members, consent: Members) -> bool:
     return enough(signed, who.old) and enough(consent, who.new)
 
 
-def count(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -> Count:
+def count(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -> VoteCount:
     """acts: of the number after the epoch, with good signatures. after: what the valid contents among them make."""
     members = tuple(sorted(set(epoch.seats).union(*(e.seats for e in after.values()))))
     bit = {m: 1 << k for k, m in enumerate(members)}
     who = {x: electorate(epoch, e, bit.__getitem__) for x, e in after.items()}
-    votes = sorted((a for a in acts if isinstance(a, Vote) and a.content in who), key=lambda v: v.ballot)
+    votes = sorted((a for a in acts if isinstance(a, EpochVote) and a.content in who), key=lambda v: v.ballot)
     voted: dict[tuple[int, ContentId], Members] = {}
     committed: dict[tuple[int, ContentId], Members] = {}
     consent = dict.fromkeys(who, 0)
     for c in acts:
-        if isinstance(c, Commit) and c.content in who:
+        if isinstance(c, EpochCommit) and c.content in who:
             at = c.ballot, c.content
             committed[at] = committed.get(at, 0) | signed_by(who[c.content], c)
     locked: set[tuple[int, ContentId]] = set()
@@ -322,7 +322,7 @@ def count(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -
                 locked.add((ballot, x))
                 if x not in found and enough(done, e.old):
                     found[x] = Certificate(x, ballot, signed, done, consent[x])
-    return Count(members, who, voted, committed, consent, locked, list(found.values()))
+    return VoteCount(members, who, voted, committed, consent, locked, list(found.values()))
 
 
 def attempted(realm: Realm, epoch: Epoch, x: Content) -> Epoch | None:
@@ -333,7 +333,7 @@ def attempted(realm: Realm, epoch: Epoch, x: Content) -> Epoch | None:
         return None
 
 
-def signed_by(e: Electorate, a: Vote | Commit) -> Members:
+def signed_by(e: Electorate, a: EpochVote | EpochCommit) -> Members:
     """The bit of its signer, 0 if that may not sign."""
     return e.keys.get((a.member, a.by.root, a.by.leaf), 0)
 
@@ -343,7 +343,7 @@ def supported(signed: Members, total: Members) -> bool:
     return (signed & total).bit_count() * 3 > total.bit_count()
 
 
-def lasting(c: Count, acts: Iterable[Act]) -> Iterator[Act]:
+def lasting(c: VoteCount, acts: Iterable[Act]) -> Iterator[Act]:
     """What the outcome of a number with a certificate follows from: the contents that have one, and what counts for
     them in ballots up to that. Nodes that were offered each other's come to hold the same ones, although each may have
     refused other acts."""
@@ -354,10 +354,10 @@ def lasting(c: Count, acts: Iterable[Act]) -> Iterator[Act]:
             yield a
 
 
-def double_signers(c: Count, acts: Iterable[Act]) -> Members:
+def double_signers(c: VoteCount, acts: Iterable[Act]) -> Members:
     """Who is proved to have voted twice in a ballot, committed twice in one, or voted against its lock. Both signatures
     are by one key. acts: those that last."""
-    signed: dict[SignerKey, list[Vote | Commit]] = {}
+    signed: dict[SignerKey, list[EpochVote | EpochCommit]] = {}
     for a in acts:
         if not isinstance(a, Content):
             signed.setdefault((a.member, a.by.root, a.by.leaf), []).append(a)
@@ -368,18 +368,18 @@ def double_signers(c: Count, acts: Iterable[Act]) -> Members:
     return out
 
 
-def _contradict(a: Vote | Commit, b: Vote | Commit) -> bool:
+def _contradict(a: EpochVote | EpochCommit, b: EpochVote | EpochCommit) -> bool:
     twice = type(a) is type(b) and a.ballot == b.ballot
-    broken = isinstance(a, Vote) and isinstance(b, Commit) and a.unlock < b.ballot < a.ballot
+    broken = isinstance(a, EpochVote) and isinstance(b, EpochCommit) and a.unlock < b.ballot < a.ballot
     return a.content != b.content and (twice or broken)
 
 
-def outcome(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -> Outcome:
+def outcome(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch]) -> EpochOutcome:
     """What follows an epoch by these acts of its next number. after: as for `count`."""
     c = count(epoch, acts, after)
     contents = {f.content for f in c.certificates}
     if len(contents) < 2:
-        return Outcome(next(iter(contents), None), None, c)
+        return EpochOutcome(next(iter(contents), None), None, c)
     out = double_signers(c, lasting(c, acts))
     left = set()
     for f in c.certificates:
@@ -387,4 +387,4 @@ def outcome(epoch: Epoch, acts: Sequence[Act], after: Mapping[ContentId, Epoch])
         rest = who._replace(old=who.old & ~out, new=who.new & ~out)
         if locks(rest, f.votes & ~out, f.consent) and enough(f.commits & ~out, rest.old):
             left.add(f.content)
-    return Outcome(left.pop() if len(left) == 1 else None, c.named(out), c)
+    return EpochOutcome(left.pop() if len(left) == 1 else None, c.named(out), c)

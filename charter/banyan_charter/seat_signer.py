@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from banyan_charter.acts import (
     CharterId,
-    Commit,
     Content,
     ContentId,
+    EpochCommit,
+    EpochVote,
     Proposal,
-    Vote,
     commit_body,
     content_body,
     id_of,
@@ -34,17 +34,17 @@ class SeatSigner(NamedTuple):
     keys: KeyTree
     since: int = 0
 
-    def vote(self, number: int, ballot: int, content: ContentId, unlock: int = 0) -> Vote:
-        """See `Vote`."""
+    def vote(self, number: int, ballot: int, content: ContentId, unlock: int = 0) -> EpochVote:
+        """See `EpochVote`."""
         fields = self.charter, number, ballot, content, unlock, self.member
         made = EntryId(id_of(self.realm, vote_body(*fields)))
-        return Vote(made, *fields, self._by(number, made))
+        return EpochVote(made, *fields, self._by(number, made))
 
-    def commit(self, number: int, ballot: int, content: ContentId) -> Commit:
-        """See `Commit`; of number 0 in ballot 1: that a founder signs the founding."""
+    def commit(self, number: int, ballot: int, content: ContentId) -> EpochCommit:
+        """See `EpochCommit`; of number 0 in ballot 1: that a founder signs the founding."""
         fields = self.charter, number, ballot, content, self.member
         made = EntryId(id_of(self.realm, commit_body(*fields)))
-        return Commit(made, *fields, self._by(number, made))
+        return EpochCommit(made, *fields, self._by(number, made))
 
     def content(self, epoch: Epoch, proposals: Sequence[Proposal]) -> tuple[Content, Epoch]:
         """The content that has these proposals adopted after the epoch, and what it makes. Raises Malformed or

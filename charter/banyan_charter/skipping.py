@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_charter.acts import Act, Content, ContentId, Founding, content_body, founding_body, id_of
-from banyan_charter.ledger import Ledger
-from banyan_charter.rules import Count, Epoch, attempted, enough, first_epoch, outcome
+from banyan_charter.ledger import ActLedger
+from banyan_charter.rules import Epoch, VoteCount, attempted, enough, first_epoch, outcome
 from banyan_charter.values import state_root
 from banyan_crdt.realm import Realm
 
@@ -51,7 +51,7 @@ def _is(realm: Realm, content: Content | Founding, epoch: Epoch) -> bool:
     return named == (content.charter, content.number, id_of(realm, content_body(*fields)), content.state)
 
 
-def _vouched(known: Epoch, content: ContentId, c: Count) -> bool:
+def _vouched(known: Epoch, content: ContentId, c: VoteCount) -> bool:
     """Whether one certificate has commits by more than 2/3 of the known votes, by roots that are known."""
     keys, number = c.who[content].keys, c.who[content].after.number
     votes = [s for s in known.seats.values() if s.votes]
@@ -66,7 +66,7 @@ def _vouched(known: Epoch, content: ContentId, c: Count) -> bool:
     return False
 
 
-def bundle(ledger: Ledger, number: int) -> Bundle:
+def bundle(ledger: ActLedger, number: int) -> Bundle:
     """What shows epoch `number`, which stands in the ledger: only the acts of its certificate."""
     before, c = ledger.epochs[number - 1], ledger.counts[number]
     found = next(f for f in c.certificates if f.content == ledger.epochs[number].id)
@@ -81,7 +81,7 @@ def bundle(ledger: Ledger, number: int) -> Bundle:
     return Bundle(earlier, before, tuple(acts))
 
 
-def way(ledger: Ledger, known: int) -> Iterator[int]:
+def way(ledger: ActLedger, known: int) -> Iterator[int]:
     """The numbers by which a verifier of epoch `known` gets to the last, each as far as known votes reach."""
     last = len(ledger.epochs) - 1
     while known < last:
@@ -93,5 +93,5 @@ def way(ledger: Ledger, known: int) -> Iterator[int]:
         known = low
 
 
-def _reaches(ledger: Ledger, known: int, number: int) -> bool:
+def _reaches(ledger: ActLedger, known: int, number: int) -> bool:
     return _vouched(ledger.epochs[known], ledger.epochs[number].id, ledger.counts[number])

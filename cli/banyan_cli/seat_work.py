@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from banyan_charter.acts import Act, Admit
-    from banyan_charter.ledger import Ledger
+    from banyan_charter.ledger import ActLedger
     from banyan_crdt.ids import AccountId
     from banyan_crdt.realm import Realm
     from banyan_node.alliance.papers import Invitation
@@ -55,7 +55,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 
 
 def command(options: str, name: str = "") -> Callable[[F], F]:
-    """Decorates a function of a `Work`, which has what these options say; its other parameters are typed, too."""
+    """Decorates a function of a `SeatWork`, which has what these options say; its other parameters are typed, too."""
     own = [
         inspect.Parameter(
             one,
@@ -70,7 +70,7 @@ def command(options: str, name: str = "") -> Callable[[F], F]:
     def add(declared: F) -> F:
         def do(s: Session, **typed: Any) -> None:
             shared = {one.name: typed.pop(one.name) for one in own}
-            declared(Work(s, **shared), **typed)
+            declared(SeatWork(s, **shared), **typed)
 
         return COMMANDS.add(name, declared, lambda: [*declare.params_of(declared, 1)(), *own], do)
 
@@ -78,7 +78,7 @@ def command(options: str, name: str = "") -> Callable[[F], F]:
 
 
 @dataclass
-class Work:
+class SeatWork:
     """A session, and what its command was given. take, out: files in place of the node's acts."""
 
     s: Session
@@ -118,7 +118,7 @@ class Work:
         node = self.s.node()
         return given or " ".join(node.call("id")["addresses"] if node else ())
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ActLedger:
         """Of the files, else of the node; each signature is checked again."""
         from banyan_node.alliance.papers import add_acts, ledger_of
 
@@ -134,7 +134,7 @@ class Work:
         return ledger
 
     @contextmanager
-    def at_work(self) -> Iterator[tuple[SeatFile, Ledger]]:
+    def at_work(self) -> Iterator[tuple[SeatFile, ActLedger]]:
         """The seat, which this command has alone, and the charter as it stands."""
         from banyan_node.alliance.seat_file import opened
 
@@ -172,7 +172,7 @@ class Work:
         self.s.out.answer(value, lambda console, value: show_lines(console, [] if self.out else texts))
         self.s.out.note(note.replace("{}", f", in {self.out}" if self.out else ""))
 
-    def follow(self, ledger: Ledger) -> None:
+    def follow(self, ledger: ActLedger) -> None:
         """Has the node follow this charter, and gives it these acts. In place of another one: who is in both is shown,
         and asked."""
         from banyan_charter.acts import encode_act
@@ -207,7 +207,7 @@ class Work:
             for why in self.s.call("alliance.offer", acts=texts)["refused"]:
                 self.s.out.note(f"An act was not taken: {why}.")
 
-    def hand_on(self, ledger: Ledger, mine: SeatFile, signed: list[Act]) -> None:
+    def hand_on(self, ledger: ActLedger, mine: SeatFile, signed: list[Act]) -> None:
         """Gives away what was signed: the file of all acts, or the node."""
         from banyan_node.alliance.papers import acts_text
 
@@ -220,7 +220,7 @@ class Work:
         else:
             self.offer(signed)
 
-    def hand_on_until(self, ledger: Ledger, mine: SeatFile) -> None:
+    def hand_on_until(self, ledger: ActLedger, mine: SeatFile) -> None:
         """The same of a seat that is founded or admitted: the node follows the charter, and it is waited until an epoch
         has the seat."""
         if self.out is None:
@@ -231,7 +231,7 @@ class Work:
         mine.settle(ledger)
         self.signed(ledger, mine)
 
-    def changed(self, ledger: Ledger) -> Ledger:
+    def changed(self, ledger: ActLedger) -> ActLedger:
         """What the node has once that is not this."""
         while (value := self.s.call("alliance.status"))["digest"] == ledger.digest.hex():
             self.progress(" ".join(stand(value)))
@@ -246,7 +246,7 @@ class Work:
             self.s.out.note(sentence)
         self._last = sentence
 
-    def signed(self, ledger: Ledger, mine: SeatFile) -> None:
+    def signed(self, ledger: ActLedger, mine: SeatFile) -> None:
         """Says where that leads."""
         from banyan_node.api.alliance_rows import next_steps, status_of
 
@@ -257,7 +257,7 @@ class Work:
         if self.out is not None:
             self.s.out.note(f"All acts are in {self.out}: give it to those whose signatures are missing.")
 
-    def cards(self, ledger: Ledger, of: list[Invitation] | None = None) -> list[Admit]:
+    def cards(self, ledger: ActLedger, of: list[Invitation] | None = None) -> list[Admit]:
         """Who answered invitations of this home, or these alone, and was never a member."""
         from banyan_node.alliance.invitations import invited
 
@@ -282,7 +282,7 @@ class Work:
         return account_from_text(str(account))
 
 
-def every_act(ledger: Ledger) -> list[Act]:
+def every_act(ledger: ActLedger) -> list[Act]:
     return [act for number in range(len(ledger.epochs) + 1) for act in ledger.acts(number)]
 
 

@@ -23,7 +23,7 @@ from banyan_schema.social.order import MOST_ITEMS, OrderNotice
 NO_DIGEST = bytes(32)
 
 
-class Item(NamedTuple):
+class OrderItem(NamedTuple):
     """A post that an order names. `digest`: of its content (`digest_of`), by which copies are found."""
 
     salt: bytes
@@ -59,7 +59,7 @@ def path_of(leaves: Sequence[bytes], leaf: bytes) -> list[tuple[bool, bytes]]:
     return [*path_of(leaves[half:], leaf), (False, root_of(leaves[:half]))]
 
 
-def committed(items: Sequence[Item]) -> tuple[int, bytes]:
+def committed(items: Sequence[OrderItem]) -> tuple[int, bytes]:
     """(count, root). Raises ValueError with a sentence."""
     if not 1 <= len(items) <= MOST_ITEMS:
         raise ValueError(f"an order names 1 to {MOST_ITEMS} posts, and this one {len(items)}: give several orders")
@@ -69,12 +69,12 @@ def committed(items: Sequence[Item]) -> tuple[int, bytes]:
     return len(leaves), root_of(leaves)
 
 
-def encode_items(items: Sequence[Item]) -> bytes:
+def encode_items(items: Sequence[OrderItem]) -> bytes:
     """What goes to platforms in scope."""
     return encode([[item.salt, *item.post, item.digest] for item in items])
 
 
-def decode_items(raw: bytes, order: OrderNotice) -> tuple[Item, ...]:
+def decode_items(raw: bytes, order: OrderNotice) -> tuple[OrderItem, ...]:
     """The items of this order. Raises Malformed."""
     return _of_order(_items(raw), order)
 
@@ -84,14 +84,14 @@ def joined_items(pieces: Iterable[bytes], order: OrderNotice) -> bytes:
     return encode_items(_of_order(tuple(item for raw in pieces for item in _items(raw)), order))
 
 
-def _of_order(found: tuple[Item, ...], order: OrderNotice) -> tuple[Item, ...]:
+def _of_order(found: tuple[OrderItem, ...], order: OrderNotice) -> tuple[OrderItem, ...]:
     with suppress(ValueError):
         if committed(found) == (order.count, order.root):
             return found
     raise Malformed("these are not the items to which the order commits")
 
 
-def _items(raw: bytes) -> tuple[Item, ...]:
+def _items(raw: bytes) -> tuple[OrderItem, ...]:
     try:
         return tuple(_item(one) for one in _rows(decode(raw, 2)))
     except (BanyanError, ValueError) as why:
@@ -104,7 +104,7 @@ def _rows(v: object) -> list[object]:
     return v
 
 
-def _item(v: object) -> Item:
+def _item(v: object) -> OrderItem:
     sizes = (16, 32, 16, 32)
     if (
         type(v) is not list
@@ -112,4 +112,4 @@ def _item(v: object) -> Item:
         or any(type(b) is not bytes or len(b) != n for b, n in zip(v, sizes, strict=True))
     ):
         raise ValueError("an item is [salt 16, account 32, key 16, digest 32]")
-    return Item(v[0], Target(AccountId(v[1]), CellKey(v[2])), v[3])
+    return OrderItem(v[0], Target(AccountId(v[1]), CellKey(v[2])), v[3])

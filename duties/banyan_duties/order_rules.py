@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from banyan_charter.values import Authority, Parameters, Scope
 from banyan_crdt.ids import AccountId
-from banyan_duties.commitment import Item
+from banyan_duties.commitment import OrderItem
 from banyan_schema.address import Target
 from banyan_schema.social.order import MOST_ITEMS, Appeal, Confirmation, OrderId, OrderNotice, Receipt, Ruling, order_id
 
@@ -43,7 +43,7 @@ class Said(NamedTuple):
     act: Confirmation | Receipt | Appeal | Ruling
 
 
-class Checkpoints(NamedTuple):
+class CheckpointTimes(NamedTuple):
     """Times of the public log, in milliseconds. `seen`: of the first cosigned checkpoint that has an order, a receipt
     (`receipt_name`) or an appeal. `last`: of the last one; 0: there is none."""
 
@@ -51,10 +51,10 @@ class Checkpoints(NamedTuple):
     last: int = 0
 
 
-NO_CHECKPOINTS = Checkpoints()
+NO_CHECKPOINTS = CheckpointTimes()
 
 
-class Standing(NamedTuple):
+class OrderState(NamedTuple):
     """`why`: a sentence. `lifted`: leaves of items that a judge or the issuer excepted."""
 
     word: Word
@@ -63,14 +63,14 @@ class Standing(NamedTuple):
 
 
 def standing(
-    p: Parameters, orders: Iterable[Issued], said: Iterable[Said], at: Checkpoints = NO_CHECKPOINTS
-) -> dict[OrderId, Standing]:
+    p: Parameters, orders: Iterable[Issued], said: Iterable[Said], at: CheckpointTimes = NO_CHECKPOINTS
+) -> dict[OrderId, OrderState]:
     """Of each order. Of what accounts say only confirmations and rulings count."""
     about: dict[bytes, list[Said]] = {}
     for one in said:
         about.setdefault(one.act.order, []).append(one)
     roles, scopes = {a.account: a for a in p.authorities}, {s.name.decode(): s for s in p.scopes}
-    known, out = {o.id: o for o in orders}, dict[OrderId, Standing]()
+    known, out = {o.id: o for o in orders}, dict[OrderId, OrderState]()
     alone: list[tuple[AccountId, int, bytes, OrderId]] = []
     for id, o in known.items():
         why = why_void(roles, o)
@@ -84,14 +84,14 @@ def standing(
                 "who confirmed it has no role there, or saw another paper" if others else "no second role confirmed it"
             )
             why = f"it was given {_WAYS[o.order.given]}, and {fault}"
-        out[id] = Standing("void", why) if why else Standing("in force", f"confirmed by {_short(min(seconds))}")
+        out[id] = OrderState("void", why) if why else OrderState("in force", f"confirmed by {_short(min(seconds))}")
     for (issuer, _), group in groupby(sorted(alone), lambda row: row[:2]):
         cap, taken = roles[issuer].cap, 0
         above = f"with it {_short(issuer)} orders more than {cap} posts in a day, and no second role confirmed it"
         for *_, id in group:
             fits = taken + known[id].order.count <= cap
             taken += known[id].order.count if fits else 0
-            out[id] = Standing("in force", "within the cap of a day") if fits else Standing("void", above)
+            out[id] = OrderState("in force", "within the cap of a day") if fits else OrderState("void", above)
     for id, o in known.items():
         if out[id].word == "in force":
             out[id] = _decided(o, out[id], scopes.get(o.order.scope), about.get(id, ()), at)
@@ -140,22 +140,24 @@ def may_rule(issued: Issued, scope: Scope | None, ruling: Ruling, by: AccountId)
     return scope is not None and by in scope.judges
 
 
-def _decided(one: Issued, stands: Standing, scope: Scope | None, about: Iterable[Said], at: Checkpoints) -> Standing:
+def _decided(
+    one: Issued, stands: OrderState, scope: Scope | None, about: Iterable[Said], at: CheckpointTimes
+) -> OrderState:
     rulings = [(s.by, s.act) for s in about if isinstance(s.act, Ruling) and may_rule(one, scope, s.act, s.by)]
     whole = {r.outcome: by for by, r in sorted(rulings, key=lambda row: row[0], reverse=True) if r.leaf is None}
     lifted = frozenset(r.leaf for _, r in rulings if r.leaf is not None and r.outcome != "confirms")
     seen = at.seen.get(one.id)
     if "ends" in whole:
-        return Standing("ended", f"{_short(whole['ends'])} ended it")
+        return OrderState("ended", f"{_short(whole['ends'])} ended it")
     if seen is not None and one.order.term_s and at.last >= seen + one.order.term_s * 1_000:
-        return Standing("ended", "its term is over")
+        return OrderState("ended", "its term is over")
     if "suspends" in whole:
-        return Standing("suspended", f"{_short(whole['suspends'])} suspended it")
+        return OrderState("suspended", f"{_short(whole['suspends'])} suspended it")
     return stands._replace(lifted=lifted)
 
 
 def covered(
-    stands: Mapping[OrderId, Standing], items: Mapping[OrderId, Sequence[Item]]
+    stands: Mapping[OrderId, OrderState], items: Mapping[OrderId, Sequence[OrderItem]]
 ) -> dict[Target, tuple[OrderId, ...]]:
     """The posts that orders in force withhold, with these orders, the least id first."""
     out: dict[Target, tuple[OrderId, ...]] = {}
@@ -170,7 +172,7 @@ def covered(
 # -- readings: what anybody can say of it, and no rule asks
 
 
-class Answer(NamedTuple):
+class ScopeAnswer(NamedTuple):
     """`held`: how many items. `after_ms`: between the checkpoints of order and receipt; None: it has none yet."""
 
     member: AccountId
@@ -181,23 +183,23 @@ class Answer(NamedTuple):
 
 
 def receipt_name(member: AccountId, order: OrderId) -> bytes:
-    """By which `Checkpoints.seen` knows a receipt."""
+    """By which `CheckpointTimes.seen` knows a receipt."""
     return member + order
 
 
-def answers(scope: Scope, issued: Issued, said: Iterable[Said], at: Checkpoints) -> list[Answer]:
+def answers(scope: Scope, issued: Issued, said: Iterable[Said], at: CheckpointTimes) -> list[ScopeAnswer]:
     """Of each member in scope. late: neither done nor refused when the deadline passed; a receipt after it says how
     late it was by `after_ms`."""
     receipts = {s.by: s.act for s in said if isinstance(s.act, Receipt) and s.act.order == issued.id}
-    began, out = at.seen.get(issued.id), list[Answer]()
+    began, out = at.seen.get(issued.id), list[ScopeAnswer]()
     for member in scope.members:
         receipt, seen = receipts.get(member), at.seen.get(receipt_name(member, issued.id))
         took = None if began is None or seen is None else max(0, seen - began)
         if receipt is not None:
-            out.append(Answer(member, receipt.outcome, receipt.count, receipt.why, took))
+            out.append(ScopeAnswer(member, receipt.outcome, receipt.count, receipt.why, took))
         else:
             over = began is not None and at.last - began > issued.order.deadline_s * 1_000
-            out.append(Answer(member, "late" if over else "waiting", 0, "", None))
+            out.append(ScopeAnswer(member, "late" if over else "waiting", 0, "", None))
     return out
 
 

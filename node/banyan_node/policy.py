@@ -31,7 +31,7 @@ from banyan_node.hosting import hosted, interest, list_keeper
 from banyan_node.hosting.entry_writer import append
 from banyan_node.hosting.hosted import Reads
 from banyan_node.transparency import lines
-from banyan_schema.social.alliance import COLLECTION, MemberLog, Membership, be_member
+from banyan_schema.social.alliance import COLLECTION, AllianceMembership, MemberLog, be_member
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.local_tables import LABELLERS, MEMBERS, ROLES, ChosenLabeller, Member
 from banyan_storage.reader import StoreReader
@@ -100,7 +100,7 @@ def _writers(ctx: Context, account: AccountId) -> list[WriterKey]:
     return [] if grants is None else [key for key in grants.grants if key not in grants.cuts]
 
 
-def said_by(at: Reads, account: AccountId) -> Membership | None:
+def said_by(at: Reads, account: AccountId) -> AllianceMembership | None:
     """What the account says of its seat. Raises ViewBuilding."""
     assert COLLECTION.layout is not None
     found = [COLLECTION.layout.make(*one.values) for one in at.queries().items(account, COLLECTION)]
@@ -133,7 +133,7 @@ def say(addresses: tuple[str, ...], url: str, ctx: Context, now: float) -> None:
         if url:
             keys = lines.opened(ctx, now)
             log = MemberLog(f"{url}/transparency", keys.signer.key.key, keys.witness.key.key)
-        said = Membership(epoch.charter, epoch.number, ledger.digest, addresses, log)
+        said = AllianceMembership(epoch.charter, epoch.number, ledger.digest, addresses, log)
         draft = be_member(hosted.salt_of(ctx, account), said)
         assert isinstance(draft.op, Put)
         if said_by(ctx, account) != said:

@@ -23,15 +23,15 @@ from banyan_charter.acts import (
     ContentId,
     Expel,
     Founding,
-    Note,
     Proposal,
+    Remark,
     encode_act,
     founding_body,
     id_of,
 )
 from banyan_charter.ballots import Promise, commit, favourite, vote
 from banyan_charter.keytree import KeyTree
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_charter.rules import Epoch
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.values import Kind, Parameters, Seat
@@ -57,7 +57,7 @@ of their old keys, and cheat from then on."""
 APART_S = 25.0
 
 
-class Member:
+class MemberNode:
     """A seat, and what is kept of it on paper: power cuts of its machine take nothing of it. old: copies of its keys
     that it should have destroyed."""
 
@@ -92,7 +92,7 @@ class Member:
         found = self._choice(held) if number in held.counts else None
         if found is None and (goal or rng.random() < PROPOSE) and not any(isinstance(a, Content) for a in self.given):
             try:
-                self.given.append(signer.content(held.epochs[-1], goal or [Note(self.domain)])[0])
+                self.given.append(signer.content(held.epochs[-1], goal or [Remark(self.domain)])[0])
             except Refused:
                 pass  # somebody expelled them already
         elif found is not None:
@@ -100,13 +100,13 @@ class Member:
         for act in self.given:
             r.charter.offer(encode_act(act))
 
-    def _choice(self, held: Ledger) -> ContentId | None:
+    def _choice(self, held: ActLedger) -> ContentId | None:
         """What this owner votes for: as the convention says, if nobody is expelled by it who cheated nobody."""
         good = [c.id for c in held.contents(self.promise.number) if c.id in held.counts[c.number].who and self.likes(c)]
         liked = favourite(held, self.promise)
         return liked if liked in good else min(good, default=None)
 
-    def _votes(self, held: Ledger, signer: SeatSigner, content: ContentId) -> None:
+    def _votes(self, held: ActLedger, signer: SeatSigner, content: ContentId) -> None:
         if (made := commit(held, self.promise, signer)) is not None:
             self.given.append(made[0])
             self.promise = made[1]
@@ -147,7 +147,7 @@ class _Alliance:
     def __init__(self, world: World, members: int, cheats: int, seed: int, way: str) -> None:
         self.world, self.way, self.rng = world, way, random.Random(f"{seed}/alliance")
         homes = self.rng.sample(world.honest, members)
-        made = sorted((Member(k, m, seed, self._likes) for k, m in enumerate(homes)), key=lambda m: m.account)
+        made = sorted((MemberNode(k, m, seed, self._likes) for k, m in enumerate(homes)), key=lambda m: m.account)
         self.members, self.bad = made, self.rng.sample(made, cheats)
         seats = tuple(m.seat for m in made)
         body = founding_body(b"Simulated", seats, Parameters())
@@ -173,7 +173,7 @@ class _Alliance:
             self.world.at(start + LOOK_S * self.rng.random(), self._look, member)
         self.world.at(start + LOOK_S, self._compare)
 
-    def _look(self, member: Member) -> None:
+    def _look(self, member: MemberNode) -> None:
         held = _ledger(member.machine)
         if self.goal and member in self.bad and held is not None and len(held.epochs) > 1:
             member.cheats = member.account not in held.epochs[-1].seats
@@ -184,7 +184,7 @@ class _Alliance:
             self._cheat(member)
         self.world.at(self.world.now + LOOK_S * self.rng.uniform(0.5, 1.5), self._look, member)
 
-    def _cheat(self, member: Member) -> None:
+    def _cheat(self, member: MemberNode) -> None:
         """Another content for each half, and a vote and a commit for what a machine of that half would vote for."""
         machine = self.rng.choice([m for m in self.world.honest if m.up] or [member.machine])
         held = _ledger(machine)
@@ -204,7 +204,7 @@ class _Alliance:
 
     def _content(self, signer: SeatSigner, epoch: Epoch, side: int) -> Content:
         others = [m.account for m in self.members if m not in self.bad and m.account in epoch.seats]
-        return signer.content(epoch, [Expel(others[side % len(others)]) if others else Note(b"%d" % side)])[0]
+        return signer.content(epoch, [Expel(others[side % len(others)]) if others else Remark(b"%d" % side)])[0]
 
     def _compare(self) -> None:
         """Counts the pairs of honest machines that have two epochs of one number now."""
@@ -222,7 +222,7 @@ class _Alliance:
             found.add((done, tuple(e.id for e in held.epochs), tuple(sorted(held.struck.items()))))
         return len(found) == 1
 
-    def alone(self, held: Ledger) -> int:
+    def alone(self, held: ActLedger) -> int:
         """Epochs that no honest member voted for."""
         honest = {m.account for m in self.members if m not in self.bad}
         acts = [a for e in held.epochs[1:] for a in held.acts(e.number) if not isinstance(a, Content)]
@@ -230,7 +230,7 @@ class _Alliance:
         return sum(e.id not in voted for e in held.epochs[1:])
 
 
-def _ledger(machine: Machine) -> Ledger | None:
+def _ledger(machine: Machine) -> ActLedger | None:
     return machine.replica.charter.ledger if machine.up else None
 
 

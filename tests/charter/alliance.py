@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan_charter.acts import Act, CharterId, Content, ContentId, Founding, Note, Proposal, founding_body, id_of
+from banyan_charter.acts import Act, CharterId, Content, ContentId, Founding, Proposal, Remark, founding_body, id_of
 from banyan_charter.ledger import state_of
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.values import Parameters
@@ -31,7 +31,7 @@ class Alliance:
     def adopt(self, *proposals: Proposal) -> list[Act]:
         """Content, votes and commits of the next number, in this order. No proposals: a note."""
         epoch = self.ledger.epochs[-1]
-        content, _ = self.signers[0].content(epoch, proposals or [Note(b"number %d" % (epoch.number + 1))])
+        content, _ = self.signers[0].content(epoch, proposals or [Remark(b"number %d" % (epoch.number + 1))])
         return self.took([content, *self.votes(content), *self.commits(content)])
 
     def votes(self, x: Content, ballot: int = 1) -> list[Act]:

@@ -6,16 +6,16 @@ from functools import cache
 
 from banyan_charter.acts import (
     Act,
-    Answer,
     CharterId,
     Content,
     ContentId,
     Expel,
     Founding,
-    Note,
     Proposal,
+    Remark,
     Renew,
     Roll,
+    RollAnswer,
     Sleep,
     Wake,
     admission,
@@ -106,7 +106,7 @@ class Bridge:
     def _proposal(self, p: spec.Proposal, x: spec.Content) -> Proposal:
         kind, *rest = p
         if kind == "note":
-            return Note(str(rest[0]).encode())
+            return Remark(str(rest[0]).encode())
         if kind == "roll":
             return Roll()
         member = account(rest[0])
@@ -122,4 +122,4 @@ class Bridge:
             how = spare(rest[0], by[1]).sign(what) if by[2] == spec.SPARE else tree(*by[:2]).sign(TEST, by[2], what)
             return Renew(member, new.root, 0, new.spare, how)
         signed = self.signer(*rest[1][:2]).present(x.number)
-        return Answer(member, signed) if kind == "answer" else Wake(member, signed)
+        return RollAnswer(member, signed) if kind == "answer" else Wake(member, signed)

@@ -6,16 +6,16 @@ import pytest
 
 from banyan_charter.acts import (
     Admit,
-    Answer,
     Change,
     CharterId,
     ContentId,
     Expel,
     Founding,
-    Note,
     Proposal,
+    Remark,
     Renew,
     Roll,
+    RollAnswer,
     SetParameters,
     Sleep,
     Wake,
@@ -136,12 +136,12 @@ def test_what_a_proposal_may_not_do_is_said_in_a_sentence() -> None:
     for proposals, why in (
         (many, "at most one roll call and 64 admissions"),
         ((Roll(), Roll()), "at most one roll call"),
-        ((Answer(account(1), signer.present(1)),), "answers, and missed no roll call"),
+        ((RollAnswer(account(1), signer.present(1)),), "answers, and missed no roll call"),
         ((Wake(account(1), signer.present(1)),), "is awake"),
     ):
         with pytest.raises(Malformed, match=why):
             made(e, *proposals)
-    assert made(called, Answer(account(1), signer.present(2))).seats[account(1)].missed == 0
+    assert made(called, RollAnswer(account(1), signer.present(2))).seats[account(1)].missed == 0
     with pytest.raises(Malformed, match="0 of 0 seats"):
         made(e, *(Change(account(m), b"m%d.example" % m, Kind.HOST, False) for m in range(4)))
     with pytest.raises(Malformed, match="0 to 9"):
@@ -159,7 +159,15 @@ def test_a_content_of_every_proposal_is_read_as_it_was_written() -> None:
     signed = bridge.signer(2, 0).keys.sign(TEST, 1, what)
     renewed = Renew(account(2), b"r" * 32, 0, WriterKey(bytes(32)), signed)
     changed = Change(account(1), b"new.example", Kind.AUTHORITY, False)
-    proposals = (new, Expel(account(3)), renewed, Roll(), changed, SetParameters(parameters), Note("Xin chào".encode()))
+    proposals = (
+        new,
+        Expel(account(3)),
+        renewed,
+        Roll(),
+        changed,
+        SetParameters(parameters),
+        Remark("Xin chào".encode()),
+    )
     content, after = bridge.signer(0, 0).content(e, proposals)
     assert decode_act(TEST, encode_act(content)) == content
     assert after.parameters == parameters
@@ -182,7 +190,7 @@ def test_proposals_do_what_they_say() -> None:
 
     renewed = renewal(e, 1)
     new = SetParameters(Parameters(quota=7))
-    after = made(e, Note("Xin chào".encode()), Roll(), renewed, Expel(account(3)), new)
+    after = made(e, Remark("Xin chào".encode()), Roll(), renewed, Expel(account(3)), new)
     assert set(after.seats) == {account(m) for m in range(3)}
     assert (after.seats[account(2)].root, after.seats[account(2)].spare) == (seat(2, 1).root, seat(2, 1).spare)
     assert after.parameters.quota == 7

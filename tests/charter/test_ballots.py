@@ -8,7 +8,7 @@ import pytest
 
 from banyan_charter.acts import Act, Content, ContentId
 from banyan_charter.ballots import Promise, commit, favourite, vote, waits
-from banyan_charter.ledger import AHEAD, Ledger, state_of
+from banyan_charter.ledger import AHEAD, ActLedger, state_of
 from banyan_crdt.errors import Refused
 from banyan_crdt.realm import TEST
 from tests.charter.bridge import Bridge
@@ -179,7 +179,7 @@ def test_who_has_no_seat_votes_for_nothing_and_a_closed_number_is_refused() -> N
     bridge, voters, contents = bridged(4)
     stranger = voters[0]
     stranger.hear(contents)
-    ledger: Ledger = stranger.ledger
+    ledger: ActLedger = stranger.ledger
     with pytest.raises(Refused, match="has no seat in epoch 0"):
         vote(ledger, Promise(1), bridge.signer(9, 0), ContentId(bytes(contents[0].id)))
     with pytest.raises(Refused, match="number 5 is not open"):

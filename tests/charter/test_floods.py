@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from banyan_charter.acts import Act, Content, ContentId, Vote
-from banyan_charter.ledger import AHEAD, MOST_DOUBLES, Ledger, state_of
+from banyan_charter.acts import Act, Content, ContentId, EpochVote
+from banyan_charter.ledger import AHEAD, MOST_DOUBLES, ActLedger, state_of
 from banyan_crdt.ids import H
 from banyan_crdt.realm import TEST
 from tests.charter.bridge import Bridge
@@ -51,7 +51,7 @@ def anybody(rng: random.Random) -> tuple[spec.Content, list[spec.Act]]:
     return genesis, acts
 
 
-def offered(ledger: Ledger, acts: list[Act]) -> None:
+def offered(ledger: ActLedger, acts: list[Act]) -> None:
     """What peers do: bring each act again until the node takes no more."""
     new = True
     while new:
@@ -150,9 +150,9 @@ def test_ballots_are_taken_a_little_above_those_that_a_third_reached() -> None:
     made = bridge.act(spec.Content(1, 1, 0, genesis.seats, ()))
     ledger = state_of(TEST, bridge.founding, [*bridge.founded(), made])
 
-    def vote(member: int, ballot: int) -> Vote:
+    def vote(member: int, ballot: int) -> EpochVote:
         act = bridge.act(spec.Vote(1, ballot, 1, 0, (member, 0, 1)))
-        assert isinstance(act, Vote)
+        assert isinstance(act, EpochVote)
         return act
 
     for ballot in range(100, 100 + MOST_DOUBLES):
@@ -169,7 +169,7 @@ def test_ballots_are_taken_a_little_above_those_that_a_third_reached() -> None:
 
 def test_of_number_0_only_the_signatures_of_the_founders_are_taken() -> None:
     bridge = Bridge(genesis_of(2))
-    ledger, signer = Ledger(TEST, bridge.founding), bridge.signer(0, 0)
+    ledger, signer = ActLedger(TEST, bridge.founding), bridge.signer(0, 0)
     for k in range(MOST_DOUBLES + 2):
         assert ledger.why_not(signer.commit(0, 1, ContentId(H("test", b"%d" % k)))) is not None
         assert ledger.why_not(signer.vote(0, k + 1, ContentId(bridge.charter))) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from banyan_charter import hosting
-from banyan_charter.hosting import Batch, Pace, Standing
+from banyan_charter.hosting import Batch, HostingPace, Standing
 from banyan_charter.values import Kind, Parameters, Seat
 from banyan_crdt.ids import AccountId, WriterKey
 from tests.model.hosting_spec import Alliance, List, kept
@@ -65,7 +65,7 @@ def test_of_757_accounts_those_before_the_flood_are_kept_at_once_and_the_others_
 
 
 def test_who_lists_drops_and_lists_others_costs_a_node_no_more_than_the_pace() -> None:
-    pace = Pace(100, 0.0)
+    pace = HostingPace(100, 0.0)
     assert sum(pace.takes(60, 0.0) for _ in range(1_000)) == 100
     assert sum(pace.takes(60, minute * 60.0) for minute in range(1, 61) for _ in range(50)) == 60
     assert sum(pace.takes(60, 1e6) for _ in range(1_000)) == 100

@@ -9,17 +9,17 @@ import pytest
 from banyan_charter.acts import (
     Act,
     Change,
-    Commit,
     Content,
+    EpochCommit,
+    EpochVote,
     Expel,
-    Vote,
     admission,
     body_of,
     decode_act,
     encode_act,
     id_of,
 )
-from banyan_charter.ledger import MOST_DOUBLES, Ledger, state_of
+from banyan_charter.ledger import MOST_DOUBLES, ActLedger, state_of
 from banyan_charter.rules import first_epoch
 from banyan_charter.skipping import Bundle, bundle, skip, way
 from banyan_charter.values import Kind
@@ -32,7 +32,7 @@ from tests.model.charter_history import History, forked
 from tests.needs import numbers
 
 
-def same(ledger: Ledger, state: spec.State, bridge: Bridge) -> bool:
+def same(ledger: ActLedger, state: spec.State, bridge: Bridge) -> bool:
     struck = {n: tuple(account(m) for m in range(64) if out >> m & 1) for n, out in state.struck}
     return [e.id for e in ledger.epochs] == [bridge.ids[x] for x in state.chain] and ledger.struck == struck
 
@@ -51,7 +51,7 @@ def test_a_history_comes_to_what_the_model_says_at_every_step_in_any_order(n: in
     contents = [a for a in h.acts if isinstance(a, spec.Content)]
     made: dict[spec.Act, Act] = {x: bridge.act(x) for x in contents}
     made |= {a: bridge.act(a) for a in h.acts if a not in made}
-    ledger, model = Ledger(TEST, bridge.founding), spec.Ledger(h.genesis)
+    ledger, model = ActLedger(TEST, bridge.founding), spec.Ledger(h.genesis)
     for signed in bridge.founded():
         assert not ledger.epochs
         ledger.add(signed)
@@ -92,7 +92,7 @@ def test_a_verifier_that_skips_gets_to_the_last_epoch_and_nowhere_else(n: int) -
     known = ledger.epochs[0]
     for number in way(ledger, 0):
         shown = bundle(ledger, number)
-        weak = [a for a in shown.acts if not isinstance(a, Commit)]
+        weak = [a for a in shown.acts if not isinstance(a, EpochCommit)]
         assert skip(TEST, known, shown._replace(acts=tuple(weak))) is None
         seats = dict(shown.before.seats)
         member = rng.choice(list(seats))
@@ -108,12 +108,12 @@ def test_a_verifier_that_skips_gets_to_the_last_epoch_and_nowhere_else(n: int) -
 def test_a_commit_is_not_given_to_another_member_and_its_bytes_have_one_form() -> None:
     bridge = Bridge(spec.Content(0, 0, -1, (spec.Seat(0), spec.Seat(1))))
     act = bridge.founded()[0]
-    assert isinstance(act, Commit)
+    assert isinstance(act, EpochCommit)
     moved = act._replace(member=account(1))
     with pytest.raises(BadSignature):
         decode_act(TEST, encode_act(moved))
     signed = moved._replace(id=(made := EntryId(id_of(TEST, body_of(moved)))), by=tree(0, 0).sign(TEST, 0, made))
-    ledger = Ledger(TEST, bridge.founding)
+    ledger = ActLedger(TEST, bridge.founding)
     assert ledger.why_not(signed) is not None, "the key is another member's"
     ledger.add(signed)
     ledger.add(act)
@@ -130,7 +130,7 @@ def test_a_member_cannot_fill_a_node_and_nobody_is_refused_for_what_others_sent(
         x = bridge.act(spec.Content(k + 1, 1, 0, genesis.seats, (("note", k),)))
         vote = bridge.act(spec.Vote(1, 1, k + 1, 0, (3, 0, 1)))
         assert isinstance(x, Content)
-        assert isinstance(vote, Vote)
+        assert isinstance(vote, EpochVote)
         if ledger.why_not(x) is None:
             ledger.add(x)
             ledger.settle()
@@ -242,7 +242,7 @@ def test_an_act_that_a_wrong_key_signed_says_nothing_of_the_same_by_the_right_on
     for act in good:
         wrong += [act._replace(by=tree(9, 0).sign(TEST, 1, act.id)), act._replace(by=tree(0, 0).sign(TEST, 2, act.id))]
     for order in ([*wrong, *good], [*good, *wrong]):
-        ledger = Ledger(TEST, bridge.founding)
+        ledger = ActLedger(TEST, bridge.founding)
         for act in [*bridge.founded(), *order]:
             assert ledger.add(act)
             ledger.settle()

@@ -9,16 +9,16 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, CellKey, H
-from banyan_duties.commitment import Item, committed, decode_items, digest_of, encode_items, root_of
+from banyan_duties.commitment import OrderItem, committed, decode_items, digest_of, encode_items, root_of
 from banyan_schema.address import Target
 from banyan_schema.social.order import MOST_ITEMS, OrderNotice
 
 
-def item(n: int, salt: bytes = b"s" * 16) -> Item:
-    return Item(salt, Target(AccountId(b"a" * 32), CellKey(n.to_bytes(16, "big"))))
+def item(n: int, salt: bytes = b"s" * 16) -> OrderItem:
+    return OrderItem(salt, Target(AccountId(b"a" * 32), CellKey(n.to_bytes(16, "big"))))
 
 
-def notice(items: list[Item]) -> OrderNotice:
+def notice(items: list[OrderItem]) -> OrderNotice:
     return OrderNotice("vn", "", "", 60, 0, *committed(items))
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from banyan_charter.values import Authority, Parameters, Scope
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_duties.commitment import Item, committed
+from banyan_duties.commitment import OrderItem, committed
 from banyan_duties.order_rules import (
     DAY_MS,
-    Checkpoints,
+    CheckpointTimes,
     Issued,
     Lock,
     Said,
@@ -36,8 +36,8 @@ def account(n: int) -> AccountId:
     return AccountId(bytes([n]) * 32)
 
 
-def item(order: int, n: int) -> Item:
-    return Item(bytes([order + 1, n] * 8), Target(account(50), CellKey(bytes([n]) * 16)))
+def item(order: int, n: int) -> OrderItem:
+    return OrderItem(bytes([order + 1, n] * 8), Target(account(50), CellKey(bytes([n]) * 16)))
 
 
 def papers(n: int) -> bytes | None:
@@ -55,7 +55,7 @@ class World:
             ),
             scopes=tuple(Scope(names[s], (), tuple(map(account, sorted(f.judges[s])))) for s in sorted(f.judges)),
         )
-        self.items: dict[OrderId, list[Item]] = {}
+        self.items: dict[OrderId, list[OrderItem]] = {}
         self.issued: dict[int, Issued] = {}
         for o in f.orders:
             items = [item(o.id, n) for n in sorted(o.items)]
@@ -78,7 +78,7 @@ class World:
             leaf = None if d.item < 0 else item(d.order, d.item).leaf
             self.said.append(Said(account(d.by), Ruling(self.issued[d.order].id, leaf, d.says, "")))
         seen = {bytes(self.issued[o].id): day * DAY_MS for o, day in f.seen.items()}
-        self.at = Checkpoints(seen, f.today * DAY_MS)
+        self.at = CheckpointTimes(seen, f.today * DAY_MS)
 
 
 def test_the_product_and_the_model_agree_in_whatever_order_acts_come() -> None:
@@ -159,11 +159,11 @@ def test_a_platform_that_says_nothing_is_late_after_the_deadline_by_checkpoints_
     seen = {one.id: 1_000, receipt_name(account(5), one.id): 61_000}
 
     def read(last: int) -> list[tuple[str, int | None]]:
-        return [(a.word, a.after_ms) for a in answers(VN.scopes[0], one, said, Checkpoints(seen, last))]
+        return [(a.word, a.after_ms) for a in answers(VN.scopes[0], one, said, CheckpointTimes(seen, last))]
 
     assert read(1_000) == read(3_601_000) == [("done", 60_000), ("refused", None), ("waiting", None)]
     assert read(3_601_001) == [("done", 60_000), ("refused", None), ("late", None)]
-    unseen = answers(VN.scopes[0], one, [], Checkpoints({}, 1 << 50))
+    unseen = answers(VN.scopes[0], one, [], CheckpointTimes({}, 1 << 50))
     assert {a.word for a in unseen} == {"waiting"}
 
 

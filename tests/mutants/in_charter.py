@@ -57,22 +57,24 @@ IN_CHARTER = (
     ),
     Mutant(
         "a charter stands before all founders signed",
-        "Ledger.settle",
+        "ActLedger.settle",
         "len(signed) < len(first.seats)",
         "not signed",
         (LEDGER,),
     ),
     Mutant(
         "a founder is signed for by another",
-        "Ledger.settle",
+        "ActLedger.settle",
         "signer_key(a.by, 0, first.seats[a.member])",
         "True",
         (LEDGER,),
     ),
     Mutant(
-        "what stood on an undone epoch stands", "Ledger._forget_from", "del self.epochs[number:]", "pass", (LEDGER,)
+        "what stood on an undone epoch stands", "ActLedger._forget_from", "del self.epochs[number:]", "pass", (LEDGER,)
     ),
-    Mutant("a member fills a node", "Ledger.why_not", "self._signed[_slot(act)] >= MOST_DOUBLES", "False", (LEDGER,)),
+    Mutant(
+        "a member fills a node", "ActLedger.why_not", "self._signed[_slot(act)] >= MOST_DOUBLES", "False", (LEDGER,)
+    ),
     Mutant(
         "a verifier believes any seats",
         "skipping._is",
@@ -122,12 +124,12 @@ IN_CHARTER = (
     Mutant("a content admits thousands", "next_epoch", "kinds[Admit] > MOST_ADMITTED", "False", (ACTS,)),
     Mutant(
         "who signs much keeps a node from what the others adopted",
-        "Ledger.why_not",
+        "ActLedger.why_not",
         "sum(key in voters for key in votes) * 3 <= len(votes)",
         "True",
         (FLOODS,),
     ),
-    Mutant("one key fills a node ballot after ballot", "Ledger.joint", "(len(reached) - 1) // 3", "0", (FLOODS,)),
+    Mutant("one key fills a node ballot after ballot", "ActLedger.joint", "(len(reached) - 1) // 3", "0", (FLOODS,)),
     Mutant(
         "who is struck depends on contents that nobody else voted for",
         "rules.outcome",
@@ -138,20 +140,24 @@ IN_CHARTER = (
     Mutant("a member hosts who never came", "hosting.counts_for", "host == member", "True", (HOSTING,)),
     Mutant("the newest have the places", "hosting.places", "batch.accounts", "batch.accounts[::-1]", (HOSTING,)),
     Mutant("a list has no end", "hosting.places", "room[batch.standing] -= 1", "pass", (HOSTING,)),
-    Mutant("who lists and drops costs as much as he likes", "Pace.takes", "self._left < 1", "False", (HOSTING,)),
+    Mutant("who lists and drops costs as much as he likes", "HostingPace.takes", "self._left < 1", "False", (HOSTING,)),
     Mutant(
-        "nodes compare what only some took", "Ledger.digest_of", "self.lasting(number)", "self.acts(number)", (FLOODS,)
+        "nodes compare what only some took",
+        "ActLedger.digest_of",
+        "self.lasting(number)",
+        "self.acts(number)",
+        (FLOODS,),
     ),
     Mutant(
         "acts above a bound are refused, so a settled number is not learned from its certificate",
-        "Ledger.why_not",
+        "ActLedger.why_not",
         "sum(b > most for b in self._ballots[number][_key(act)]) >= MOST_DOUBLES",
         "True",
         (FLOODS,),
     ),
     Mutant(
         "of number 0 anything is taken",
-        "Ledger.why_not",
+        "ActLedger.why_not",
         "(act.ballot, act.content) == (1, self.founding.id)",
         "act",
         (FLOODS,),

@@ -18,9 +18,11 @@ from tests.node.real import make_home, make_node, running
 from tests.node.test_moderation import a_node, refused, texts
 
 
-def folded(node: LocalBackend, follower: labellers.Follower | None = None, later_s: float = 0.0) -> labellers.Follower:
+def folded(
+    node: LocalBackend, follower: labellers.LabelFollower | None = None, later_s: float = 0.0
+) -> labellers.LabelFollower:
     """Carries out all labels, as the running node does each second. later_s: as if so much time had passed."""
-    follower, more = follower or labellers.Follower(), True
+    follower, more = follower or labellers.LabelFollower(), True
     while more:
         more = follower.look(node.context, time.time() + later_s, all_=later_s > 0 and more)
         settle(node.context)

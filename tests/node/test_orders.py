@@ -10,7 +10,7 @@ import pytest
 
 from banyan_charter.values import Authority, Parameters, Scope
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_duties.commitment import Item, committed, encode_items
+from banyan_duties.commitment import OrderItem, committed, encode_items
 from banyan_duties.order_rules import DAY_MS
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
@@ -52,7 +52,7 @@ def issued(node: LocalBackend, *posts: str, **more: Any) -> str:
 
 def later(node: LocalBackend) -> None:
     """What a running node does every few seconds."""
-    order_execution.Follower().look(node.context, time.time())
+    order_execution.OrderFollower().look(node.context, time.time())
     settle(node.context)
 
 
@@ -219,11 +219,11 @@ def test_items_that_are_lost_here_are_read_again_and_a_platform_refuses_what_the
         ORDER_ITEMS.put(ctx.store, bytes.fromhex(order), None)
         later(node)
         assert (row(node, order)["here"], texts(node)) == (1, []), "out of the log of the authority"
-        count, root = committed([Item(b"s" * 16, post_from_text(uri))])
+        count, root = committed([OrderItem(b"s" * 16, post_from_text(uri))])
         forged = OrderNotice("vn", "", "Điều 24", 60, 0, count, root)
         order_execution.write(ctx, issuer, forged, now)
         id_, readers = order_id(issuer, forged), letters.writers_of(ctx, now, (issuer, account_from_text(who["lotus"])))
-        other = encode_items([Item(b"s" * 16, post_from_text(node.call("post", text="tin khác", by="an")["uri"]))])
+        other = encode_items([OrderItem(b"s" * 16, post_from_text(node.call("post", text="tin khác", by="an")["uri"]))])
         assert letters.send(ctx, issuer, letter_name(id_, 0), other, readers, now)
         settle(ctx)
         later(node)

@@ -13,7 +13,7 @@ from banyan_charter.acts import Act, SetParameters
 from banyan_charter.values import Parameters, Scope
 from banyan_crdt.ids import AccountId, account_from_text
 from banyan_crdt.realm import Realm
-from banyan_duties.commitment import Item
+from banyan_duties.commitment import OrderItem
 from banyan_node.context import Context
 from banyan_node.hosting import letters
 from banyan_node.hosting.member_lists import host_of
@@ -135,7 +135,7 @@ def read(issuer: str, order: str, ctx: Context, now: float) -> bytes | None:
     return letters.read(ctx, ctx.queries(), account_from_text(issuer), name)
 
 
-def items(order: str, ctx: Context, now: float) -> tuple[Item, ...]:
+def items(order: str, ctx: Context, now: float) -> tuple[OrderItem, ...]:
     return known_orders.items_of(ctx, known_orders.find(known_orders.known_orders(ctx), order))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from banyan_charter.acts import MOST_BYTES, Act, CharterId, Content, ContentId, Note, decode_act, encode_act, name_of
+from banyan_charter.acts import MOST_BYTES, Act, CharterId, Content, ContentId, Remark, decode_act, encode_act, name_of
 from banyan_charter.seat_signer import SeatSigner
 from banyan_crdt.errors import Oversized, Refused
 from banyan_crdt.realm import TEST
@@ -289,7 +289,7 @@ def test_a_huge_act_travels_and_a_larger_one_is_refused() -> None:
     w, made = World("a", "b"), Alliance(2)
     for name in "ab":
         follows(w, name, made)
-    notes = [Note(bytes(1_000))] * 4_000
+    notes = [Remark(bytes(1_000))] * 4_000
     content = made.signers[0].content(made.ledger.epochs[-1], notes)[0]
     assert w.replicas["a"].charter.offer(encode_act(content)) is None
     w.drain("a")
@@ -354,7 +354,7 @@ def test_members_that_vote_in_two_halves_come_to_one_epoch_when_these_meet() -> 
     for x, y in ("ab", "bc", "de", "ef"):
         w.link(x, y)
     epoch = made.ledger.epochs[-1]
-    one, two = (made.signers[k].content(epoch, [Note(b"half %d" % k)])[0] for k in (0, 3))
+    one, two = (made.signers[k].content(epoch, [Remark(b"half %d" % k)])[0] for k in (0, 3))
     first = [*made.votes(one)[:3], *made.votes(two)[3:]]
     for k, vote in enumerate(first):
         charter = w.replicas["abcdef"[k]].charter

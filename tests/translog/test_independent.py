@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from banyan_translog.checkpoints import Checkpoint
+from banyan_translog.checkpoints import TreeHead
 from banyan_translog.merkle import consistency_proof, inclusion_proof, leaf_hash, root_hash
-from banyan_translog.notes import Note
+from banyan_translog.notes import SignedNote
 from banyan_translog.tiles import WIDTH, Tile, bundle, in_tile, tile_bytes, tile_hash, tiles
-from banyan_translog.witness import Request
+from banyan_translog.witness import AddCheckpoint
 from tests.translog.test_notes import LOG, WITNESS
 
 PACKAGES = ("--with", "aics-tlog==0.2.1", "--with", "aics-witness==0.1.0")
@@ -54,8 +54,8 @@ def test_tiles_proofs_and_notes_are_read_by_others(size: int) -> None:
     for at in range(0, size, WIDTH):
         part = entries[at : at + WIDTH]
         files[Tile(None, at // WIDTH, len(part)).path] = bundle(part)
-    text = Checkpoint(LOG.key.name, size, root_hash(hashes, size)).text
-    note = Note(text, (LOG.sign(text), WITNESS.sign(text, 1_679_315_147)))
+    text = TreeHead(LOG.key.name, size, root_hash(hashes, size)).text
+    note = SignedNote(text, (LOG.sign(text), WITNESS.sign(text, 1_679_315_147)))
     old = sorted({1, size // 2 or 1, size - 1 or 1, size})
 
     def shown(raw: bytes) -> str:
@@ -69,7 +69,7 @@ def test_tiles_proofs_and_notes_are_read_by_others(size: int) -> None:
         "note": shown(note.raw),
         "inclusion": [(n, list(map(shown, inclusion_proof(hashes, n, size)))) for n in {0, size // 3, size - 1}],
         "consistency": [(n, list(map(shown, consistency_proof(hashes, n, size)))) for n in old],
-        "request": shown(Request(0, (), note).raw),
+        "request": shown(AddCheckpoint(0, (), note).raw),
     }
     assert b64decode(judged(python, given)["root"]) == root_hash(hashes, size)
 

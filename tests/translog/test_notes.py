@@ -11,9 +11,9 @@ from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.ids import AccountId
 from banyan_schema.public_line import PUBLIC_LINE, PublicLine
 from banyan_translog.checkpoints import (
-    Checkpoint,
     EntryProof,
     SplitView,
+    TreeHead,
     TwoHistories,
     check_growth,
     checkpoint_of,
@@ -23,8 +23,8 @@ from banyan_translog.checkpoints import (
     verify_entry,
 )
 from banyan_translog.merkle import BadProof, consistency_proof, inclusion_proof, root_hash
-from banyan_translog.notes import COSIGNER, NOTE, Note, NoteSigner, key_of, merged, note_of, signers
-from banyan_translog.witness import Answer, Request, answer, cosignatures, held_size, request_of
+from banyan_translog.notes import COSIGNER, NOTE, NoteSigner, SignedNote, key_of, merged, note_of, signers
+from banyan_translog.witness import AddCheckpoint, WitnessReply, answer, cosignatures, held_size, request_of
 from tests.translog.test_merkle import LEAVES, hashes
 
 LOG = NoteSigner("log.example/t", NOTE, b"l" * 32)
@@ -33,9 +33,9 @@ OTHER = NoteSigner("v.example/w", COSIGNER, b"v" * 32)
 ENTRIES = [b"%d" % n for n in range(len(LEAVES))]
 
 
-def at(size: int, root: bytes | None = None, signer: NoteSigner = LOG) -> Note:
-    text = Checkpoint("log.example/t", size, root_hash(hashes, size) if root is None else root).text
-    return Note(text, (signer.sign(text),))
+def at(size: int, root: bytes | None = None, signer: NoteSigner = LOG) -> SignedNote:
+    text = TreeHead("log.example/t", size, root_hash(hashes, size) if root is None else root).text
+    return SignedNote(text, (signer.sign(text),))
 
 
 def test_the_example_of_the_specification_is_read_and_its_cosigner_is_counted() -> None:
@@ -98,17 +98,17 @@ def test_a_checkpoint_has_one_form() -> None:
     text = at(5).text
     for wrong in (text.replace("\n5\n", "\n05\n"), text.replace("\n5\n", "\n-5\n"), text[:20], "a\n5\nAAAA\n"):
         with pytest.raises(Malformed):
-            checkpoint_of(Note(wrong, ()))
+            checkpoint_of(SignedNote(wrong, ()))
     with pytest.raises(Malformed, match="not the size"):
-        checkpoint_of(Note(text.replace("\n5\n", f"\n{1 << 63}\n"), ()))
-    assert checkpoint_of(Note(text + "more\n", ())).more == ("more",)
+        checkpoint_of(SignedNote(text.replace("\n5\n", f"\n{1 << 63}\n"), ()))
+    assert checkpoint_of(SignedNote(text + "more\n", ())).more == ("more",)
 
 
 def test_who_did_not_sign_is_not_counted_and_a_forged_line_spoils_the_note() -> None:
     note = at(5)
     with pytest.raises(BadSignature, match="is not signed by a key of that log"):
         signed_checkpoint(note.raw, [NoteSigner("log.example/t", NOTE, b"x" * 32).key])
-    forged = Note(note.text.replace("5", "6"), note.signatures)
+    forged = SignedNote(note.text.replace("5", "6"), note.signatures)
     with pytest.raises(BadSignature, match="does not verify"):
         signed_checkpoint(forged.raw, [LOG.key])
     both = merged(merged(note, [WITNESS.sign(note.text, 7)]), [WITNESS.sign(note.text, 9), OTHER.sign(note.text, 9)])
@@ -116,16 +116,16 @@ def test_who_did_not_sign_is_not_counted_and_a_forged_line_spoils_the_note() -> 
     keys = [WITNESS.key, OTHER.key, WITNESS.key._replace(name="again")]
     assert (cosigners(both, keys), cosigners(both, keys[:1]), cosigners(both, keys, 10)) == (2, 1, 0)
     with pytest.raises(BadSignature, match="is not signed"):  # a cosignature is none of the log
-        signed_checkpoint(Note(note.text, (WITNESS.sign(note.text, 7),)).raw, [WITNESS.key])
+        signed_checkpoint(SignedNote(note.text, (WITNESS.sign(note.text, 7),)).raw, [WITNESS.key])
 
 
 class Witness:
     def __init__(self) -> None:
-        self.held: Note | None = None
+        self.held: SignedNote | None = None
 
-    def ask(self, old: int, proof: list[bytes], note: Note, now: int = 100) -> Answer:
+    def ask(self, old: int, proof: list[bytes], note: SignedNote, now: int = 100) -> WitnessReply:
         found = answer(
-            Request(old, tuple(proof), note).raw,
+            AddCheckpoint(old, tuple(proof), note).raw,
             lambda origin: [LOG.key] if origin == "log.example/t" else [],
             lambda origin: self.held,
             WITNESS,
@@ -151,7 +151,7 @@ def test_a_witness_refuses_each_in_a_sentence_and_keeps_what_it_had() -> None:
     kept = witness.held
     proof = consistency_proof(hashes, 9, 20)
     cases = [
-        (404, 0, [], Note(at(9).text.replace("log", "lag"), at(9).signatures), "is witnessed here"),
+        (404, 0, [], SignedNote(at(9).text.replace("log", "lag"), at(9).signatures), "is witnessed here"),
         (403, 9, proof, at(20, signer=NoteSigner("log.example/t", NOTE, b"x" * 32)), "is not signed"),
         (400, 21, proof, at(20), "fewer than the old size 21"),
         (409, 0, [], at(20), "^9\n$"),
@@ -170,7 +170,7 @@ def test_a_witness_refuses_each_in_a_sentence_and_keeps_what_it_had() -> None:
     assert witness.ask(9, proof, at(20), now=99).status == 503
     assert answer(b"old 1\n", lambda _: [], lambda _: None, WITNESS, 0).status == 400
     with pytest.raises(Malformed, match="at most 63 hashes"):
-        request_of(Request(9, (b"h" * 32,) * 64, at(20)).raw)
+        request_of(AddCheckpoint(9, (b"h" * 32,) * 64, at(20)).raw)
 
 
 def test_a_witness_that_goes_backwards_and_a_log_that_shrinks_are_named() -> None:

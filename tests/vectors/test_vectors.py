@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from banyan_charter.acts import Founding, decode_act, encode_act
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_charter.values import state_root
 from banyan_crdt.blob import BlobRoot, blob_of, check_list
 from banyan_crdt.cells import fold
@@ -239,7 +239,7 @@ def test_a_charter_comes_to_its_epochs() -> None:
     founding = decode_act(TEST, x(v["founding"]))
     assert isinstance(founding, Founding)
     assert founding.id == x(v["charter"])
-    ledger = Ledger(TEST, founding)
+    ledger = ActLedger(TEST, founding)
     for one in v["acts"]:
         act = decode_act(TEST, x(one["raw"]))
         assert not isinstance(act, Founding)

@@ -24,8 +24,8 @@ from banyan_node.transparency.remote_log import check_proof
 from banyan_schema.public_line import PUBLIC_LINE
 from banyan_storage.local_tables import TWO_HISTORIES, WITNESSED
 from banyan_translog.checkpoints import (
-    Checkpoint,
     SplitView,
+    TreeHead,
     checkpoint_of,
     cosigners,
     entry_proof_of,
@@ -33,9 +33,9 @@ from banyan_translog.checkpoints import (
     verify_entry,
 )
 from banyan_translog.merkle import EMPTY, leaf_hash
-from banyan_translog.notes import NOTE, Note, NoteSigner, key_of, note_of
+from banyan_translog.notes import NOTE, NoteSigner, SignedNote, key_of, note_of
 from banyan_translog.tiles import Tile, bundle, entries_of
-from banyan_translog.witness import Request
+from banyan_translog.witness import AddCheckpoint
 from banyan_web import transparency as door_log
 from tests.cli.shell import Ran, banyan
 from tests.node.real import converged
@@ -130,7 +130,7 @@ async def test_an_order_is_logged_cosigned_by_the_other_member_and_checked_from_
                     "entries": [b64encode(raw).decode() for raw in raws],
                     "tiles": {path: b64encode(raw).decode() for path, raw in tiles.items()},
                     "note": b64encode(note.raw).decode(),
-                    "request": b64encode(Request(0, (), note).raw).decode(),
+                    "request": b64encode(AddCheckpoint(0, (), note).raw).decode(),
                 }
                 more: dict[str, Any] = {
                     "log": log.text,
@@ -185,8 +185,8 @@ async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goe
         signer = NoteSigner(found.origin, NOTE, seeds[:32])
 
         async def shown(to: Door, size: int, root: bytes, old: int) -> tuple[int, str]:
-            text = Checkpoint(found.origin, size, root).text
-            request = Request(old, (), Note(text, (signer.sign(text),)))
+            text = TreeHead(found.origin, size, root).text
+            request = AddCheckpoint(old, (), SignedNote(text, (signer.sign(text),)))
             answer = await to.client().http.post("/transparency/add-checkpoint", content=request.raw)
             return answer.status_code, answer.text
 
@@ -216,7 +216,9 @@ async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goe
 
         await until(refused)
         note = note_of(await read(at.first, "checkpoint"))
-        answer = await at.second.client().http.post("/transparency/add-checkpoint", content=Request(1, (), note).raw)
+        answer = await at.second.client().http.post(
+            "/transparency/add-checkpoint", content=AddCheckpoint(1, (), note).raw
+        )
         assert (answer.status_code, answer.text) == (409, "0\n")
         assert answer.headers["content-type"] == "text/x.tlog.size"
         member = account_from_text(at.member)
@@ -293,8 +295,8 @@ async def test_anybody_verifies_watches_and_proves_by_commands_and_a_cheat_is_to
         signer = NoteSigner(log.name, NOTE, (files / "key").read_bytes()[:32])
 
         def shows(said: list[bytes]) -> None:
-            text = Checkpoint(log.name, len(said), plain_root(list(map(leaf_hash, said))) if said else EMPTY).text
-            (files / "checkpoint").write_bytes(Note(text, (signer.sign(text),)).raw)
+            text = TreeHead(log.name, len(said), plain_root(list(map(leaf_hash, said))) if said else EMPTY).text
+            (files / "checkpoint").write_bytes(SignedNote(text, (signer.sign(text),)).raw)
             for level, raw in (("0", b"".join(map(leaf_hash, said))), ("entries", bundle(said))):
                 (files / "tile" / level / "000.p").mkdir(parents=True, exist_ok=True)
                 (files / "tile" / level / "000.p" / str(len(said))).write_bytes(raw)

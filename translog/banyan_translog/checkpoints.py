@@ -26,7 +26,7 @@ from banyan_translog.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from banyan_translog.notes import COSIGNER, Note, NoteKey, bytes_of, note_of, signers
+from banyan_translog.notes import COSIGNER, NoteKey, SignedNote, bytes_of, note_of, signers
 from banyan_translog.tiles import size_of
 
 _PROOF = "c2sp.org/tlog-proof@v1"
@@ -34,7 +34,7 @@ MOST_HASHES = 63
 """Of a proof."""
 
 
-class Checkpoint(NamedTuple):
+class TreeHead(NamedTuple):
     """origin: the name of the log. root: 32 bytes. more: lines that the log adds, which mean nothing here."""
 
     origin: str
@@ -53,8 +53,8 @@ class SplitView(NamedTuple):
     begins with another root than that. root: of the first entries of `new`, as many as `old` has. hashes: the proof
     that it begins so."""
 
-    old: Note
-    new: Note
+    old: SignedNote
+    new: SignedNote
     root: bytes
     hashes: tuple[bytes, ...]
 
@@ -74,19 +74,19 @@ class TwoHistories(Reject):
         self.proof = proof
 
 
-def checkpoint_of(note: Note) -> Checkpoint:
+def checkpoint_of(note: SignedNote) -> TreeHead:
     """Raises Malformed. Checks no signature."""
     lines = note.text[:-1].split("\n")
     if len(lines) < 3 or not all(lines):
         raise Malformed("a checkpoint has an origin, a size and a root, each in a line")
     origin, size, root, *more = lines
-    found = Checkpoint(origin, size_of(size), bytes_of(root), tuple(more))
+    found = TreeHead(origin, size_of(size), bytes_of(root), tuple(more))
     if len(found.root) != 32:
         raise Malformed(f"the root of a checkpoint has 32 bytes, and this one {len(found.root)}")
     return found
 
 
-def signed_checkpoint(raw: bytes, keys: Collection[NoteKey]) -> tuple[Checkpoint, Note]:
+def signed_checkpoint(raw: bytes, keys: Collection[NoteKey]) -> tuple[TreeHead, SignedNote]:
     """A checkpoint that one of these keys of its log signed. Raises Malformed and BadSignature."""
     note = note_of(raw)
     found = checkpoint_of(note)
@@ -95,13 +95,13 @@ def signed_checkpoint(raw: bytes, keys: Collection[NoteKey]) -> tuple[Checkpoint
     return found, note
 
 
-def cosigners(note: Note, witnesses: Collection[NoteKey], since: int = 0) -> int:
+def cosigners(note: SignedNote, witnesses: Collection[NoteKey], since: int = 0) -> int:
     """How many of these witnesses cosigned, not before `since`, in seconds. One public key counts once. Raises
     BadSignature."""
     return len({one.key.key for one in signers(note, witnesses) if one.time is not None and one.time >= since})
 
 
-def check_growth(old: Note, new: Note, hashes: Hashes) -> None:
+def check_growth(old: SignedNote, new: SignedNote, hashes: Hashes) -> None:
     """That the second of two signed checkpoints of one log continues the first. hashes: of the second one's tree, whose
     root was checked. Raises TwoHistories with the proof, and BadProof if the log shrank, which proves nothing: somebody
     else may have shown an old checkpoint."""
@@ -122,7 +122,7 @@ class EntryProof:
 
     index: int
     hashes: tuple[bytes, ...]
-    note: Note
+    note: SignedNote
     extra: bytes = b""
 
     @property
@@ -158,7 +158,7 @@ def hashes_of(lines: Sequence[str]) -> tuple[bytes, ...]:
 
 def verify_entry(
     entry: bytes, proof: EntryProof, keys: Collection[NoteKey], witnesses: Collection[NoteKey] = (), least: int = 0
-) -> Checkpoint:
+) -> TreeHead:
     """That the log with these keys has the entry, and at least so many of the witnesses saw that. Raises BadProof,
     BadSignature and Malformed."""
     found, note = signed_checkpoint(proof.note.raw, keys)

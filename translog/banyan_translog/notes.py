@@ -56,7 +56,7 @@ class NoteSignature(NamedTuple):
         return f"{_DASH}{self.name} {_base64(self.key_id + self.sig)}\n"
 
 
-class Note(NamedTuple):
+class SignedNote(NamedTuple):
     """text: ends in a newline."""
 
     text: str
@@ -116,7 +116,7 @@ def key_of(text: str) -> NoteKey:
     return key
 
 
-def note_of(raw: bytes) -> Note:
+def note_of(raw: bytes) -> SignedNote:
     """A note, with signatures that are not checked. Raises Malformed unless these bytes are its one form."""
     try:
         whole = raw.decode()
@@ -130,7 +130,7 @@ def note_of(raw: bytes) -> Note:
     lines = below[:-1].split("\n")
     if len(lines) > MOST_SIGNATURES:
         raise Malformed(f"a note has at most {MOST_SIGNATURES} signatures, and this one {len(lines)}")
-    return Note(text + "\n", tuple(map(signature_of, lines)))
+    return SignedNote(text + "\n", tuple(map(signature_of, lines)))
 
 
 def signature_of(line: str) -> NoteSignature:
@@ -144,7 +144,7 @@ def signature_of(line: str) -> NoteSignature:
     return NoteSignature(checked_name(words[0]), raw[:4], raw[4:])
 
 
-def signers(note: Note, keys: Iterable[NoteKey]) -> list[Signed]:
+def signers(note: SignedNote, keys: Iterable[NoteKey]) -> list[Signed]:
     """Who of these keys signed, each once. Signatures of others are passed over. Raises BadSignature if a line that is
     said to be by one of them is not."""
     known, found = {(key.name, key.id): key for key in keys}, dict[NoteKey, Signed]()
@@ -164,10 +164,10 @@ def signers(note: Note, keys: Iterable[NoteKey]) -> list[Signed]:
     return list(found.values())
 
 
-def merged(note: Note, more: Sequence[NoteSignature]) -> Note:
+def merged(note: SignedNote, more: Sequence[NoteSignature]) -> SignedNote:
     """The note with these signatures, of which each replaces one of the same key."""
     fresh = {(one.name, one.key_id) for one in more}
-    return Note(note.text, (*(one for one in note.signatures if (one.name, one.key_id) not in fresh), *more))
+    return SignedNote(note.text, (*(one for one in note.signatures if (one.name, one.key_id) not in fresh), *more))
 
 
 def _base64(raw: bytes) -> str:

@@ -13,21 +13,21 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.errors import BadSignature, Malformed
-from banyan_translog.checkpoints import Checkpoint, checkpoint_of, hashes_of, signed_checkpoint
+from banyan_translog.checkpoints import TreeHead, checkpoint_of, hashes_of, signed_checkpoint
 from banyan_translog.merkle import EMPTY, BadProof, verify_consistency
-from banyan_translog.notes import Note, NoteKey, NoteSignature, NoteSigner, note_of, signature_of, signers
+from banyan_translog.notes import NoteKey, NoteSignature, NoteSigner, SignedNote, note_of, signature_of, signers
 from banyan_translog.tiles import size_of
 
 SIZE_TYPE = "text/x.tlog.size"
 """The Content-Type of a 409."""
 
 
-class Request(NamedTuple):
+class AddCheckpoint(NamedTuple):
     """What a log asks of a witness."""
 
     old: int
     hashes: tuple[bytes, ...]
-    note: Note
+    note: SignedNote
 
     @property
     def raw(self) -> bytes:
@@ -36,18 +36,18 @@ class Request(NamedTuple):
         return "\n".join([f"old {self.old}", *hashes, "", ""]).encode() + self.note.raw
 
 
-class Answer(NamedTuple):
+class WitnessReply(NamedTuple):
     """status: of HTTP. body: the cosignature, or the size that is held (409), or a sentence. cosigned: what must be
     durable, in place of what was held, before the answer is given. against: a signed checkpoint that shows another
     history than the one that is held."""
 
     status: int
     body: str
-    cosigned: Note | None = None
-    against: Note | None = None
+    cosigned: SignedNote | None = None
+    against: SignedNote | None = None
 
 
-def request_of(raw: bytes) -> Request:
+def request_of(raw: bytes) -> AddCheckpoint:
     """Raises Malformed."""
     head, blank, rest = raw.partition(b"\n\n")
     try:
@@ -56,57 +56,59 @@ def request_of(raw: bytes) -> Request:
         raise Malformed("a request to a witness is UTF-8") from None
     if not blank or not first.startswith("old "):
         raise Malformed("a request to a witness is 'old SIZE', hashes, a blank line and a checkpoint")
-    return Request(size_of(first[4:]), hashes_of(lines), note_of(rest))
+    return AddCheckpoint(size_of(first[4:]), hashes_of(lines), note_of(rest))
 
 
 def answer(
     raw: bytes,
     logs: Callable[[str], Collection[NoteKey]],
-    held: Callable[[str], Note | None],
+    held: Callable[[str], SignedNote | None],
     witness: NoteSigner,
     now: int,
-) -> Answer:
+) -> WitnessReply:
     """logs: the keys of the log of this origin; none: it is not known. held: what was cosigned last. now: seconds since
     1970. Between `held` and the write of what is cosigned no other request of this log may be answered."""
     try:
         old, hashes, note = request_of(raw)
         new = checkpoint_of(note)
     except Malformed as why:
-        return Answer(400, f"{why}\n")
+        return WitnessReply(400, f"{why}\n")
     keys = logs(new.origin)
     if not keys:
-        return Answer(404, f"no log {new.origin[:255]} is witnessed here\n")
+        return WitnessReply(404, f"no log {new.origin[:255]} is witnessed here\n")
     try:
         signed_checkpoint(note.raw, keys)
     except BadSignature as why:
-        return Answer(403, f"{why}\n")
+        return WitnessReply(403, f"{why}\n")
     if old > new.size:
-        return Answer(400, f"the checkpoint has {new.size} entries, fewer than the old size {old}: a log only grows\n")
+        return WitnessReply(
+            400, f"the checkpoint has {new.size} entries, fewer than the old size {old}: a log only grows\n"
+        )
     last = held(new.origin)
-    before = Checkpoint(new.origin, 0, EMPTY) if last is None else checkpoint_of(last)
+    before = TreeHead(new.origin, 0, EMPTY) if last is None else checkpoint_of(last)
     fork = note if last is not None and before.size == new.size and before.root != new.root else None
     if old != before.size:
-        return Answer(409, f"{before.size}\n", against=fork)
+        return WitnessReply(409, f"{before.size}\n", against=fork)
     try:
         if fork:
             raise BadProof(f"another checkpoint of {new.size} entries, with another root, was cosigned here before")
         verify_consistency(old, before.root, new.size, new.root, hashes)
     except BadProof as why:
-        return Answer(422, f"{why}\n", against=note if last is not None else None)
+        return WitnessReply(422, f"{why}\n", against=note if last is not None else None)
     if last is not None and any((one.time or 0) > now for one in signers(last, [witness.key])):
-        return Answer(503, "the clock of this witness stands before its last cosignature of this log\n")
+        return WitnessReply(503, "the clock of this witness stands before its last cosignature of this log\n")
     cosignature = witness.sign(note.text, now)
-    return Answer(200, cosignature.line, Note(note.text, (*note.signatures, cosignature)))
+    return WitnessReply(200, cosignature.line, SignedNote(note.text, (*note.signatures, cosignature)))
 
 
-def cosignatures(body: bytes, note: Note, witnesses: Collection[NoteKey]) -> list[NoteSignature]:
+def cosignatures(body: bytes, note: SignedNote, witnesses: Collection[NoteKey]) -> list[NoteSignature]:
     """The lines of an answer 200 that these witnesses signed. Raises Malformed, and BadSignature if one is forged."""
     try:
         lines = body.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError:
         raise Malformed("an answer of a witness is UTF-8") from None
     found: Sequence[NoteSignature] = [signature_of(line) for line in lines[:16]]
-    known = {(one.key.name, one.key.id) for one in signers(Note(note.text, tuple(found)), witnesses)}
+    known = {(one.key.name, one.key.id) for one in signers(SignedNote(note.text, tuple(found)), witnesses)}
     return [one for one in found if (one.name, one.key_id) in known]
 
 

@@ -14,12 +14,12 @@ import typer
 
 from banyan_cli import seat_work as work
 from banyan_cli.errors import BadInput
-from banyan_cli.seat_work import Address, Work
+from banyan_cli.seat_work import Address, SeatWork
 from banyan_cli.show.tables import count
 from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
-    from banyan_charter.ledger import Ledger
+    from banyan_charter.ledger import ActLedger
     from banyan_node.alliance.invitations import Invited
     from banyan_node.alliance.papers import Card, Invitation
     from banyan_node.alliance.seat_file import SeatFile
@@ -33,7 +33,7 @@ Account = Annotated[str | None, typer.Option(help="The member's account; yours w
 
 @work.command("seat spare take out yes")
 def found(
-    w: Work,
+    w: SeatWork,
     name: Annotated[str, typer.Argument(help="What the alliance is called.")],
     domain: Domain = None,
     founders: Annotated[int, typer.Option(min=1, max=4_096, help="How many, you too.")] = 1,
@@ -47,7 +47,7 @@ def found(
     Beside a running node it waits for them. Else run it again with --in for each card or signature that came. It goes
     on where it stopped.
     """
-    from banyan_charter.ledger import Ledger
+    from banyan_charter.ledger import ActLedger
     from banyan_node.alliance.papers import Card, kind_of, ledger_of, read_file
     from banyan_node.alliance.seat_file import opened
 
@@ -78,7 +78,7 @@ def found(
             founding = here.founding()
         if founding is None:
             return
-        ledger = ledger_of(acts) if acts else Ledger(mine.realm, founding)
+        ledger = ledger_of(acts) if acts else ActLedger(mine.realm, founding)
         if ledger.founding != founding:
             raise BadInput("The files are of another founding than the one of your invitations.")
         _sign_founding(w, mine, ledger)
@@ -86,7 +86,7 @@ def found(
 
 
 def _founders(
-    w: Work, mine: SeatFile, name: str, founders: int, parameters: Path | None, address: str, cards: list[Card]
+    w: SeatWork, mine: SeatFile, name: str, founders: int, parameters: Path | None, address: str, cards: list[Card]
 ) -> Invited:
     """What this home has of the founding, with these cards."""
     from banyan_node.alliance.invitations import Invited, invited
@@ -103,7 +103,7 @@ def _founders(
         return table
 
 
-def _new_seat(w: Work, realm: Any, asked: tuple[str | None, str, bool, str | None], since: int) -> SeatFile:
+def _new_seat(w: SeatWork, realm: Any, asked: tuple[str | None, str, bool, str | None], since: int) -> SeatFile:
     """asked: domain, kind, whether it has a vote, account."""
     from banyan_charter.ballots import Promise
     from banyan_charter.values import Kind, domain_of
@@ -120,13 +120,13 @@ def _new_seat(w: Work, realm: Any, asked: tuple[str | None, str, bool, str | Non
     return SeatFile(w.seat_path, realm, b"", seat, keys, Promise(0))
 
 
-def _say_where(w: Work, new: bool) -> None:
+def _say_where(w: SeatWork, new: bool) -> None:
     if new:
         said = f"The seat's keys are in {w.seat_path}, its spare key in {w.spare_path}"
         w.s.out.note(f"{said}: keep that one off this machine.")
 
 
-def _sign_founding(w: Work, mine: SeatFile, ledger: Ledger) -> None:
+def _sign_founding(w: SeatWork, mine: SeatFile, ledger: ActLedger) -> None:
     """Shows the founders, asks, and signs, if that was not done."""
     from banyan_node.api.alliance_rows import member_rows
 
@@ -144,7 +144,7 @@ def _sign_founding(w: Work, mine: SeatFile, ledger: Ledger) -> None:
 
 @work.command("seat spare take out yes")
 def join(
-    w: Work,
+    w: SeatWork,
     invitation: Annotated[str, typer.Argument(help="The invitation, or a file with it.")],
     domain: Domain = None,
     kind: KindName = "host",
@@ -191,7 +191,7 @@ def join(
         w.hand_on_until(ledger, mine)
 
 
-def _asked(w: Work, mine: SeatFile, asked: Invitation) -> Ledger:
+def _asked(w: SeatWork, mine: SeatFile, asked: Invitation) -> ActLedger:
     """The charter that the node of who invited answers: once all founders are there, or that it admits into."""
     from banyan_node.alliance.papers import add_acts
 

@@ -9,7 +9,7 @@ import typer
 
 from banyan_cli import seat_work as work
 from banyan_cli.errors import BadInput
-from banyan_cli.seat_work import Work
+from banyan_cli.seat_work import SeatWork
 from banyan_cli.show.tables import Row, columns, count
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MEMBERS = columns(
 
 
 @work.command("seat take")
-def status(w: Work) -> None:
+def status(w: SeatWork) -> None:
     """The epoch that stands, what is open and who signed it, and what to run next."""
     from banyan_node.alliance.seat_file import read_seat
     from banyan_node.api.alliance_rows import next_steps, status_of
@@ -38,7 +38,7 @@ def status(w: Work) -> None:
 
 
 @work.command("take")
-def members(w: Work) -> None:
+def members(w: SeatWork) -> None:
     """The members of the last epoch; with a node, whose account confirms that its seat is its own."""
     from banyan_node.api.alliance_rows import member_rows
 
@@ -47,7 +47,7 @@ def members(w: Work) -> None:
 
 
 @work.command("take")
-def history(w: Work) -> None:
+def history(w: SeatWork) -> None:
     """All epochs, what each changed, and who signed it."""
     from banyan_node.api.alliance_rows import history_of
 
@@ -56,7 +56,7 @@ def history(w: Work) -> None:
 
 
 @work.command("take")
-def verify(w: Work) -> None:
+def verify(w: SeatWork) -> None:
     """All acts again from their bytes: each signature, each rule. It says the digest, which others can compare."""
     from banyan_node.api.alliance_rows import status_of
 
@@ -66,7 +66,7 @@ def verify(w: Work) -> None:
 
 
 @work.command("yes")
-def follow(w: Work, file: Annotated[Path, typer.Argument(help="A file of acts.")]) -> None:
+def follow(w: SeatWork, file: Annotated[Path, typer.Argument(help="A file of acts.")]) -> None:
     """Have this node follow the charter of a file, and keep the file's acts; of a charter that it follows: bring acts.
 
     If it follows another one, this shows who is in both, and asks.
@@ -79,13 +79,13 @@ def follow(w: Work, file: Annotated[Path, typer.Argument(help="A file of acts.")
 
 
 @work.command("")
-def leave(w: Work) -> None:
+def leave(w: SeatWork) -> None:
     """Have this node follow no charter any more. Its acts are kept, and the seat is as before: `expel` ends that."""
     w.s.out.done(w.s.call("alliance.leave"), "This node follows no charter.")
 
 
 @work.command("")
-def acts(w: Work, out: Annotated[Path, typer.Option("--out", help="The file to write.")]) -> None:
+def acts(w: SeatWork, out: Annotated[Path, typer.Option("--out", help="The file to write.")]) -> None:
     """Write all acts that this node has into a file, for a seat on another machine or for somebody who verifies."""
     from banyan_node.alliance.papers import acts_text
     from banyan_node.api.alliance_rows import status_of
@@ -98,7 +98,7 @@ def acts(w: Work, out: Annotated[Path, typer.Option("--out", help="The file to w
 
 @work.command("")
 def quota(
-    w: Work,
+    w: SeatWork,
     member: Annotated[str, typer.Argument(help="Its domain or DID.")],
     limit: Annotated[int, typer.Option(min=0, max=10_000, help="Accounts to name for each reason.")] = 10,
 ) -> None:
@@ -108,7 +108,7 @@ def quota(
 
 @work.command("")
 def hosted(
-    w: Work,
+    w: SeatWork,
     accounts: Annotated[list[str] | None, typer.Argument(help="Names of accounts hosted here, or DIDs.")] = None,
     take: Annotated[Path | None, typer.Option("--in", help="A file of them, one a line.")] = None,
     standing: Annotated[str, typer.Option("--as", help="hosted, attested, vouched or none.")] = "none",

@@ -11,18 +11,18 @@ import typer
 
 from banyan_cli import seat_work as work
 from banyan_cli.errors import BadInput
-from banyan_cli.seat_work import Address, Work
+from banyan_cli.seat_work import Address, SeatWork
 from banyan_cli.show.tables import count
 
 if TYPE_CHECKING:
     from banyan_charter.acts import Act, Proposal
-    from banyan_charter.ledger import Ledger
+    from banyan_charter.ledger import ActLedger
     from banyan_node.alliance.seat_file import SeatFile
 
 
 @work.command("seat take out yes wait")
 def invite(
-    w: Work,
+    w: SeatWork,
     number: Annotated[int, typer.Option("--count", min=1, max=64, help="How many invitations.")] = 1,
     address: Address = "",
 ) -> None:
@@ -56,7 +56,7 @@ def invite(
 
 @work.command("seat take out yes wait")
 def propose(
-    w: Work,
+    w: SeatWork,
     files: Annotated[list[Path] | None, typer.Argument(help="Cards, renewals, answers.", metavar="FILE")] = None,
     expel: Annotated[list[str] | None, typer.Option(help="A member that is to leave: its domain.")] = None,
     sleep: Annotated[list[str] | None, typer.Option(help="One that missed two roll calls.")] = None,
@@ -71,7 +71,7 @@ def propose(
 
     Where nothing but notes is named: to admit those who answered your invitations.
     """
-    from banyan_charter.acts import Expel, Note, Roll, SetParameters, Sleep
+    from banyan_charter.acts import Expel, Remark, Roll, SetParameters, Sleep
     from banyan_node.alliance.parameters_file import parameters_from
     from banyan_node.api.alliance_rows import member_of
 
@@ -83,13 +83,13 @@ def propose(
         found += [SetParameters(parameters_from(parameters))] if parameters else []
         found += [Roll()] if rolls else []
         found += w.cards(ledger) if not found else ()
-        found += [Note(one.encode()) for one in note or ()]
+        found += [Remark(one.encode()) for one in note or ()]
         if not found:
             raise BadInput("Say what is proposed, such as a card or --expel MEMBER; --help lists all.")
         _propose(w, mine, ledger, found)
 
 
-def _proposal(w: Work, ledger: Ledger, path: Path) -> Proposal:
+def _proposal(w: SeatWork, ledger: ActLedger, path: Path) -> Proposal:
     """What a file asks for. A card is taken once for its invitation, where that was given out in this home."""
     from banyan_node.alliance.invitations import invited
     from banyan_node.alliance.papers import Card, kind_of, proposal_from, read_file
@@ -103,7 +103,7 @@ def _proposal(w: Work, ledger: Ledger, path: Path) -> Proposal:
     return card.admission
 
 
-def _changes(ledger: Ledger, texts: Iterable[str]) -> list[Proposal]:
+def _changes(ledger: ActLedger, texts: Iterable[str]) -> list[Proposal]:
     """One change a member, of all that is said of it."""
     from banyan_charter.acts import Change
     from banyan_charter.values import Kind, domain_of
@@ -127,7 +127,7 @@ def _changes(ledger: Ledger, texts: Iterable[str]) -> list[Proposal]:
 
 
 @work.command("seat take out yes wait", "roll-call")
-def roll_call(w: Work) -> None:
+def roll_call(w: SeatWork) -> None:
     """Propose a roll call, and vote for it. Members answer with `banyan alliance answer`."""
     from banyan_charter.acts import Roll
 
@@ -135,8 +135,8 @@ def roll_call(w: Work) -> None:
         _propose(w, mine, ledger, [Roll()])
 
 
-def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> None:
-    from banyan_charter.acts import Answer, Change, Expel
+def _propose(w: SeatWork, mine: SeatFile, ledger: ActLedger, found: list[Proposal]) -> None:
+    from banyan_charter.acts import Change, Expel, RollAnswer
     from banyan_crdt.errors import Reject
     from banyan_node.api.alliance_rows import changes
 
@@ -150,8 +150,8 @@ def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> 
     gone = [p.member for p in found if isinstance(p, Expel | Change)]
     if twice := [one for one in gone if gone.count(one) > 1]:
         raise BadInput(f"{ledger.epochs[-1].seats[twice[0]].domain.decode()} is expelled and changed; say one of them.")
-    if here.missed and not any(isinstance(p, Answer) and p.member == me for p in found):
-        found = [Answer(me, mine.signer.present(number)), *found]
+    if here.missed and not any(isinstance(p, RollAnswer) and p.member == me for p in found):
+        found = [RollAnswer(me, mine.signer.present(number)), *found]
     try:
         content, after = mine.signer.content(ledger.epochs[-1], found)
     except Reject as why:
@@ -167,17 +167,18 @@ def _propose(w: Work, mine: SeatFile, ledger: Ledger, found: list[Proposal]) -> 
 
 @work.command("seat take out yes wait")
 def vote(
-    w: Work, content: Annotated[str | None, typer.Argument(help="The content, or how it begins; the open one.")] = None
+    w: SeatWork,
+    content: Annotated[str | None, typer.Argument(help="The content, or how it begins; the open one.")] = None,
 ) -> None:
     """Sign what is open: a vote, and once more than 2/3 voted, a commit. First it shows what that changes."""
     with w.at_work() as (mine, ledger):
         _sign(w, mine, ledger, content, [])
 
 
-def _sign(w: Work, mine: SeatFile, ledger: Ledger, wanted: str | None, first: list[Act]) -> None:
+def _sign(w: SeatWork, mine: SeatFile, ledger: ActLedger, wanted: str | None, first: list[Act]) -> None:
     """At most one vote, and the commits that it makes possible; what was signed before is given away again. With
     --wait the same again whenever others signed, until an epoch stands."""
-    from banyan_charter.acts import Vote
+    from banyan_charter.acts import EpochVote
     from banyan_crdt.errors import Refused
     from banyan_node.api.alliance_rows import open_contents
 
@@ -197,7 +198,7 @@ def _sign(w: Work, mine: SeatFile, ledger: Ledger, wanted: str | None, first: li
         else:
             if found is None:
                 raise BadInput("No content is open: `banyan alliance propose` makes one.")
-        if found is None or (voted and isinstance(found[0], Vote)):
+        if found is None or (voted and isinstance(found[0], EpochVote)):
             w.hand_on(ledger, mine, signed)
             if not (w.wait and w.linked):
                 break
@@ -211,7 +212,7 @@ def _sign(w: Work, mine: SeatFile, ledger: Ledger, wanted: str | None, first: li
                 raise BadInput(f"{title}: it came while this waited, so it was not signed. Run the same again.")
             w.ask(title, row.changes)
         mine.keep(act, promise)
-        agreed, voted = agreed | {act.content}, voted or isinstance(act, Vote)
+        agreed, voted = agreed | {act.content}, voted or isinstance(act, EpochVote)
         signed.append(act)
         ledger.add(act)
         ledger.settle()
@@ -219,7 +220,7 @@ def _sign(w: Work, mine: SeatFile, ledger: Ledger, wanted: str | None, first: li
     w.signed(ledger, mine)
 
 
-def _content(ledger: Ledger, wanted: str | None, yes: bool) -> Any:
+def _content(ledger: ActLedger, wanted: str | None, yes: bool) -> Any:
     """The content that a person means; None: whichever the convention favours. Raises BadInput."""
     from banyan_node.api.alliance_rows import open_contents
 
@@ -236,22 +237,22 @@ def _content(ledger: Ledger, wanted: str | None, yes: bool) -> Any:
 
 
 @work.command("seat take out")
-def answer(w: Work) -> None:
+def answer(w: SeatWork) -> None:
     """Answer the roll call, or wake: a signature of the seat, good for the next epoch. A member proposes it."""
-    from banyan_charter.acts import Answer, Wake
+    from banyan_charter.acts import RollAnswer, Wake
 
     with w.at_work() as (mine, ledger):
         number, me = len(ledger.epochs), mine.seat.member
         here = ledger.epochs[-1].seats.get(me) if ledger.epochs else None
         if here is None or (here.awake and not here.missed):
             raise BadInput("There is no roll call that your seat did not answer.")
-        made = (Answer if here.awake else Wake)(me, mine.signer.present(number))
+        made = (RollAnswer if here.awake else Wake)(me, mine.signer.present(number))
     _give_proposal(w, ledger, made, f"{'An answer' if here.awake else 'A waking'} of {here.domain.decode()}")
 
 
 @work.command("seat spare take out")
 def renew(
-    w: Work,
+    w: SeatWork,
     account: Annotated[str | None, typer.Option(help="The member's account, if the seat's file is lost.")] = None,
 ) -> None:
     """Ask for other keys of your seat, signed by its spare key, because the first one was lost or copied.
@@ -266,7 +267,7 @@ def renew(
     _give_proposal(w, ledger, made, f"A renewal of {here.domain.decode()}, signed by its spare key")
 
 
-def _give_proposal(w: Work, ledger: Ledger, made: Proposal, done: str) -> None:
+def _give_proposal(w: SeatWork, ledger: ActLedger, made: Proposal, done: str) -> None:
     from banyan_node.alliance.papers import proposal_text
 
     text = proposal_text(ledger.realm, ledger.charter, made)

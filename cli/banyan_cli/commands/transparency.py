@@ -38,7 +38,7 @@ def watch(
     times: Annotated[int, typer.Option(help="Looks; 0: until you stop it.")] = 0,
 ) -> None:
     """Look again and again whether logs only grow. Ends with an error at a log that shrinks or shows two histories."""
-    from banyan_node.transparency.remote_log import Unread
+    from banyan_node.transparency.remote_log import UnreadableLog
 
     looks, told = 0, dict[str, Row]()
     while True:
@@ -46,7 +46,7 @@ def watch(
         for url in node or [row["url"] for row in members]:
             try:
                 value = _audit(s, url, members, whole=False)
-            except Unread as why:
+            except UnreadableLog as why:
                 s.out.note(f"{why}.")
                 continue
             if told.get(url) != value:

@@ -35,7 +35,7 @@ from banyan_charter.acts import (
     plain_proposal,
     proposal_of,
 )
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_charter.values import Seat, plain_seat, seats_of
 from banyan_crdt.codec import encode, read_value
 from banyan_crdt.errors import BadSignature, BanyanError, Malformed
@@ -216,14 +216,14 @@ def proposal_from(charter: CharterId, path: Path) -> Proposal:
         raise BadPaper(f"{path}: {why}.") from None
 
 
-def acts_text(ledger: Ledger, acts: Iterable[Act]) -> str:
+def acts_text(ledger: ActLedger, acts: Iterable[Act]) -> str:
     """The founding with these acts."""
     return write("acts", [ledger.realm.name.encode(), encode_act(ledger.founding), list(map(encode_act, acts))])
 
 
-def ledger_of(paths: Iterable[Path]) -> Ledger:
+def ledger_of(paths: Iterable[Path]) -> ActLedger:
     """What the acts of these files come to; each signature is checked. Raises BadPaper."""
-    ledger: Ledger | None = None
+    ledger: ActLedger | None = None
     for path in paths:
         realm, founding, acts = _fields(read_file("acts", path), 3)
         try:
@@ -236,13 +236,13 @@ def ledger_of(paths: Iterable[Path]) -> Ledger:
     return ledger
 
 
-def add_acts(ledger: Ledger | None, realm: Realm, founding: bytes, acts: Iterable[bytes]) -> Ledger:
+def add_acts(ledger: ActLedger | None, realm: Realm, founding: bytes, acts: Iterable[bytes]) -> ActLedger:
     """Raises BanyanError."""
     first = decode_act(realm, founding)
     if not isinstance(first, Founding):
         raise Malformed("its first act is no founding")
     if ledger is None:
-        ledger = Ledger(realm, first)
+        ledger = ActLedger(realm, first)
     if (ledger.founding.id, ledger.realm) != (first.id, realm):
         raise Malformed(
             f"it is of another charter, {first.id.hex()[:16]}; the others are of {ledger.charter.hex()[:16]}"

@@ -24,7 +24,7 @@ class _Scope(msgspec.Struct, forbid_unknown_fields=True):
     judges: list[str]
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class _ParametersFile(msgspec.Struct, forbid_unknown_fields=True):
     quota: int = Parameters().quota
     hourly: int = Parameters().hourly
     labellers: list[str] = []
@@ -40,7 +40,7 @@ def parameters_from(path: Path | None) -> Parameters:
     if path is None:
         return Parameters()
     try:
-        said = msgspec.toml.decode(path.read_bytes(), type=_File)
+        said = msgspec.toml.decode(path.read_bytes(), type=_ParametersFile)
         roles = (Authority(account_from_text(one.account), _names(one.scopes), one.cap) for one in said.authorities)
         scopes = (Scope(one.name.encode(), _accounts(one.members), _accounts(one.judges)) for one in said.scopes)
         made = Parameters(

@@ -28,20 +28,20 @@ from banyan_charter import ballots
 from banyan_charter.acts import (
     Act,
     CharterId,
-    Commit,
     Content,
     ContentId,
+    EpochCommit,
+    EpochVote,
     Founding,
     Renew,
     Roll,
-    Vote,
     decode_act,
     encode_act,
     renew_id,
 )
 from banyan_charter.ballots import Promise
 from banyan_charter.keytree import LEAVES, KeyTree
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.values import Kind, Seat, plain_seat, seat_of
 from banyan_crdt.errors import Malformed, Refused
@@ -97,7 +97,7 @@ class SeatFile:
         ]
         _replace(self.path, write("seat", plain).encode() + b"\n")
 
-    def settle(self, ledger: Ledger) -> None:
+    def settle(self, ledger: ActLedger) -> None:
         """Takes over what stands: keys of numbers that are over are destroyed, and the next number has no promise yet.
         Raises BadPaper if the file is not of this charter, or older than its seat's acts."""
         if ledger.charter != self.charter:
@@ -124,17 +124,17 @@ class SeatFile:
             self.save()
         self._refuse_older(ledger)
 
-    def _refuse_older(self, ledger: Ledger) -> None:
+    def _refuse_older(self, ledger: ActLedger) -> None:
         mine = [a for a in ledger.acts(self.promise.number) if a.by.root == self.seat.root]
         last = max((a.ballot for a in mine if not isinstance(a, Content)), default=0)
-        bound = max((a.ballot for a in mine if isinstance(a, Commit)), default=0)
+        bound = max((a.ballot for a in mine if isinstance(a, EpochCommit)), default=0)
         if self.promise.number and (last > self.promise.last or bound > self.promise.ballot):
             raise BadPaper(
                 f"{self.path} is a copy: its seat signed in ballot {last} of number {self.promise.number} with a newer "
                 "one. Take that, or renew the seat with its spare key."
             )
 
-    def found(self, founding: Founding) -> Commit:
+    def found(self, founding: Founding) -> EpochCommit:
         """The signature of a founder. Raises BadPaper unless the seat stands there as its card asked for it."""
         if self.charter not in (b"", founding.id):
             raise BadPaper(f"{self.path} signed the founding of another charter, {self.charter.hex()[:16]}.")
@@ -148,7 +148,7 @@ class SeatFile:
         self.save()
         return act
 
-    def next_act(self, ledger: Ledger, content: ContentId | None) -> tuple[Vote | Commit, Promise] | None:
+    def next_act(self, ledger: ActLedger, content: ContentId | None) -> tuple[EpochVote | EpochCommit, Promise] | None:
         """What an honest member signs next, a commit first, else a vote for this content or for the favourite; None:
         no content is there. Nothing is promised until `keep`. Raises Refused."""
         found = ballots.commit(ledger, self.promise, self.signer)
@@ -202,7 +202,7 @@ def spare_of(path: Path, member: AccountId) -> Signer:
     return Signer(realm_of(realm), seed)
 
 
-def renewed(ledger: Ledger, path: Path, spare: Path, member: AccountId) -> tuple[Renew, Seat]:
+def renewed(ledger: ActLedger, path: Path, spare: Path, member: AccountId) -> tuple[Renew, Seat]:
     """Other keys for a seat, and that its spare key asks for them; that one stays. The file of a seat that was lost is
     made. Raises BadPaper."""
     was = ledger.epochs[-1].seats.get(member) if ledger.epochs else None
@@ -225,12 +225,12 @@ def renewed(ledger: Ledger, path: Path, spare: Path, member: AccountId) -> tuple
     return Renew(member, asked.root, asked.since, asked.spare, signer.sign(what)), was
 
 
-def _rolled(ledger: Ledger, since: int) -> bool:
+def _rolled(ledger: ActLedger, since: int) -> bool:
     """Whether a roll call was adopted in this number or a later one."""
     return any(isinstance(p, Roll) for x in adopted(ledger, since) for p in x.proposals)
 
 
-def adopted(ledger: Ledger, since: int = 1) -> Iterator[Content]:
+def adopted(ledger: ActLedger, since: int = 1) -> Iterator[Content]:
     """The contents of the epochs from this number on."""
     for epoch in ledger.epochs[max(1, since) :]:
         yield next(x for x in ledger.contents(epoch.number) if x.id == epoch.id)

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 
 from banyan_charter.acts import (
     Admit,
-    Answer,
     Change,
-    Commit,
     Content,
+    EpochCommit,
     Expel,
-    Note,
     Proposal,
+    Remark,
     Renew,
     Roll,
+    RollAnswer,
     SetParameters,
     Sleep,
     Wake,
 )
 from banyan_charter.ballots import locked
 from banyan_charter.keytree import LEAVES
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_charter.rules import Epoch, double_signers, first_epoch
 from banyan_charter.values import ROLL_CALLS, Parameters, Seat
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
@@ -38,7 +38,7 @@ KINDS = ("host", "publisher", "authority", "observer")
 """Names of `Kind`, in its order."""
 
 
-class MemberRow(Response):
+class SeatRow(Response):
     """A seat of the last epoch. kind: host, publisher, authority or observer. missed: roll calls since its last answer.
     root: of its keys. since: the number that the first of them signs. confirmed: whether the account's own log says
     that the seat is its; null where no node was asked."""
@@ -104,10 +104,10 @@ def needed(votes: int) -> int:
     return votes * 2 // 3 + 1
 
 
-def member_rows(ledger: Ledger) -> list[MemberRow]:
+def member_rows(ledger: ActLedger) -> list[SeatRow]:
     """Of the last epoch, or of the founding."""
     return [
-        MemberRow(
+        SeatRow(
             *(did(s.member), s.domain.decode(), KINDS[s.kind], s.voting, s.awake, s.missed),
             *(digest_hex(s.root), s.since),
         )
@@ -115,7 +115,7 @@ def member_rows(ledger: Ledger) -> list[MemberRow]:
     ]
 
 
-def status_of(ledger: Ledger) -> AllianceStatus:
+def status_of(ledger: ActLedger) -> AllianceStatus:
     """See `AllianceStatus`."""
     last, number = _last(ledger), len(ledger.epochs)
     votes = _votes(last)
@@ -135,20 +135,20 @@ def status_of(ledger: Ledger) -> AllianceStatus:
     )
 
 
-def _struck(ledger: Ledger, number: int) -> tuple[AccountId, ...]:
+def _struck(ledger: ActLedger, number: int) -> tuple[AccountId, ...]:
     """Whose signatures of the open number contradict each other."""
     if (c := ledger.counts.get(number)) is None:
         return ()
     return c.named(double_signers(c, [a for a in ledger.acts(number) if isinstance(a, Content) or a.content in c.who]))
 
 
-def _unsigned(ledger: Ledger, first: Epoch) -> list[str]:
+def _unsigned(ledger: ActLedger, first: Epoch) -> list[str]:
     """The founders whose signature is missing."""
-    signed = {a.member for a in ledger.acts(0) if isinstance(a, Commit) and a.member in first.seats}
+    signed = {a.member for a in ledger.acts(0) if isinstance(a, EpochCommit) and a.member in first.seats}
     return [s.domain.decode() for m, s in first.seats.items() if m not in signed]
 
 
-def open_contents(ledger: Ledger) -> Iterator[OpenContent]:
+def open_contents(ledger: ActLedger) -> Iterator[OpenContent]:
     """Those of the open number that may follow the last epoch."""
     number = len(ledger.epochs)
     if (c := ledger.counts.get(number)) is None:
@@ -170,7 +170,7 @@ def open_contents(ledger: Ledger) -> Iterator[OpenContent]:
         )
 
 
-def history_of(ledger: Ledger, since: int = 1) -> Iterator[EpochRow]:
+def history_of(ledger: ActLedger, since: int = 1) -> Iterator[EpochRow]:
     """From this number on, the oldest first."""
     for x in adopted(ledger, since):
         before, after = ledger.epochs[x.number - 1 : x.number + 1]
@@ -193,7 +193,7 @@ def changes(before: Epoch, after: Epoch, x: Content) -> list[str]:
 def _words(p: Proposal, before: Epoch, after: Epoch) -> Iterator[str]:
     if isinstance(p, Roll):
         yield f"A roll call: who answers none of {ROLL_CALLS} may be put to sleep."
-    elif isinstance(p, Note):
+    elif isinstance(p, Remark):
         yield f"Note: {plain(p.text.decode())}"
     elif isinstance(p, SetParameters):
         yield from _parameters(before.parameters, p.parameters)
@@ -214,7 +214,7 @@ def _words(p: Proposal, before: Epoch, after: Epoch) -> Iterator[str]:
 
 _VERBS: dict[type, str] = {
     Expel: "is expelled",
-    Answer: "answers the roll call",
+    RollAnswer: "answers the roll call",
     Sleep: "is put to sleep: it has no vote until it wakes",
     Wake: "wakes and has its vote again",
 }
@@ -253,7 +253,7 @@ def _shown(value: object) -> str:
     return " ".join(map(_shown, value)) if isinstance(value, tuple) else str(value)
 
 
-def next_steps(ledger: Ledger, mine: SeatFile | None, now_ms: int | None = None) -> list[str]:
+def next_steps(ledger: ActLedger, mine: SeatFile | None, now_ms: int | None = None) -> list[str]:
     """What the operator of this seat may run next, a sentence each. now_ms: of its clock; no rule reads one."""
     if mine is None or mine.charter != ledger.charter or not ledger.epochs:
         return []
@@ -282,7 +282,7 @@ def domain_in(epoch: Epoch, member: AccountId, *more: Epoch) -> str:
     return next(found, member.hex()[:16])
 
 
-def member_of(ledger: Ledger, text: str) -> Seat:
+def member_of(ledger: ActLedger, text: str) -> Seat:
     """The seat of a domain or an account. Raises BadPaper."""
     seats = _last(ledger).seats.values()
     for s in seats:
@@ -292,7 +292,7 @@ def member_of(ledger: Ledger, text: str) -> Seat:
     raise BadPaper(f"'{text}' is no member; members are {known}{', ...' if len(seats) > 8 else ''}.")
 
 
-def _last(ledger: Ledger) -> Epoch:
+def _last(ledger: ActLedger) -> Epoch:
     return ledger.epochs[-1] if ledger.epochs else first_epoch(ledger.founding)
 
 

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from banyan_charter import hosting
-from banyan_charter.hosting import Batch, Pace, Places, Standing
+from banyan_charter.hosting import Batch, HostingPace, Places, Standing
 from banyan_charter.rules import Epoch
 from banyan_crdt.control import resolve_control
 from banyan_crdt.ids import AccountId, Head, control_log
@@ -51,7 +51,7 @@ class MemberLists:
         self._lists: dict[AccountId, list[Batch]] = {}
         self._hosts: dict[AccountId, tuple[Head, AccountId | None]] = {}
         """Of accounts with a place: where their control logs stand, and whom those name."""
-        self._paces: dict[AccountId, Pace] = {}
+        self._paces: dict[AccountId, HostingPace] = {}
         self._epoch: Epoch | None = None
         self._places: dict[AccountId, Places] = {}
         self._change = self._arrived = -1
@@ -106,7 +106,7 @@ class MemberLists:
             pace = self._paces.get(member)
             if pace is None:
                 assert self._epoch is not None
-                pace = self._paces[member] = Pace(self._epoch.parameters.quota, now)
+                pace = self._paces[member] = HostingPace(self._epoch.parameters.quota, now)
             if pace.takes(self._places[member].hourly, now):
                 out[account] = member
         self._waiting = len(out) < len(kept)

@@ -7,8 +7,17 @@ from functools import lru_cache, partial
 
 from banyan_charter.values import Parameters, Scope
 from banyan_crdt.ids import AccountId, CellKey, H
-from banyan_duties.commitment import Item, decode_items
-from banyan_duties.order_rules import Answer, Checkpoints, Issued, Said, Standing, answers, receipt_name, standing
+from banyan_duties.commitment import OrderItem, decode_items
+from banyan_duties.order_rules import (
+    CheckpointTimes,
+    Issued,
+    OrderState,
+    Said,
+    ScopeAnswer,
+    answers,
+    receipt_name,
+    standing,
+)
 from banyan_node.context import Context
 from banyan_node.operator_errors import bad_request, not_found
 from banyan_node.transparency.lines import line_name
@@ -35,7 +44,7 @@ class KnownOrders:
     """All that this node holds of orders, under the epoch that stands. items: those that are here; their authors may
     appeal."""
 
-    def __init__(self, q: Queries, p: Parameters, items: Callable[[Issued], tuple[Item, ...]]) -> None:
+    def __init__(self, q: Queries, p: Parameters, items: Callable[[Issued], tuple[OrderItem, ...]]) -> None:
         self.parameters, self.scopes = p, {s.name.decode(): s for s in p.scopes}
         roles = dict.fromkeys(a.account for a in p.authorities)
         self.orders: dict[OrderId, Issued] = {}
@@ -56,7 +65,7 @@ class KnownOrders:
             if not isinstance(act, OrderNotice)
         ]
         self.receipts = {(s.by, s.act.order): s.act.outcome for s in self.said if isinstance(s.act, Receipt)}
-        self.stands: dict[OrderId, Standing] = standing(p, self.orders.values(), self.said)
+        self.stands: dict[OrderId, OrderState] = standing(p, self.orders.values(), self.said)
 
     def scope_of(self, order: OrderId) -> Scope:
         name = self.orders[order].order.scope
@@ -95,18 +104,18 @@ def find(known: KnownOrders, order: str) -> Issued:
 _decoded = lru_cache(10_000)(decode_items)
 
 
-def items_of(ctx: Context, one: Issued) -> tuple[Item, ...]:
+def items_of(ctx: Context, one: Issued) -> tuple[OrderItem, ...]:
     raw = ORDER_ITEMS.get(ctx.store, one.id)
     return () if raw is None else _decoded(raw, one.order)
 
 
-def answers_to(ctx: Context, known: KnownOrders, one: Issued) -> Iterable[Answer]:
+def answers_to(ctx: Context, known: KnownOrders, one: Issued) -> Iterable[ScopeAnswer]:
     """By the times of this node's own public log: what other nodes logged has none here."""
     scope = known.scope_of(one.id)
     names = {receipt_name(m, one.id): line_name("receipt", m, one.id) for m in scope.members}
     names[one.id] = line_name("order", one.issuer, one.id)
     seen = {name: ms for name, line in names.items() if (ms := logged_at(ctx, line)) is not None}
-    return answers(scope, one, known.said, Checkpoints(seen, last_logged(ctx)))
+    return answers(scope, one, known.said, CheckpointTimes(seen, last_logged(ctx)))
 
 
 def letter_name(order: OrderId, n: int) -> CellKey:

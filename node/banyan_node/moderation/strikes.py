@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_duties.commitment import Item
+from banyan_duties.commitment import OrderItem
 from banyan_duties.duty_file import DutyFile, read_duties
 from banyan_duties.order_rules import DAY_MS, locks
 from banyan_node.moderation.known_orders import KnownOrders
@@ -59,7 +59,7 @@ def appeal_days(known: KnownOrders, scope: str) -> int | None:
 def locked(
     known: KnownOrders,
     ours: Mapping[OrderId, Iterable[AccountId]],
-    items: Mapping[OrderId, Sequence[Item]],
+    items: Mapping[OrderId, Sequence[OrderItem]],
     carried_out_ms: Callable[[AccountId, OrderId], int | None],
     now_ms: int,
 ) -> dict[AccountId, Locked]:

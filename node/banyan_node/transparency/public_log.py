@@ -23,9 +23,9 @@ from banyan_crdt.errors import BanyanError
 from banyan_node.home.folder import write_private
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_folder import make_folder, sync_folder
-from banyan_translog.checkpoints import Checkpoint, signed_checkpoint
+from banyan_translog.checkpoints import TreeHead, signed_checkpoint
 from banyan_translog.merkle import EMPTY, Hashes, leaf_hash, root_hash
-from banyan_translog.notes import COSIGNER, NOTE, Note, NoteKey, NoteSignature, NoteSigner, merged
+from banyan_translog.notes import COSIGNER, NOTE, NoteKey, NoteSignature, NoteSigner, SignedNote, merged
 from banyan_translog.tiles import HEIGHT, WIDTH, Tile, bundle, entries_of, in_tile, tile_bytes, tile_hash, tiles
 
 TOGETHER = 4_096
@@ -72,7 +72,7 @@ class PublicLog:
             NoteSigner(log.name, NOTE, seeds[:32]),
             NoteSigner(witness.name, COSIGNER, seeds[32:]),
         )
-        self.checkpoint, self.note = Checkpoint(log.name, 0, EMPTY), Note("", ())
+        self.checkpoint, self.note = TreeHead(log.name, 0, EMPTY), SignedNote("", ())
         """The last one; it has no note while the log is empty."""
         self.held: dict[bytes, int] = {}
         """By the public key of a witness, how many lines it said that it knows."""
@@ -117,7 +117,7 @@ class PublicLog:
     def line(self, index: int) -> bytes:
         return self.lines(index // WIDTH)[index % WIDTH]
 
-    def append(self, lines: Sequence[bytes]) -> Note:
+    def append(self, lines: Sequence[bytes]) -> SignedNote:
         """Adds lines, at most TOGETHER, and signs the checkpoint that has them. All of it is on the disk then."""
         known, size = self.size, self.size + len(lines)
         before, leaves = self.hashes(known), list(map(leaf_hash, lines))
@@ -138,8 +138,8 @@ class PublicLog:
                 full += self._write(Tile(None, (known + at) // WIDTH, len(part)), bundle(part))
             for tile in tiles(size, known):
                 full += self._write(tile, tile_bytes(hashes, tile))
-            made = Checkpoint(self.checkpoint.origin, size, root_hash(self.hashes(size), size))
-            note = Note(made.text, (self.signer.sign(made.text),))
+            made = TreeHead(self.checkpoint.origin, size, root_hash(self.hashes(size), size))
+            note = SignedNote(made.text, (self.signer.sign(made.text),))
             with self._lock:
                 write_private(self.folder / "checkpoint", note.raw)
                 self.checkpoint, self.note = made, note

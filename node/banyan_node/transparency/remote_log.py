@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from banyan_crdt.errors import BadSignature, Reject
 from banyan_crdt.ids import H, account_from_text
-from banyan_duties.commitment import Item
+from banyan_duties.commitment import OrderItem
 from banyan_node.client.wire import Address, HttpAnswer, HttpLine
 from banyan_node.home.folder import write_private
 from banyan_node.transparency.public_log import hashes_of, lines_of, log_key, make_durable, witness_key
@@ -22,7 +22,7 @@ from banyan_schema.address import post_from_text
 from banyan_schema.public_line import PUBLIC_LINE
 from banyan_schema.social.order import ORDER_ACTS, OrderNotice, order_id
 from banyan_translog.checkpoints import (
-    Checkpoint,
+    TreeHead,
     TwoHistories,
     check_growth,
     checkpoint_of,
@@ -31,21 +31,21 @@ from banyan_translog.checkpoints import (
     verify_entry,
 )
 from banyan_translog.merkle import BadProof, leaf_hash, node_hash, root_hash
-from banyan_translog.notes import Note, NoteKey, note_of, signers
+from banyan_translog.notes import NoteKey, SignedNote, note_of, signers
 from banyan_translog.tiles import WIDTH, Tile
 
 SECONDS = 20.0
 
 
-class Unread(Reject):
+class UnreadableLog(Reject):
     """The log cannot be read. A sentence without a full stop."""
 
 
 class Audit(NamedTuple):
     """What a log shows now. kinds: how many lines there are of each kind; empty unless all were read."""
 
-    checkpoint: Checkpoint
-    note: Note
+    checkpoint: TreeHead
+    note: SignedNote
     kinds: dict[str, int]
 
 
@@ -53,7 +53,7 @@ class Proved(NamedTuple):
     """order: that withholds the post. line: the number of the line about it. cosigned: by how many witnesses."""
 
     order: OrderNotice
-    checkpoint: Checkpoint
+    checkpoint: TreeHead
     line: int
     cosigned: int
 
@@ -71,14 +71,14 @@ class RemoteLog:
         try:
             return self._line.ask("GET", f"/transparency/{path}")
         except (OSError, http.client.HTTPException) as why:
-            raise Unread(f"the node at {self.url} cannot be reached ({why})") from why
+            raise UnreadableLog(f"the node at {self.url} cannot be reached ({why})") from why
 
     def tile(self, tile: Tile) -> bytes:
         answer = self.get(tile.path)
         if answer.status == 404:
             answer = self.get(Tile(tile.level, tile.index).path)
         if answer.status != 200:
-            raise Unread(f"the node at {self.url} lacks {tile.path} of its log (status {answer.status})")
+            raise UnreadableLog(f"the node at {self.url} lacks {tile.path} of its log (status {answer.status})")
         return answer.content
 
     def audit(self, seen: Path, whole: bool) -> Audit:
@@ -86,7 +86,7 @@ class RemoteLog:
         whole: reads every line too. Evidence against it stays in that folder."""
         answer = self.get("checkpoint")
         if answer.status != 200:
-            raise Unread(f"the node at {self.url} shows no public log (status {answer.status})")
+            raise UnreadableLog(f"the node at {self.url} shows no public log (status {answer.status})")
         found, note = own_checkpoint(answer.content)
         hashes = hashes_of(self.tile, found.size)
         if root_hash(hashes, found.size) != found.root:
@@ -106,7 +106,7 @@ class RemoteLog:
         _keep(path, note.raw)
         return Audit(found, note, kinds)
 
-    def _kinds(self, found: Checkpoint) -> dict[str, int]:
+    def _kinds(self, found: TreeHead) -> dict[str, int]:
         """Reads all lines. Raises BadProof unless they come to the root."""
         kinds, stack, count = Counter[str](), list[bytes](), 0
         for index in range(-(-found.size // WIDTH)):
@@ -126,7 +126,7 @@ class RemoteLog:
         return dict(kinds)
 
 
-def own_checkpoint(raw: bytes) -> tuple[Checkpoint, Note]:
+def own_checkpoint(raw: bytes) -> tuple[TreeHead, SignedNote]:
     """A checkpoint that is signed by the key in the name of its log. Raises Reject."""
     origin = checkpoint_of(note_of(raw)).origin
     return signed_checkpoint(raw, [log_key(_key_in(origin, "banyan-log"))])
@@ -152,7 +152,7 @@ def _checked(found: Any, uri: str) -> Proved:
     if line is None or line.order != order or found["uri"] != uri:
         raise BadProof("what the node proves is about another order, or another post")
     if (item := found["item"]) is not None:
-        reached = Item(bytes.fromhex(item["salt"]), post_from_text(uri), bytes.fromhex(item["digest"])).leaf
+        reached = OrderItem(bytes.fromhex(item["salt"]), post_from_text(uri), bytes.fromhex(item["digest"])).leaf
         for step in item["path"]:
             other = bytes.fromhex(step["hash"])
             reached = H("order/node", *((reached, other) if step["right"] else (other, reached)))
@@ -161,7 +161,7 @@ def _checked(found: Any, uri: str) -> Proved:
     return Proved(notice, checkpoint, proof.index, len(self_named(note)))
 
 
-def self_named(note: Note) -> list[NoteKey]:
+def self_named(note: SignedNote) -> list[NoteKey]:
     """The witnesses below a note, by the keys in their names; who they are, nobody says. Raises BadSignature."""
     names = dict.fromkeys(one.name for one in note.signatures if one.name.startswith("banyan-witness/"))
     return [one.key for one in signers(note, [witness_key(_key_in(name, "banyan-witness")) for name in names])]

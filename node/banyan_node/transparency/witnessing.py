@@ -33,8 +33,8 @@ from banyan_storage.local_tables import (
 )
 from banyan_translog.checkpoints import checkpoint_of
 from banyan_translog.merkle import consistency_proof
-from banyan_translog.notes import Note, NoteKey, note_of, signers
-from banyan_translog.witness import Answer, Request, answer, cosignatures, held_size
+from banyan_translog.notes import NoteKey, SignedNote, note_of, signers
+from banyan_translog.witness import AddCheckpoint, WitnessReply, answer, cosignatures, held_size
 
 SPARE = 2
 """Witnesses that are asked beyond those that are needed."""
@@ -70,7 +70,7 @@ def needed(ctx: Context) -> int:
     return min(wanted, len(witnesses(ctx)))
 
 
-def cosigned_at(note: Note, keys: Collection[NoteKey], least: int) -> tuple[int, int] | None:
+def cosigned_at(note: SignedNote, keys: Collection[NoteKey], least: int) -> tuple[int, int] | None:
     """When so many of these witnesses had cosigned, and since when so many saw no other checkpoint, in milliseconds;
     None: they have not."""
     times = sorted(one.time for one in signers(note, keys) if one.time is not None)
@@ -94,7 +94,7 @@ def requests(ctx: Context, now: float) -> list[Asked]:
 def _request(own: PublicLog, member: AccountId, at: MemberLog) -> Asked:
     known, note, size = own.held.get(at.witness, 0), own.note, own.size
     proof = consistency_proof(own.hashes(size), known, size)
-    return Asked(member, f"{at.url}/add-checkpoint", size, Request(known, tuple(proof), note).raw)
+    return Asked(member, f"{at.url}/add-checkpoint", size, AddCheckpoint(known, tuple(proof), note).raw)
 
 
 def answered(ctx: Context, member: AccountId, size: int, status: int, body: bytes, now: float) -> str | None:
@@ -134,13 +134,13 @@ def last_logged(ctx: Context) -> int:
     return PUBLIC_LOGGED.get(ctx.store) or 0
 
 
-def cosign(ctx: Context, raw: bytes, now: float) -> Answer:
+def cosign(ctx: Context, raw: bytes, now: float) -> WitnessReply:
     """What this node answers to the log of a member. Give the answer once the transaction is durable."""
     own = opened(ctx, now)
     keys = {(key := log_key(one.log)).name: key for one in ctx.member_logs.values()}
     keys.pop(own.signer.key.name, None)
 
-    def held(origin: str) -> Note | None:
+    def held(origin: str) -> SignedNote | None:
         kept = WITNESSED.get(ctx.store, origin)
         return None if kept is None else note_of(kept)
 
@@ -158,7 +158,7 @@ def cosign(ctx: Context, raw: bytes, now: float) -> Answer:
     return found
 
 
-def _suspect(ctx: Context, shown: Note) -> None:
+def _suspect(ctx: Context, shown: SignedNote) -> None:
     """A checkpoint that does not continue what was cosigned. It proves something if it has the same size and another
     root; else whoever sent it can have sent a wrong proof with it."""
     new = checkpoint_of(shown)

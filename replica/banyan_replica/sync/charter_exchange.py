@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from banyan_charter.acts import Act, name_of
-from banyan_charter.ledger import Ledger
+from banyan_charter.ledger import ActLedger
 from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.realm import Realm
 from banyan_replica.host import ReplicaHost
@@ -285,7 +285,7 @@ class CharterExchange:
         turn.question, turn.answer_by = question, now + ANSWER_S
         self._out.send(turn.peer, question)
 
-    def _next(self, turn: _Turn, held: Ledger, now: float) -> None:
+    def _next(self, turn: _Turn, held: ActLedger, now: float) -> None:
         """Asks for the names of the first number from `turn.at_number` on that differs."""
         while turn.at_number <= len(held.epochs):
             at = turn.at_number - turn.start
@@ -303,7 +303,7 @@ class CharterExchange:
         self._peers[turn.peer].compared = turn.theirs, held.digest, now
         self._end(now, 0.0)
 
-    def _fetch(self, turn: _Turn, held: Ledger, now: float) -> None:
+    def _fetch(self, turn: _Turn, held: ActLedger, now: float) -> None:
         """Asks for the acts that are wanted of the number; if none are, goes on to the next one."""
         if turn.wanted:
             names = b"".join(list(turn.wanted)[:ASKED])

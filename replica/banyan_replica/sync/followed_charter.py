@@ -11,8 +11,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from banyan_charter.acts import Act, CharterId, Commit, Content, Founding, Vote, decode_act, encode_act, name_of
-from banyan_charter.ledger import Ledger
+from banyan_charter.acts import (
+    Act,
+    CharterId,
+    Content,
+    EpochCommit,
+    EpochVote,
+    Founding,
+    decode_act,
+    encode_act,
+    name_of,
+)
+from banyan_charter.ledger import ActLedger
 from banyan_charter.rules import Epoch
 from banyan_crdt.errors import Refused, Reject
 from banyan_crdt.realm import Realm
@@ -33,7 +43,7 @@ class FollowedCharter:
 
     def __init__(self, store: Store, realm: Realm, tell: Callable[..., Any], changed: Callable[[], None]) -> None:
         self._store, self._realm, self._tell, self._changed = store, realm, tell, changed
-        self.ledger: Ledger | None = None
+        self.ledger: ActLedger | None = None
         """Settled. None: this node follows no charter."""
         self.waiting: OrderedDict[bytes, Act] = OrderedDict()
         """By name."""
@@ -85,7 +95,7 @@ class FollowedCharter:
         self.waiting |= {name_of(act): act for act in acts if not held.holds(act)}
         for _ in range(ROUNDS):
             before = len(took)
-            for kind in (Content, Vote | Commit):
+            for kind in (Content, EpochVote | EpochCommit):
                 for name, act in [*self.waiting.items()]:
                     if isinstance(act, kind) and held.why_not(act) is None:
                         del self.waiting[name]
@@ -116,7 +126,7 @@ class FollowedCharter:
         charter = FOLLOWED_CHARTER.get(self._store)
         found = None if charter is None else charter_acts.founding(self._store.txn, self._realm, charter)
         if found is not None:
-            self.ledger = Ledger(self._realm, found)
+            self.ledger = ActLedger(self._realm, found)
             for act in charter_acts.held(self._store.txn, self._realm, CharterId(found.id)):
                 self.ledger.add(act)
             self.ledger.settle()

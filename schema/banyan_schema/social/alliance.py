@@ -36,7 +36,7 @@ class MemberLog(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class AllianceMembership:
     """epoch: the last one that stands for the member. digest: of the acts that it holds (docs/charter.md). nodes:
     addresses at which its nodes can be dialled, each with the peer's id at its end. log: of what it withheld."""
 
@@ -51,7 +51,7 @@ COLLECTION = Collection(
     "membership",
     "register",
     Layout(
-        Membership,
+        AllianceMembership,
         lambda said: (said.charter, said.epoch, said.digest, said.nodes, said.log),
         (HASH, number("an epoch"), HASH, many("addresses", text("an address", MAX_ADDRESS), MAX_NODES)),
         later=(record("a log", MemberLog, text("the address of a log", MAX_ADDRESS), HASH, HASH),),
@@ -90,7 +90,7 @@ HOSTED = Collection(
 COLLECTIONS = (COLLECTION, HOSTED)
 
 
-def be_member(salt: bytes, said: Membership, replaces: Iterable[Ref] = ()) -> OpDraft:
+def be_member(salt: bytes, said: AllianceMembership, replaces: Iterable[Ref] = ()) -> OpDraft:
     """Says it. `salt`: the account's, 32 bytes. `replaces`: the live writes of the cell. Raises ValueError past a
     limit; take it back with `undo`."""
     return OpDraft(Put(MEMBERSHIP, cell_key(salt, b"membership"), tuple(replaces), None), COLLECTION.encode(said))

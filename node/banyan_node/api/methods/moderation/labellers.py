@@ -140,7 +140,7 @@ def _labels(q: Queries, store: Store, account: AccountId, now_ms: int) -> _Label
     return _Labels(lasting, {CellKey(el): taken for (_, el), taken in LABELS_TAKEN.rows(store, account)})
 
 
-class Follower:
+class LabelFollower:
     """Carries out the labels of all labellers, in steps, on the replica's thread."""
 
     def __init__(self) -> None:
@@ -263,7 +263,7 @@ def _verdict(said: SaidLabel, does: str, names: dict[str, LabelName]) -> local.V
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
-    follower, commits, terms_at = Follower(), -1, 0.0
+    follower, commits, terms_at = LabelFollower(), -1, 0.0
     while True:
         await trio.sleep(LOOK_S)
         ends = trio.current_time() >= terms_at

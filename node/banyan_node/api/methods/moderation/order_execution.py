@@ -288,7 +288,7 @@ def _report(ctx: Context, account: AccountId, posts: list[Target], said: str, no
         reports.record(ctx, ask, by or hosted.my_account(ctx), now)
 
 
-class Follower:
+class OrderFollower:
     """Looks what others said meanwhile, about orders and reports; on the replica's thread."""
 
     def __init__(self) -> None:
@@ -325,7 +325,7 @@ class Follower:
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
-    follower, commits, terms_at, more, took = Follower(), -1, 0.0, False, 0.0
+    follower, commits, terms_at, more, took = OrderFollower(), -1, 0.0, False, 0.0
     while True:
         await trio.sleep(max(LOOK_S, REST * took))
         ends = trio.current_time() >= terms_at
@@ -338,7 +338,7 @@ async def follow(worker: Worker[Context], context: Context) -> None:
             more = await worker.call(partial(follower.look, all_=ends))
             took = trio.current_time() - began
         except (ViewBuilding, Refused, CallError):  # it is not known yet where this node's log stands
-            follower, more, context.compared = Follower(), True, copies.NOBODY
+            follower, more, context.compared = OrderFollower(), True, copies.NOBODY
             await trio.sleep(AGAIN_S)
 
 

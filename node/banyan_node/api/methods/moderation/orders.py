@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.ids import account_to_text
-from banyan_duties.commitment import NO_DIGEST, Item, committed, digest_of, encode_items
+from banyan_duties.commitment import NO_DIGEST, OrderItem, committed, digest_of, encode_items
 from banyan_duties.order_rules import Issued, in_window, may_rule, why_void
 from banyan_node.api.declare import ActorRequest, EmptyRequest, MethodTable, Response
 from banyan_node.api.json_types import PostRef, target_of
@@ -94,7 +94,7 @@ def issue(ctx: Context, ask: IssueOrder, now: float) -> OrderWritten:
     """Gives an order. It is refused if it would be void whatever others say. Above the cap of the day, by phone or on
     paper it is void until a second role confirms it."""
     p, by, q = alliance_parameters(ctx), hosted.account_of(ctx, ask.by), ctx.queries()
-    items = [Item(ctx.replica.author.random(16), target_of(post), _digest(q, target_of(post))) for post in ask.posts]
+    items = [OrderItem(ctx.replica.author.random(16), to, _digest(q, to)) for to in map(target_of, ask.posts)]
     if ask.category and ask.category not in (classes := strikes.classes()):
         raise bad_request(f"No law has the class '{ask.category}'; those that have one: {', '.join(classes)}.")
     try:

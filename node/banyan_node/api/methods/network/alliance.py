@@ -11,11 +11,11 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from banyan_charter.acts import Act, CharterId, Founding, encode_act
-from banyan_charter.ledger import Ledger, state_of
+from banyan_charter.ledger import ActLedger, state_of
 from banyan_crdt.ids import account_from_text
 from banyan_node.alliance.invitations import FOUNDED, REFUSED
 from banyan_node.alliance.papers import BadPaper, Card, read
-from banyan_node.api.alliance_rows import AllianceStatus, EpochRow, MemberRow, history_of, member_rows, status_of
+from banyan_node.api.alliance_rows import AllianceStatus, EpochRow, SeatRow, history_of, member_rows, status_of
 from banyan_node.api.declare import CommitView, EmptyRequest, MethodTable, NoResult, Request, Response, Shell
 from banyan_node.api.methods.network.network import AddrRequest, add
 from banyan_node.context import Context
@@ -31,7 +31,7 @@ ActText = Annotated[str, Meta(title="an act", description="The bytes of an act o
 
 
 class MemberRows(Response):
-    members: list[MemberRow]
+    members: list[SeatRow]
 
 
 class HistoryRequest(Request):
@@ -97,7 +97,7 @@ def _acts(at: CommitView) -> tuple[Founding, Iterable[Act]]:
     return found
 
 
-def ledger_here(at: CommitView) -> Ledger:
+def ledger_here(at: CommitView) -> ActLedger:
     """Its acts were verified when they came."""
     return state_of(at.store.realm, *_acts(at))
 
