@@ -13,7 +13,7 @@ IN_NODE = (
     Mutant(
         "a list that empties undoes all it did",
         "labellers._Step.carry_out",
-        "len(changes) * FIFTH > len(found.taken)",
+        "len(asked) * FIFTH > len(found.taken)",
         "len(changes) < 0",
         ("tests/node/test_labels.py",),
     ),

@@ -67,7 +67,7 @@ class RemoteLog:
         self.close = self._line.close
 
     def get(self, path: str) -> HttpAnswer:
-        """Raises Unread."""
+        """Raises UnreadableLog."""
         try:
             return self._line.ask("GET", f"/transparency/{path}")
         except (OSError, http.client.HTTPException) as why:
