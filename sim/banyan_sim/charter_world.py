@@ -168,7 +168,7 @@ class _Alliance:
         founded: list[Act | Founding] = [self.founding]
         founded += [m.signs(self.charter).commit(0, 1, self.founding.id) for m in self.members]
         for machine in self.world.nodes.values():
-            self.world.at(start, machine.feed, partial(_follow, [encode_act(a) for a in founded]))
+            self.world.at(start, machine.feed, partial(follow, [encode_act(a) for a in founded]))
         for member in self.members:
             self.world.at(start + LOOK_S * self.rng.random(), self._look, member)
         self.world.at(start + LOOK_S, self._compare)
@@ -200,7 +200,7 @@ class _Alliance:
         for content in {liked or self.rng.choice(ids)} if ids else ():
             acts += signer.vote(number, ballot, content), signer.commit(number, ballot, content)
         for act in acts:
-            machine.feed(partial(_offer, encode_act(act)))
+            machine.feed(partial(offer, encode_act(act)))
 
     def _content(self, signer: SeatSigner, epoch: Epoch, side: int) -> Content:
         others = [m.account for m in self.members if m not in self.bad and m.account in epoch.seats]
@@ -234,13 +234,13 @@ def _ledger(machine: Machine) -> ActLedger | None:
     return machine.replica.charter.ledger if machine.up else None
 
 
-def _follow(acts: Sequence[bytes], r: Replica, now: float) -> None:
+def follow(acts: Sequence[bytes], r: Replica, now: float) -> None:
     r.charter.follow(acts[0])
     for act in acts[1:]:
         r.charter.offer(act)
 
 
-def _offer(act: bytes, r: Replica, now: float) -> None:
+def offer(act: bytes, r: Replica, now: float) -> None:
     r.charter.offer(act)
 
 
