@@ -205,7 +205,7 @@ def _figures(machine: Machine) -> tuple[int, int, int]:
 @dataclass(frozen=True, slots=True)
 class MemberRun:
     """bound: places of the list. placed: people with a place before the drop, `at_once` of them are elsewhere then.
-    waiting: people behind them. kept: accounts that are elsewhere, of all. Each is a sum over the other members. seconds:
+    waiting: people behind them. kept: accounts that are elsewhere, of all. Each sums over the others. seconds:
     from the drop until these have all people."""
 
     seed: int
