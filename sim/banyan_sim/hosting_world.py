@@ -30,7 +30,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_schema.social.alliance import HostedBatch, list_hosted
-from banyan_sim.charter_world import Member, follow
+from banyan_sim.charter_world import MemberNode, follow
 from banyan_sim.machine import Machine, SimChoice, queries
 from banyan_sim.runner import BOOT_S, no_collection, remembered_signatures
 from banyan_sim.world import World
@@ -62,7 +62,7 @@ class ListedChoice(SimChoice):
             self._held = found, len(held)
 
 
-class Account:
+class SimAccount:
     """Somebody at a machine."""
 
     def __init__(self, machine: Machine, rng: random.Random) -> None:
@@ -105,8 +105,8 @@ class HostingWorld(World):
         super().__init__(members + others, seed, limits=Limits())
         self.drawn = random.Random(f"{seed}/hosting")
         self.full, self.others = self.honest[:members], self.honest[members:]
-        self.members = [Account(machine, self.drawn) for machine in self.full]
-        self.people = {m: [Account(m.machine, self.drawn) for _ in range(people)] for m in self.members}
+        self.members = [SimAccount(machine, self.drawn) for machine in self.full]
+        self.people = {m: [SimAccount(m.machine, self.drawn) for _ in range(people)] for m in self.members}
         for member in self.members:
             member.machine.chosen = ListedChoice(partial(self._hosted, member), tuple)
         self.boot(BOOT_S)
@@ -123,12 +123,12 @@ class HostingWorld(World):
             self.lists(member, some)
         self.run(self.now + SETTLE_S)
 
-    def _hosted(self, member: Account) -> list[AccountId]:
+    def _hosted(self, member: SimAccount) -> list[AccountId]:
         return [one.id for one in (member, *self.people[member]) if one.id]
 
     def _founded(self, parameters: Parameters) -> Callable[[Replica, float], object]:
         """Follows a charter of all members."""
-        seats = [Member(n, m.machine, self.seed, lambda content: True) for n, m in enumerate(self.members)]
+        seats = [MemberNode(n, m.machine, self.seed, lambda content: True) for n, m in enumerate(self.members)]
         for seat, member in zip(seats, self.members, strict=True):
             seat.account = member.id
         seats.sort(key=lambda seat: seat.account)
@@ -138,15 +138,15 @@ class HostingWorld(World):
         acts += [seat.signs(CharterId(founding.id)).commit(0, 1, founding.id) for seat in seats]
         return partial(follow, [encode_act(act) for act in acts])
 
-    def join(self, member: Account, person: Account) -> None:
+    def join(self, member: SimAccount, person: SimAccount) -> None:
         """Opens the account at the member, and follows it."""
         person.machine.feed(partial(person.open, host=member.id))
         person.machine.feed(lambda r, now: person.follow(member.id, r, now))
 
-    def lists(self, member: Account, people: Sequence[Account]) -> None:
+    def lists(self, member: SimAccount, people: Sequence[SimAccount]) -> None:
         member.machine.feed(lambda r, now: member.list([one.id for one in people], r, now))
 
-    def keeping(self, people: Sequence[Account]) -> int:
+    def keeping(self, people: Sequence[SimAccount]) -> int:
         """How many pairs of one of these people and another member's machine there are that has what it wrote."""
         return sum(
             any(log.log for log in machine.replica.store.heads(one.id))
@@ -185,7 +185,7 @@ def run_strangers(
         before = list(map(_figures, world.full))
         minted, end = 0, world.now + seconds
         while world.now < end:
-            account, whom = Account(stranger, world.drawn), world.drawn.choice(everybody).id
+            account, whom = SimAccount(stranger, world.drawn), world.drawn.choice(everybody).id
             stranger.feed(account.open)
             stranger.feed(partial(account.follow, whom))
             minted += 1
@@ -226,7 +226,7 @@ def run_member(seed: int, bots: int = 744, people: int = 13, quota: int = 100, m
     with remembered_signatures(), no_collection():
         world = HostingWorld(members, 0, 0, quota, seed)
         member, others = world.members[0], members - 1
-        everybody = [Account(member.machine, world.drawn) for _ in range(bots + people)]
+        everybody = [SimAccount(member.machine, world.drawn) for _ in range(bots + people)]
         honest = sorted(world.drawn.sample(range(len(everybody)), people))
         for person in everybody:
             world.join(member, person)

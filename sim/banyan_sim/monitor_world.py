@@ -26,9 +26,9 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_duties.commitment import OrderItem, path_of, reached, root_of
 from banyan_schema.address import Target
-from banyan_translog.checkpoints import Checkpoint, EntryProof, verify_entry
+from banyan_translog.checkpoints import TreeHead, EntryProof, verify_entry
 from banyan_translog.merkle import inclusion_proof, leaf_hash, node_hash, root_hash
-from banyan_translog.notes import NOTE, Note, NoteKey, NoteSigner
+from banyan_translog.notes import NOTE, SignedNote, NoteKey, NoteSigner
 
 ITEMS = 8
 """Posts of an order."""
@@ -61,7 +61,7 @@ class Watch(NamedTuple):
         return math.log(100) / -math.log1p(-chance) / self.rate + AGAIN_S if chance else math.inf
 
 
-class Proof(NamedTuple):
+class OrderProof(NamedTuple):
     """What a member shows instead of a post. The line is the root of the order."""
 
     item: OrderItem
@@ -76,7 +76,7 @@ class Proof(NamedTuple):
         return False
 
 
-class Doubt(NamedTuple):
+class AskAgain(NamedTuple):
     """Whom to ask again, and when."""
 
     at: float
@@ -85,7 +85,7 @@ class Doubt(NamedTuple):
 
 
 @dataclass(slots=True)
-class Found:
+class WatchResult:
     """seconds: when a silent member was found, virtual; None: none was. again: how often somebody was asked again.
     wronged: honest members that were found."""
 
@@ -96,7 +96,7 @@ class Found:
     wronged: int = 0
 
 
-class Orders:
+class LoggedOrders:
     """Orders that all members carry out, and the logs that name them."""
 
     def __init__(self, watch: Watch, seed: int, rng: random.Random) -> None:
@@ -113,32 +113,32 @@ class Orders:
             return leaf_hash(self._roots[place])
         return node_hash(self._hash(level - 1, 2 * place), self._hash(level - 1, 2 * place + 1))
 
-    def _log(self, member: int) -> tuple[NoteKey, Note]:
+    def _log(self, member: int) -> tuple[NoteKey, SignedNote]:
         """Its key, and its checkpoint."""
         signer = NoteSigner(f"member/{member}", NOTE, H("sim/log", b"%d %d" % (self._seed, member)))
-        text = Checkpoint(signer.key.name, len(self._roots), root_hash(self._hash, len(self._roots))).text
-        return signer.key, Note(text, (signer.sign(text),))
+        text = TreeHead(signer.key.name, len(self._roots), root_hash(self._hash, len(self._roots))).text
+        return signer.key, SignedNote(text, (signer.sign(text),))
 
-    def proof(self, member: int, post: int) -> Proof:
+    def proof(self, member: int, post: int) -> OrderProof:
         """What the member shows about a post that an order names."""
         place, name = post // ITEMS, _post(post)
         item = next(item for item in self._orders[place] if item.post == name)
         path = path_of([one.leaf for one in self._orders[place]], item.leaf)
         inside = tuple(inclusion_proof(self._hash, place, len(self._roots)))
-        return Proof(item, path, self._roots[place], EntryProof(place, inside, self.log(member)[1]))
+        return OrderProof(item, path, self._roots[place], EntryProof(place, inside, self.log(member)[1]))
 
 
-class Alliance:
+class ServedPosts:
     """Members from 0 on are silent. Posts from 0 on are ordered, and those that come next are withheld silently."""
 
     def __init__(self, watch: Watch, seed: int) -> None:
         self.watch, self.rng, self.seed = watch, random.Random(f"{seed}/monitors"), seed
-        self.orders = Orders(watch, seed, self.rng)
+        self.orders = LoggedOrders(watch, seed, self.rng)
         self._ordered = watch.orders * ITEMS
         self._hidden = self._ordered + watch.withheld
         self._asked = Counter[int]()
 
-    def shows(self, member: int, post: int, address: int | None, now: float) -> bool | Proof | None:
+    def shows(self, member: int, post: int, address: int | None, now: float) -> bool | OrderProof | None:
         """True: the post; else a proof, or None if it has none. address: None is known as a monitor's."""
         silent = False
         if member < self.watch.silent and address is not None:
@@ -153,16 +153,23 @@ class Alliance:
     def in_order(self, member: int, post: int, address: int | None, now: float) -> bool:
         """Whether a monitor has nothing to say against what the member shows."""
         shown = self.shows(member, post, address, now)
-        return shown is True or (isinstance(shown, Proof) and shown.proves(_post(post), self.orders.log(member)[0]))
+        return shown is True or (
+            isinstance(shown, OrderProof) and shown.proves(_post(post), self.orders.log(member)[0])
+        )
 
 
 def _post(number: int) -> Target:
     return Target(AccountId(H("sim/author", b"%d" % (number % 997))), CellKey(H("sim/post", b"%d" % number)[:16]))
 
 
-def run_watch(watch: Watch, seed: int, until_s: float = TIMES_S[-1]) -> Found:
+def run_watch(watch: Watch, seed: int, until_s: float = TIMES_S[-1]) -> WatchResult:
     """Until a silent member is found."""
-    world, rng, found, doubts = Alliance(watch, seed), random.Random(f"{seed}/probes"), Found(seed), deque[Doubt]()
+    world, rng, found, doubts = (
+        ServedPosts(watch, seed),
+        random.Random(f"{seed}/probes"),
+        WatchResult(seed),
+        deque[AskAgain](),
+    )
     now = 0.0
     while found.seconds is None and now < until_s:
         now += 1 / watch.rate
@@ -170,7 +177,7 @@ def run_watch(watch: Watch, seed: int, until_s: float = TIMES_S[-1]) -> Found:
         member, post = int(rng.random() * watch.members), int(rng.random() * watch.posts)
         fresh = rng.random() < watch.unknown
         if not world.in_order(member, post, int(rng.random() * watch.addresses) if fresh else None, now):
-            doubts.append(Doubt(now + AGAIN_S, member, post))
+            doubts.append(AskAgain(now + AGAIN_S, member, post))
         while doubts and doubts[0].at <= now:
             doubt = doubts.popleft()
             found.again += 1
@@ -191,7 +198,7 @@ def main() -> None:
     args.add_argument("--seeds", type=int, default=1)
     given = vars(args.parse_args())
     seeds, watch = given.pop("seeds"), Watch(**given)
-    rows = list[Found]()
+    rows = list[WatchResult]()
     for seed in range(1, seeds + 1):
         rows.append(run_watch(watch, seed))
         print(json.dumps(asdict(rows[-1])), flush=True)
