@@ -26,9 +26,9 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_duties.commitment import OrderItem, path_of, reached, root_of
 from banyan_schema.address import Target
-from banyan_translog.checkpoints import TreeHead, EntryProof, verify_entry
+from banyan_translog.checkpoints import EntryProof, TreeHead, verify_entry
 from banyan_translog.merkle import inclusion_proof, leaf_hash, node_hash, root_hash
-from banyan_translog.notes import NOTE, SignedNote, NoteKey, NoteSigner
+from banyan_translog.notes import NOTE, NoteKey, NoteSigner, SignedNote
 
 ITEMS = 8
 """Posts of an order."""
