@@ -72,7 +72,7 @@ def _sized(raw: bytes, size: int) -> bytes:
 
 def fixed(size: int, kind: Callable[[bytes], Raw]) -> Codec[Raw]:
     """So many bytes, such as an id."""
-    return Codec(lambda raw: _sized(raw, size), lambda raw: kind(_sized(raw, size)), size)
+    return Codec(bytes, lambda raw: kind(_sized(raw, size)), size)
 
 
 def number(size: int, down: bool = False) -> Codec[int]:
@@ -163,7 +163,13 @@ class LocalRows(Generic[K, V]):
 
     def put(self, store: TakesNotes, key: K, value: V | None, differs: bool = False) -> None:
         """Writes what differs. None: deletes the row. differs: that is known, so it is not read before."""
-        _put(store, self.prefix + self.key.pack(key), None if value is None else self.value.pack(value), differs)
+        name, size = self.key.pack(key), self.key.size
+        _put(
+            store,
+            self.prefix + (name if size is None else _sized(name, size)),
+            None if value is None else self.value.pack(value),
+            differs,
+        )
 
     def rows(
         self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None, damaged: list[K] | None = None

@@ -7,7 +7,6 @@ first cosigned checkpoint that has the receipt of a member here; without one it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -17,9 +16,10 @@ from banyan_duties.commitment import OrderItem
 from banyan_duties.duty_file import DutyFile, read_duties
 from banyan_duties.order_rules import DAY_MS, locks
 from banyan_node.moderation.known_orders import KnownOrders
+from banyan_schema.dates import day
 from banyan_schema.social.order import OrderId
 
-FOR_GOOD, LATEST_MS = 1 << 62, 1 << 47
+FOR_GOOD = 1 << 62
 
 
 class Locked(NamedTuple):
@@ -80,8 +80,7 @@ def locked(
             for lock in locks(at_ms, file.strikes.many, file.strikes.lock_d)[-1:]:
                 until = lock.at_ms + lock.days * DAY_MS if lock.days else FOR_GOOD
                 if now_ms < until and until > out.get(author, Locked(0, "")).until_ms:
-                    day = datetime.fromtimestamp(min(until, LATEST_MS) / 1_000, UTC)
-                    end = f"until {day:%Y-%m-%d}" if lock.days else "for good"
+                    end = f"until {day(until)}" if lock.days else "for good"
                     says = f"{len(at_ms)} orders of authorities name posts of the account; by {file.strikes.source} of"
                     out[author] = Locked(until, f"{says} {file.title} it is locked {end}.")
     return out
