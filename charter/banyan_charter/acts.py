@@ -24,6 +24,7 @@ A founder signs the founding by a commit of number 0 in ballot 1. Rules are in r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, NewType, TypeAlias
 
 from banyan_charter.keytree import Signature, check, signature_of
@@ -46,7 +47,7 @@ from banyan_crdt.codec import encode, read_value, uint
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
-from banyan_crdt.signing import Signer, verify
+from banyan_crdt.signing import Signer
 
 CharterId = NewType("CharterId", bytes)
 """32 bytes: the id of the founding."""
@@ -178,6 +179,7 @@ class EpochCommit(NamedTuple):
 
 
 Act: TypeAlias = Content | EpochVote | EpochCommit
+_ACTS = (Content, EpochVote, EpochCommit)
 
 
 def id_of(realm: Realm, body: list[Any]) -> bytes:
@@ -185,19 +187,19 @@ def id_of(realm: Realm, body: list[Any]) -> bytes:
     return H("charter/act", realm.id, encode(body))
 
 
-def join_id(charter: bytes, s: Seat) -> bytes:
+def join_id(charter: bytes, s: Seat) -> EntryId:
     """What the spare key of a seat signs to have it admitted."""
-    return H("charter/join", charter, encode(plain_seat(s)[:7]))
+    return EntryId(H("charter/join", charter, encode(plain_seat(s)[:7])))
 
 
-def renew_id(charter: bytes, old: Seat, root: bytes, since: int, spare: bytes) -> bytes:
+def renew_id(charter: bytes, old: Seat, root: bytes, since: int, spare: bytes) -> EntryId:
     """What a renewal signs. It names the old root, so it is good once."""
-    return H("charter/renew", charter, encode([old.member, old.root, root, since, spare]))
+    return EntryId(H("charter/renew", charter, encode([old.member, old.root, root, since, spare])))
 
 
-def present_id(charter: bytes, number: int, member: bytes) -> bytes:
+def present_id(charter: bytes, number: int, member: bytes) -> EntryId:
     """What an answer to a roll call and a waking sign."""
-    return H("charter/present", charter, encode([number, member]))
+    return EntryId(H("charter/present", charter, encode([number, member])))
 
 
 def founding_body(name: bytes, seats: tuple[Seat, ...], parameters: Parameters) -> list[Any]:
@@ -205,37 +207,17 @@ def founding_body(name: bytes, seats: tuple[Seat, ...], parameters: Parameters) 
     return [0, name, list(map(plain_seat, seats)), plain_parameters(parameters)]
 
 
-def body_of(a: Act) -> list[Any]:
-    """What its id is made of."""
-    if isinstance(a, Content):
-        return content_body(a.charter, a.number, a.prev, a.proposals, a.state, a.author)
-    if isinstance(a, EpochVote):
-        return vote_body(a.charter, a.number, a.ballot, a.content, a.unlock, a.member)
-    return commit_body(a.charter, a.number, a.ballot, a.content, a.member)
-
-
-def vote_body(charter: bytes, number: int, ballot: int, content: bytes, unlock: int, member: bytes) -> list[Any]:
-    """What the id of a vote is made of."""
-    return [2, charter, number, ballot, content, unlock, member]
-
-
-def commit_body(charter: bytes, number: int, ballot: int, content: bytes, member: bytes) -> list[Any]:
-    """What the id of a commit is made of."""
-    return [3, charter, number, ballot, content, member]
-
-
-def content_body(
-    charter: bytes, number: int, prev: bytes, proposals: tuple[Proposal, ...], state: bytes, author: bytes
-) -> list[Any]:
-    """What the id of a content is made of."""
-    return [1, charter, number, prev, list(map(plain_proposal, proposals)), state, author]
+def body_of(kind: type[Act], fields: Iterable[Any]) -> list[Any]:
+    """What the id of an act is made of: its code, and its fields between id and signature."""
+    plain = (list(map(plain_proposal, one)) if isinstance(one, tuple) else one for one in fields)
+    return [1 + _ACTS.index(kind), *plain]
 
 
 def encode_act(a: Act | Founding) -> bytes:
     """Its bytes on the wire and on disk."""
     if isinstance(a, Founding):
         return encode(founding_body(a.name, a.seats, a.parameters))
-    return encode([*body_of(a), list(a.by[:4])])
+    return encode([*body_of(type(a), a[1:-1]), list(a.by[:4])])
 
 
 def name_of(a: Act | Founding) -> bytes:
@@ -356,9 +338,4 @@ def _text(v: Any) -> bytes:
 
 def admission(charter: CharterId, seat: Seat, spare: Signer) -> Admit:
     """What a newcomer signs, for a member to propose."""
-    return Admit(seat, spare.sign(EntryId(join_id(charter, seat))))
-
-
-def check_spare(realm: Realm, spare: WriterKey, what: bytes, sig: bytes) -> None:
-    """Raises BadSignature."""
-    verify(realm, spare, EntryId(what), sig)
+    return Admit(seat, spare.sign(join_id(charter, seat)))

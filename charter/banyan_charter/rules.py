@@ -34,7 +34,6 @@ from banyan_charter.acts import (
     SetParameters,
     Sleep,
     Wake,
-    check_spare,
     join_id,
     present_id,
     renew_id,
@@ -44,6 +43,7 @@ from banyan_charter.values import MOST_SEATS, ROLL_CALLS, Parameters, Seat, stat
 from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import Realm
+from banyan_crdt.signing import verify
 
 SignerKey: TypeAlias = tuple[AccountId, bytes, int]
 """(member, root, number): with it the member signs for that number alone."""
@@ -161,7 +161,7 @@ def _admit(p: Admit, d: _Draft) -> None:
         raise Malformed(f"{seat.member.hex()[:16]} has a seat already")
     if not 0 <= d.number - seat.since < LEAVES:
         raise Malformed(f"the newcomer's keys begin with number {seat.since}, and this is {d.number}")
-    check_spare(d.realm, seat.spare, join_id(d.was.charter, seat), p.sig)
+    verify(d.realm, seat.spare, join_id(d.was.charter, seat), p.sig)
     d.seats[seat.member] = seat
 
 
@@ -179,7 +179,7 @@ def _renew(p: Renew, d: _Draft) -> None:
         raise Malformed(f"the new root of {p.member.hex()[:16]} is its old one")
     what = renew_id(d.was.charter, was, p.root, p.since, p.spare)
     if isinstance(p.by, bytes):
-        check_spare(d.realm, was.spare, what, p.by)
+        verify(d.realm, was.spare, what, p.by)
     elif signer_key(p.by, d.number, was):
         check(d.realm, p.by, what)
     else:

@@ -12,11 +12,9 @@ from banyan_charter.acts import (
     EpochCommit,
     EpochVote,
     Proposal,
-    commit_body,
-    content_body,
+    body_of,
     id_of,
     present_id,
-    vote_body,
 )
 from banyan_charter.keytree import KeyTree, Signature
 from banyan_charter.rules import Epoch, next_epoch
@@ -37,13 +35,13 @@ class SeatSigner(NamedTuple):
     def vote(self, number: int, ballot: int, content: ContentId, unlock: int = 0) -> EpochVote:
         """See `EpochVote`."""
         fields = self.charter, number, ballot, content, unlock, self.member
-        made = EntryId(id_of(self.realm, vote_body(*fields)))
+        made = EntryId(id_of(self.realm, body_of(EpochVote, fields)))
         return EpochVote(made, *fields, self._by(number, made))
 
     def commit(self, number: int, ballot: int, content: ContentId) -> EpochCommit:
         """See `EpochCommit`; of number 0 in ballot 1: that a founder signs the founding."""
         fields = self.charter, number, ballot, content, self.member
-        made = EntryId(id_of(self.realm, commit_body(*fields)))
+        made = EntryId(id_of(self.realm, body_of(EpochCommit, fields)))
         return EpochCommit(made, *fields, self._by(number, made))
 
     def content(self, epoch: Epoch, proposals: Sequence[Proposal]) -> tuple[Content, Epoch]:
@@ -52,7 +50,7 @@ class SeatSigner(NamedTuple):
         after = next_epoch(self.realm, epoch, proposals, ContentId(bytes(32)))
         root = state_root(tuple(after.seats.values()), after.parameters)
         fields = self.charter, after.number, epoch.id, tuple(proposals), root, self.member
-        made = ContentId(id_of(self.realm, content_body(*fields)))
+        made = ContentId(id_of(self.realm, body_of(Content, fields)))
         return Content(made, *fields, self._by(after.number, made)), after._replace(id=made)
 
     def present(self, number: int) -> Signature:

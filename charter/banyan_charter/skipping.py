@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from banyan_charter.acts import Act, Content, ContentId, Founding, content_body, founding_body, id_of
+from banyan_charter.acts import Act, Content, ContentId, Founding, body_of, founding_body, id_of
 from banyan_charter.ledger import ActLedger
 from banyan_charter.rules import Epoch, VoteCount, attempted, enough, first_epoch, outcome
 from banyan_charter.values import state_root
@@ -45,10 +45,9 @@ def _is(realm: Realm, content: Content | Founding, epoch: Epoch) -> bool:
         return epoch == first_epoch(content) and content.id == id_of(
             realm, founding_body(content.name, content.seats, content.parameters)
         )
-    fields = content.charter, content.number, content.prev, content.proposals, content.state, content.author
     root = state_root(tuple(epoch.seats.values()), epoch.parameters)
     named = epoch.charter, epoch.number, epoch.id, root
-    return named == (content.charter, content.number, id_of(realm, content_body(*fields)), content.state)
+    return named == (content.charter, content.number, id_of(realm, body_of(Content, content[1:-1])), content.state)
 
 
 def _vouched(known: Epoch, content: ContentId, c: VoteCount) -> bool:

@@ -29,7 +29,7 @@ from banyan_charter.keytree import KeyTree
 from banyan_charter.rules import Epoch, first_epoch
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.values import Kind, Parameters, Seat
-from banyan_crdt.ids import AccountId, EntryId, H
+from banyan_crdt.ids import AccountId, H
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from tests.model import charter_spec as spec
@@ -117,7 +117,7 @@ class Bridge:
             return Expel(member) if kind == "expel" else Sleep(member)
         if kind == "renew":
             was, new = self.epochs[x.prev].seats[member], seat(rest[0], rest[1])
-            what = EntryId(renew_id(self.charter, was, new.root, 0, new.spare))
+            what = renew_id(self.charter, was, new.root, 0, new.spare)
             by = rest[2]
             how = spare(rest[0], by[1]).sign(what) if by[2] == spec.SPARE else tree(*by[:2]).sign(TEST, by[2], what)
             return Renew(member, new.root, 0, new.spare, how)

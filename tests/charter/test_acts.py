@@ -155,7 +155,7 @@ def test_a_content_of_every_proposal_is_read_as_it_was_written() -> None:
         7, 8, (account(5), account(6)), (role,), (b"vn-147-2024",), (Scope(b"vn", (account(1),), ()),)
     )
     new = admission(bridge.charter, seat(8, 0), spare(8, 0))
-    what = EntryId(renew_id(bridge.charter, e.seats[account(2)], b"r" * 32, 0, bytes(32)))
+    what = renew_id(bridge.charter, e.seats[account(2)], b"r" * 32, 0, bytes(32))
     signed = bridge.signer(2, 0).keys.sign(TEST, 1, what)
     renewed = Renew(account(2), b"r" * 32, 0, WriterKey(bytes(32)), signed)
     changed = Change(account(1), b"new.example", Kind.AUTHORITY, False)
@@ -185,7 +185,7 @@ def test_proposals_do_what_they_say() -> None:
     def renewal(before: Epoch, root: int) -> Renew:
         """By the spare key of the root before."""
         new = seat(2, root)
-        what = EntryId(renew_id(charter, before.seats[account(2)], new.root, 0, new.spare))
+        what = renew_id(charter, before.seats[account(2)], new.root, 0, new.spare)
         return Renew(account(2), new.root, 0, new.spare, spare(2, root - 1).sign(what))
 
     renewed = renewal(e, 1)

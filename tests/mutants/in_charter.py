@@ -51,7 +51,7 @@ IN_CHARTER = (
     Mutant(
         "whose keys are another's is admitted",
         "rules._admit",
-        "check_spare(d.realm, seat.spare, join_id(d.was.charter, seat), p.sig)",
+        "verify(d.realm, seat.spare, join_id(d.was.charter, seat), p.sig)",
         "pass",
         (ACTS,),
     ),
@@ -78,7 +78,7 @@ IN_CHARTER = (
     Mutant(
         "a verifier believes any seats",
         "skipping._is",
-        "named == (content.charter, content.number, id_of(realm, content_body(*fields)), content.state)",
+        "named == (content.charter, content.number, id_of(realm, body_of(Content, content[1:-1])), content.state)",
         "True",
         (LEDGER,),
     ),

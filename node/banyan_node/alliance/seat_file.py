@@ -45,7 +45,7 @@ from banyan_charter.ledger import ActLedger
 from banyan_charter.seat_signer import SeatSigner
 from banyan_charter.values import Kind, Seat, plain_seat, seat_of
 from banyan_crdt.errors import Malformed, Refused
-from banyan_crdt.ids import AccountId, EntryId
+from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.alliance.papers import BadPaper, locked, read_file, realm_of, write
@@ -221,7 +221,7 @@ def renewed(ledger: ActLedger, path: Path, spare: Path, member: AccountId) -> tu
         mine.next = mine.next or (new, keys)
         mine.save()
         asked = mine.next[0]
-    what = EntryId(renew_id(ledger.charter, was, asked.root, asked.since, asked.spare))
+    what = renew_id(ledger.charter, was, asked.root, asked.since, asked.spare)
     return Renew(member, asked.root, asked.since, asked.spare, signer.sign(what)), was
 
 
