@@ -25,10 +25,9 @@ import trio
 from banyan_charter.rules import Epoch
 from banyan_charter.values import Kind
 from banyan_crdt.ids import AccountId, WriterKey
-from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, interest, list_keeper
-from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.entry_writer import append, in_place
 from banyan_node.hosting.hosted import Reads
 from banyan_node.transparency import lines
 from banyan_schema.social.alliance import COLLECTION, AllianceMembership, MemberLog, be_member
@@ -134,11 +133,8 @@ def say(addresses: tuple[str, ...], url: str, ctx: Context, now: float) -> None:
             keys = lines.opened(ctx, now)
             log = MemberLog(f"{url}/transparency", keys.signer.key.key, keys.witness.key.key)
         said = AllianceMembership(epoch.charter, epoch.number, ledger.digest, addresses, log)
-        draft = be_member(hosted.salt_of(ctx, account), said)
-        assert isinstance(draft.op, Put)
         if said_by(ctx, account) != said:
-            live = ctx.queries().live(account, draft.op)
-            append(ctx, account, [be_member(hosted.salt_of(ctx, account), said, live)], now)
+            append(ctx, account, [in_place(ctx, account, be_member(hosted.salt_of(ctx, account), said))], now)
 
 
 async def follow(

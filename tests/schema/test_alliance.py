@@ -20,7 +20,7 @@ from tests.schema.laws import accounts, keeps_the_laws, texts
 
 def test_a_membership_keeps_the_laws() -> None:
     nodes = st.lists(texts, max_size=MAX_NODES).map(tuple)
-    said = st.builds(AllianceMembership, accounts, st.integers(0, 2**64 - 1), accounts, nodes)
+    said = st.builds(AllianceMembership, accounts, st.integers(0, 2**64 - 1), accounts, nodes, st.none())
     keeps_the_laws(COLLECTION, said, lambda one: be_member(b"s" * 32, one))
 
 

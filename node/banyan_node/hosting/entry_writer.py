@@ -27,6 +27,12 @@ def append_each(ctx: Context, account: AccountId, groups: Iterable[Sequence[OpDr
     return written[-1].entries[-1].id
 
 
+def in_place(ctx: Context, account: AccountId, draft: OpDraft) -> OpDraft:
+    """The draft of a register, in place of the live writes of its cell."""
+    assert isinstance(draft.op, Put)
+    return draft._replace(op=draft.op._replace(refs=tuple(ctx.queries().live(account, draft.op))))
+
+
 def new_target(ctx: Context, account: AccountId, now: float) -> Target:
     """What is to be a new post, group, event ... of the account."""
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))

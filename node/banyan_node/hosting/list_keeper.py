@@ -14,14 +14,13 @@ from banyan_charter.hosting import BATCH, Standing
 from banyan_charter.rules import Epoch
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId
-from banyan_crdt.ops import Host, Put
+from banyan_crdt.ops import Host
 from banyan_node.context import Context
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted
-from banyan_node.hosting.entry_writer import append_each
+from banyan_node.hosting.entry_writer import append_each, in_place
 from banyan_node.hosting.member_lists import batches
 from banyan_node.operator_errors import CallError
-from banyan_schema.collection import OpDraft
 from banyan_schema.social.alliance import HostedBatch, list_hosted
 from banyan_storage.local_tables import LISTED_AS, RESTORING
 
@@ -115,12 +114,8 @@ def changes(ctx: Context, member: AccountId, people: Iterable[AccountId]) -> lis
 
 def write(ctx: Context, member: AccountId, some: Sequence[HostedBatch], now: float) -> int:
     """Writes these batches. Returns their bytes; 0 if this node may not write for the member."""
-    groups = list[list[OpDraft]]()
     with suppress(CallError, Refused):
-        for batch in some:
-            draft = list_hosted(salt := hosted.salt_of(ctx, member), batch)
-            assert isinstance(draft.op, Put)
-            groups.append([list_hosted(salt, batch, ctx.queries().live(member, draft.op))])
+        groups = [[in_place(ctx, member, list_hosted(hosted.salt_of(ctx, member), batch))] for batch in some]
         if groups:
             append_each(ctx, member, groups, now)
             return sum(len(draft.content or b"") for (draft,) in groups)

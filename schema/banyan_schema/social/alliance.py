@@ -12,11 +12,9 @@ its list comes to is docs/hosting.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
 from banyan_schema.collection import Collection, OpDraft, cell_key
 from banyan_schema.compound import many, record
@@ -35,8 +33,7 @@ class MemberLog(NamedTuple):
     witness: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AllianceMembership:
+class AllianceMembership(NamedTuple):
     """epoch: the last one that stands for the member. digest: of the acts that it holds (docs/charter.md). nodes:
     addresses at which its nodes can be dialled, each with the peer's id at its end. log: of what it withheld."""
 
@@ -52,7 +49,7 @@ COLLECTION = Collection(
     "register",
     Layout(
         AllianceMembership,
-        lambda said: (said.charter, said.epoch, said.digest, said.nodes, said.log),
+        tuple,
         (HASH, number("an epoch"), HASH, many("addresses", text("an address", MAX_ADDRESS), MAX_NODES)),
         later=(record("a log", MemberLog, text("the address of a log", MAX_ADDRESS), HASH, HASH),),
     ),
@@ -62,8 +59,7 @@ MAX_BATCH = 512
 """Accounts of a batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostedBatch:
+class HostedBatch(NamedTuple):
     """A part of a member's list. number: its place among the batches. standing: as `banyan_charter.hosting.Standing`.
     accounts: their ids one after the other, 32 bytes each. hourly: new accounts an hour; None: as the charter says."""
 
@@ -82,7 +78,7 @@ HOSTED = Collection(
     "register",
     Layout(
         HostedBatch,
-        lambda said: (said.number, said.standing, said.accounts, said.hourly),
+        tuple,
         (number("a number"), number("a standing"), blob("accounts", 32 * MAX_BATCH)),
         (number("new accounts an hour"),),
     ),
@@ -90,13 +86,12 @@ HOSTED = Collection(
 COLLECTIONS = (COLLECTION, HOSTED)
 
 
-def be_member(salt: bytes, said: AllianceMembership, replaces: Iterable[Ref] = ()) -> OpDraft:
-    """Says it. `salt`: the account's, 32 bytes. `replaces`: the live writes of the cell. Raises ValueError past a
-    limit; take it back with `undo`."""
-    return OpDraft(Put(MEMBERSHIP, cell_key(salt, b"membership"), tuple(replaces), None), COLLECTION.encode(said))
+def be_member(salt: bytes, said: AllianceMembership) -> OpDraft:
+    """Says it. `salt`: the account's, 32 bytes. Raises ValueError past a limit; take it back with `undo`."""
+    return OpDraft(Put(MEMBERSHIP, cell_key(salt, b"membership"), (), None), COLLECTION.encode(said))
 
 
-def list_hosted(salt: bytes, said: HostedBatch, replaces: Iterable[Ref] = ()) -> OpDraft:
+def list_hosted(salt: bytes, said: HostedBatch) -> OpDraft:
     """The batch of this number. As `be_member`."""
     key = cell_key(salt, b"hosted", said.number.to_bytes(8, "big"))
-    return OpDraft(Put(HOSTED.id, key, tuple(replaces), None), HOSTED.encode(said))
+    return OpDraft(Put(HOSTED.id, key, (), None), HOSTED.encode(said))

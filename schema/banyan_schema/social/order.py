@@ -17,12 +17,11 @@ cell counts for nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Any, Literal, NewType, TypeAlias
 
-from banyan_crdt.ids import AccountId, CellKey, H, Ref
+from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
 from banyan_schema.collection import Collection, OpDraft
 from banyan_schema.fields import HASH, choice, formed, number, optional, text
@@ -96,39 +95,27 @@ class Ruling:
 
 OrderAct: TypeAlias = OrderNotice | Confirmation | Receipt | Appeal | Ruling
 _WHY = text("the reason", MAX_WHY)
-_SPLIT: dict[type[OrderAct], Any] = {
-    OrderNotice: lambda o: (o.scope, o.category, o.basis, o.deadline_s, o.term_s, o.count, o.root, o.given, o.paper),
-    Confirmation: lambda c: (c.order, c.paper),
-    Receipt: lambda r: (r.order, r.outcome, r.count, r.why),
-    Appeal: lambda a: (a.order, a.leaf, a.why),
-    Ruling: lambda r: (r.order, r.leaf, r.outcome, r.why),
-}
-_FIELDS = {
-    OrderNotice: (
-        formed("the scope of an order", 64, NAME, "vn"),
-        text("the class of an order", MAX_CLASS),
-        text("the basis of an order", MAX_BASIS),
-        number("the deadline of an order"),
-        number("the term of an order"),
-        number("the number of items"),
-        HASH,
-        choice("how an order was given", "written", "phone", "paper"),
-        optional(HASH),
-    ),
-    Confirmation: (HASH, optional(HASH)),
-    Receipt: (HASH, choice("a receipt", "done", "refused"), number("the number of items"), _WHY),
-    Appeal: (HASH, HASH, _WHY),
-    Ruling: (HASH, optional(HASH), choice("a decision", "suspends", "confirms", "ends"), _WHY),
-}
-_NAMES: dict[type[OrderAct], str] = {
-    OrderNotice: "order",
-    Confirmation: "order.confirmation",
-    Receipt: "order.receipt",
-    Appeal: "order.appeal",
-    Ruling: "order.ruling",
-}
 ORDER_ACTS: dict[type[OrderAct], Collection[Any]] = {
-    kind: Collection(name, "register", Layout(kind, _SPLIT[kind], _FIELDS[kind])) for kind, name in _NAMES.items()
+    kind: Collection(name, "register", Layout(kind, astuple, fields))
+    for kind, name, *fields in (
+        (
+            OrderNotice,
+            "order",
+            formed("the scope of an order", 64, NAME, "vn"),
+            text("the class of an order", MAX_CLASS),
+            text("the basis of an order", MAX_BASIS),
+            number("the deadline of an order"),
+            number("the term of an order"),
+            number("the number of items"),
+            HASH,
+            choice("how an order was given", "written", "phone", "paper"),
+            optional(HASH),
+        ),
+        (Confirmation, "order.confirmation", HASH, optional(HASH)),
+        (Receipt, "order.receipt", HASH, choice("a receipt", "done", "refused"), number("the number of items"), _WHY),
+        (Appeal, "order.appeal", HASH, HASH, _WHY),
+        (Ruling, "order.ruling", HASH, optional(HASH), choice("a decision", "suspends", "confirms", "ends"), _WHY),
+    )
 }
 COLLECTIONS = tuple(ORDER_ACTS.values())
 
@@ -144,10 +131,10 @@ def act_key(by: AccountId, act: OrderAct) -> CellKey:
     if isinstance(act, OrderNotice):
         return CellKey(order_id(by, act)[:16])
     leaf = (act.leaf or b"") if isinstance(act, Appeal | Ruling) else b""
-    return CellKey(H(_NAMES[type(act)], act.order, leaf)[:16])
+    return CellKey(H(ORDER_ACTS[type(act)].name, act.order, leaf)[:16])
 
 
-def write_act(by: AccountId, act: OrderAct, replaces: Iterable[Ref] = ()) -> OpDraft:
-    """Says it. `replaces`: the live writes of the cell. Raises ValueError past a limit."""
+def write_act(by: AccountId, act: OrderAct) -> OpDraft:
+    """Says it. Raises ValueError past a limit."""
     of = ORDER_ACTS[type(act)]
-    return OpDraft(Put(of.id, act_key(by, act), tuple(replaces), None), of.encode(act))
+    return OpDraft(Put(of.id, act_key(by, act), (), None), of.encode(act))

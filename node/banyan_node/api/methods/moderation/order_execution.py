@@ -26,7 +26,7 @@ from banyan_node.api.json_types import did
 from banyan_node.api.methods.moderation import content, decisions, reports
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, letters
-from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.entry_writer import append, in_place
 from banyan_node.hosting.list_keeper import own_member
 from banyan_node.moderation import copies, strikes
 from banyan_node.moderation.known_orders import (
@@ -103,9 +103,7 @@ class OrderRows(Response):
 
 
 def write(ctx: Context, by: AccountId, act: OrderAct, now: float) -> None:
-    draft = write_act(by, act)
-    assert isinstance(draft.op, Put)
-    append(ctx, by, [write_act(by, act, ctx.queries().live(by, draft.op))], now)
+    append(ctx, by, [in_place(ctx, by, write_act(by, act))], now)
     lines.write_act(ctx, by, act, now)
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
-from banyan_crdt.ops import Add, Put
+from banyan_crdt.ops import Add
 from banyan_node.api.declare import ActorRequest, CommitView, MethodTable, ReaderRequest, Response, UndoRequest
 from banyan_node.api.json_types import AccountRef, Did, EntryHex, did, entry_hex
 from banyan_node.api.methods.posts.post_rows import (
@@ -23,7 +23,7 @@ from banyan_node.api.methods.posts.post_rows import (
 from banyan_node.api.methods.posts.post_writes import MediaItem, add_or_undo
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.entry_writer import append
+from banyan_node.hosting.entry_writer import append, in_place
 from banyan_node.media.intake import picture_of
 from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading import identity
@@ -80,13 +80,10 @@ def set_fields(
     pictures: Mapping[str, MediaItem | None] = {},
 ) -> EntryId:
     """Writes them in one entry. Raises CallError."""
-    salt, q, drafts = hosted.salt_of(ctx, account), ctx.queries(), list[OpDraft]()
+    salt = hosted.salt_of(ctx, account)
     given = [set_profile(salt, name, value) for name, value in fields.items()]
     given += [picture_draft(ctx, salt, name, item, now) for name, item in pictures.items()]
-    for draft in given:
-        assert isinstance(draft.op, Put)
-        drafts.append(draft._replace(op=draft.op._replace(refs=tuple(q.live(account, draft.op)))))
-    return append(ctx, account, drafts, now)
+    return append(ctx, account, [in_place(ctx, account, draft) for draft in given], now)
 
 
 def picture_draft(ctx: Context, salt: bytes, name: str, item: MediaItem | None, now: float) -> OpDraft:
