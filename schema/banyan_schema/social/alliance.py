@@ -12,9 +12,10 @@ its list comes to is docs/hosting.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.ops import Put
 from banyan_schema.collection import Collection, OpDraft, cell_key
 from banyan_schema.compound import many, record
@@ -91,7 +92,7 @@ def be_member(salt: bytes, said: AllianceMembership) -> OpDraft:
     return OpDraft(Put(MEMBERSHIP, cell_key(salt, b"membership"), (), None), COLLECTION.encode(said))
 
 
-def list_hosted(salt: bytes, said: HostedBatch) -> OpDraft:
-    """The batch of this number. As `be_member`."""
+def list_hosted(salt: bytes, said: HostedBatch, replaces: Iterable[Ref] = ()) -> OpDraft:
+    """The batch of this number. `replaces`: the live writes of its cell. As `be_member`."""
     key = cell_key(salt, b"hosted", said.number.to_bytes(8, "big"))
-    return OpDraft(Put(HOSTED.id, key, (), None), HOSTED.encode(said))
+    return OpDraft(Put(HOSTED.id, key, tuple(replaces), None), HOSTED.encode(said))
