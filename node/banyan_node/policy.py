@@ -29,6 +29,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted, interest, list_keeper
 from banyan_node.hosting.entry_writer import append, in_place
 from banyan_node.hosting.hosted import Reads
+from banyan_node.hosting.member_lists import host_of
 from banyan_node.transparency import lines
 from banyan_schema.social.alliance import COLLECTION, AllianceMembership, MemberLog, be_member
 from banyan_storage.errors import ViewBuilding
@@ -114,6 +115,11 @@ def _nodes(ctx: Context, epoch: Epoch) -> MemberNodes:
             addresses |= {addr for addr in said.nodes if "/p2p/" in addr}
             if said.log is not None:
                 ctx.member_logs[account] = said.log
+
+    for role in epoch.parameters.authorities:  # its node logs its orders
+        host = host_of(ctx.store, role.account) if role.account not in epoch.seats else None
+        if host in ctx.member_logs:
+            ctx.member_logs[role.account] = ctx.member_logs[host]
 
     def rank(addr: str) -> bytes:  # each node dials others first
         return hashlib.sha256((own + addr).encode()).digest()

@@ -482,7 +482,15 @@ PUBLIC_PLACES = LocalRows(b"place of public line:", "banyan_node.transparency.li
 PUBLIC_COSIGNED = LocalRows(b"cosigned public log:", "banyan_node.transparency.witnessing", U64, U64)
 """By how many lines a checkpoint had, when enough witnesses had cosigned it."""
 PUBLIC_LOGGED = LocalValue(b"last cosigned public log", "banyan_node.transparency.witnessing", U64)
-"""The last of these times."""
+"""The last of these times, of all logs that are known."""
+COSIGNED_NOTES = LocalRows(b"note of cosigned log:", "banyan_node.transparency.witnessing", U64, BYTES)
+"""These checkpoints as they were then."""
+MEMBER_LOGS = LocalRows(
+    b"read log:", "banyan_node.transparency.member_logs", fixed(32, bytes), both(U64, fixed(32, bytes))
+)
+"""By the public key of a member's log, how many lines were read, for which accounts (`Wanted.mark`)."""
+LINE_TIMES = LocalRows(b"time of line:", "banyan_node.transparency.member_logs", fixed(32, bytes), U64)
+"""Of the first cosigned checkpoint that has a line of a member's log (`lines.line_name`)."""
 WITNESSED = LocalRows(b"witnessed log:", "banyan_node.transparency.witnessing", TEXT, BYTES, twice=True)
 """By the origin of a log, its last checkpoint that was cosigned here."""
 

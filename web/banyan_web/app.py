@@ -334,12 +334,13 @@ def web_of(
 
 
 def start_beside(web: DoorContext, app: DoorApp, start_soon: Callable[..., object], sends: bool = True) -> None:
-    """Starts what works beside requests. sends: also what one process alone does, webhooks, push messages, and asking
-    witnesses: each goes on where it was when it is started anew."""
+    """Starts what works beside requests. sends: also what one process alone does, webhooks, push messages, asking
+    witnesses and reading logs: each goes on where it was when it is started anew."""
     hub = web.part(Hub)
     for run in (app.streams.run, web.firehose.tail.run, web.firehose.runs.run):
         start_soon(run)
-    for work in (hub.run, *((deliver, send_pushes, transparency.ask_witnesses) if sends else ())):
+    alone = (deliver, send_pushes, transparency.ask_witnesses, transparency.read_logs)
+    for work in (hub.run, *(alone if sends else ())):
         start_soon(work, web)
     start_soon(web.part(LinkCards).run, web, hub.changed)
 

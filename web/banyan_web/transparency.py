@@ -12,19 +12,24 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio import to_thread
+from anyio import from_thread, to_thread
 from starlette.responses import Response
 
-from banyan_crdt.errors import Malformed
+from banyan_crdt.errors import Malformed, Reject
+from banyan_crdt.ids import account_from_text
+from banyan_node.transparency.member_logs import Wanted, read
+from banyan_node.transparency.remote_log import Unread
+from banyan_translog.merkle import MOST_LEAVES
 from banyan_translog.tiles import tile_of
 from banyan_translog.witness import SIZE_TYPE
 from banyan_web.endpoint import DoorContext, DoorRequest, Endpoints
 from banyan_web.outbound_http import Unreachable
-from banyan_web.params import boolean, bounded, text
+from banyan_web.params import boolean, bounded, number, text
 from banyan_web.rate_limits import BODY_S
 from banyan_web.refusals import HttpRefusal, too_much
 
@@ -34,7 +39,9 @@ MOST_REQUEST = 300 << 10
 SALTS, SALTS_S = 60, 3_600
 """How many salts one address gets in so many seconds."""
 ASK_S = 1.0
-"""How often it is looked whom to ask."""
+"""How often it is looked whom to ask, and which logs to read."""
+MOST_FILE, LOG_S = 1 << 20, 20.0
+"""Bytes of a file of a member's log; seconds for what is read of one at once."""
 _IMMUTABLE = {"content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable"}
 _CHANGING = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}
 
@@ -73,6 +80,12 @@ async def withheld(web: DoorContext, ask: DoorRequest) -> Any:
     return await web.call("transparency.prove", uri=text(ask.params, "uri"), salt=salt)
 
 
+@ENDPOINTS.get("/transparency/cosigned")
+async def cosigned(web: DoorContext, ask: DoorRequest) -> Any:
+    """Checkpoints as they were when enough witnesses had cosigned them, the first ones with more than `after` lines."""
+    return await web.call("transparency.cosigned", after=number(ask.params, "after", 0, MOST_LEAVES, 0))
+
+
 @ENDPOINTS.post("/transparency/add-checkpoint", raw=True)
 async def add_checkpoint(web: DoorContext, ask: DoorRequest) -> Response:
     """This node as a witness of a member's log (C2SP tlog-witness)."""
@@ -104,3 +117,42 @@ async def ask_witnesses(web: DoorContext) -> None:
             async with anyio.create_task_group() as tasks:
                 for one in found["requests"]:
                     tasks.start_soon(ask, one)
+
+
+async def read_logs(web: DoorContext) -> None:
+    """Reads the public logs of other members, for ever."""
+    reads = list[Any]()
+
+    async def fetched(below: str, until: float, path: str) -> bytes:
+        url, seconds = f"{below}/{path}", until - anyio.current_time()
+        if seconds <= 0:
+            raise Unread(f"it took longer than {LOG_S:.0f} s")
+        try:
+            answer = await web.outside.ask("GET", url, {}, most=MOST_FILE, seconds=seconds)
+        except Unreachable as why:
+            raise Unread(f"{why}") from None
+        if answer.status != 200:
+            raise Unread(f"{url} answers {answer.status}")
+        return answer.body
+
+    async def look(one: Any) -> None:
+        url, until = one["url"], anyio.current_time() + LOG_S
+        accounts, keys = map(account_from_text, one["accounts"]), map(bytes.fromhex, one["witnesses"])
+        wanted = Wanted(url, bytes.fromhex(one["log"]), one["after"], tuple(accounts), tuple(keys), one["needed"])
+        said: dict[str, Any] = {"log": one["log"], "mark": one["mark"]}
+        try:
+            get = partial(from_thread.run, partial(fetched, url, until))
+            found = await to_thread.run_sync(read, wanted, get)
+            times = {name.hex(): ms for name, ms in found.times.items()}
+            reads.append({**said, "size": found.size, "last_ms": found.last_ms, "times": times})
+        except Reject as why:
+            reads.append({**said, "why": str(why)[:1_000] or "it is no log"})
+
+    while True:
+        await anyio.sleep(ASK_S)
+        with suppress(HttpRefusal):  # the node is busy, or stops
+            found = await web.call("transparency.logs", reads=reads)
+            reads.clear()
+            async with anyio.create_task_group() as tasks:
+                for one in found["logs"]:
+                    tasks.start_soon(look, one)

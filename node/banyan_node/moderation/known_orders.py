@@ -42,9 +42,16 @@ IN_A_LETTER = 500
 
 class KnownOrders:
     """All that this node holds of orders, under the epoch that stands. items: those that are here; their authors may
-    appeal."""
+    appeal. logged: the time of a line of this name. last: of the last checkpoint."""
 
-    def __init__(self, q: Queries, p: Parameters, items: Callable[[Issued], tuple[OrderItem, ...]]) -> None:
+    def __init__(
+        self,
+        q: Queries,
+        p: Parameters,
+        items: Callable[[Issued], tuple[OrderItem, ...]],
+        logged: Callable[[bytes], int | None],
+        last: int,
+    ) -> None:
         self.parameters, self.scopes = p, {s.name.decode(): s for s in p.scopes}
         roles = dict.fromkeys(a.account for a in p.authorities)
         self.orders: dict[OrderId, Issued] = {}
@@ -65,7 +72,9 @@ class KnownOrders:
             if not isinstance(act, OrderNotice)
         ]
         self.receipts = {(s.by, s.act.order): s.act.outcome for s in self.said if isinstance(s.act, Receipt)}
-        self.stands: dict[OrderId, OrderState] = standing(p, self.orders.values(), self.said)
+        times = {id: logged(line_name("order", one.issuer, id)) for id, one in self.orders.items()}
+        self.at = CheckpointTimes({id: ms for id, ms in times.items() if ms is not None}, last)
+        self.stands: dict[OrderId, OrderState] = standing(p, self.orders.values(), self.said, self.at)
 
     def scope_of(self, order: OrderId) -> Scope:
         name = self.orders[order].order.scope
@@ -91,7 +100,8 @@ def alliance_parameters(ctx: Context) -> Parameters:
 
 
 def known_orders(ctx: Context) -> KnownOrders:
-    return KnownOrders(ctx.queries(), alliance_parameters(ctx), partial(items_of, ctx))
+    logged = partial(logged_at, ctx)
+    return KnownOrders(ctx.queries(), alliance_parameters(ctx), partial(items_of, ctx), logged, last_logged(ctx))
 
 
 def find(known: KnownOrders, order: str) -> Issued:
@@ -110,12 +120,10 @@ def items_of(ctx: Context, one: Issued) -> tuple[OrderItem, ...]:
 
 
 def answers_to(ctx: Context, known: KnownOrders, one: Issued) -> Iterable[ScopeAnswer]:
-    """By the times of this node's own public log: what other nodes logged has none here."""
     scope = known.scope_of(one.id)
-    names = {receipt_name(m, one.id): line_name("receipt", m, one.id) for m in scope.members}
-    names[one.id] = line_name("order", one.issuer, one.id)
-    seen = {name: ms for name, line in names.items() if (ms := logged_at(ctx, line)) is not None}
-    return answers(scope, one, known.said, CheckpointTimes(seen, last_logged(ctx)))
+    times = {receipt_name(m, one.id): logged_at(ctx, line_name("receipt", m, one.id)) for m in scope.members}
+    seen = {name: ms for name, ms in times.items() if ms is not None}
+    return answers(scope, one, known.said, known.at._replace(seen={**known.at.seen, **seen}))
 
 
 def letter_name(order: OrderId, n: int) -> CellKey:

@@ -78,6 +78,8 @@ class PublicLog:
         """By the public key of a witness, how many lines it said that it knows."""
         self.pauses: dict[bytes, Pause] = {}
         """By member."""
+        self.reads: dict[bytes, Pause] = {}
+        """By the public key of a member's log, until when it is not read."""
         self._lock = threading.Lock()
         self._read()
 

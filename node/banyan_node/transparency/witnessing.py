@@ -10,7 +10,7 @@ time is that of the last of these cosignatures.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ from banyan_node.transparency.lines import opened
 from banyan_node.transparency.public_log import Pause, PublicLog, log_key, witness_key
 from banyan_schema.social.alliance import MemberLog
 from banyan_storage.local_tables import (
+    COSIGNED_NOTES,
+    LINE_TIMES,
     PUBLIC_COSIGNED,
     PUBLIC_LOGGED,
     PUBLIC_PLACES,
@@ -55,19 +57,27 @@ class Asked(NamedTuple):
     body: bytes
 
 
+def voting(ctx: Context) -> dict[AccountId, MemberLog]:
+    """The members with a vote that name a log, of the epoch that stands."""
+    epoch = ctx.replica.charter.epoch
+    seats = {} if epoch is None else epoch.seats
+    return {m: one for m, one in ctx.member_logs.items() if m in seats and seats[m].votes}
+
+
 def witnesses(ctx: Context) -> dict[AccountId, MemberLog]:
-    """The members with a vote that are at other nodes and name a log, of the epoch that stands."""
-    ledger = ctx.replica.charter.ledger
-    seats = ledger.epochs[-1].seats if ledger is not None and ledger.epochs else {}
-    voting = {m: one for m, one in ctx.member_logs.items() if m in seats and seats[m].votes}
-    return {m: one for m, one in voting.items() if not hosted.is_hosted(ctx.store, m)}
+    """Those of them that are at other nodes."""
+    return {m: one for m, one in voting(ctx).items() if not hosted.is_hosted(ctx.store, m)}
+
+
+def enough(ctx: Context, witnesses: int) -> int:
+    """How many of so many witnesses cosign until a line counts as logged; all, if the charter wants more."""
+    epoch = ctx.replica.charter.epoch
+    return 0 if epoch is None else min(epoch.parameters.witnesses, witnesses)
 
 
 def needed(ctx: Context) -> int:
-    """How many of them cosign until a line counts as logged; all, if the charter wants more than there are."""
-    ledger = ctx.replica.charter.ledger
-    wanted = ledger.epochs[-1].parameters.witnesses if ledger is not None and ledger.epochs else 0
-    return min(wanted, len(witnesses(ctx)))
+    """How many of this node's witnesses that are."""
+    return enough(ctx, len(witnesses(ctx)))
 
 
 def cosigned_at(note: SignedNote, keys: Collection[NoteKey], least: int) -> tuple[int, int] | None:
@@ -117,21 +127,30 @@ def answered(ctx: Context, member: AccountId, size: int, status: int, body: byte
     own.pauses.pop(member, None)
     when = cosigned_at(own.note, [witness_key(one.witness) for one in witnesses(ctx).values()], needed(ctx))
     if when is not None:
-        PUBLIC_COSIGNED.put(ctx.store, size, PUBLIC_COSIGNED.get(ctx.store, size) or when[0])
-        PUBLIC_LOGGED.put(ctx.store, max(when[1], last_logged(ctx)))
+        if PUBLIC_COSIGNED.get(ctx.store, size) is None:
+            PUBLIC_COSIGNED.put(ctx.store, size, when[0])
+            COSIGNED_NOTES.put(ctx.store, size, own.note.raw)
+        go_on(ctx, when[1], now)
     return None
 
 
 def logged_at(ctx: Context, name: bytes) -> int | None:
-    """The time of the first cosigned checkpoint that has the line of this name (`lines.line_name`), in milliseconds."""
-    place = PUBLIC_PLACES.get(ctx.store, name)
-    after: Iterator[tuple[int, int]] = iter(()) if place is None else PUBLIC_COSIGNED.rows(ctx.store, after=place)
-    return next((ms for _, ms in after), None)
+    """The time of the first cosigned checkpoint that has the line of this name (`lines.line_name`), in milliseconds: of
+    this node's log, or of what was read of the member's whose line it is."""
+    if (place := PUBLIC_PLACES.get(ctx.store, name)) is None:
+        return LINE_TIMES.get(ctx.store, name)
+    return next((ms for _, ms in PUBLIC_COSIGNED.rows(ctx.store, after=place)), None)
 
 
 def last_logged(ctx: Context) -> int:
-    """The time of the last cosigned checkpoint, in milliseconds; 0: there is none."""
+    """The time of the last cosigned checkpoint of any log that this node knows, in milliseconds; 0: there is none."""
     return PUBLIC_LOGGED.get(ctx.store) or 0
+
+
+def go_on(ctx: Context, ms: int, now: float) -> None:
+    """That time goes on to this one, but not past this node's clock: a few witnesses who date their cosignatures ahead
+    would end the terms of all orders."""
+    PUBLIC_LOGGED.put(ctx.store, max(last_logged(ctx), min(ms, ctx.replica.wall_ms(now))))
 
 
 def cosign(ctx: Context, raw: bytes, now: float) -> WitnessReply:

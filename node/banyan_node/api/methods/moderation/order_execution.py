@@ -38,7 +38,7 @@ from banyan_node.moderation.known_orders import (
     letter_name,
 )
 from banyan_node.operator_errors import CallError
-from banyan_node.transparency import lines, witnessing
+from banyan_node.transparency import lines, member_logs, witnessing
 from banyan_node.workers.worker import Worker
 from banyan_schema.collection import undo
 from banyan_schema.social import Target, post_to_text
@@ -69,7 +69,7 @@ Hash = Annotated[str, Meta(title="a hash", description="64 hexadecimal digits.",
 
 class MemberAnswer(Response):
     """word: done, refused, waiting or late. posts: of how many it held something. after_ms: between the checkpoints of
-    order and receipt, if both are logged here."""
+    order and receipt, if both are known here."""
 
     member: str
     word: Literal["done", "refused", "waiting", "late"]
@@ -340,6 +340,12 @@ async def follow(worker: Worker[Context], context: Context) -> None:
             await trio.sleep(AGAIN_S)
 
 
+def _no_clock(ctx: Context, known: KnownOrders, one: Issued) -> str:
+    if one.id in known.at.seen or known.stands[one.id].word == "void" or hosted.is_hosted(ctx.store, one.issuer):
+        return ""
+    return f"; its clock does not run here: {member_logs.why_unknown(ctx, one.issuer)}"
+
+
 @METHODS.write("order.list", "refused")
 def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
     """All orders of which the public part is here, and what each comes to."""
@@ -356,7 +362,7 @@ def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
                 one.order.count,
                 one.order.given,
                 known.stands[id].word,
-                known.stands[id].why,
+                known.stands[id].why + _no_clock(ctx, known, one),
                 sum(isinstance(s.act, Appeal) and s.act.order == id for s in known.said),
                 len(items_of(ctx, one)),
                 there.count(id),

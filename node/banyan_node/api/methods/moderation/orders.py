@@ -169,11 +169,12 @@ def appeal(ctx: Context, ask: AppealRequest, now: float) -> OrderWritten:
         raise forbidden("Only the author or a platform in scope appeals.")
     original, days = COPIES.get(ctx.store, post), strikes.appeal_days(known, one.order.scope)
     leaf = next(item.leaf for item in items_of(ctx, one) if item.post.raw == (original or post.raw))
-    done = [ms for m in known.scope_of(one.id).members if (ms := carried_out_ms(ctx, m, one.id)) is not None]
-    if days is not None and done and not in_window(min(done), ctx.replica.wall_ms(now), days):
+    here = [m for m in known.scope_of(one.id).members if hosted.is_hosted(ctx.store, m)]
+    done = [ms for m in here if (ms := carried_out_ms(ctx, m, one.id)) is not None]
+    if days is not None and done and not in_window(min(done), known.at.last, days):
         raise forbidden(f"One appeals within {days} days, and this order was carried out before that.")
     if original is not None:  # others do not know whose copy it is: the platform stands for its author
-        by = next(m for m in known.scope_of(one.id).members if hosted.is_hosted(ctx.store, m))
+        by = here[0]
     write(ctx, by, Appeal(one.id, leaf, ask.why), now)
     return _written(ctx, one.id, now)
 

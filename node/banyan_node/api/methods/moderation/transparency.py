@@ -9,16 +9,18 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_from_text
 from banyan_duties.commitment import path_of
 from banyan_node.api.declare import EmptyRequest, MethodTable, PostOf, Request, Response
 from banyan_node.api.json_types import did, target_of
+from banyan_node.api.methods.moderation.order_execution import Hash
 from banyan_node.context import Context
 from banyan_node.moderation.known_orders import find, items_of, known_orders
 from banyan_node.operator_errors import bad_request, not_found
-from banyan_node.transparency import witnessing
+from banyan_node.transparency import member_logs, witnessing
 from banyan_node.transparency.lines import line_name, opened
 from banyan_node.transparency.public_log import log_key, witness_key
 from banyan_schema.social import post_to_text
@@ -89,6 +91,48 @@ class WitnessRequests(Response):
 
     requests: list[WitnessRequest]
     refused: list[str]
+
+
+class CosignedAfter(Request):
+    after: Annotated[int, Meta(ge=0, le=1 << 62)] = 0
+
+
+class CosignedNotes(Response):
+    """Signed notes."""
+
+    notes: list[str]
+
+
+class LogRead(Request):
+    """What was read of a log: up to which line, the time of its last cosigned checkpoint, and the first times of lines,
+    in milliseconds. why: nothing was."""
+
+    log: Hash
+    mark: Hash
+    size: Annotated[int, Meta(ge=0)] = 0
+    last_ms: Annotated[int, Meta(ge=0)] = 0
+    times: dict[Hash, int] = msgspec.field(default_factory=dict)
+    why: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class LogsRead(Request):
+    reads: Annotated[tuple[LogRead, ...], Meta(max_length=100)] = ()
+
+
+class LogToRead(Response):
+    """See `member_logs.Wanted`. log, witnesses: public keys."""
+
+    url: str
+    log: Hash
+    mark: Hash
+    after: int
+    accounts: list[str]
+    witnesses: list[Hash]
+    needed: int
+
+
+class LogsToRead(Response):
+    logs: list[LogToRead]
 
 
 class CosignRequest(Request):
@@ -177,6 +221,29 @@ def requests(ctx: Context, ask: WitnessAnswers, now: float) -> WitnessRequests:
     refused = [why for one in answers if (why := witnessing.answered(ctx, *one, now)) is not None]
     found = witnessing.requests(ctx, now)
     return WitnessRequests([WitnessRequest(did(m), url, size, _base64(raw)) for m, url, size, raw in found], refused)
+
+
+@METHODS.write("transparency.cosigned")
+def cosigned(ctx: Context, ask: CosignedAfter, now: float) -> CosignedNotes:
+    """Checkpoints of this node's log with more lines than this, as they were when enough witnesses had cosigned them;
+    and the last one."""
+    return CosignedNotes([raw.decode() for raw in member_logs.cosigned_notes(ctx, ask.after, now)])
+
+
+@METHODS.write("transparency.logs")
+def logs(ctx: Context, ask: LogsRead, now: float) -> LogsToRead:
+    """Takes what was read of the logs of other members, and says which are to be read now."""
+    for one in ask.reads:
+        times = {bytes.fromhex(name): ms for name, ms in one.times.items()}
+        found = one.why or member_logs.Found(one.size, one.last_ms, times)
+        member_logs.took(ctx, bytes.fromhex(one.log), bytes.fromhex(one.mark), found, now)
+    return LogsToRead(
+        [
+            LogToRead(url, key.hex(), one.mark.hex(), after, [*map(did, accounts)], [key.hex() for key in keys], needed)
+            for one in member_logs.wanted(ctx, now)
+            for url, key, after, accounts, keys, needed in [one]
+        ]
+    )
 
 
 @METHODS.write("transparency.cosign")
