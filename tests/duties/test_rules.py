@@ -149,6 +149,31 @@ def test_an_order_on_paper_needs_a_second_role_that_saw_the_same_paper() -> None
         )
 
 
+def test_the_cap_counts_for_each_day_of_checkpoints_and_what_has_none_for_the_last_day() -> None:
+    one, two, three = [Issued(account(1), notice(count=2, root=bytes([n]) * 32), bytes([n])) for n in range(3)]
+
+    def words(seen: dict[bytes, int], last: int) -> list[str]:
+        found = standing(VN, [three, two, one], [], CheckpointTimes(seen, last))
+        return [found[o.id].word for o in (one, two, three)]
+
+    assert words({}, 0) == ["in force", "void", "void"], "one cap while no checkpoint comes"
+    noon = DAY_MS // 2
+    assert words({one.id: noon}, noon) == ["in force", "void", "void"]
+    assert words({one.id: noon}, DAY_MS) == ["in force", "in force", "void"]
+    assert words({one.id: noon, two.id: DAY_MS - 1, three.id: DAY_MS}, DAY_MS) == ["in force", "void", "in force"]
+    assert words({one.id: 0, two.id: DAY_MS, three.id: 2 * DAY_MS}, 0) == ["in force"] * 3
+
+
+def test_a_term_begins_with_the_first_checkpoint_and_ends_by_the_last_one_alone() -> None:
+    one = Issued(account(1), notice(term_s=60))
+
+    def word(seen: dict[bytes, int], last: int) -> str:
+        return standing(VN, [one], [], CheckpointTimes(seen, last))[one.id].word
+
+    assert word({}, 1 << 50) == "in force"
+    assert (word({one.id: 1_000}, 60_999), word({one.id: 1_000}, 61_000)) == ("in force", "ended")
+
+
 def test_a_platform_that_says_nothing_is_late_after_the_deadline_by_checkpoints_alone() -> None:
     one = Issued(account(1), notice())
     said = [

@@ -188,7 +188,7 @@ IN_NODE = (
     Mutant(
         "one appeals for ever",
         "orders.appeal",
-        "in_window(min(done), ctx.replica.wall_ms(now), days)",
+        "in_window(min(done), known.at.last, days)",
         "True",
         ("tests/node/test_orders.py",),
     ),

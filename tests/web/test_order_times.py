@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from banyan_crdt.ids import account_from_text
-from banyan_duties.commitment import NO_DIGEST, Item, committed, encode_items
+from banyan_duties.commitment import NO_DIGEST, OrderItem, committed, encode_items
 from banyan_node.api.methods.moderation import order_execution
 from banyan_node.context import Context
 from banyan_node.transparency import member_logs, witnessing
@@ -36,7 +36,7 @@ async def issued(at: Pair, uri: str, seconds: int, deadline_s: int = 3_600) -> s
 
     def write(ctx: Context, now: float) -> str:
         by = account_from_text(at.ministry)
-        items = [Item(bytes(16), post_from_text(uri), NO_DIGEST)]
+        items = [OrderItem(bytes(16), post_from_text(uri), NO_DIGEST)]
         act = OrderNotice("vn", "", "", deadline_s, seconds, *committed(items), "written", None)
         id: OrderId = order_id(by, act)
         ORDER_ITEMS.put(ctx.store, id, encode_items(items))

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.ids import account_from_text
 from banyan_node.transparency.member_logs import Wanted, read
-from banyan_node.transparency.remote_log import Unread
+from banyan_node.transparency.remote_log import UnreadableLog
 from banyan_translog.merkle import MOST_LEAVES
 from banyan_translog.tiles import tile_of
 from banyan_translog.witness import SIZE_TYPE
@@ -126,13 +126,13 @@ async def read_logs(web: DoorContext) -> None:
     async def fetched(below: str, until: float, path: str) -> bytes:
         url, seconds = f"{below}/{path}", until - anyio.current_time()
         if seconds <= 0:
-            raise Unread(f"it took longer than {LOG_S:.0f} s")
+            raise UnreadableLog(f"it took longer than {LOG_S:.0f} s")
         try:
             answer = await web.outside.ask("GET", url, {}, most=MOST_FILE, seconds=seconds)
         except Unreachable as why:
-            raise Unread(f"{why}") from None
+            raise UnreadableLog(f"{why}") from None
         if answer.status != 200:
-            raise Unread(f"{url} answers {answer.status}")
+            raise UnreadableLog(f"{url} answers {answer.status}")
         return answer.body
 
     async def look(one: Any) -> None:

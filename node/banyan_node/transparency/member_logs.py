@@ -26,7 +26,7 @@ from banyan_node.transparency.lines import line_name, opened
 from banyan_node.transparency.public_log import Pause, hashes_of, log_key, witness_key
 from banyan_schema.public_line import PUBLIC_LINE
 from banyan_storage.local_tables import COSIGNED_NOTES, LINE_TIMES, MEMBER_LOGS
-from banyan_translog.checkpoints import Checkpoint, signed_checkpoint
+from banyan_translog.checkpoints import TreeHead, signed_checkpoint
 from banyan_translog.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from banyan_translog.tiles import WIDTH, Tile, entries_of
 
@@ -95,7 +95,7 @@ def read(one: Wanted, get: Callable[[str], bytes]) -> Found:
     except (LookupError, TypeError, ValueError):
         raise Malformed("the log shows no list of checkpoints") from None
     keys = [witness_key(key) for key in one.witnesses]
-    last, seen = 0, list[tuple[int, int, Checkpoint]]()
+    last, seen = 0, list[tuple[int, int, TreeHead]]()
     for raw in raws:
         found, note = signed_checkpoint(raw, [log_key(one.log)])
         when = witnessing.cosigned_at(note, keys, one.needed)
