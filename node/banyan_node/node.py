@@ -204,7 +204,7 @@ class Node:
         keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(maintenance.each_minute, self.worker, content.end_terms))
         keep("orders of the alliance", partial(order_execution.follow, self.worker, self.context))
-        keep("public log", partial(lines.publish, self.worker))
+        keep("public log", partial(lines.publish, self.worker, self.context))
         keep("erasures", partial(maintenance.each_minute, self.worker, erasure.step, alone=True))
         keep("scheduled posts", partial(maintenance.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(derived_data.build, self.worker, self.context.engine))

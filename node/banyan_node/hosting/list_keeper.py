@@ -61,8 +61,10 @@ class ListKeeper:
         to do. Raises ViewBuilding."""
         epoch = ctx.replica.charter.epoch
         member = None if epoch is None else own_member(ctx, epoch)
+        if epoch is None or member is None:
+            return False
         standing = epoch, hosted.count(ctx), hosted.next_index(ctx)
-        if epoch is None or member is None or standing == self._done or RESTORING.get(ctx.store) is not None:
+        if standing == self._done or RESTORING.get(ctx.store) is not None:
             return False
         people = people_of(ctx, epoch)
         left = [account for account in people if account not in self._said]

@@ -114,11 +114,15 @@ def opened(ctx: Context, now: float) -> PublicLog:
     return ctx.public_log
 
 
-async def publish(worker: Worker[Context]) -> None:
+async def publish(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
+    commits = -1
     while True:
+        await trio.sleep(PUBLISH_S)
+        if context.engine.commits == commits:
+            continue
+        commits = context.engine.commits
         while (found := await worker.call(waiting)).lines:
             log = await worker.call(opened)
             first = await trio.to_thread.run_sync(take, log, found)
             await worker.call(partial(taken, log.signer.key.key, first, found.lines))
-        await trio.sleep(PUBLISH_S)
