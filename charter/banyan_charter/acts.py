@@ -1,25 +1,9 @@
 """Acts: signed objects of their own, which a charter's state is made of. They are no entries, so nothing erases them.
 
-    founding  = [0, name, [seat ...], parameters]                       the charter's id is its id
-    content   = [1, charter, number, prev, [proposal ...], state root, author, signature]
-    vote      = [2, charter, number, ballot, content, unlock, member, signature]
-    commit    = [3, charter, number, ballot, content, member, signature]
-    signature = [leaf, key 32, path 384, sig 64]                        keytree.py
-
     id = H("charter/act", realm id, CBOR of the act without its signature); the signature is one of the id.
 
-A founder signs the founding by a commit of number 0 in ballot 1. Rules are in rules.py, what a proposal does too.
-
-    proposal  = [0, [member, domain, kind, voting, root, since, spare], sig 64]   admit; the new spare key signs
-              | [1, member]                                                       expel
-              | [2, member, root, since, spare, signature or sig 64]              renew; its key or its spare key signs
-              | [3]                                                               roll call
-              | [4, member, signature]                                            answer
-              | [5, member]                                                       sleep
-              | [6, member, signature]                                            wake
-              | [7, member, domain, kind, voting]                                 change a seat
-              | [8, parameters]                                                   set parameters
-              | [9, text]                                                         note, at most 1,024 bytes
+The arrays of acts and proposals are in docs/charter.md, under Bytes. A founder signs the founding by a commit of number
+0 in ballot 1. Rules are in rules.py, what a proposal does too.
 """
 
 from __future__ import annotations

@@ -1,12 +1,4 @@
-"""Seats and parameters: what an epoch of a charter says, and its bytes.
-
-    seat        = [member 32, domain, kind, voting, root 32, since, spare 32, awake, missed]
-    parameters  = [quota, posts an hour, [label issuer 32 ...], [[authority 32, [scope ...], cap] ...], [duty ...],
-                   [[scope, [member 32 ...], [judge 32 ...]] ...], witnesses]
-    state root  = H("charter/state", CBOR [[seat ...], parameters])
-
-Seats stand in the order of their members. Texts are UTF-8 bytes; flags are 0 or 1.
-"""
+"""Seats and parameters: what an epoch of a charter says, and its bytes (docs/charter.md#bytes)."""
 
 from __future__ import annotations
 

@@ -18,13 +18,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 FROM = ("authority", "user", "court")
 
 
-@dataclass(frozen=True, slots=True)
-class Duty:
+class Duty(NamedTuple):
     """One thing to do. `within_h`: hours after a request of `by`; None: always."""
 
     name: str
@@ -35,8 +34,7 @@ class Duty:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Strikes:
+class Strikes(NamedTuple):
     """See `order_rules.locks`."""
 
     source: str
@@ -45,8 +43,7 @@ class Strikes:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class AppealRule:
+class AppealRule(NamedTuple):
     """For how many days after an order's first checkpoint one can appeal."""
 
     source: str
@@ -54,8 +51,7 @@ class AppealRule:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class OrderClass:
+class OrderClass(NamedTuple):
     """A kind of content. `keep`: whether a sealed copy stays, so that it can be restored."""
 
     name: str
@@ -65,8 +61,7 @@ class OrderClass:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(NamedTuple):
     """Words that no account's name may have."""
 
     source: str
@@ -91,10 +86,8 @@ class DutyFile:
         """(name, source, role) of everything that somebody has to do."""
         out = [(one.name, one.source, one.role) for one in self.duties]
         out += [(one.name, one.source, one.role) for one in self.classes]
-        if self.strikes is not None:
-            out.append(("strikes", self.strikes.source, self.strikes.role))
-        if self.appeal is not None:
-            out.append(("appeal", self.appeal.source, self.appeal.role))
+        out += [("strikes", one.source, one.role) for one in (self.strikes,) if one is not None]
+        out += [("appeal", one.source, one.role) for one in (self.appeal,) if one is not None]
         return out + [("reserved", one.source, one.role) for one in self.reserved]
 
     def reserved_in(self, name: str) -> str | None:

@@ -311,7 +311,7 @@ class Replica:
         self.author.forget()
         self.spreading.forget()
         self.sync.rolled_back()
-        self.charter.rolled_back()
+        self.charter.load()
         for link in self.links.values():
             self.sync.lost(link)
             link.owed.logs.excuse()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -124,11 +123,10 @@ def duties_check(
 ) -> None:
     """Which duties nobody answers for."""
     from banyan_duties.duty_file import read_duties, unmanned
+    from banyan_node.moderation.strikes import duty_files
 
-    shipped = [(f.name, f.read_text("utf-8")) for f in files("banyan_duties").iterdir() if f.name.endswith(".toml")]
-    read = [(str(one), text_of(one)) for one in file] if file else sorted(shipped)
     try:
-        known = [read_duties(raw, name) for name, raw in read]
+        known = [read_duties(text_of(one), str(one)) for one in file] if file else [*duty_files()]
     except ValueError as why:
         raise BadInput(str(why)) from None
     roles = sorted({role for one in known for _, _, role in one.lines()})

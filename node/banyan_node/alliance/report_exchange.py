@@ -8,6 +8,7 @@ who reported. Letters (hosting/letters.py) are opened by the other platform alon
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
@@ -40,7 +41,7 @@ A_DAY = 200
 """Reports that are taken of one member."""
 
 
-def step(ctx: Context, q: Queries, moved: set[bytes] | None, now: float) -> None:
+def step(ctx: Context, q: Queries, moved: Collection[bytes] | None, now: float) -> None:
     """Sends, takes and answers. moved: the numbers of accounts that said something; None: perhaps all."""
     epoch = ctx.replica.charter.epoch
     me = None if epoch is None else own_member(ctx, epoch)

@@ -123,11 +123,8 @@ class AccountChoice:
     def of(self, q: Queries) -> Choice:
         """As `look`, of a node that does not hold all."""
         q.need("relations")
-        last, changes = invalidation.last(q.reader.txn), None
-        if 0 <= self._at <= last:
-            changes = invalidation.changes(q.reader.txn, self._at)
-        now = None if changes is None else {number for change in changes for number in change.accounts}
-        self._at, far = last, self._looks % FAR_LOOKS == 0
+        now = invalidation.touched(q.reader.txn, self._at)
+        self._at, far = invalidation.last(q.reader.txn), self._looks % FAR_LOOKS == 0
         self._looks += 1
         self._later = None if now is None or self._later is None else self._later | now
         roots = {*HOSTED.keys(q.reader), *AWAITED.keys(q.reader)}

@@ -75,11 +75,8 @@ class MemberLists:
 
     def _read(self, q: Queries, epoch: Epoch) -> bool:
         """Reads the lists that changed. Returns whether all are as before."""
-        last, changes = invalidation.last(q.reader.txn), None
-        if 0 <= self._change <= last:
-            changes = invalidation.changes(q.reader.txn, self._change)
-        touched = None if changes is None else {number for change in changes for number in change.accounts}
-        same, self._change = epoch is self._epoch, last
+        touched = invalidation.touched(q.reader.txn, self._change)
+        same, self._change = epoch is self._epoch, invalidation.last(q.reader.txn)
         for member in epoch.seats:
             if touched is None or member not in self._lists or q.number(member) in touched:
                 before, self._lists[member] = self._lists.get(member), batches(q, member)

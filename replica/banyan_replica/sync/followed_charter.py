@@ -47,7 +47,7 @@ class FollowedCharter:
         """Settled. None: this node follows no charter."""
         self.waiting: OrderedDict[bytes, Act] = OrderedDict()
         """By name."""
-        self._load()
+        self.load()
 
     def follow(self, founding: bytes) -> None:
         """Follows this charter from the next commit on, instead of another one. Acts of both are kept. Raises Reject,
@@ -59,12 +59,12 @@ class FollowedCharter:
         if self.ledger is None or self.ledger.charter != charter:
             self._store.put_charter_acts(charter, [(found, founding)])
             FOLLOWED_CHARTER.put(self._store, charter)
-            self._load()
+            self.load()
 
     def leave(self) -> None:
         """Follows no charter from the next commit on. Its acts are kept."""
         FOLLOWED_CHARTER.put(self._store, None)
-        self._load()
+        self.load()
 
     def offer(self, act: bytes) -> str | None:
         """Takes an act that this node's owner brings. Returns None if it is held now, or why it is not; if that may
@@ -115,12 +115,8 @@ class FollowedCharter:
         while len(self.waiting) > WAITING or size > WAITING_BYTES:
             size -= _size(self.waiting.popitem(last=False)[1])
 
-    def rolled_back(self) -> None:
-        """The store took back what was pending."""
-        self._load()
-
-    def _load(self) -> None:
-        """Reads the charter again from the store, whose acts were verified when they came."""
+    def load(self) -> None:
+        """Reads the charter again from the store, whose acts were verified when they came; also after a rollback."""
         self.ledger = None
         self.waiting.clear()
         charter = FOLLOWED_CHARTER.get(self._store)

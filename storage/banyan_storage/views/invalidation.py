@@ -72,6 +72,12 @@ def changes(txn: ReadTxn, after: int) -> list[Invalidation] | None:
     return None if not found and last(txn) != after else [_read(row) for row in rows]
 
 
+def touched(txn: ReadTxn, after: int) -> frozenset[bytes] | None:
+    """The numbers of the accounts of `changes`; None as there, or if `after` is below 0 or above the last change."""
+    found = changes(txn, after) if 0 <= after <= last(txn) else None
+    return None if found is None else frozenset().union(*(change.accounts for change in found))
+
+
 def _read(row: bytes) -> Invalidation:
     end = 2 + 4 * _COUNT.unpack_from(row)[0]
     accounts, posts = range(2, end, 4), range(end, len(row), 8)

@@ -153,11 +153,9 @@ class LabelFollower:
         if not chosen or not q.whole:
             self._at = -1
             return False
-        last = invalidation.last(q.reader.txn)
-        changes = None if all_ or self._at < 0 else invalidation.changes(q.reader.txn, self._at)
-        moved = None if changes is None else {one for change in changes for one in change.accounts}
+        moved = None if all_ else invalidation.touched(q.reader.txn, self._at)
         self._due |= {one for one in chosen if moved is None or chosen[one].accepted or q.number(one) in moved}
-        self._at = last
+        self._at = invalidation.last(q.reader.txn)
         for account in [*self._due & chosen.keys()]:
             self._due.discard(account)
             self._due |= _Step(ctx, q, account, chosen, now).carry_out()

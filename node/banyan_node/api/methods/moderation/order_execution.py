@@ -300,10 +300,8 @@ class OrderFollower:
         epoch = ledger.epochs[-1].id if ledger is not None and ledger.epochs else b""
         if not q.whole or not (epoch or self._epoch or ORDERED.any(ctx.store)):
             return False
-        last = invalidation.last(q.reader.txn)
-        changes = invalidation.changes(q.reader.txn, self._at) if 0 <= self._at <= last else None
-        moved = None if changes is None else {number for change in changes for number in change.accounts}
-        self._at = last
+        moved = invalidation.touched(q.reader.txn, self._at)
+        self._at = invalidation.last(q.reader.txn)
         report_exchange.step(ctx, q, moved, now)
         came, more = copies.changed(ctx, q)
         copied = _judge_copies(ctx, came, now)
