@@ -35,9 +35,9 @@ from banyan_replica.wire.messages import (
     READS_AS_IF,
     VERSION,
     ActNames,
-    Acts,
     Answered,
     Bye,
+    CharterActs,
     CharterState,
     Credit,
     DataItems,
@@ -46,7 +46,7 @@ from banyan_replica.wire.messages import (
     Heads,
     Hello,
     Interest,
-    Join,
+    JoinAlliance,
     Joined,
     Message,
     Notices,
@@ -157,7 +157,7 @@ class MessageDispatcher:
                 return self.sync.notices.asked(link.peer)
             case Replayed():
                 return link.course.replaying
-            case Digests() | ActNames() | Acts() | Joined():
+            case Digests() | ActNames() | CharterActs() | Joined():
                 return self.charters.asked(link.peer, m)
             case Scanned():
                 return link.owed.ranges.last > 0
@@ -203,9 +203,9 @@ class MessageDispatcher:
                     link.load.cost(self.charters.wanted(link.peer, m))
             case Digests() | ActNames():
                 self.charters.answered(m, now)
-            case Acts():
+            case CharterActs():
                 self.charters.came(whole.acts, now)
-            case Join():
+            case JoinAlliance():
                 self.charters.asks_to_join(link.peer, m, now)
             case Joined():
                 self.charters.joined(link.peer, m)

@@ -41,9 +41,9 @@ from banyan_replica.wire.messages import (
     LAST,
     TOO_MANY,
     ActNames,
-    Acts,
     Answered,
     Bye,
+    CharterActs,
     CharterState,
     Credit,
     DataItems,
@@ -51,7 +51,7 @@ from banyan_replica.wire.messages import (
     GossipFrame,
     Heads,
     Interest,
-    Join,
+    JoinAlliance,
     Joined,
     Message,
     Notices,
@@ -252,8 +252,8 @@ UNASKED: list[Message] = [
     Replayed(1, 1), Interest(0, b""), Shared(bytes(8), bytes(32)), WantNotices(bytes(8), bytes(32)),
     Notices(bytes(8), 0, []), CharterState(bytes(32), 0, bytes(32)),
     WantDigests(bytes(32), 0), Digests(bytes(32), 0, b""),
-    WantNames(bytes(32), 0, b""), ActNames(bytes(32), 0, b""), WantActs(bytes(32), 0, b""), Acts(bytes(32), 0, []),
-    Join(bytes(32), b"", bytes(64)), Joined(0, b""),
+    WantNames(bytes(32), 0, b""), ActNames(bytes(32), 0, b""), WantActs(bytes(32), 0, b""),
+    CharterActs(bytes(32), 0, []), JoinAlliance(bytes(32), b"", bytes(64)), Joined(0, b""),
 ]  # fmt: skip
 """One of each but hello, bye and witness."""
 

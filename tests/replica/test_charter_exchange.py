@@ -19,10 +19,10 @@ from banyan_replica.wire.messages import (
     NOTICES,
     READS_AS_IF,
     ActNames,
-    Acts,
+    CharterActs,
     CharterState,
     Digests,
-    Join,
+    JoinAlliance,
     SketchCells,
     WantActs,
     WantDigests,
@@ -165,7 +165,7 @@ def test_whoever_follows_gets_all_acts_and_whoever_does_not_is_asked_and_told_no
         w.link(x, y)
     w.run(30)
     kinds = {type(m) for who, m in w.said if who in ("none", "another")}
-    assert not kinds & {WantDigests, WantNames, WantActs, Digests, ActNames, Acts}
+    assert not kinds & {WantDigests, WantNames, WantActs, Digests, ActNames, CharterActs}
     assert not equal(w, made, "b")
     w.link("a", "b")
     w.until(lambda: equal(w, made, "a", "b"), 30)
@@ -224,7 +224,7 @@ class Rogue:
         digests = b"".join(self.made.ledger.digest_of(k) for k in range(number)) + bytes(32)
         w.say("r", "a", Digests(charter, 0, digests))
         w.say("r", "a", ActNames(charter, number, b"".join(sorted(named))))
-        w.say("r", "a", Acts(charter, number, [*acts]))
+        w.say("r", "a", CharterActs(charter, number, [*acts]))
 
 
 def test_a_wrong_signature_costs_points_and_nothing_of_it_is_held() -> None:
@@ -245,7 +245,7 @@ def test_an_act_that_nobody_asked_for_costs_points() -> None:
     content, *rest = made.adopt()
     Rogue(w, made).lies(1, encode_act(content), names=[name_of(rest[0])])
     assert w.points("a", "r") == 10
-    w.say("r", "a", Acts(made.charter, 1, [encode_act(content)]))
+    w.say("r", "a", CharterActs(made.charter, 1, [encode_act(content)]))
     assert w.points("a", "r") == 10, "an answer to no question is ignored"
 
 
@@ -278,7 +278,7 @@ def test_acts_of_future_numbers_are_not_asked_for() -> None:
     w.say("r", "a", Digests(made.charter, 0, b"".join(made.ledger.digest_of(k) for k in (0, 1, 2)) * 300))
     assert w.points("a", "r") == 0
     w.say("r", "a", ActNames(made.charter, 1, b"".join(sorted(map(name_of, one)))))
-    w.say("r", "a", Acts(made.charter, 1, []))
+    w.say("r", "a", CharterActs(made.charter, 1, []))
     w.run(1)
     assert rogue.made is made
     assert {m.number for m in w.heard["r"] if isinstance(m, WantNames)} == {1}
@@ -310,7 +310,7 @@ def test_thousands_of_joins_are_a_lie_and_the_owner_sees_few() -> None:
     w.around["a"].invites = answer
     w.rogue("r", "a")
     for _ in range(2_000):
-        w.say("r", "a", Join(bytes(32), b"card", bytes(64)))
+        w.say("r", "a", JoinAlliance(bytes(32), b"card", bytes(64)))
     assert len(seen) == 16
     assert w.replicas["a"].ledger.banned("r", w.now)
 

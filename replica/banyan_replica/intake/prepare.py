@@ -29,7 +29,7 @@ from banyan_replica.gossip.settings import MAX_ITEMS
 from banyan_replica.wire.data_items import decode_item, size_of
 from banyan_replica.wire.message_table import decode_message
 from banyan_replica.wire.messages import (
-    Acts,
+    CharterActs,
     Content,
     ControlItem,
     DataItems,
@@ -89,7 +89,7 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all, pushed: boo
         return PreparedFrame(len(frame), bare(why), [])
     if pushed and isinstance(message, GossipFrame) and brings_items(message.frame):
         return PreparedFrame(len(frame), message, [], _large(realm, message.frame[1], verify))
-    if isinstance(message, Acts):
+    if isinstance(message, CharterActs):
         return PreparedFrame(len(frame), message, [], acts=check_acts(realm, message.acts, verify))
     if not isinstance(message, DataItems):
         return PreparedFrame(len(frame), message, [])

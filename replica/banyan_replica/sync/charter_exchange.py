@@ -25,10 +25,10 @@ from banyan_replica.wire.messages import (
     ACT_NAMES,
     DIGESTS,
     ActNames,
-    Acts,
+    CharterActs,
     CharterState,
     Digests,
-    Join,
+    JoinAlliance,
     Joined,
     WantActs,
     WantDigests,
@@ -121,7 +121,7 @@ class CharterExchange:
         if peer not in self._peers:
             return False
         self._peers[peer].invited = True
-        self._out.send(peer, Join(invitation, card, sig))
+        self._out.send(peer, JoinAlliance(invitation, card, sig))
         return True
 
     # -- what peers say and ask
@@ -158,14 +158,14 @@ class CharterExchange:
                 return len(found)
             case WantActs(_, number, names):
                 acts = charter_acts.some(txn, held.charter, number, _cut(names)[:ASKED], ANSWER_BYTES)
-                self._out.send(peer, Acts(m.charter, number, acts))
+                self._out.send(peer, CharterActs(m.charter, number, acts))
                 return ASKED + sum(map(len, acts)) // ROW_BYTES
 
-    def asked(self, peer: str, m: Digests | ActNames | Acts | Joined) -> bool:
+    def asked(self, peer: str, m: Digests | ActNames | CharterActs | Joined) -> bool:
         """Whether it answers an open question."""
         if isinstance(m, Joined):
             return peer in self._peers and self._peers[peer].invited
-        turn, kind = self._turn, {Digests: WantDigests, ActNames: WantNames, Acts: WantActs}[type(m)]
+        turn, kind = self._turn, {Digests: WantDigests, ActNames: WantNames, CharterActs: WantActs}[type(m)]
         return (
             turn is not None and turn.peer == peer and type(turn.question) is kind and turn.question[:2] == tuple(m[:2])
         )
@@ -232,7 +232,7 @@ class CharterExchange:
         else:
             self._fetch(turn, held, now)
 
-    def asks_to_join(self, peer: str, m: Join, now: float) -> None:
+    def asks_to_join(self, peer: str, m: JoinAlliance, now: float) -> None:
         """Raises Breach if the peer does that all the time."""
         mine = self._peers.setdefault(peer, _Peer()).joins
         mine.sink(JOINS / 60, now)

@@ -302,11 +302,11 @@ TABLE: tuple[MessageRule, ...] = (
         F("charter", B32), F("number", U32), F("names", NAMES), unstored=True, ahead=True,
     ),
     _line(
-        31, m.Acts, "acts", "the first of the acts that you asked for; none: I hold none of them",
+        31, m.CharterActs, "acts", "the first of the acts that you asked for; none: I hold none of them",
         F("charter", B32), F("number", U32), F("acts", FieldKind("[* bstr]", _acts)), who=Who.ANSWER, lasting=True,
     ),
     _line(
-        32, m.Join, "join-alliance", "I was invited to your alliance; answered by joined",
+        32, m.JoinAlliance, "join-alliance", "I was invited to your alliance; answered by joined",
         F("invitation", B32), F("card", at_most(CARD)), F("sig", B64),
     ),
     _line(

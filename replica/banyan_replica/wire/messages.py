@@ -336,7 +336,7 @@ class WantActs(NamedTuple):
     names: bytes
 
 
-class Acts(NamedTuple):
+class CharterActs(NamedTuple):
     """The first of the acts that were asked for. None: none of them is held."""
 
     charter: bytes
@@ -344,7 +344,7 @@ class Acts(NamedTuple):
     acts: list[bytes]
 
 
-class Join(NamedTuple):
+class JoinAlliance(NamedTuple):
     """Who was invited to an alliance answers. `invitation`: the key of the invitation, which signed the card."""
 
     invitation: bytes
@@ -362,6 +362,6 @@ class Joined(NamedTuple):
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | DataItems | Credit | WantParts | Parts | Replay | Replayed
     | Scan | Scanned | Witness | Bye | Answered | Sketch | SketchCells | SketchNames | Interest | Shared
-    | WantNotices | Notices | CharterState | WantDigests | Digests | WantNames | ActNames | WantActs | Acts
-    | Join | Joined
+    | WantNotices | Notices | CharterState | WantDigests | Digests | WantNames | ActNames | WantActs | CharterActs
+    | JoinAlliance | Joined
 )  # fmt: skip
