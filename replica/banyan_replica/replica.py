@@ -130,7 +130,7 @@ class Replica:
         self.spreading = StoreBridge(
             realm, self.gossip, self.ingest, self._take_item, self.room.wanted, verify, self.peers.charge
         )
-        self.charters = CharterExchange(store, realm, self._out, around)
+        self.charters = CharterExchange(store, realm, self._out, around, named)
         self.charter = self.charters.followed
         self._receiving = MessageDispatcher(
             realm=realm,

@@ -270,6 +270,27 @@ def test_a_flood_of_acts_by_strangers_is_bounded_and_its_sender_is_left_alone() 
     assert len([m for m in w.heard["r"] if isinstance(m, WantDigests)]) <= 5, "a peer that does not answer rests"
 
 
+def test_strangers_that_claim_acts_keep_no_member_waiting() -> None:
+    """Each says that it stands elsewhere, and answers nothing or late."""
+    w, made = World("a", "b"), Alliance(3)
+    for name in "ab":
+        follows(w, name, made)
+    w.replicas["a"].peers.set_members({"b"}, ())
+    for n in range(12):
+        w.rogue(f"r{n}", "a")
+        w.say(f"r{n}", "a", SketchCells(ABILITIES, CHARTER, BUSY, 0, b""))
+        w.say(f"r{n}", "a", CharterState(made.charter, 9, bytes((n,)) * 32))
+    w.run(20)
+    w.link("a", "b")
+    for act in made.adopt():
+        w.replicas["b"].charter.offer(encode_act(act))
+    w.drain("b")
+    w.until(lambda: equal(w, made, "a", "b"), 20)
+    w.run(600)
+    asked = [sum(isinstance(m, WantDigests) for m in w.heard[f"r{n}"]) for n in range(12)]
+    assert max(asked) <= 6, "who never has anything is asked less and less"
+
+
 def test_acts_of_future_numbers_are_not_asked_for() -> None:
     w, made = World("a"), Alliance(3)
     follows(w, "a", made)

@@ -9,7 +9,7 @@ others only their turn. What is refused for now is asked for again after ever lo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
@@ -41,8 +41,11 @@ if TYPE_CHECKING:
     from banyan_replica.outbox import Outbox
 
 Question: TypeAlias = WantDigests | WantNames | WantActs
-ANSWER_S, TURN_S = 10.0, 30.0
-"""How long a peer may take for an answer, and for its turn, seconds."""
+ANSWER_S, TURN_S, EMPTY_S = 10.0, 30.0, 5.0
+"""How long a peer may take for an answer, for its turn, and for a turn of one that is not named, while nothing that it
+sent was taken, seconds."""
+EMPTY_REST = 32
+"""A peer rests after such a turn for twice as long as it took, after the next for 4 times, up to so many."""
 REST_S, LONG_REST_S = 60.0, 600.0
 """How long a peer is not asked that did not answer, and one that sent much that is of no use."""
 AGAIN_S = 120.0
@@ -66,12 +69,14 @@ JOINS, JOINS_OF_ALL = 16, 256
 @dataclass(slots=True)
 class _Peer:
     """stands: what it said last. last_told: what it was told. compared: its digest, ours, and when these were
-    compared. turn: when it was asked last. invited: an answer to an invitation was sent to it."""
+    compared. turn: when it was asked last. empty: its turns, one after
+    the other, in which nothing of it was taken. invited: an answer to an invitation was sent to it."""
 
     stands: CharterState | None = None
     last_told: CharterState | None = None
     compared: tuple[bytes, bytes, float] = (b"", b"", 0.0)
     asked_not_before: float = 0.0
+    empty: int = 0
     turn: float = 0.0
     joins: Leak = field(default_factory=Leak)
     invited: bool = False
@@ -80,10 +85,10 @@ class _Peer:
 @dataclass(slots=True)
 class _Turn:
     """A peer is asked. at_number: which is compared. start, digests: what it said of the numbers from `start` on.
-    wanted: names of acts of the number. after: the last name that it said."""
+    wanted: names of acts of the number. after: the last name that it said. took: an act of it was taken."""
 
     peer: str
-    ends: float
+    began: float
     theirs: bytes
     question: Question
     answer_by: float
@@ -91,14 +96,18 @@ class _Turn:
     start: int = 0
     digests: bytes = b""
     after: bytes = b""
+    took: bool = False
     wanted: dict[bytes, None] = field(default_factory=dict)
 
 
 class CharterExchange:
-    """out: takes messages, behind the commit."""
+    """out: takes messages, behind the commit. named: peers of the operator and of members, which strangers do not keep
+    waiting."""
 
-    def __init__(self, store: Store, realm: Realm, out: Outbox, around: ReplicaHost) -> None:
-        self._store, self._out, self._around = store, out, around
+    def __init__(
+        self, store: Store, realm: Realm, out: Outbox, around: ReplicaHost, named: Container[str] = ()
+    ) -> None:
+        self._store, self._out, self._around, self._named = store, out, around, named
         self._peers: dict[str, _Peer] = {}
         self._turn: _Turn | None = None
         self._refused: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
@@ -216,6 +225,7 @@ class CharterExchange:
         before = len(held.epochs)
         self.followed.judge(good)
         vain = [act for act in good if not held.holds(act)]
+        turn.took |= len(vain) < len(good)
         for act in vain:
             _, pause = self._refused.pop(name_of(act), (0.0, RETRY_S / 2))
             pause = min(2 * pause, RETRY_MOST_S)
@@ -259,30 +269,32 @@ class CharterExchange:
     # -- asking
 
     def _begin(self, now: float) -> None:
-        """Asks the peer that was not asked for longest, of those that stand elsewhere."""
+        """Asks the peer that was not asked for longest, of those that stand elsewhere; named ones first."""
         if self._turn is not None or self.followed.ledger is None:
             return
         charter, ours = self.followed.ledger.charter, self.followed.ledger.digest
-        found: tuple[float, str, bytes] | None = None
+        found: tuple[bool, float, str, bytes] | None = None
         for name, peer in self._peers.items():
             at = peer.stands
             if at is None or at.charter != charter or at.digest == ours or now < peer.asked_not_before:
                 continue
             theirs, mine, when = peer.compared
             if (theirs, mine) != (at.digest, ours) or now >= when + AGAIN_S:
-                found = min(found or (peer.turn, name, at.digest), (peer.turn, name, at.digest))
+                rank = name not in self._named, peer.turn, name, at.digest
+                found = min(found or rank, rank)
         if found is not None:
-            _, name, theirs = found
+            _, _, name, theirs = found
             self._peers[name].turn = now
             question = WantDigests(charter, 0)
-            self._turn = _Turn(name, now + TURN_S, theirs, question, now + ANSWER_S)
-            self._out.send(name, question)
+            self._turn = _Turn(name, now, theirs, question, now)
+            self._ask(self._turn, question, now)
 
     def _ask(self, turn: _Turn, question: Question, now: float) -> None:
-        if now >= turn.ends:
+        if now >= turn.began + (TURN_S if turn.took or turn.peer in self._named else EMPTY_S):
             self._end(now, 0.0)
             return
-        turn.question, turn.answer_by = question, now + ANSWER_S
+        is_known = turn.took or turn.peer in self._named or isinstance(question, WantActs)
+        turn.question, turn.answer_by = question, now + (ANSWER_S if is_known else EMPTY_S)
         self._out.send(turn.peer, question)
 
     def _next(self, turn: _Turn, held: ActLedger, now: float) -> None:
@@ -315,8 +327,10 @@ class CharterExchange:
     def _end(self, now: float, rest_s: float) -> None:
         """Ends the turn. rest_s: for so long the peer gets none."""
         turn, self._turn = self._turn, None
-        if turn is not None and turn.peer in self._peers:
-            self._peers[turn.peer].asked_not_before = now + rest_s
+        if turn is not None and (peer := self._peers.get(turn.peer)) is not None:
+            peer.empty = 0 if turn.took else peer.empty + 1
+            rest_s += min(2**peer.empty - 1, EMPTY_REST) * (now - turn.began)
+            peer.asked_not_before = now + rest_s
         self._tell_peers()
 
     def _is_vain(self, peer: str, more: int, now: float) -> bool:
