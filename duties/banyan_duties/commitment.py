@@ -59,13 +59,6 @@ def path_of(leaves: Sequence[bytes], leaf: bytes) -> list[tuple[bool, bytes]]:
     return [*path_of(leaves[half:], leaf), (False, root_of(leaves[:half]))]
 
 
-def reached(leaf: bytes, path: Iterable[tuple[bool, bytes]]) -> bytes:
-    """The root to which `path_of` leads from this leaf, 32 bytes."""
-    for right, other in path:
-        leaf = H("order/node", *((leaf, other) if right else (other, leaf)))
-    return leaf
-
-
 def committed(items: Sequence[OrderItem]) -> tuple[int, bytes]:
     """(count, root). Raises ValueError with a sentence."""
     if not 1 <= len(items) <= MOST_ITEMS:

@@ -46,7 +46,7 @@ IN_TRANSLOG = (
         "False",
         (NODES,),
     ),
-    Mutant("a salt of another post is one", "remote_log._checked", "root != notice.root", "False", (NODES,)),
+    Mutant("a salt of another post is one", "remote_log._checked", "reached != notice.root", "False", (NODES,)),
     Mutant(
         "salts have no limit",
         "transparency.withheld",

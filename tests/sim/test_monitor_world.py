@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from banyan_sim.monitor_world import Watch, run_watch
 
-SMALL = Watch(members=12, silent=1, rate=10.0, posts=2_000, withheld=100, orders=10)
+SMALL = Watch(members=12, silent=1, rate=10.0, posts=2_000, withheld=100, orders=80)
 
 
 def test_monitors_find_a_silent_member_and_no_honest_one_whose_log_is_late() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from banyan_crdt.errors import BadSignature, Reject
-from banyan_crdt.ids import account_from_text
-from banyan_duties.commitment import OrderItem, reached
+from banyan_crdt.ids import H, account_from_text
+from banyan_duties.commitment import OrderItem
 from banyan_node.client.wire import Address, HttpAnswer, HttpLine
 from banyan_node.home.folder import write_private
 from banyan_node.transparency.public_log import hashes_of, lines_of, log_key, make_durable, witness_key
@@ -67,7 +67,7 @@ class RemoteLog:
         self.close = self._line.close
 
     def get(self, path: str) -> HttpAnswer:
-        """Raises UnreadableLog."""
+        """Raises Unread."""
         try:
             return self._line.ask("GET", f"/transparency/{path}")
         except (OSError, http.client.HTTPException) as why:
@@ -152,9 +152,11 @@ def _checked(found: Any, uri: str) -> Proved:
     if line is None or line.order != order or found["uri"] != uri:
         raise BadProof("what the node proves is about another order, or another post")
     if (item := found["item"]) is not None:
-        named = OrderItem(bytes.fromhex(item["salt"]), post_from_text(uri), bytes.fromhex(item["digest"]))
-        root = reached(named.leaf, [(step["right"], bytes.fromhex(step["hash"])) for step in item["path"]])
-        if root != notice.root:
+        reached = OrderItem(bytes.fromhex(item["salt"]), post_from_text(uri), bytes.fromhex(item["digest"])).leaf
+        for step in item["path"]:
+            other = bytes.fromhex(step["hash"])
+            reached = H("order/node", *((reached, other) if step["right"] else (other, reached)))
+        if reached != notice.root:
             raise BadProof("the salt does not show that the order names this post")
     return Proved(notice, checkpoint, proof.index, len(self_named(note)))
 
