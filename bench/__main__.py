@@ -33,6 +33,7 @@ BENCHES = {
     "lines": "how a newcomer catches up over slow lines, and lines that pause",
     "codec": "the wire's strict decoder against a general one",
     "charter": "how fast the charter of an alliance is verified, in full and by skipping",
+    "hosted": "what a charter costs those that catch up, and live posts",
     "quota": "which people of a flooded member others keep, and how soon after it drops the bots",
     "orders": "how soon an order of an alliance is carried out and answered, on three real nodes",
     "translog": "a public log of a million lines: appending, and proofs",

@@ -81,7 +81,7 @@ def charter(authority: str, platforms: Sequence[str], quota: int = 10_000) -> li
     scope = Scope(b"vn", tuple(accounts), ())
     roles = (Authority(account_from_text(authority), (b"vn",), 1_000),)
     p = Parameters(authorities=roles, scopes=(scope,), quota=quota)
-    members = [Member(n, 0, 2) for n in range(4)]
+    members = [Member(n, 0, 2) for n in range(max(4, len(accounts)))]
     named = sorted([*accounts, *(AccountId(bytes([n]) * 32) for n in range(1, 5 - len(accounts)))])
     for member, account in zip(members, named, strict=True):
         member.seat = member.seat._replace(member=account)
