@@ -1,7 +1,7 @@
 """What a charter costs those that catch up, and live posts: rounds with and without one, in turn.
 
-A charter of 100 members, whose lists hold all 400 writers, each with 12 posts. Two real nodes with default settings, each
-in a process of its own: one has everything, the other nothing. `plain` without a charter, `charter` with it in force
+A charter of 100 members, whose lists hold all 400 writers, each with 12 posts. Two real nodes with default settings,
+each in a process of its own: one has everything, the other nothing. `plain` without a charter, `charter` with it in force
 at both. `catchup_s`: from the hello until the newcomer's last commit holds every entry and lacks no content. Then
 posts are published one by one at the first node, by people that both hold: `p50_ms` and `p99_ms` until they are
 committed at the other. `ratios`: charter by plain, the median of the pairs.
@@ -56,10 +56,10 @@ LOOK_S, APART_S = 0.02, 0.03
 
 async def node(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """Either node. It follows a charter, if there is one, then does what it is asked."""
-    (here,), number = nodes, count(1_000)
-    if params["acts"]:
-        await here.worker.call(partial(follow, params["acts"]))
-        while await here.worker.call(lambda ctx, now: len(ctx.replica.room.interest or ()) < params["held"]):
+    (here,), number, told = nodes, count(1_000), await line.hear()
+    if told["acts"]:
+        await here.worker.call(partial(follow, told["acts"]))
+        while await here.worker.call(lambda ctx, now: len(ctx.replica.room.interest or ()) < told["held"]):
             await trio.sleep(LOOK_S)
     await trio.sleep(BUSY_S)
     found = await here.backend.call("digest", {})
@@ -70,7 +70,7 @@ async def node(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
             case {"dial": address, "entries": entries}:
                 line.say(await _catch_up(here, address, entries))
             case {"publish": posts}:
-                writers = [known_account(n, account_from_text(did)) for n, did in params["writers"]]
+                writers = [known_account(n, account_from_text(did)) for n, did in told["writers"]]
                 at = list[float]()
                 for k in range(posts):
                     await here.worker.call(partial(_write, writers[k % len(writers)], next(number), at))
@@ -134,11 +134,9 @@ def once(folder: Path, source: Path, acts: list[str], members: int, live: int) -
     writers = list(enumerate(dids))[members:]
     flags = {"node.role": "platform"}
     try:
-        with (
-            Child("bench.hosted:node", [here], flags, acts=acts, held=len(dids), writers=writers) as holds,
-            Child("bench.hosted:node", [there], flags, acts=acts, held=1, writers=[]) as comes,
-        ):
-            known, _ = holds.hear(), comes.hear()
+        with Child("bench.hosted:node", [here], flags) as holds, Child("bench.hosted:node", [there], flags) as comes:
+            known = holds.ask({"acts": acts, "held": len(dids), "writers": writers})
+            comes.ask({"acts": acts, "held": 1, "writers": []})
             found: dict[str, Any] = comes.ask({"dial": known["address"], "entries": known["entries"]})
             found["holder_cpu_s"] = holds.ask("spent")
             if holds.ask("digest") != comes.ask("digest"):
@@ -163,13 +161,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         dids = json.loads((source / "people.json").read_text())
         acts = charter(dids[0], dids[:members])
         runs = {"plain": list[str](), "charter": acts}
-        found = interleaved(
-            args.rounds, {name: partial(_said, name, folder, source, acts, members, live) for name, acts in runs.items()}
-        )
+        each = {k: partial(_said, k, folder, source, acts, members, live) for k, acts in runs.items()}
+        found = interleaved(args.rounds, each)
     cases = {name: _case(rows) for name, rows in found.items()}
-    each = {name: [_case([row]) for row in rows] for name, rows in found.items()}
+    single = {name: [_case([row]) for row in rows] for name, rows in found.items()}
     ratios = {
-        figure: round(median([a[figure] / b[figure] for a, b in zip(each["charter"], each["plain"], strict=True)]), 3)
+        figure: round(
+            median([a[figure] / b[figure] for a, b in zip(single["charter"], single["plain"], strict=True)]), 3
+        )
         for figure in cases["plain"]
     }
     sizes = {"members": members, "writers": writers, "posts_each": posts, "live": live}

@@ -198,7 +198,7 @@ class Replica:
             VERSION,
             self.realm.id,
             self._store_id,
-            self.tree.count,
+            self.sync.interests.logs(self.tree.count),
             self.tree.root,
             self.store.last_arrival,
             self.me.operator,
@@ -325,13 +325,16 @@ class Replica:
         now: float,
         far: Collection[AccountId] = (),
         control_only: AbstractSet[AccountId] = frozenset(),
+        read_to: bool = False,
     ) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 
         The most important come first: a peer compares as many of the first ones as it has room for. far: those that
-        come after whoever names this node's own accounts. control_only: those of which no other logs are held."""
+        come after whoever names this node's own accounts. control_only: those of which no other logs are held. read_to:
+        while this node holds little, peers of chosen accounts that hold many times as much read all of it to it,
+        because only from that it knows which accounts it holds."""
         more, self.room.control_only = self.room.control_only - control_only, control_only
-        self.sync.limit(accounts, now, far)
+        self.sync.limit(accounts, now, far, read_to)
         if more:
             self.sync.compare_again(now)
         self._out.collect()

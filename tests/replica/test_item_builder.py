@@ -248,7 +248,7 @@ def test_a_reader_gets_two_branches_of_a_fork_though_others_come_while_it_reads(
 
 def test_a_question_that_waits_takes_little_memory_whatever_places_it_names() -> None:
     an, node = forked(2, 60)
-    serving = BulkSender(node.store, Limits(), {}, ALONE, [], node.pinned)
+    serving = BulkSender(node.store, Limits(), {}, ALONE, [], node.pinned, lambda log: True)
     peer = PeerSession("peer", False, 0.0)
     peer.flow.may_send = 0
     rng = random.Random("places")
@@ -271,7 +271,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     an, node = forked(20, 60)
     log = node.store.chain(an.log())
     out: list[tuple[str, Message | bytes]] = []
-    serving = BulkSender(node.store, Limits(), {}, ALONE, out, node.pinned)
+    serving = BulkSender(node.store, Limits(), {}, ALONE, out, node.pinned, lambda log: True)
     peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(6)]
     for peer in peers:
         peer.flow.room = WINDOW

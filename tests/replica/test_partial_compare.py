@@ -29,6 +29,7 @@ from banyan_replica.wire.messages import (
     Sketch,
     SketchCells,
     Sums,
+    Wants,
 )
 from banyan_replica.wire.messages import SketchNames as NamesMessage
 from banyan_storage.tables import log_name
@@ -81,6 +82,32 @@ def test_accounts_of_interest_come_and_no_others() -> None:
     w.until(lambda: agree(w, people[:20]), 30)
     w.run(60)
     assert held(w.replicas["h"]) == ids(people[:20])
+
+
+@pytest.mark.parametrize("read_to", [True, False])
+def test_who_learns_whom_it_holds_from_what_it_holds_is_read_all_that_a_peer_holds(read_to: bool) -> None:
+    """As a newcomer under a charter: it knows the members, not yet whom they list. The other holds more than it names,
+    and what is read is no difference afterwards."""
+    w = World("a", "h")
+    people = town(w, 60)
+    kept = ids(people[:50])
+    w.replicas["a"].set_interest(kept, w.now, control_only={people[49].id}, read_to=True)
+    early = people[1].id  # a list named it before its control log said whose it is
+    w.replicas["h"].set_interest([people[0].id], w.now, control_only={early}, read_to=read_to)
+    w.said = said = []
+    w.run(5)
+    w.link("h", "a")
+    w.run(10)
+    assert (held(w.replicas["h"]) == kept) == read_to
+    w.replicas["h"].set_interest(kept, w.now, control_only={people[49].id}, read_to=read_to)
+    w.run(30)
+    assert agree(w, people[:49])
+    assert w.replicas["h"].ingest.head(people[49].log()).length == 0
+    asked = [type(m) for who, m in said if who == "h"]
+    assert (asked.count(Scan), Wants in asked) == ((1, False) if read_to else (0, True))
+    assert w.points("a", "h") == w.points("h", "a") == 0
+    w.post("a", people[3], 1, push=True)
+    w.until(lambda: agree(w, people[:49]), 2)
 
 
 def test_many_accounts_of_interest_and_nothing_new_cost_a_few_bytes_a_second() -> None:

@@ -97,7 +97,7 @@ def _hold(choice: Choice | None, context: Context, now: float) -> None:
     first = dict.fromkeys([*due, *kept, *found[:near]])
     controls = placed - first.keys()
     held, beyond = ([one for one in some if one not in gone] for some in ([*first, *sorted(controls)], found[near:]))
-    context.replica.set_interest(held, now, beyond, controls)
+    context.replica.set_interest(held, now, beyond, controls, read_to=listed is not None)
 
 
 class AccountChoice:
@@ -277,6 +277,8 @@ class AccountEviction:
         """Those of which the control log alone is held from now on, and other logs are here."""
         self._outside: dict[AccountId, float] = {}
         """Those that are counted and not held any longer, and since when."""
+        self._all = True
+        """Whether other accounts were taken until now too: all are held, or what a peer holds is read to this node."""
         self.took_s = 0.0
         """How long the last step took, seconds."""
 
@@ -284,17 +286,20 @@ class AccountEviction:
         """Counts some accounts that left, or erases some of one. Returns whether there is more to do now."""
         began, room = self._clock(), ctx.replica.room
         if room.interest is None:  # all, or not known while the node is being restored
-            self._interest = frozenset()
+            self._interest, self._all = frozenset(), True
+            return False
+        if ctx.replica.sync.asking.catchup.reading:  # only from that it knows which are held
+            self._interest, self._all = room.interest, True
             return False
         if room.control_only is not self._controls:
             new, self._controls = room.control_only - self._controls, room.control_only
             self._bare += [account for account in new if any(log.log for log in ctx.store.logs(account))]
         if room.interest is not self._interest:
             chosen = room.chosen
-            if not self._interest and ctx.settings.config.interest.mode == "all":  # it held all until now
+            if self._all and ctx.settings.config.interest.mode == "all":
                 self._leaving += [account for account in ctx.store.accounts() if account not in room.interest]
             self._leaving += (self._interest - room.interest) | (self._chosen - chosen)
-            self._interest, self._chosen = room.interest, chosen
+            self._interest, self._chosen, self._all = room.interest, chosen, False
             self._look(ctx)
         for account in self._leaving[:EVICTED_AT_ONCE]:
             self._count(ctx, account)

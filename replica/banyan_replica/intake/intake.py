@@ -97,7 +97,7 @@ class Intake:
             if isinstance(item, CheckedLater):
                 raise item.why
             refusal = self._room.why_not(link.peer, log.account)
-            if not self._room.holds(log):
+            if not (self._room.holds(log) or link.owed.ranges.cover(log.account)):
                 refusal = "of this account only the control log is held"
             if refusal:  # what was asked for before still comes
                 link.load.stopped("room")

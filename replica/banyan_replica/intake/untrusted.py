@@ -207,6 +207,10 @@ class AccountFilter:
         """Whether the log of an account that is held here is held."""
         return not log.log or log.account not in self.control_only
 
+    def reads(self, log: LogId) -> bool:
+        """Whether the log is held here, so that it is among what is read to peers."""
+        return self.interesting(log.account) and self.holds(log)
+
     def set_room(self, full: str, strangers: int | None = None, allowance: str = "") -> None:
         """Takes no entries and no content of others while `full` says why, and goes on with the node's own accounts. It
         is not the peers' fault, so it costs them nothing. Empty: there is room again. strangers, allowance: bytes that

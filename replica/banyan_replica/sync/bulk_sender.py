@@ -56,7 +56,8 @@ RETOLD_LOGS = 100_000
 
 class BulkSender:
     """Fills windows one frame at a time, because a whole window at once would block all other work. out: takes the
-    frames. pinned: how many counted entries of a log are pinned."""
+    frames. pinned: how many counted entries of a log are pinned. reads: whether a range that is read has the log.
+    """
 
     def __init__(
         self,
@@ -66,10 +67,11 @@ class BulkSender:
         around: ReplicaHost,
         out: list[tuple[str, Message | bytes]],
         pinned: Callable[[LogId], int],
+        reads: Callable[[LogId], bool],
     ) -> None:
         self._store, self._limits, self._links, self._out, self._pinned = store, limits, links, out, pinned
         self._due: dict[str, PeerSession] = {}
-        self._around = around
+        self._around, self._reads = around, reads
         self.sound = SendCheck(store)
 
     @property
@@ -105,7 +107,7 @@ class BulkSender:
         """Starts reading a range, in place of an earlier one. With the number of the last one only the stop changes; if
         that has ended, the question crossed the word of it.
 
-        whole: False while this node is catching up itself, or holds only some accounts; then it cannot read all.
+        whole: False while this node is catching up itself; then it cannot read all that it will hold.
         """
         if m.reading == link.orders.number:
             if link.orders.aloud is not None:
@@ -211,16 +213,17 @@ class BulkSender:
             yield None
 
     def _through(self, link: PeerSession, aloud: RangeForPeer) -> Iterator[Item | None]:
-        """Everything of the range, in account order, control logs first."""
+        """Everything of the range that is held, in account order, control logs first."""
         while True:
             start = AccountId(aloud.at) if aloud.at else None
-            account = next((a for a in self._store.accounts(start) if a > aloud.at), None)
+            ahead = (a for a in self._store.accounts(start) if a > aloud.at and self._reads(control_log(a)))
+            account = next(ahead, None)
             if account is None or account > aloud.stop:
                 return
             if self._store.head(control_log(account)).length:
                 yield from self._control(link, account, 0)
                 for log in list(self._store.heads(account)):
-                    if log.log:
+                    if log.log and self._reads(log):
                         found = log_items(self._store, log, 0, partial(_aim, link))
                         yield from self.sound.items(link.peer, log, found)
             aloud.reached(account)

@@ -82,10 +82,11 @@ class Fetcher:
         self.resting = False
         """Whether nothing is asked for, because a commit has failed lately."""
 
-    def limit(self, interest: AbstractSet[AccountId] | None) -> None:
-        """Sets the accounts that this node holds; None: all."""
+    def limit(self, interest: AbstractSet[AccountId] | None, read_to: bool) -> None:
+        """Sets the accounts that this node holds; None: all. read_to: whether peers read ranges to it all the same."""
         self.room.hold(interest)
-        if interest is not None:
+        self.readers.wanted = interest is None or read_to
+        if not self.readers.wanted:
             self.readers.close()
 
     # -- logs by name

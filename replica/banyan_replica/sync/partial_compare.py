@@ -111,6 +111,10 @@ class PartialComparison:
 
     # -- ours
 
+    def logs(self, whole: int) -> int:
+        """How many logs this node names to peers. whole: all that are here."""
+        return whole if self._own is None else self._own.tree.count
+
     def limit(self, accounts: Collection[AccountId] | None, now: float) -> list[PeerSession]:
         """This node holds only these accounts, the most important first: names beyond `Limits.interest` are not sent.
         Call it only when no write is waiting. Returns the links over which other accounts are compared from now on.

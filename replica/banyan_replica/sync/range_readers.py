@@ -28,10 +28,14 @@ class RangeReaders:
     ) -> None:
         self._store, self._links, self._out, self._slighted, self._rests = store, links, out, slighted, rests
         self.catchup = Catchup(CATCHUP.get(store))
+        self.wanted = True
+        """Whether peers read to this node: not if it holds only what people here chose."""
 
     def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
         """Whether a peer that claims so many logs reads to us; then it is not compared with."""
         fresh = not self.catchup.active
+        if not self.wanted:
+            return False
         if link.course.stuck.spent(now) and not self.catchup.reads(link.peer):
             return False  # what it reads is not taken
         if not self.catchup.join(link.peer, logs, held, now):

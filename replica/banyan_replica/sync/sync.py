@@ -86,7 +86,7 @@ class Sync:
         """Grows with each peer that says hello or leaves."""
         self.asking = Fetcher(ingest, limits, links, room, around, self.out)
         self.lately = RecentOwnHeads(around.is_hosted)
-        self.serving = BulkSender(ingest.store, limits, links, around, self.out, ingest.pinned)
+        self.serving = BulkSender(ingest.store, limits, links, around, self.out, ingest.pinned, room.reads)
         self.comparing = SketchComparison(self, links, rng, random_bytes)
         self.replaying = ReplayPlanner(ingest.store, limits, links, self.out)
         self.interests = PartialComparison(ingest.store, ingest.realm.id, limits, links, around, random_bytes, self.out)
@@ -129,6 +129,8 @@ class Sync:
             self.compare(link, link.hello.logs, link.hello.root, link.hello.arrival, now)
         else:
             self.root(link, now)
+            if link.hello is not None and link.hello.partial and not self.asking.room.closed_to(link.peer):
+                self.asking.readers.read_through(link, link.hello.logs, self.tree.count, now)
         self.comparing.met(link, now)
 
     def gone(self, link: PeerSession, now: float) -> None:
@@ -178,6 +180,8 @@ class Sync:
             self._equal(link)
             return
         link.course.moved()
+        if self.asking.catchup.keeps(link.peer, now):
+            return
         if link.course.may_begin(now) and pair.worth(mine, m.root, now, self.limits.session_s):
             if now - link.course.told_at > 1.0:
                 self.root(link, now)
@@ -242,13 +246,16 @@ class Sync:
             self.out.append((link.peer, Sums(salt, prefix, children)))
         return children is not None
 
-    def limit(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
+    def limit(
+        self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = (), read_to: bool = False
+    ) -> None:
         """Holds only these accounts, the most important first, then those that name this node's own, then the far ones;
-        None: all. Peers are told, and their entries of new accounts are fetched."""
+        None: all. Peers are told, and their entries of new accounts are fetched. read_to: see `Replica.set_interest`.
+        """
         self.ingest.flush()
         held = self.notices.held(accounts, far)
         self.asking.room.chosen = (self.notices.chosen or {}).keys()
-        self.asking.limit(None if held is None else held.keys())
+        self.asking.limit(None if held is None else held.keys(), read_to)
         for link in self.interests.limit(held, now):
             link.course.renew()
             self.root(link, now)
@@ -265,7 +272,7 @@ class Sync:
 
     def hold(self, now: float) -> None:
         """Others name this node's accounts than before."""
-        self.limit(self.notices.near, now, self.notices.far)
+        self.limit(self.notices.near, now, self.notices.far, self.asking.readers.wanted)
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """The peer named accounts that it holds, or no longer holds."""
@@ -384,8 +391,7 @@ class Sync:
 
     def scan(self, link: PeerSession, m: Scan, now: float) -> None:
         if self.may(link, 64, now):
-            both = self.interests.pair(link.peer) is None
-            self.serving.scan(link, m, whole=both and not self.asking.catchup.reading)
+            self.serving.scan(link, m, whole=not self.asking.catchup.reading)
             self.serving.pump(link)
 
     def replay(self, link: PeerSession, m: Replay, now: float) -> None:
