@@ -1,9 +1,9 @@
 """What a charter costs those that catch up, and live posts: rounds with and without one, in turn.
 
 A charter of 100 members, whose lists hold all 400 writers, each with 12 posts. Two real nodes with default settings,
-each in a process of its own: one has everything, the other nothing. `plain` without a charter, `charter` with it in force
-at both. `catchup_s`: from the hello until the newcomer's last commit holds every entry and lacks no content. Then
-posts are published one by one at the first node, by people that both hold: `p50_ms` and `p99_ms` until they are
+each in a process of its own: one has everything, the other nothing. `plain` without a charter, `charter` with it in
+force at both. `catchup_s`: from the hello until the newcomer's last commit holds every entry and lacks no content.
+Then posts are published one by one at the first node, by people that both hold: `p50_ms` and `p99_ms` until they are
 committed at the other. `ratios`: charter by plain, the median of the pairs.
 
 python -m bench hosted --json
