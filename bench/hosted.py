@@ -28,6 +28,7 @@ from banyan_crdt.ops import Host
 from banyan_node.admission.throttle import BUSY_S
 from banyan_node.context import Context
 from banyan_node.node import Node
+from banyan_replica.intake.author import EntryDraft
 from banyan_schema.social.alliance import HostedBatch, list_hosted
 from bench.catchup import _catch_up
 from bench.harness import BenchError, arguments, cpu_s, finish, interleaved, latencies_ms, median, say, workplace
@@ -36,7 +37,6 @@ from bench.rig.child import Line
 from bench.rig.people import (
     BIRTH_MS,
     Account,
-    EntryDraft,
     copied,
     filling,
     index_posts,

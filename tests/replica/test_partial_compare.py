@@ -94,7 +94,7 @@ def test_who_learns_whom_it_holds_from_what_it_holds_is_read_all_that_a_peer_hol
     w.replicas["a"].set_interest(kept, w.now, control_only={people[49].id}, read_to=True)
     early = people[1].id  # a list named it before its control log said whose it is
     w.replicas["h"].set_interest([people[0].id], w.now, control_only={early}, read_to=read_to)
-    w.said = said = []
+    said = w.said = list[tuple[str, Message]]()
     w.run(5)
     w.link("h", "a")
     w.run(10)
