@@ -277,17 +277,16 @@ def test_strangers_that_claim_acts_keep_no_member_waiting() -> None:
         follows(w, name, made)
     w.replicas["a"].peers.set_members({"b"}, ())
     for n in range(12):
-        w.rogue(f"r{n}", "a")
-        w.say(f"r{n}", "a", SketchCells(ABILITIES, CHARTER, BUSY, 0, b""))
-        w.say(f"r{n}", "a", CharterState(made.charter, 9, bytes((n,)) * 32))
-    w.run(20)
+        w.rogue(f"R{n}", "a")
+        w.say(f"R{n}", "a", SketchCells(ABILITIES, CHARTER, BUSY, 0, b""))
+        w.say(f"R{n}", "a", CharterState(made.charter, 9, bytes((n,)) * 32))
     w.link("a", "b")
     for act in made.adopt():
         w.replicas["b"].charter.offer(encode_act(act))
     w.drain("b")
     w.until(lambda: equal(w, made, "a", "b"), 20)
     w.run(600)
-    asked = [sum(isinstance(m, WantDigests) for m in w.heard[f"r{n}"]) for n in range(12)]
+    asked = [sum(isinstance(m, WantDigests) for m in w.heard[f"R{n}"]) for n in range(12)]
     assert max(asked) <= 6, "who never has anything is asked less and less"
 
 
