@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 NOTES, LOG, NODES = "tests/translog/test_notes.py", "tests/node/test_public_log.py", "tests/web/test_transparency.py"
+READS = "tests/node/test_member_logs.py"
 
 IN_TRANSLOG = (
     Mutant(
@@ -47,6 +48,15 @@ IN_TRANSLOG = (
         (NODES,),
     ),
     Mutant("a salt of another post is one", "remote_log._checked", "reached != notice.root", "False", (NODES,)),
+    Mutant(
+        "a line of a member's log is taken without its proof",
+        "member_logs.read",
+        "verify_inclusion(leaf_hash(raw), index, top.size, inclusion_proof(hashes, index, top.size), top.root)",
+        "None",
+        (READS,),
+    ),
+    Mutant("a line of another account counts", "member_logs.read", "line.by in one.accounts", "True", (READS,)),
+    Mutant("witnesses move time ahead", "witnessing.go_on", "min(ms, ctx.replica.wall_ms(now))", "ms", (READS,)),
     Mutant(
         "salts have no limit",
         "transparency.withheld",
