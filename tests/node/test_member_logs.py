@@ -95,7 +95,7 @@ def test_what_the_cosigned_checkpoint_does_not_have_is_not_taken(tmp_path: Path,
         raw[-1 if name != "cosigned" else 40] ^= name in path
         return bytes(raw)
 
-    with pytest.raises(Reject, match=r"not in this log|not signed"):
+    with pytest.raises(Reject, match=r"not in this log|does not verify"):
         read(one.wanted(), altered)
 
 
