@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from banyan_charter.values import plain_seat
+from banyan_charter.acts import SetParameters
+from banyan_charter.values import Authority, Parameters, Scope, plain_seat
 from banyan_cli import errors
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, H, account_to_text
@@ -20,8 +21,9 @@ from banyan_crdt.realm import MAIN
 from banyan_node.alliance.invitations import REFUSED, answer
 from banyan_node.alliance.papers import Invitation, ledger_of, read_file
 from banyan_node.alliance.seat_file import read_seat
-from banyan_node.api.alliance_rows import ROLL_CALL_MS, next_steps
+from banyan_node.api.alliance_rows import ROLL_CALL_MS, changes, next_steps
 from banyan_node.operator_errors import CallError
+from tests.charter.alliance import Alliance as Signers
 from tests.cli.shell import Ran, banyan, clean_environment, node_up
 
 
@@ -394,3 +396,15 @@ def test_a_successor_is_followed_by_one_command_that_shows_who_is_in_both(allian
     assert alliance.did("a", "follow", other.acts, "--yes")["charter"] != first
     alliance.did("a", "leave")
     refused(alliance.run("a", "members"), "This node follows no charter")
+
+
+def test_a_voter_reads_who_orders_who_carries_out_and_who_judges() -> None:
+    made = Signers(2)
+    epoch = made.ledger.epochs[-1]
+    one, two = epoch.seats
+    clerk, judge = AccountId(b"\x01" * 32), AccountId(b"\x02" * 32)
+    new = Parameters(authorities=(Authority(clerk, (b"vn",), 50),), scopes=(Scope(b"vn", (one, two), (judge,)),))
+    content, after = made.signers[0].content(epoch, [SetParameters(new)])
+    said = "\n".join(changes(epoch, after, content))
+    assert f"gets {account_to_text(clerk)}, which orders for vn, alone 50 posts a day." in said
+    assert f"vn, where m0.example, m1.example carry out orders and {account_to_text(judge)} judge appeals." in said

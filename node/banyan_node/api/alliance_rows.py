@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from banyan_charter.acts import (
     Admit,
@@ -24,7 +24,7 @@ from banyan_charter.ballots import locked
 from banyan_charter.keytree import LEAVES
 from banyan_charter.ledger import ActLedger
 from banyan_charter.rules import Epoch, double_signers, first_epoch
-from banyan_charter.values import ROLL_CALLS, Parameters, Seat
+from banyan_charter.values import ROLL_CALLS, Authority, Parameters, Scope, Seat
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_node.alliance.papers import BadPaper
 from banyan_node.alliance.seat_file import SeatFile, adopted
@@ -196,7 +196,7 @@ def _words(p: Proposal, before: Epoch, after: Epoch) -> Iterator[str]:
     elif isinstance(p, Remark):
         yield f"Note: {plain(p.text.decode())}"
     elif isinstance(p, SetParameters):
-        yield from _parameters(before.parameters, p.parameters)
+        yield from _parameters(before, p.parameters)
     elif isinstance(p, Admit):
         s = p.seat
         vote = "with a vote" if s.voting else "without a vote"
@@ -234,23 +234,33 @@ def _change(was: Seat, p: Change) -> Iterator[str]:
         yield f"{name} {'gets a vote' if p.voting else 'loses its vote'}."
 
 
-def _parameters(was: Parameters, new: Parameters) -> Iterator[str]:
-    for name, old, now in zip(Parameters._fields, was, new, strict=True):
+def _parameters(before: Epoch, new: Parameters) -> Iterator[str]:
+    for name, old, now in zip(Parameters._fields, before.parameters, new, strict=True):
         if isinstance(now, int) and old != now:
             yield f"The parameter {name} is {now:,}, not {old:,}."
         elif isinstance(now, tuple) and isinstance(old, tuple):
             for one in old:
                 if one not in now:
-                    yield f"The parameter {name} loses {_shown(one)}."
+                    yield f"The parameter {name} loses {_shown(one, before)}."
             for one in now:
                 if one not in old:
-                    yield f"The parameter {name} gets {_shown(one)}."
+                    yield f"The parameter {name} gets {_shown(one, before)}."
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bytes):
-        return account_to_text(AccountId(value)) if len(value) == 32 else value.decode("utf-8", "replace")
-    return " ".join(map(_shown, value)) if isinstance(value, tuple) else str(value)
+def _shown(value: object, before: Epoch) -> str:
+    def names(accounts: Iterable[AccountId]) -> str:
+        seats = before.seats
+        texts = (seats[a].domain.decode() if a in seats else account_to_text(a) for a in accounts)
+        return ", ".join(texts) or "nobody"
+
+    match value:
+        case Authority(account, scopes, cap):
+            return f"{names([account])}, which orders for {b', '.join(scopes).decode()}, alone {cap:,} posts a day"
+        case Scope(name, members, judges):
+            return f"{name.decode()}, where {names(members)} carry out orders and {names(judges)} judge appeals"
+        case bytes():
+            return names([AccountId(value)]) if len(value) == 32 else value.decode("utf-8", "replace")
+    return str(value)
 
 
 def next_steps(ledger: ActLedger, mine: SeatFile | None, now_ms: int | None = None) -> list[str]:

@@ -129,7 +129,10 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = False
     local_webhooks: Annotated[
-        bool, about("Webhooks may go to this machine and to private networks too, also over http")
+        bool,
+        about(
+            "Webhooks, and reads of members' public logs, may go to this machine and private networks, also over http"
+        ),
     ] = False
     local_push: Annotated[
         bool,
