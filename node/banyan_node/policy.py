@@ -32,8 +32,9 @@ from banyan_node.hosting.hosted import Reads
 from banyan_node.hosting.member_lists import host_of
 from banyan_node.transparency import lines
 from banyan_schema.social.alliance import COLLECTION, AllianceMembership, MemberLog, be_member
+from banyan_storage.alliance_tables import MEMBERS, ROLES, Member
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import LABELLERS, MEMBERS, ROLES, ChosenLabeller, Member
+from banyan_storage.local_tables import LABELLERS, ChosenLabeller
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:

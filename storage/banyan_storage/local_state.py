@@ -17,8 +17,11 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, get_t
 
 import msgspec
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BanyanError
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref
+from banyan_schema.address import Target
 from banyan_storage import tables as t
 from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
 from banyan_storage.errors import CorruptStore, StoreVersion
@@ -129,6 +132,11 @@ U16, U32, U64 = number(2), number(4), number(8)
 DOWN = number(8, down=True)
 MARK = Codec[bool](lambda is_set: b"", lambda raw: True)
 """Of a row that says all by being there."""
+
+
+ACCOUNT, ENTRY, ROOT, HASH = fixed(32, AccountId), fixed(32, EntryId), fixed(32, BlobRoot), fixed(16, bytes)
+OP = pair_as(Ref, ENTRY, U16)
+POST = pair_as(Target, ACCOUNT, fixed(16, CellKey))
 
 
 # -- kinds of rows

@@ -1,4 +1,5 @@
-"""Every kind of local state (local_state.py): its prefix, the module that owns it, its key and its value.
+"""Every kind of local state (local_state.py): its prefix, the module that owns it, its key and its value. Those of an
+alliance are in alliance_tables.py.
 
 A name in capitals is what `banyan store stats` calls it. Times are milliseconds since 1970, accounts in JSON are DIDs.
 What is declared here stays readable: a new meaning is a new version, or a new prefix.
@@ -11,17 +12,21 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from banyan_charter.acts import CharterId
-from banyan_crdt.blob import BlobRoot
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, WriterKey
-from banyan_schema.address import Target
+from banyan_crdt.ids import CellKey, EntryId, WriterKey
+from banyan_storage import alliance_tables
 from banyan_storage import tables as t
 from banyan_storage.local_state import (
+    ACCOUNT,
     BYTES,
     DOWN,
+    ENTRY,
+    HASH,
     MARK,
+    OP,
+    POST,
+    ROOT,
     TEXT,
-    U16,
     U32,
     U64,
     Codec,
@@ -32,12 +37,8 @@ from banyan_storage.local_state import (
     cbor,
     fixed,
     json,
-    pair_as,
 )
 
-ACCOUNT, ENTRY, ROOT, HASH = fixed(32, AccountId), fixed(32, EntryId), fixed(32, BlobRoot), fixed(16, bytes)
-OP = pair_as(Ref, ENTRY, U16)
-POST = pair_as(Target, ACCOUNT, fixed(16, CellKey))
 LOG = Codec(t.log_name, lambda raw: t.log_of_name(fixed(68, bytes).unpack(raw)), 68)
 _ENTRIES: Codec[list[EntryId]] = Codec(
     b"".join, lambda raw: [ENTRY.unpack(raw[at : at + 32]) for at in range(0, len(raw), 32)]
@@ -226,46 +227,6 @@ class PeerStatement(NamedTuple):
 
 
 WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.visibility", POST, cbor(Order), twice=True)
-
-
-class OrderedPost(NamedTuple):
-    """By which order of the alliance a post is withheld, and the number of the decision that does it."""
-
-    order: bytes
-    decision: int
-
-
-ORDER_ITEMS = LocalRows(
-    b"order items:", "banyan_node.api.methods.moderation.order_execution", fixed(32, bytes), BYTES, twice=True
-)
-"""What an order names, as far as this node may know."""
-ACCEPTED_ORDERS = LocalRows(
-    b"accepted order:", "banyan_node.api.methods.moderation.order_execution", fixed(32, bytes), MARK, twice=True
-)
-"""Somebody here said that they are to be carried out, where that is asked for."""
-ORDERED = LocalRows(
-    b"ordered post:", "banyan_node.api.methods.moderation.order_execution", POST, cbor(OrderedPost), twice=True
-)
-
-
-class OrderedContent(NamedTuple):
-    """post: account and key of one that an order withholds. exactly: what has this digest is withheld too; else
-    somebody judges it."""
-
-    post: bytes
-    exactly: bool
-
-
-ORDERED_CONTENT = LocalRows(
-    b"ordered content:", "banyan_node.moderation.copies", fixed(32, bytes), cbor(OrderedContent), twice=True
-)
-"""By digests of content."""
-COPIES = LocalRows(b"copy of ordered:", "banyan_node.moderation.copies", POST, fixed(48, bytes), twice=True)
-"""Of which post that an order withholds it is an exact copy."""
-LOCKED = LocalRows(
-    b"locked account:", "banyan_node.api.methods.moderation.order_execution", ACCOUNT, both(U64, U64), twice=True
-)
-"""For violations: the decision that does it, and until when."""
 ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.moderation.content", MARK)
 """What an older program withheld has its term in the store, and is sealed."""
 SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.withheld", both(POST, OP), BYTES)
@@ -453,59 +414,6 @@ MODERATION_TOLD = LocalRows(
 )
 """By account and place among its notifications."""
 
-# -- an alliance
-
-
-class Member(NamedTuple):
-    """Of the charter that this node follows: what it is (banyan_charter.values.Kind), and its DNS name."""
-
-    kind: int
-    domain: str
-
-
-MEMBERS = LocalRows(b"member:", "banyan_node.policy", ACCOUNT, cbor(Member))
-ROLES = LocalRows(b"charter role:", "banyan_node.policy", ACCOUNT, MARK)
-"""Other accounts that the charter names: authorities, judges of appeals and label issuers."""
-LISTED_AS = LocalRows(b"listed as:", "banyan_node.hosting.list_keeper", ACCOUNT, U32)
-"""What the operator said of accounts, for the list of the member that is here: a `banyan_charter.hosting.Standing`, or
-that they are not listed (`list_keeper.NOT_LISTED`)."""
-
-# -- the public log of what was withheld
-
-PUBLIC_LINES = LocalRows(b"public line:", "banyan_node.transparency.lines", U64, BYTES, twice=True)
-"""Lines that are not in the files of the log yet, in their order."""
-NEXT_PUBLIC_LINE = LocalValue(b"next public line", "banyan_node.transparency.lines", U64, twice=True)
-PUBLIC_LOG = LocalValue(b"public log", "banyan_node.transparency.lines", both(fixed(32, bytes), U64), twice=True)
-"""The public key of the log, and how many lines it had when the last ones were taken from PUBLIC_LINES."""
-PUBLIC_PLACES = LocalRows(b"place of public line:", "banyan_node.transparency.lines", fixed(32, bytes), U64)
-"""Where the first line of a kind by an account about an order is (`lines.line_name`)."""
-PUBLIC_COSIGNED = LocalRows(b"cosigned public log:", "banyan_node.transparency.witnessing", U64, U64)
-"""By how many lines a checkpoint had, when enough witnesses had cosigned it."""
-PUBLIC_LOGGED = LocalValue(b"last cosigned public log", "banyan_node.transparency.witnessing", U64)
-"""The last of these times, of all logs that are known."""
-COSIGNED_NOTES = LocalRows(b"note of cosigned log:", "banyan_node.transparency.witnessing", U64, BYTES)
-"""These checkpoints as they were then."""
-MEMBER_LOGS = LocalRows(
-    b"read log:", "banyan_node.transparency.member_logs", fixed(32, bytes), both(U64, fixed(32, bytes))
-)
-"""By the public key of a member's log, how many lines were read, for which accounts (`Wanted.mark`)."""
-LINE_TIMES = LocalRows(b"time of line:", "banyan_node.transparency.member_logs", fixed(32, bytes), U64)
-"""Of the first cosigned checkpoint that has a line of a member's log (`lines.line_name`)."""
-WITNESSED = LocalRows(b"witnessed log:", "banyan_node.transparency.witnessing", TEXT, BYTES, twice=True)
-"""By the origin of a log, its last checkpoint that was cosigned here."""
-
-
-class TwoNotes(NamedTuple):
-    """Two checkpoints of one size that a log signed, with two roots: that proves two histories to anybody."""
-
-    held: bytes
-    shown: bytes
-
-
-TWO_HISTORIES = LocalRows(
-    b"two histories of log:", "banyan_node.transparency.witnessing", TEXT, cbor(TwoNotes), twice=True
-)
-
 # -- daily work
 
 
@@ -531,7 +439,9 @@ NAMES_RECLAIMED = LocalValue(b"names reclaimed", "banyan_node.upkeep.maintenance
 ACCOUNTS_SCANNED = LocalValue(b"accounts scanned", "banyan_node.upkeep.maintenance", BYTES)
 
 LOCAL: dict[str, Kind] = {
-    name.lower().replace("_", " "): kind for name, kind in globals().items() if isinstance(kind, LocalRows | LocalValue)
+    name.lower().replace("_", " "): kind
+    for name, kind in (globals() | vars(alliance_tables)).items()
+    if isinstance(kind, LocalRows | LocalValue)
 }
 TWICE = tuple(kind.prefix for kind in LOCAL.values() if kind.twice)
 RETIRED = (b"pinned:", b"swept:", b"tomb:", b"scan:", b"checkpoint:", b"claimed")

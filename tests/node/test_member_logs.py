@@ -15,7 +15,7 @@ from banyan_node.transparency.lines import line_name
 from banyan_node.transparency.member_logs import Wanted, read
 from banyan_node.transparency.public_log import PublicLog, witness_key
 from banyan_schema.public_line import PUBLIC_LINE, PublicLine
-from banyan_storage.local_tables import LINE_TIMES
+from banyan_storage.alliance_tables import LINE_TIMES
 from banyan_translog.merkle import BadProof
 from banyan_translog.notes import COSIGNER, NoteSigner
 from tests.node.test_moderation import a_node

@@ -21,7 +21,7 @@ from banyan_node.moderation.known_orders import letter_name
 from banyan_node.transparency.lines import line_name
 from banyan_schema.social import post_from_text
 from banyan_schema.social.order import OrderNotice, order_id
-from banyan_storage.local_tables import ORDER_ITEMS, PUBLIC_COSIGNED, PUBLIC_LOGGED, PUBLIC_PLACES
+from banyan_storage.alliance_tables import ORDER_ITEMS, PUBLIC_COSIGNED, PUBLIC_LOGGED, PUBLIC_PLACES
 from tests.node.test_moderation import a_node, refused, texts
 from tests.node.test_policy import Members, brought
 

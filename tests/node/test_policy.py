@@ -29,7 +29,8 @@ from banyan_node import policy
 from banyan_node.api.dispatch import settle
 from banyan_node.context import Context
 from banyan_node.node import Node
-from banyan_storage.local_tables import LABELLERS, MEMBERS
+from banyan_storage.alliance_tables import MEMBERS
+from banyan_storage.local_tables import LABELLERS
 from tests.charter.bridge import seat, tree
 from tests.node.real import make_home, make_node, running
 from tests.node.test_labels import folded

@@ -21,8 +21,8 @@ from banyan_node.transparency import lines
 from banyan_node.transparency.lines import Waiting
 from banyan_node.transparency.public_log import PublicLog
 from banyan_schema.public_line import PUBLIC_LINE, PublicLine, audit_commitment
+from banyan_storage.alliance_tables import PUBLIC_LINES
 from banyan_storage.errors import StorageError
-from banyan_storage.local_tables import PUBLIC_LINES
 from banyan_translog.merkle import leaf_hash, node_hash
 from tests.node.test_moderation import a_node
 from tests.node.test_orders import alliance, issued

@@ -14,7 +14,7 @@ from banyan_node.context import Context
 from banyan_node.transparency import member_logs, witnessing
 from banyan_schema.social import post_from_text
 from banyan_schema.social.order import OrderId, OrderNotice, order_id
-from banyan_storage.local_tables import LINE_TIMES, ORDER_ITEMS
+from banyan_storage.alliance_tables import LINE_TIMES, ORDER_ITEMS
 from tests.node.real import converged
 from tests.node.test_orders_on_nodes import until
 from tests.web.door import Door

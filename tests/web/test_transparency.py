@@ -22,7 +22,7 @@ from banyan_node.transparency import lines, witnessing
 from banyan_node.transparency.lines import opened
 from banyan_node.transparency.remote_log import check_proof
 from banyan_schema.public_line import PUBLIC_LINE
-from banyan_storage.local_tables import TWO_HISTORIES, WITNESSED
+from banyan_storage.alliance_tables import TWO_HISTORIES, WITNESSED
 from banyan_translog.checkpoints import (
     SplitView,
     TreeHead,

@@ -23,6 +23,7 @@ from banyan_node.operator_errors import CallError, bad_request, conflict, forbid
 from banyan_reading.queries import Queries
 from banyan_replica.intake.author import grant_to
 from banyan_storage import local_tables as local
+from banyan_storage.alliance_tables import LISTED_AS
 from banyan_storage.due import Work
 from banyan_storage.reader import StoreReader
 
@@ -117,7 +118,7 @@ def end(ctx: Context, account: AccountId, forget_name: bool = False) -> None:
     local.HOSTED_COUNT.put(store, count(ctx) - 1)
     local.HOSTED.put(store, account, None)
     local.HOSTED_AT.put(store, _at(home), None)
-    local.LISTED_AS.put(store, account, None)
+    LISTED_AS.put(store, account, None)
     if forget_name and named(ctx, home.name) == account:
         local.HOSTED_NAMES.put(store, _name_key(home.name), None)
 

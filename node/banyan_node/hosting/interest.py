@@ -34,8 +34,9 @@ from banyan_node.moderation import withheld
 from banyan_reading.queries import Queries, queries
 from banyan_reading.relations import is_followed, numbers_of
 from banyan_replica.intake.storage_cost import ENTRY_PRICE, OP_PRICE, PART_PRICE
+from banyan_storage.alliance_tables import MEMBERS, ROLES
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, LABELLERS, MEMBERS, RESTORING, ROLES
+from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, LABELLERS, RESTORING
 from banyan_storage.views import invalidation
 
 if TYPE_CHECKING:

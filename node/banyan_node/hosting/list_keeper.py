@@ -22,7 +22,8 @@ from banyan_node.hosting.entry_writer import append_each, in_place
 from banyan_node.hosting.member_lists import batches
 from banyan_node.operator_errors import CallError
 from banyan_schema.social.alliance import HostedBatch, list_hosted
-from banyan_storage.local_tables import LISTED_AS, RESTORING
+from banyan_storage.alliance_tables import LISTED_AS
+from banyan_storage.local_tables import RESTORING
 
 SIGNED_AT_ONCE = 16
 """Accounts that say in one step whose they are: some tens of milliseconds."""

@@ -17,8 +17,9 @@ from banyan_reading.queries import Queries
 from banyan_reading.search.indexer import changed_posts
 from banyan_reading.search.query import SearchQuery, Term, fold, words_of
 from banyan_schema.social import Post, Target
+from banyan_storage.alliance_tables import COPIES, ORDERED_CONTENT, OrderedContent
 from banyan_storage.errors import StorageError
-from banyan_storage.local_tables import COPIES, ORDERED_CONTENT, WITHHELD, OrderedContent
+from banyan_storage.local_tables import WITHHELD
 from banyan_storage.views import journal
 
 SHORT = 20

@@ -34,7 +34,7 @@ from banyan_schema.social.order import (
     Ruling,
     act_key,
 )
-from banyan_storage.local_tables import ORDER_ITEMS
+from banyan_storage.alliance_tables import ORDER_ITEMS
 
 IN_A_LETTER = 500
 """Items."""

@@ -23,8 +23,8 @@ from banyan_node.home.audit import AuditLog
 from banyan_node.transparency.public_log import TOGETHER, PublicLog
 from banyan_schema.public_line import PUBLIC_LINE, LineKind, PublicLine, audit_commitment
 from banyan_schema.social.order import Appeal, Confirmation, OrderAct, OrderNotice, Receipt, Ruling, order_id
+from banyan_storage.alliance_tables import NEXT_PUBLIC_LINE, PUBLIC_LINES, PUBLIC_LOG, PUBLIC_PLACES
 from banyan_storage.errors import StorageError
-from banyan_storage.local_tables import NEXT_PUBLIC_LINE, PUBLIC_LINES, PUBLIC_LOG, PUBLIC_PLACES
 
 if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker

@@ -25,7 +25,7 @@ from banyan_node.transparency import witnessing
 from banyan_node.transparency.lines import line_name, opened
 from banyan_node.transparency.public_log import Pause, hashes_of, log_key, witness_key
 from banyan_schema.public_line import PUBLIC_LINE
-from banyan_storage.local_tables import COSIGNED_NOTES, LINE_TIMES, MEMBER_LOGS
+from banyan_storage.alliance_tables import COSIGNED_NOTES, LINE_TIMES, MEMBER_LOGS
 from banyan_translog.checkpoints import TreeHead, signed_checkpoint
 from banyan_translog.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from banyan_translog.tiles import WIDTH, Tile, entries_of

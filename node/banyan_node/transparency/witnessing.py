@@ -23,7 +23,7 @@ from banyan_node.hosting import hosted
 from banyan_node.transparency.lines import opened
 from banyan_node.transparency.public_log import Pause, PublicLog, log_key, witness_key
 from banyan_schema.social.alliance import MemberLog
-from banyan_storage.local_tables import (
+from banyan_storage.alliance_tables import (
     COSIGNED_NOTES,
     LINE_TIMES,
     PUBLIC_COSIGNED,

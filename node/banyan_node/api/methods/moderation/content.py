@@ -26,9 +26,10 @@ from banyan_node.operator_errors import CallError, bad_request, conflict, not_fo
 from banyan_replica.host import PartItem
 from banyan_replica.peers.statements import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
+from banyan_storage.alliance_tables import ORDERED
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import LABELLED, ORDERED, ORDERS_HAVE_TERMS, RELEASED_CONTENT, WITHHELD, Order
+from banyan_storage.local_tables import LABELLED, ORDERS_HAVE_TERMS, RELEASED_CONTENT, WITHHELD, Order
 
 METHODS = MethodTable()
 DAY_MS = 86_400_000

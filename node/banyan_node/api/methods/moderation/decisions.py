@@ -23,6 +23,7 @@ from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_storage import local_tables as local
 from banyan_storage.acts import ActKind
+from banyan_storage.alliance_tables import ORDERED
 from banyan_storage.views import invalidation
 
 METHODS = MethodTable()
@@ -336,7 +337,7 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
     elif verdict == "withhold":
         for uri_ in made.posts:
             stands = local.WITHHELD.get(ctx.store, post := target_of(uri_))
-            ordered = local.ORDERED.get(ctx.store, post)
+            ordered = ORDERED.get(ctx.store, post)
             if stands is not None and (stands.order, stands.since_ms) != (made.order, made.at_ms):
                 continue  # by another order, which stands
             if ordered is not None and ordered.decision != made.id:

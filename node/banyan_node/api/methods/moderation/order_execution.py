@@ -43,18 +43,9 @@ from banyan_node.workers.worker import Worker
 from banyan_schema.collection import undo
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import Appeal, Given, OrderAct, OrderId, Receipt, write_act
+from banyan_storage.alliance_tables import ACCEPTED_ORDERS, COPIES, LOCKED, ORDER_ITEMS, ORDERED, OrderedPost
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.local_tables import (
-    ACCEPTED_ORDERS,
-    COPIES,
-    FOLLOWED_CHARTER,
-    LOCKED,
-    ORDER_ITEMS,
-    ORDERED,
-    SUSPENDED,
-    WITHHELD,
-    OrderedPost,
-)
+from banyan_storage.local_tables import FOLLOWED_CHARTER, SUSPENDED, WITHHELD
 from banyan_storage.views import invalidation
 
 METHODS = MethodTable()

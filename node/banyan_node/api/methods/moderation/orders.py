@@ -23,7 +23,7 @@ from banyan_node.operator_errors import bad_request, forbidden, not_found
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_schema.social.order import Appeal, Confirmation, Given, OrderId, OrderNotice, Outcome, Receipt, Ruling
-from banyan_storage.local_tables import ACCEPTED_ORDERS, COPIES, ORDER_ITEMS, ORDERED
+from banyan_storage.alliance_tables import ACCEPTED_ORDERS, COPIES, ORDER_ITEMS, ORDERED
 
 METHODS = MethodTable()
 Why = Annotated[str, Meta(max_length=500)]

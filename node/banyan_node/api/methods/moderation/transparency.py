@@ -25,7 +25,7 @@ from banyan_node.transparency.lines import line_name, opened
 from banyan_node.transparency.public_log import log_key, witness_key
 from banyan_schema.social import post_to_text
 from banyan_schema.social.order import ORDER_ACTS, OrderNotice
-from banyan_storage.local_tables import ORDERED, PUBLIC_PLACES, TWO_HISTORIES
+from banyan_storage.alliance_tables import ORDERED, PUBLIC_PLACES, TWO_HISTORIES
 from banyan_translog.checkpoints import EntryProof
 from banyan_translog.merkle import inclusion_proof
 from banyan_translog.notes import signers

@@ -15,7 +15,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.list_keeper import NOT_LISTED, changes, own_member, people_of, write
 from banyan_node.hosting.member_lists import batches, host_of
 from banyan_node.operator_errors import conflict, not_found
-from banyan_storage.local_tables import LISTED_AS
+from banyan_storage.alliance_tables import LISTED_AS
 
 METHODS = MethodTable()
 
