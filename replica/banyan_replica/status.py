@@ -143,6 +143,11 @@ class ReplicaStatus:
         """Bytes of messages that wait to be taken by `next_effect`, gossip not counted."""
         return self.out.size
 
+    @property
+    def reading(self) -> bool:
+        """Whether a peer reads a range of entries to this node."""
+        return bool(self.sync.asking.catchup.reading)
+
     def ahead_ms(self) -> tuple[int, int]:
         """How far our clock is ahead of the median of the named platforms that were heard, and how many these are."""
         return self.witnesses.ahead_ms() or (0, 0)

@@ -40,8 +40,8 @@ class Scene:
         found: dict[str, Any] = self.node.call("post.get", uri=uri or self.uri, by=by)
         return found
 
-    def thread(self, uri: str | None = None) -> list[str]:
-        return [one["text"] for one in self.node.call("thread", uri=uri or self.uri, by="chi")["posts"][1:]]
+    def thread(self, uri: str | None = None) -> set[str]:
+        return {one["text"] for one in self.node.call("thread", uri=uri or self.uri, by="chi")["posts"][1:]}
 
     def quotes(self) -> set[str]:
         return {one["text"] for one in self.node.call("feed", quotes=self.uri, by="chi")["posts"]}
@@ -68,7 +68,7 @@ class Scene:
 def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: Path) -> None:
     with a_node(tmp_path) as (node, who):
         scene = Scene(node, who)
-        everything = scene.counts(), {*scene.thread()}, scene.quotes(), scene.home(), scene.heard()
+        everything = scene.counts(), scene.thread(), scene.quotes(), scene.home(), scene.heard()
         assert everything[0] == (3, 3, 3)
 
         scene.allow(answers="followers", quotes="nobody", reposts="followers")
@@ -81,7 +81,7 @@ def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: 
         assert scene.post(by="bình")["mine"]["may_not"] == ["quotes"]
         assert scene.post(by="an")["mine"]["may_not"] == []
         assert scene.counts() == (2, 1, 2)
-        assert scene.thread() == ["reply bình", "reply an"]
+        assert scene.thread() == {"reply bình", "reply an"}
         assert scene.quotes() == {"quote an"}
         assert {*scene.reposters()} == {who["an"], who["bình"]}
         assert scene.home() == everything[3] - {"reply dung", "by dung"}
@@ -111,14 +111,14 @@ def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: 
         refused(node, "may answer that post", "draft.publish", id=draft, by="chi")
 
         node.call("follow", account=who["an"], by="bình", undo=True)
-        assert (scene.thread(), scene.counts()) == (["reply an"], (1, 1, 1)), "who follows now counts"
+        assert (scene.thread(), scene.counts()) == ({"reply an"}, (1, 1, 1)), "who follows now counts"
         node.call("edit", uri=scene.uri, mentions=[who["dung"]])
-        assert scene.thread() == ["reply dung", "reply an"], "whom it mentions may, too"
+        assert scene.thread() == {"reply dung", "reply an"}, "whom it mentions may, too"
         scene.allow(answers="mentioned")
         node.call("follow", account=who["an"], by="bình")
-        assert scene.thread() == ["reply dung", "reply an"]
+        assert scene.thread() == {"reply dung", "reply an"}
         scene.allow(answers="everybody", quotes="everybody", reposts="everybody")
-        assert (scene.counts(), {*scene.thread()}, scene.quotes(), scene.home(), scene.heard()) == everything
+        assert (scene.counts(), scene.thread(), scene.quotes(), scene.home(), scene.heard()) == everything
         assert node.call("store.verify")["problems"] == []
 
 
@@ -144,11 +144,11 @@ def test_a_locked_account_means_those_whom_it_accepted(tmp_path: Path) -> None:
         scene = Scene(node, who)
         scene.allow(answers="followers")
         node.call("lock", by="an")
-        assert scene.thread() == ["reply bình", "reply an"], "who followed before"
+        assert scene.thread() == {"reply bình", "reply an"}, "who followed before"
         node.call("follow", account=who["an"], by="dung")
-        assert scene.thread() == ["reply bình", "reply an"]
+        assert scene.thread() == {"reply bình", "reply an"}
         node.call("follow.accept", account=who["dung"], by="an")
-        assert scene.thread() == ["reply bình", "reply dung", "reply an"]
+        assert scene.thread() == {"reply bình", "reply dung", "reply an"}
 
 
 def test_the_author_of_a_conversation_hides_answers_and_quotes_and_shows_them_again(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_the_author_of_a_conversation_hides_answers_and_quotes_and_shows_them_ag
         assert scene.post(scene.made["reply", "bình"])["replies"] == 1
         node.call("thread.hide", uri=below, by="an")
         node.call("thread.hide", uri=scene.made["quote", "bình"], by="an")
-        assert scene.thread() == [text for text in before[1] if text != "sâu"]
+        assert scene.thread() == before[1] - {"sâu"}
         assert scene.post(scene.made["reply", "bình"])["replies"] == 0, "not one's own post, but one's conversation"
         assert scene.post(below)["refused"] == "hidden"
         assert (scene.quotes(), scene.counts()) == (before[2] - {"quote bình"}, (3, 2, 3))

@@ -35,7 +35,7 @@ FACES: dict[type, set[str]] = {
     WriteSession: {
         "publish", "publish_control", "publish_checkpoint", "carried", "hold", "settle", "changes",
     },
-    ReplicaStatus: {"view", "stands", "unsent", "ahead_ms"},
+    ReplicaStatus: {"view", "stands", "reading", "unsent", "ahead_ms"},
     Peers: {
         "name", "dial_failed", "greeted", "points", "told_by_named", "compare", "ask_about", "withheld", "overran",
         "trusts", "set_members", "accuse", "charge", "note_slights", "turn_away", "ban", "pardon",

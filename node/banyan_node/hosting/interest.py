@@ -289,7 +289,7 @@ class AccountEviction:
         if room.interest is None:  # all, or not known while the node is being restored
             self._interest, self._all = frozenset(), True
             return False
-        if ctx.replica.sync.asking.catchup.reading:  # only from that it knows which are held
+        if ctx.replica.status.reading:  # only from that it knows which are held
             self._interest, self._all = room.interest, True
             return False
         if room.control_only is not self._controls:
