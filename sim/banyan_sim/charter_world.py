@@ -120,10 +120,11 @@ class MemberNode:
 
 @dataclass(frozen=True, slots=True)
 class AllianceRun:
-    """What must hold: `forks` is 0 while less than a third cheats (honest machines never had two epochs of one number),
-    `agreed` (in the end all honest machines have one digest of all numbers that stand, one chain, and the same struck),
-    `alone` is 0 (no epoch stands that no honest member voted for), and `epochs` went on after the faults if less than
-    a third of the votes cheats. seconds: virtual, from the end of faults and cheating to agreement."""
+    """forks: looks, of one a second, at which honest machines had two epochs of one number: none may be while less than
+    a third cheats. agreed: in the end all honest machines have one digest of all numbers that stand, one chain, and the
+    same struck. alone: epochs that stand and no honest member voted for: none may be while less than two thirds cheat.
+    epochs: they go on after the first if less than a third cheats. seconds: virtual, from the end of faults and
+    cheating to agreement."""
 
     way: str
     seed: int
@@ -207,7 +208,7 @@ class _Alliance:
         return signer.content(epoch, [Expel(others[side % len(others)]) if others else Remark(b"%d" % side)])[0]
 
     def _compare(self) -> None:
-        """Counts the pairs of honest machines that have two epochs of one number now."""
+        """Notes whether any two honest machines have two epochs of one number now."""
         chains = {tuple(e.id for e in held.epochs) for m in self.world.honest if (held := _ledger(m)) is not None}
         self.forks += any(a[: len(b)] != b[: len(a)] for a, b in combinations(sorted(chains), 2))
         self.world.at(self.world.now + 1.0, self._compare)

@@ -69,6 +69,8 @@ def test_what_an_order_withholds_is_shown_again_byte_for_byte_when_a_judge_suspe
         parts = [ctx.store.part(*ref) for ref in _writes(ctx, post)]
         order = issued(node, uri, other)
         assert texts(node) == []
+        written = node.call("account.activity", account=who["bình"])["entries"]
+        assert "order" in {one["collection"] for one in written}, "its owner sees what a thief gave"
         found = row(node, order)
         assert (found["standing"], found["withheld"]) == ("in force", 2)
         assert [(a["word"], a["posts"]) for a in found["answers"]] == [("done", 2)]

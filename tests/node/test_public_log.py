@@ -21,7 +21,7 @@ from banyan_node.transparency import lines
 from banyan_node.transparency.lines import Waiting
 from banyan_node.transparency.public_log import PublicLog
 from banyan_schema.public_line import PUBLIC_LINE, PublicLine, audit_commitment
-from banyan_storage.alliance_tables import PUBLIC_LINES
+from banyan_storage.alliance_tables import PUBLIC_LINES, PUBLIC_PLACES
 from banyan_storage.errors import StorageError
 from banyan_translog.merkle import leaf_hash, node_hash
 from tests.node.test_moderation import a_node
@@ -86,6 +86,16 @@ def test_acts_about_orders_are_lines_without_a_subject_that_commit_to_the_audit_
         salt = node.context.keys.derive("transparency/audit")
         assert last.audit == audit_commitment(salt, AuditLog(node.context.home.audit).head())
         assert not PUBLIC_LINES.any(node.context.store)
+
+
+def test_of_two_lines_of_one_name_the_first_counts_also_if_it_is_the_first_of_the_log(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        order, lotus = issued(node, node.call("post", text="tin", by="an")["uri"]), account_from_text(who["lotus"])
+        ctx, name = node.context, lines.line_name("receipt", lotus, bytes.fromhex(order))
+        again = [raw for _, raw in PUBLIC_LINES.rows(ctx.store)][1]
+        lines.taken(bytes(32), 0, [(0, again), (1, again)], ctx, time.time())
+        assert PUBLIC_PLACES.get(ctx.store, name) == 0
 
 
 def test_a_folder_that_was_put_back_signs_nothing_and_one_that_was_moved_away_is_another_log(tmp_path: Path) -> None:

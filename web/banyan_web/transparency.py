@@ -11,6 +11,7 @@ standard that others have, reaches a member without a link to it, and comes from
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -109,14 +110,7 @@ async def ask_witnesses(web: DoorContext) -> None:
         said = {"status": status, "body": b64encode(body).decode()}
         answers.append({"member": one["member"], "size": one["size"], **said})
 
-    while True:
-        await anyio.sleep(ASK_S)
-        with suppress(HttpRefusal):  # the node is busy, or stops
-            found = await web.call("transparency.requests", answers=answers)
-            answers.clear()
-            async with anyio.create_task_group() as tasks:
-                for one in found["requests"]:
-                    tasks.start_soon(ask, one)
+    await _each(web, "transparency.requests", "answers", answers, "requests", ask)
 
 
 async def read_logs(web: DoorContext) -> None:
@@ -148,11 +142,23 @@ async def read_logs(web: DoorContext) -> None:
         except Reject as why:
             reads.append({**said, "why": str(why)[:1_000] or "it is no log"})
 
+    await _each(web, "transparency.logs", "reads", reads, "logs", look)
+
+
+async def _each(
+    web: DoorContext,
+    method: str,
+    takes: str,
+    said: list[Any],
+    gives: str,
+    do: Callable[[Any], Coroutine[Any, Any, None]],
+) -> None:
+    """Gives a method what was found out, and does with each row that it answers what adds to that; for ever."""
     while True:
         await anyio.sleep(ASK_S)
         with suppress(HttpRefusal):  # the node is busy, or stops
-            found = await web.call("transparency.logs", reads=reads)
-            reads.clear()
+            found = await web.call(method, **{takes: said})
+            said.clear()
             async with anyio.create_task_group() as tasks:
-                for one in found["logs"]:
-                    tasks.start_soon(look, one)
+                for one in found[gives]:
+                    tasks.start_soon(do, one)

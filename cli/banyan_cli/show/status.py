@@ -179,7 +179,8 @@ _DID = {"post": "post", "edit": "edit of", "delete": "deletes", "other": "someth
 def _what(row: Row) -> str:
     said = "" if row["text"] is None else " ".join(row["text"].split())[:60]
     about = "" if row["uri"] is None else f"{row['uri'].rpartition('/')[2][-8:]} "
-    return f"{_DID[row['does']]} {about}{said}".rstrip()
+    did = _DID[row["does"]] if row["does"] != "other" else row["collection"] or _DID["other"]
+    return f"{did} {about}{said}".rstrip()
 
 
 activity = columns(

@@ -103,7 +103,8 @@ def taken(log: bytes, first: int, lines: Sequence[tuple[int, bytes]], ctx: Conte
         line = PUBLIC_LINE.decode(raw)
         if line is not None and line.order is not None:
             name = line_name(line.kind, line.by, line.order)
-            PUBLIC_PLACES.put(ctx.store, name, min(at, PUBLIC_PLACES.get(ctx.store, name) or at))
+            if not PUBLIC_PLACES.has(ctx.store, name):
+                PUBLIC_PLACES.put(ctx.store, name, at)
     PUBLIC_LOG.put(ctx.store, (log, first + len(lines)))
 
 

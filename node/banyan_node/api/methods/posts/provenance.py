@@ -10,7 +10,7 @@ from msgspec import Meta
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BadSignature, BanyanError
 from banyan_crdt.ids import CellKey, EntryId, LogId, Ref, WriterKey
-from banyan_crdt.ops import Grant, Op, Put, Tomb, decode_body, part_of
+from banyan_crdt.ops import CellOp, Grant, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import verify
 from banyan_node.api import json_types as js
@@ -212,10 +212,10 @@ class ActivityRequest(Request):
 
 
 class Activity(Response):
-    """One entry. uri, text: of the post that it is about; text: null if the content is not held. counts: whether it
-    counts. arrived_ms: null if that is not known any more. marks: what a thief's entries may have: it deletes; this
-    node's key wrote it, and not here, as a copied home does; it is on a branch of a forked log; it came after entries
-    that are dated later."""
+    """One entry. collection: of its first operation; null: of none. uri, text: of the post that it is about; text:
+    null if the content is not held. counts: whether it counts. arrived_ms: null if that is not known any more. marks:
+    what a thief's entries may have: it deletes; this node's key wrote it, and not here, as a copied home does; it is on
+    a branch of a forked log; it came after entries that are dated later."""
 
     entry: js.EntryHex
     writer: js.WriterHex
@@ -224,6 +224,7 @@ class Activity(Response):
     time_ms: js.Milliseconds
     arrived_ms: js.Milliseconds | None
     does: Does
+    collection: str | None
     uri: js.PostUri | None
     text: str | None
     counts: bool
@@ -294,6 +295,7 @@ def _row(at: NodeView, entry: Entry, counts: bool) -> Activity:
         time_ms=entry.header.time >> 16,
         arrived_ms=None if came is None else came.time_ms,
         does=does,
+        collection=next((_name(op) for op in _ops(entry)), None),
         uri=None if target is None else js.uri(target),
         text=text,
         counts=counts,
@@ -323,6 +325,11 @@ def _about(store: StoreReader, entry: Entry) -> tuple[Does, Target | None, str |
         if isinstance(op, Put) and op.coll == POST:
             return "edit" if op.refs else "post", Target(entry.account, op.key), _text(store, entry, at, op)
     return "other", None, None
+
+
+def _name(op: Op) -> str | None:
+    known = SOCIAL.by_id.get(op.coll) if isinstance(op, CellOp) else None
+    return None if known is None else known.name
 
 
 def _ops(entry: Entry) -> tuple[Op, ...]:
