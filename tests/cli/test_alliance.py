@@ -244,6 +244,16 @@ def test_nothing_is_signed_unless_somebody_says_yes(founded: Alliance) -> None:
     assert founded.did("a", "status", "--in", founded.acts)["contents"] == []
 
 
+def test_founders_read_who_may_order_before_they_sign(alliance: Alliance) -> None:
+    rules, clerk = alliance.path / "rules.toml", account_to_text(AccountId(bytes(32)))
+    alliance.path.mkdir(exist_ok=True)
+    rules.write_text(f'[[authorities]]\naccount = "{clerk}"\nscopes = ["vn"]\ncap = 7\n')
+    asked = alliance.did("a", "found", "Viet", "--founders", 2, *alliance.seat("a"), "--parameters", rules)
+    card = alliance.card("b", asked["invitations"][0])
+    shown = alliance.run("a", "found", "Viet", "--in", card, "--out", alliance.acts)
+    assert f"{clerk}, which orders for vn, alone 7 posts a day" in (shown.out + shown.err).replace("\n", " ")
+
+
 def test_the_same_command_twice_gives_the_same_signatures(founded: Alliance) -> None:
     once = founded.sign("a", "propose", "--note", "Once.")
     again = founded.sign("a", "propose", "--note", "Once.")

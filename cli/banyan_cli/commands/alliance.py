@@ -127,8 +127,10 @@ def _say_where(w: SeatWork, new: bool) -> None:
 
 
 def _sign_founding(w: SeatWork, mine: SeatFile, ledger: ActLedger) -> None:
-    """Shows the founders, asks, and signs, if that was not done."""
-    from banyan_node.api.alliance_rows import member_rows
+    """Shows the founders and what they agree on, asks, and signs, if that was not done."""
+    from banyan_charter.rules import first_epoch
+    from banyan_charter.values import Parameters
+    from banyan_node.api.alliance_rows import member_rows, parameter_changes
 
     if mine.charter:
         return
@@ -138,7 +140,8 @@ def _sign_founding(w: SeatWork, mine: SeatFile, ledger: ActLedger) -> None:
     said = [f"{row['domain']}: {row['kind']}, {work.vote_words(row)} ({row['account']})" for row in rows]
     p = founding.parameters
     more = f"{count(len(rows), 'member')}; a quota of {p.quota:,} accounts, {p.hourly:,} new ones an hour."
-    w.ask(f"The founding of {founding.name.decode()}", [*said, more])
+    usual = first_epoch(founding)._replace(parameters=Parameters(p.quota, p.hourly))
+    w.ask(f"The founding of {founding.name.decode()}", [*said, *parameter_changes(usual, p), more])
     mine.found(founding)
 
 

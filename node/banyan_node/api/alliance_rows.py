@@ -196,7 +196,7 @@ def _words(p: Proposal, before: Epoch, after: Epoch) -> Iterator[str]:
     elif isinstance(p, Remark):
         yield f"Note: {plain(p.text.decode())}"
     elif isinstance(p, SetParameters):
-        yield from _parameters(before, p.parameters)
+        yield from parameter_changes(before, p.parameters)
     elif isinstance(p, Admit):
         s = p.seat
         vote = "with a vote" if s.voting else "without a vote"
@@ -234,7 +234,8 @@ def _change(was: Seat, p: Change) -> Iterator[str]:
         yield f"{name} {'gets a vote' if p.voting else 'loses its vote'}."
 
 
-def _parameters(before: Epoch, new: Parameters) -> Iterator[str]:
+def parameter_changes(before: Epoch, new: Parameters) -> Iterator[str]:
+    """What is not as before, a sentence each."""
     for name, old, now in zip(Parameters._fields, before.parameters, new, strict=True):
         if isinstance(now, int) and old != now:
             yield f"The parameter {name} is {now:,}, not {old:,}."
