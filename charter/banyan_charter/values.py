@@ -84,7 +84,7 @@ class Parameters(NamedTuple):
     duties: tuple[bytes, ...] = ()
     """Names of the duties in force."""
     scopes: tuple[Scope, ...] = ()
-    witnesses: int = 2
+    witnesses: int = 3
     """How many members cosign a checkpoint of another one's public log until what it has counts as logged."""
 
     @property

@@ -70,6 +70,13 @@ def test_a_line_has_the_time_of_its_first_cosigned_checkpoint_whenever_it_is_rea
     assert late.last_ms == 50_000
 
 
+def test_one_witness_of_three_dates_nothing_and_two_that_agree_do(tmp_path: Path) -> None:
+    for n, (said, time) in enumerate([((10, 20, 10**9), 20), ((0, 20, 30), 20), ((10, 10**9, 10**9), 10**9)]):
+        one = MemberLog(tmp_path / f"log{n}")
+        one.grow(*said)
+        assert read(one.wanted()._replace(needed=3), one.get).times == {name(AT[0], 0): 1_000 * time}
+
+
 def test_a_long_log_is_read_in_steps_also_where_a_tile_became_full_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,13 @@ async def test_a_second_history_is_kept_as_proof_and_neither_log_nor_witness_goe
         said = await at.first.node.worker.call(lambda ctx, now: went(ctx))
         assert said == "the witness went backwards: it cosigned 1 entries and now holds 0"
         assert (await call(at.first, "transparency.requests"))["requests"] == [], "it is left alone"
+        tomorrow = int(time.time()) + 86_400
+        ahead = await at.second.node.worker.call(lambda ctx, now: opened(ctx, now).witness.sign(note.text, tomorrow))
+        dated = partial(witnessing.answered, member=member, size=2, status=200, body=ahead.line.encode())
+        told = await at.first.node.worker.call(lambda ctx, now: dated(ctx, now=time.time()))
+        assert told is not None
+        assert told.startswith("its clock is 86,")
+        await at.first.node.worker.call(lambda ctx, now: went(ctx))
         said = await state(at.first)
         assert (said["cosigned"], [row["why"][:26] for row in said["members"] if row["counts"]]) == (
             0,

@@ -5,7 +5,7 @@
 
 The invariants: what a witness cosigned is on its disk before the cosignature leaves; it cosigns nothing that does not
 continue that. A line counts as logged once as many members as the charter says cosigned a checkpoint that has it; its
-time is that of the last of these cosignatures.
+time is the median of theirs.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ SPARE = 2
 """Witnesses that are asked beyond those that are needed."""
 REFRESH_S = 3_600.0
 """How old a cosignature is when it is asked for again, so that the log's time goes on without new lines."""
+APART_S = 300.0
+"""How far the clock of a witness may be from this node's."""
 FIRST_S, LONGEST_S = 1.0, 600.0
 """How long a member is left alone that did not answer, at first and at most."""
 _NONE = Pause(0.0, 0.0)
@@ -81,10 +83,11 @@ def needed(ctx: Context) -> int:
 
 
 def cosigned_at(note: SignedNote, keys: Collection[NoteKey], least: int) -> tuple[int, int] | None:
-    """When so many of these witnesses had cosigned, and since when so many saw no other checkpoint, in milliseconds;
-    None: they have not."""
+    """When it was cosigned, if so many of these witnesses did: the median of what they say, so that less than half of
+    them date nothing, the later one of two. And since when so many saw no other checkpoint. In milliseconds; None: they
+    have not."""
     times = sorted(one.time for one in signers(note, keys) if one.time is not None)
-    return (times[least - 1] * 1_000, times[-least] * 1_000) if 0 < least <= len(times) else None
+    return (times[len(times) // 2] * 1_000, times[-least] * 1_000) if 0 < least <= len(times) else None
 
 
 def requests(ctx: Context, now: float) -> list[Asked]:
@@ -115,7 +118,13 @@ def answered(ctx: Context, member: AccountId, size: int, status: int, body: byte
         return None
     try:
         if status == 200:
-            own.cosigned(own.note.text, cosignatures(body, own.note, [witness_key(at.witness)]))
+            key = witness_key(at.witness)
+            new = cosignatures(body, own.note, [key])
+            for one in signers(SignedNote(own.note.text, tuple(new)), [key]):
+                apart = abs((one.time or 0) - ctx.replica.wall_ms(now) / 1_000)
+                if apart > APART_S:
+                    raise Reject(f"its clock is {apart:,.0f} s from the clock of this node")
+            own.cosigned(own.note.text, new)
         elif status != 409:
             raise Reject(body[:200].decode("utf-8", "replace").strip() or f"status {status}")
         own.held[at.witness] = size if status == 200 else held_size(body, size, own.held.get(at.witness, 0))
