@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
 from banyan_charter.values import Authority, Parameters, Scope
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, account_to_text
 from banyan_duties.commitment import OrderItem
 from banyan_schema.address import Target
 from banyan_schema.social.order import MOST_ITEMS, Appeal, Confirmation, OrderId, OrderNotice, Receipt, Ruling, order_id
@@ -84,10 +84,14 @@ def standing(
                 "who confirmed it has no role there, or saw another paper" if others else "no second role confirmed it"
             )
             why = f"it was given {_WAYS[o.order.given]}, and {fault}"
-        out[id] = OrderState("void", why) if why else OrderState("in force", f"confirmed by {_short(min(seconds))}")
+        out[id] = (
+            OrderState("void", why) if why else OrderState("in force", f"confirmed by {account_to_text(min(seconds))}")
+        )
     for (issuer, _), group in groupby(sorted(alone), lambda row: row[:2]):
         cap, taken = roles[issuer].cap, 0
-        above = f"with it {_short(issuer)} orders more than {cap} posts in a day, and no second role confirmed it"
+        above = (
+            f"with it {account_to_text(issuer)} orders more than {cap} posts in a day, and no second role confirmed it"
+        )
         for *_, id in group:
             fits = taken + known[id].order.count <= cap
             taken += known[id].order.count if fits else 0
@@ -101,18 +105,14 @@ def standing(
 _WAYS = {"phone": "by phone", "paper": "on paper"}
 
 
-def _short(account: AccountId) -> str:
-    return account.hex()[:16]
-
-
 def why_void(roles: Mapping[AccountId, Authority], one: Issued) -> str | None:
     """Why an order is void whatever others say, or None."""
     role, order = roles.get(one.issuer), one.order
     if role is None:
-        return f"{_short(one.issuer)} is no authority of the charter"
+        return f"{account_to_text(one.issuer)} is no authority of the charter"
     if order.scope.encode() not in role.scopes:
         may = ", ".join(s.decode() for s in role.scopes) or "nothing"
-        return f"out of scope: {_short(one.issuer)} may order for {may}, and this is for {order.scope}"
+        return f"out of scope: {account_to_text(one.issuer)} may order for {may}, and this is for {order.scope}"
     if not 1 <= order.count <= MOST_ITEMS:
         return f"an order names 1 to {MOST_ITEMS} posts, and this one {order.count}"
     if (order.paper is None) != (order.given == "written"):
@@ -148,11 +148,11 @@ def _decided(
     lifted = frozenset(r.leaf for _, r in rulings if r.leaf is not None and r.outcome != "confirms")
     seen = at.seen.get(one.id)
     if "ends" in whole:
-        return OrderState("ended", f"{_short(whole['ends'])} ended it")
+        return OrderState("ended", f"{account_to_text(whole['ends'])} ended it")
     if seen is not None and one.order.term_s and at.last >= seen + one.order.term_s * 1_000:
         return OrderState("ended", "its term is over")
     if "suspends" in whole:
-        return OrderState("suspended", f"{_short(whole['suspends'])} suspended it")
+        return OrderState("suspended", f"{account_to_text(whole['suspends'])} suspended it")
     return stands._replace(lifted=lifted)
 
 

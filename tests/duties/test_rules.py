@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from banyan_charter.values import Authority, Parameters, Scope
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId, CellKey, account_to_text
 from banyan_duties.commitment import OrderItem, committed
 from banyan_duties.order_rules import (
     DAY_MS,
@@ -118,7 +118,7 @@ def notice(**more: Any) -> OrderNotice:
     ("issuer", "more", "why"),
     [
         (4, {}, "is no authority of the charter"),
-        (1, {"scope": "de"}, "out of scope: 0101010101010101 may order for vn, and this is for de"),
+        (1, {"scope": "de"}, f"out of scope: {account_to_text(account(1))} may order for vn, and this is for de"),
         (1, {"count": 3}, "orders more than 2 posts in a day, and no second role confirmed it"),
         (1, {"count": 1_000_000}, f"an order names 1 to {MOST_ITEMS} posts, and this one 1000000"),
         (1, {"count": 0}, "names 1 to"),

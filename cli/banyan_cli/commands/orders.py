@@ -12,7 +12,7 @@ from banyan_cli.command_session import Session
 from banyan_cli.declare import Fields, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import By, Uri, text_of
-from banyan_cli.show.tables import Row, columns, count
+from banyan_cli.show.tables import Row, ago, columns, count
 
 _order = root.group("order", "Orders of your alliance that content goes, and what platforms answer.")
 _appeal = root.group("appeal", "Against orders of your alliance.")
@@ -33,6 +33,7 @@ def _words(row: Row) -> list[str]:
 _ORDERS = columns(
     ("order", lambda row: row["order"][:16]),
     ("scope", "scope"),
+    ("since", lambda row: "" if row["begins"] is None else ago(row["begins"])),
     ("posts#", lambda row: str(row["posts"])),
     ("standing", "standing"),
     ("answers", _answered),

@@ -22,7 +22,7 @@ from banyan_duties.commitment import encode_items, joined_items
 from banyan_duties.order_rules import Issued, covered
 from banyan_node.alliance import report_exchange
 from banyan_node.api.declare import EmptyRequest, MethodTable, Response
-from banyan_node.api.json_types import did
+from banyan_node.api.json_types import Milliseconds, did
 from banyan_node.api.methods.moderation import content, decisions, reports
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, letters
@@ -71,7 +71,8 @@ class MemberAnswer(Response):
 
 class OrderRow(Response):
     """standing: void, in force, suspended or ended; why: in a sentence. here: how many of its items this node has.
-    withheld: how many posts are withheld here because of it. waits: for `order.accept`."""
+    withheld: how many posts are withheld here because of it. deadline_s, term_s: of the order; 0: it has
+    no term. begins: when its clock began to run, by the public log. waits: for `order.accept`."""
 
     order: Hash
     issuer: str
@@ -80,6 +81,9 @@ class OrderRow(Response):
     basis: str
     posts: int
     given: Given
+    deadline_s: int
+    term_s: int
+    begins: Milliseconds | None
     standing: str
     why: str
     appeals: int
@@ -350,6 +354,9 @@ def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
                 one.order.basis,
                 one.order.count,
                 one.order.given,
+                one.order.deadline_s,
+                one.order.term_s,
+                known.at.seen.get(id),
                 known.stands[id].word,
                 known.stands[id].why + _no_clock(ctx, known, one),
                 sum(isinstance(s.act, Appeal) and s.act.order == id for s in known.said),
