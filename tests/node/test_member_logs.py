@@ -45,7 +45,7 @@ class MemberLog:
 
     def get(self, path: str) -> bytes:
         if path.startswith("cosigned"):
-            return json.dumps({"notes": self.notes}).encode()
+            return json.dumps({"notes": self.notes, "last": [self.log.note.raw.decode()]}).encode()
         try:
             return (self.log.folder / path).read_bytes()
         except OSError:
@@ -75,6 +75,16 @@ def test_one_witness_of_three_dates_nothing_and_two_that_agree_do(tmp_path: Path
         one = MemberLog(tmp_path / f"log{n}")
         one.grow(*said)
         assert read(one.wanted()._replace(needed=3), one.get).times == {name(AT[0], 0): 1_000 * time}
+
+
+def test_who_cosigns_later_changes_the_time_of_no_line(tmp_path: Path) -> None:
+    """One of the first two dates a day ahead, and the third does not."""
+    one = MemberLog(tmp_path / "log")
+    one.grow(86_400, 20)
+    soon = read(one.wanted(), one.get).times
+    text = one.log.note.text
+    one.log.cosigned(text, [SIGNERS[2].sign(text, 30)])
+    assert read(one.wanted(), one.get).times == soon == {name(AT[0], 0): 86_400_000}
 
 
 def test_a_long_log_is_read_in_steps_also_where_a_tile_became_full_meanwhile(

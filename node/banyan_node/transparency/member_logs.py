@@ -64,11 +64,11 @@ class Found(NamedTuple):
     times: dict[bytes, int]
 
 
-def cosigned_notes(ctx: Context, after: int, now: float) -> list[bytes]:
-    """Checkpoints of this node's log, as they were when enough witnesses had cosigned them: the first ones that have
-    more lines than this; and the last one as it is."""
-    rows = COSIGNED_NOTES.rows(ctx.store, after=after)
-    return [*(raw for _, raw in islice(rows, NOTES)), *([own.note.raw] if (own := opened(ctx, now)).size else [])]
+def cosigned_notes(ctx: Context, after: int, now: float) -> tuple[list[bytes], list[bytes]]:
+    """Checkpoints of this node's log, as they were when enough witnesses had cosigned them, of which lines have their
+    times: the first ones that have more lines than this. And the last one as it is, if there is one."""
+    kept = [raw for _, raw in islice(COSIGNED_NOTES.rows(ctx.store, after=after), NOTES)]
+    return kept, [own.note.raw] if (own := opened(ctx, now)).size else []
 
 
 def wanted(ctx: Context, now: float) -> list[Wanted]:
@@ -91,17 +91,19 @@ def wanted(ctx: Context, now: float) -> list[Wanted]:
 def read(one: Wanted, get: Callable[[str], bytes]) -> Found:
     """get: the file at a path below the log's URL. Raises Reject, as `get` does."""
     try:
-        raws = [str(raw).encode() for raw in json.loads(get(f"cosigned?after={one.after}"))["notes"]]
+        said = json.loads(get(f"cosigned?after={one.after}"))
+        kept, now = ([str(raw).encode() for raw in said[name]] for name in ("notes", "last"))
     except (LookupError, TypeError, ValueError):
         raise Malformed("the log shows no list of checkpoints") from None
     keys = [witness_key(key) for key in one.witnesses]
     last, seen = 0, list[tuple[int, int, TreeHead]]()
-    for raw in raws:
+    for at, raw in enumerate([*kept, *now]):
         found, note = signed_checkpoint(raw, [log_key(one.log)])
         when = witnessing.cosigned_at(note, keys, one.needed)
         if when is not None:
-            seen.append((found.size, when[0], found))
             last = max(last, when[1])
+            if at < len(kept):  # who cosigns later changes no time
+                seen.append((found.size, when[0], found))
     top = max((found for *_, found in seen), key=lambda found: found.size, default=None)
     if top is None or top.size <= one.after:
         return Found(one.after, last, {})

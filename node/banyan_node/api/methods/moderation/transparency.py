@@ -98,9 +98,10 @@ class CosignedAfter(Request):
 
 
 class CosignedNotes(Response):
-    """Signed notes."""
+    """Signed notes. last: one, or none."""
 
     notes: list[str]
+    last: list[str]
 
 
 class LogRead(Request):
@@ -227,7 +228,8 @@ def requests(ctx: Context, ask: WitnessAnswers, now: float) -> WitnessRequests:
 def cosigned(ctx: Context, ask: CosignedAfter, now: float) -> CosignedNotes:
     """Checkpoints of this node's log with more lines than this, as they were when enough witnesses had cosigned them;
     and the last one."""
-    return CosignedNotes([raw.decode() for raw in member_logs.cosigned_notes(ctx, ask.after, now)])
+    kept, last = member_logs.cosigned_notes(ctx, ask.after, now)
+    return CosignedNotes([raw.decode() for raw in kept], [raw.decode() for raw in last])
 
 
 @METHODS.write("transparency.logs")
