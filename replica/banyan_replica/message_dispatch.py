@@ -33,6 +33,7 @@ from banyan_replica.wire.messages import (
     CHARTER,
     NOTICES,
     READS_AS_IF,
+    RELAYS,
     VERSION,
     ActNames,
     Answered,
@@ -185,6 +186,7 @@ class MessageDispatcher:
                 self.sync.asking.told(link)
             case Interest():
                 self.sync.told(link, m, now)
+                self._serve(link, now)
             case Sums():
                 self.sync.sums(link, m, now)
             case Heads():
@@ -193,6 +195,7 @@ class MessageDispatcher:
                 self.sync.comparing.asked(link, m, now)
             case SketchCells(salt, abilities) if salt == ABILITIES:
                 link.told.able(abilities)
+                self._serve(link, now)
                 if link.told.reads_charter:
                     self.charters.met(link.peer)
             case CharterState():
@@ -260,11 +263,23 @@ class MessageDispatcher:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
-            reads = READS_AS_IF | CHARTER | (NOTICES if self.ingest.store.has_views else 0)
-            self.out.send(link.peer, SketchCells(ABILITIES, reads, BUSY, 0, b""))
+            self.introduce(link)
             self.sync.met(link, now)
+            self._serve(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)
+
+    def introduce(self, link: PeerSession) -> None:
+        """Says what this node reads and does beyond the hello."""
+        able = READS_AS_IF | CHARTER | (NOTICES if self.ingest.store.has_views else 0)
+        able |= RELAYS if self.sync.relays else 0
+        self.out.send(link.peer, SketchCells(ABILITIES, able, BUSY, 0, b""))
+
+    def _serve(self, link: PeerSession, now: float) -> None:
+        """A peer of chosen accounts is pushed what it named, unless it passes on what others want."""
+        pair = self.sync.interests.pair(link.peer)
+        names = None if pair is None or pair.theirs is None or link.told.relays else pair.theirs.held
+        self.spreading.serve(link.peer, names, now)
 
     def _data(self, link: PeerSession, whole: PreparedFrame, now: float) -> None:
         link.flow.received(whole.size)

@@ -334,7 +334,13 @@ class Replica:
         while this node holds little, peers of chosen accounts that hold many times as much read all of it to it,
         because only from that it knows which accounts it holds."""
         more, self.room.control_only = self.room.control_only - control_only, control_only
+        relayed = self.sync.relays
         self.sync.limit(accounts, now, far, read_to)
+        self.gossip.become_leaf(not self.sync.relays, now)
+        if relayed != self.sync.relays:
+            for link in self.links.values():
+                if link.hello is not None:
+                    self._receiving.introduce(link)
         if more:
             self.sync.compare_again(now)
         self._out.collect()

@@ -79,7 +79,7 @@ class WriteSession:
         head = self.ingest.head(control_log(account))
         item = control_push(self.ingest.store, account, head.length - 1, entries)
         if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
-            self.spreading.push(head.id, item, now)
+            self.spreading.push(head.id, account, item, now)
             self.moved()
         else:
             self.soon(now)
@@ -91,7 +91,7 @@ class WriteSession:
         self.clock(now)
         made = self.author.checkpoint(account, signer, self.wall_ms(now), before)
         self.fetch.remember(made.id, made.log_id)
-        self.spreading.push(made.id, CheckpointItem(encode_checkpoint(made)), now)
+        self.spreading.push(made.id, account, CheckpointItem(encode_checkpoint(made)), now)
         self.moved()
         return made
 
@@ -102,5 +102,5 @@ class WriteSession:
         if added[-1].sig is None:
             self.soon(now)
             return
-        self.spreading.push(added[-1].id, run_item(self.ingest.store, log, added), now)
+        self.spreading.push(added[-1].id, log.account, run_item(self.ingest.store, log, added), now)
         self.moved()

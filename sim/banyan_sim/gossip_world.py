@@ -40,13 +40,24 @@ class Sent:
     """A published message and who has it."""
 
     at: float
+    topic: bytes
     audience: int
     delays: list[float] = field(default_factory=list)
     hops: int = 0
 
 
 class GossipWorld:
-    def __init__(self, nodes: int, seed: int = 1, *, settings: GossipSettings | None = None, loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        nodes: int,
+        seed: int = 1,
+        *,
+        settings: GossipSettings | None = None,
+        loss: float = 0.0,
+        leaves: int = 0,
+        follows: int = 0,
+    ) -> None:
+        """leaves: further nodes that hold the messages of `follows` random publishers each, and their own."""
         self.rng = random.Random(seed)
         self.settings = settings or GossipSettings()
         self.loss = loss
@@ -64,8 +75,15 @@ class GossipWorld:
         self.conns: dict[tuple[str, str], float] = {}  # both directions -> latency
         self.peers_of: dict[str, set[str]] = {}
         self.sybils: dict[str, str] = {}  # id -> group
-        for i in range(nodes):
-            self.add(f"n{i}")
+        self.wants: dict[str, frozenset[bytes]] = {}
+        """The topics that a leaf holds. A topic is the name of the publisher."""
+        self.heard: dict[str, int] = {}
+        """Messages pushed to each leaf."""
+        everybody = [f"n{i}" for i in range(nodes + leaves)]
+        for name in everybody[nodes:]:
+            self.wants[name] = frozenset(n.encode() for n in (name, *self.rng.sample(everybody, follows)))
+        for name in everybody:
+            self.add(name)
 
     # -- the population
 
@@ -74,6 +92,7 @@ class GossipWorld:
         named = self.named.setdefault(name, set())
         node = Gossip(name, self.settings, rng, self.payloads.get, (self.addr(name),), named=named)
         self.nodes[name] = node
+        node.become_leaf(name in self.wants, self.now)
         self.wakes[name] = math.inf
         self.peers_of[name] = set()
         return node
@@ -155,6 +174,7 @@ class GossipWorld:
                 self.peers_of[name].add(peer)
                 group, addrs = self.group(peer), (self.addr(peer),)
                 self.nodes[name].peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=self.now)
+                self.nodes[name].serves(peer, self.wants.get(peer), self.now)
                 self.drain(name)
 
     def part(self, a: str, b: str) -> None:
@@ -204,6 +224,8 @@ class GossipWorld:
     def arrive(self, name: str, src: str, frame: AnyFrame) -> None:
         if name in self.nodes and (src, name) in self.conns:
             got = self.nodes[name].receive(src, frame, self.now)
+            if name in self.wants and isinstance(frame, PushFrame):
+                self.heard[name] = self.heard.get(name, 0) + len(frame.items)
             if got:
                 self.at(self.now + VERDICT_S, lambda: self.judge(name, got))
             self.drain(name)
@@ -216,11 +238,14 @@ class GossipWorld:
             if self.payloads.get(delivery.mid) != delivery.payload:
                 node.rejected(delivery.mid, delivery.peer, self.now)
                 continue
+            sent = self.sent[delivery.mid]
+            if name in self.wants and sent.topic not in self.wants[name]:
+                node.learned(delivery.mid, self.now, sent.topic)
+                continue
             if not node.knows(delivery.mid):
-                sent = self.sent[delivery.mid]
                 sent.delays.append(self.now - sent.at)
                 sent.hops = max(sent.hops, delivery.hop)
-            node.accepted(delivery, self.now)
+            node.accepted(delivery, self.now, topic=sent.topic)
         self.drain(name)
 
     # -- Sybils: they dial everybody, name only each other, and drop every message
@@ -265,8 +290,10 @@ class GossipWorld:
     def publish(self, name: str, size: int = 40) -> bytes:
         mid = len(self.sent).to_bytes(16, "big")
         self.payloads[mid] = payload = mid[-8:] * (size // 8)
-        self.sent[mid] = Sent(self.now, len(self.nodes) - 1)
-        self.nodes[name].publish(mid, payload, self.now)
+        topic = name.encode()
+        holders = sum(topic in self.wants[n] if n in self.wants else True for n in self.nodes)
+        self.sent[mid] = Sent(self.now, topic, holders - 1)
+        self.nodes[name].publish(mid, payload, self.now, topic)
         self.drain(name)
         return mid
 

@@ -96,6 +96,21 @@ class Gossip:
         self._clock(now)
         self._members.peer_down(peer, now)
 
+    def become_leaf(self, is_leaf: bool, now: float) -> None:
+        """Whether this node holds messages of some topics only. Its peers learn it apart, and call `serves`."""
+        self._clock(now)
+        self._members.become_leaf(is_leaf, now)
+        self._tree.is_leaf = is_leaf
+
+    def serves(self, peer: PeerId, wants: Container[bytes] | None, now: float) -> None:
+        """The peer is a leaf: it gets only messages of these topics, which may change, and relays none. None: it is no
+        leaf. Call it before the peer's first frame of gossip, and whenever it says otherwise."""
+        self._clock(now)
+        self._members.serves(peer, wants, now)
+        link = self._tree.links.get(peer)
+        if link is not None:
+            link.wants = wants
+
     def dial_failed(self, peer: PeerId, now: float) -> None:
         self._clock(now)
         self._members.dial_failed(peer, now)
@@ -114,10 +129,10 @@ class Gossip:
 
     # -- messages
 
-    def publish(self, mid: bytes, payload: bytes, now: float) -> None:
-        """Sends a local message that is already durable."""
+    def publish(self, mid: bytes, payload: bytes, now: float, topic: bytes = b"") -> None:
+        """Sends a local message that is already durable. topic: see `serves`."""
         self._clock(now)
-        self._tree.publish(mid, payload, now)
+        self._tree.publish(mid, payload, topic, now)
 
     def forget_content(self, raw: bytes) -> None:
         """Keeps no message that has these bytes, which the store erases; b"": none at all. Who asks for one late gets
@@ -134,10 +149,12 @@ class Gossip:
         self._members.receive(peer, frame, now)
         return ()
 
-    def accepted(self, delivery: DeliverMessage, now: float, also: Sequence[bytes] = (), stale: int = 0) -> None:
+    def accepted(
+        self, delivery: DeliverMessage, now: float, also: Sequence[bytes] = (), stale: int = 0, topic: bytes = b""
+    ) -> None:
         """also: other new messages that it contained. stale: how many known ones it contained."""
         self._clock(now)
-        if self._tree.accepted(delivery, also, stale, now):
+        if self._tree.accepted(delivery, topic, also, stale, now):
             self._ledger.news(delivery.peer, now)
 
     def ignored(self, mid: bytes, peer: PeerId, now: float) -> None:
@@ -162,11 +179,11 @@ class Gossip:
         self._clock(now)
         self._members.expel(peer, now)
 
-    def learned(self, mid: bytes, now: float) -> None:
+    def learned(self, mid: bytes, now: float, topic: bytes = b"") -> None:
         """It came by reconciliation, or is not for this node: stops asking for it, and never pushes it. If it was
         awaited and can be sent from here, it is announced once it is durable."""
         self._clock(now)
-        self._tree.learned(mid, now)
+        self._tree.learned(mid, topic, now)
 
     def durable(self) -> None:
         """Everything published, accepted or learned until now is on disk."""
@@ -201,7 +218,8 @@ class Gossip:
     # -- for operators
 
     def neighbours(self) -> tuple[PeerId, ...]:
-        return tuple(self._members.active)
+        """Those that are pushed and announced messages, leaves last."""
+        return (*self._members.active, *self._members.leaves)
 
     def passive(self) -> tuple[PeerInfo, ...]:
         return tuple(self._members.passive.infos())
@@ -231,6 +249,7 @@ class Gossip:
             **asdict(self._tree.counters),
             "connected": len(members.up),
             "active": len(members.active),
+            "leaves": len(members.leaves),
             "passive": len(members.passive),
             "eager": len(self.eager()),
             "seen": len(self._tree.seen),
@@ -247,6 +266,6 @@ class Gossip:
     def _unanswered(self, peer: PeerId, now: float) -> None:
         sentence = "announced messages and did not send them when asked"
         verdict = self._ledger.charge(peer, Charge(Offence.UNHONOURED, sentence), now)
-        if verdict == "let go" and peer in self._members.active:  # drop it once, even if it owes several messages
+        if verdict == "let go" and self._members.is_neighbour(peer):  # drop it once, even if it owes several messages
             self._members.expel(peer, now)
             self._out.append(DropPeer(peer, sentence, True))

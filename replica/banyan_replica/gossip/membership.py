@@ -7,12 +7,19 @@ After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
   - the answer to a walk is accepted only from the neighbour that the walk was sent to, and returns on the same path.
 And a peer that is no neighbour, and brings more that is new than all neighbours together, is not hung up on. Those that
 are `named` never are: they stay linked, and that makes no place for them in a view.
-Invariant: the active view is a bounded subset of the connected peers, and no two of it share a group.
+
+A leaf holds the messages of some topics only and relays next to nothing, so it takes no place of a node that relays.
+There it is one of the `leaves`, a view of its own. Its walks end at once, and nobody is told of it: views would fill
+with peers that nobody can use. A node that is a leaf has leaves in its active view where nobody else is known, and
+replaces them once it knows nodes that relay.
+Counter-example: leaves had places in the active view; of ten nodes that relay, among 100 leaves, each had two links to
+another one, and no leaf had any.
+Invariant: both views are bounded subsets of the connected peers, and no two of the active view share a group.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container
 
 from banyan_replica.gossip.address_groups import LOCAL, group_of
@@ -57,6 +64,8 @@ class Membership:
         self.s, self.rng, self.out, self.ledger, self.tree = settings, rng, out, ledger, tree
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
+        self.leaves: dict[PeerId, float] = {}  # empty in a node that is a leaf
+        self.is_leaf = False
         self.news = News()
         self.passive = PassiveView(settings, rng, ledger)
         self.contacts: dict[PeerId, PeerInfo] = {}  # dialled first: given by the operator, found near, of the last run
@@ -132,7 +141,7 @@ class Membership:
             self.passive.forget(peer)  # it hung up without an answer, and may have banned us
         self._forget_asked(peer)
         self.news.forget(peer)
-        if peer in self.active:
+        if self.is_neighbour(peer):
             self._let_go(peer, now)
         conn = self.up.pop(peer, None)
         if conn is None:
@@ -145,7 +154,7 @@ class Membership:
         """Removes the peer from all views."""
         self.passive.forget(peer)
         self.anchored.pop(peer, None)
-        if peer in self.active:
+        if self.is_neighbour(peer):
             self._leave(peer, now)
             self.anchored.pop(peer, None)
         self._refill(now)
@@ -156,6 +165,43 @@ class Membership:
         self._forget_asked(peer)
         self._refill(now)
 
+    # -- leaves
+
+    def is_neighbour(self, peer: PeerId) -> bool:
+        return peer in self.active or peer in self.leaves
+
+    def become_leaf(self, is_leaf: bool, now: float) -> None:
+        """Leaves that are neighbours come into the other view by asking again."""
+        if is_leaf == self.is_leaf:
+            return
+        self.is_leaf = is_leaf
+        for peer in [*self.leaves, *[p for p in self.active if self.up[p].wants is not None]]:
+            self._part(peer, now)
+        self._refill(now)
+
+    def serves(self, peer: PeerId, wants: Container[bytes] | None, now: float) -> None:
+        """See `Gossip.serves`."""
+        conn = self.up.get(peer)
+        if conn is None:
+            return
+        was, conn.wants = conn.wants, wants
+        self.passive.knows(peer, wants is not None)
+        if self.is_leaf or (was is None) == (wants is None):
+            return
+        if self.is_neighbour(peer):
+            self._leave(peer, now)
+            if not self._admit(peer, now):
+                self.out.append(SendFrame(peer, NoNeighbour()))
+            self._refill(now)
+
+    def _is_led(self, peer: PeerId) -> bool:
+        """Whether it is a leaf at a node that relays."""
+        return not self.is_leaf and self.up[peer].wants is not None
+
+    def _part(self, peer: PeerId, now: float) -> None:
+        self.out.append(SendFrame(peer, NoNeighbour()))
+        self._let_go(peer, now)
+
     # -- frames of neighbours
 
     def receive(self, src: PeerId, frame: MemberFrame, now: float) -> None:
@@ -164,22 +210,23 @@ class Membership:
                 self._may_dial(src, addrs)
                 self._on_join(src, now)
             case ForwardJoin(joiner, ttl):
-                if src in self.active:
+                if self.is_neighbour(src):
                     self._on_forward(src, joiner, ttl, now)
             case Neighbour(urgent, addrs):
                 self._may_dial(src, addrs)
-                free = len(self.active) < self.s.active or src in self.active
-                self._answer(src, (urgent or free) and self._admit(src, now))
+                self._answer(src, (urgent or self._has_place(src)) and self._admit(src, now))
             case NeighbourAnswer(yes):
                 self._on_answer(src, yes, now)
             case NoNeighbour():
-                if src in self.active:
+                if self.is_neighbour(src):
                     self._let_go(src, now)
                     self.passive.refused(src, now)
                     self._refill(now)
             case Shuffle():
                 if src in self.active:
                     self.shuffles.walks(src, frame, now)
+                elif src in self.leaves:
+                    self.shuffles.ends(src, frame, now)
             case Shuffled():
                 self.shuffles.comes_back(src, frame, now)
 
@@ -190,7 +237,7 @@ class Membership:
     def _on_join(self, src: PeerId, now: float) -> None:
         conn = self.up[src]
         self._answer(src, self._admit(src, now))
-        if now - conn.forwarded_at >= self.s.join_gap_s:
+        if now - conn.forwarded_at >= self.s.join_gap_s and not self._is_led(src):
             conn.forwarded_at = now
             told = ForwardJoin(PeerInfo(src, conn.addrs), self.s.join_ttl)
             self.out += [SendFrame(peer, told) for peer in self.active if peer != src]
@@ -209,35 +256,52 @@ class Membership:
     def _on_answer(self, src: PeerId, yes: bool, now: float) -> None:
         expected = src in self.expecting
         self._forget_asked(src)
-        if yes and src not in self.active and not (expected and self._admit(src, now)):
+        if yes and not self.is_neighbour(src) and not (expected and self._admit(src, now)):
             self.out.append(SendFrame(src, NoNeighbour()))
-        if src not in self.active:
+        if not self.is_neighbour(src):
             self.passive.refused(src, now)
+        elif self.is_leaf:
+            self.shuffles.soon(now)
         if yes or len(self.active) <= self.s.active // 2:
             self._refill(now)
 
-    # -- the active view
+    # -- the views
+
+    def _has_place(self, peer: PeerId) -> bool:
+        full = len(self.leaves) >= self.s.leaves if self._is_led(peer) else len(self.active) >= self.s.active
+        return self.is_neighbour(peer) or not full
 
     def _admit(self, peer: PeerId, now: float) -> bool:
-        """Adds the peer to the active view if the rules allow it; a full view drops an unprotected neighbour for it."""
-        if peer in self.active:
+        """Adds the peer to its view if the rules allow it; a full one drops an unprotected neighbour for it, or a leaf
+        of the group that has most."""
+        if self.is_neighbour(peer):
             return True
-        conn = self.up[peer]
-        if not self.ledger.trusted(peer, now) or self._clashes(conn.group):
+        conn, led = self.up[peer], self._is_led(peer)
+        if not self.ledger.trusted(peer, now) or (not led and self._clashes(conn.group)):
             return False
-        if len(self.active) >= self.s.active:
-            protected = self._protected()
-            victim = pick(self.rng, [p for p in self.active if p not in protected])
-            self.out.append(SendFrame(victim, NoNeighbour()))
-            self._let_go(victim, now)
-        self.active[peer] = now
+        if not self._has_place(peer):
+            self._part(pick(self.rng, self._crowded() if led else self._unprotected()), now)
+        (self.leaves if led else self.active)[peer] = now
         self.passive.forget(peer)
-        self.tree.neighbour_up(peer, now)
+        self.tree.neighbour_up(peer, now, conn.wants)
         return True
+
+    def _crowded(self) -> list[PeerId]:
+        """The leaves of the group that has most."""
+        groups = Counter(self.up[p].group for p in self.leaves)
+        most = max(groups.values())
+        return [p for p in self.leaves if groups[self.up[p].group] == most]
+
+    def _unprotected(self) -> list[PeerId]:
+        """Leaves first, if this node is one."""
+        protected = self._protected()
+        found = [p for p in self.active if p not in protected]
+        return [p for p in found if self.up[p].wants is not None] or found
 
     def _leave(self, peer: PeerId, now: float) -> None:
         kept = peer in self._protected()
-        since = self.active.pop(peer)
+        since = self.active.pop(peer, now)
+        self.leaves.pop(peer, None)
         self.tree.neighbour_down(peer)
         conn = self.up[peer]
         conn.spare_at = now + self.s.spare_s
@@ -254,7 +318,8 @@ class Membership:
 
     def _protected(self) -> set[PeerId]:
         """Our chosen links, and the oldest links that others chose: those must also survive at our end."""
-        chosen = [p for p in self.active if self.up[p].chosen][: self.s.chosen]
+        chosen = [p for p in self.active if self.up[p].chosen]
+        chosen = sorted(chosen, key=lambda p: self.up[p].wants is not None)[: self.s.chosen]
         return {*chosen, *[p for p in self.active if p not in chosen][: self.s.elders]}
 
     def _clashes(self, group: str) -> bool:
@@ -263,9 +328,9 @@ class Membership:
         return any(self.up[peer].group == group for peer in self.active)
 
     def _refill(self, now: float) -> None:
-        """Asks one peer to be a neighbour if the view has free slots, or too few chosen links."""
+        """Asks one peer to be a neighbour if the view has free slots, or too few chosen links to nodes that relay."""
         short = len(self.active) < self.s.active
-        own = sum(self.up[p].chosen for p in self.active) < self.s.chosen
+        own = sum(self.up[p].chosen and self.up[p].wants is None for p in self.active) < self.s.chosen
         if self.asked is not None or not (short or (own and self.passive)):
             return
         fit = [
@@ -273,7 +338,9 @@ class Membership:
             for info, group in self.passive.candidates(now)
             if info.peer not in self.dials and not self._clashes(group)
         ]
-        trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
+        relays = [info for info in fit if not self.passive.is_leaf(info.peer)]
+        fit = relays or (fit if self.is_leaf and short else [])
+        trusted = [a for a in self.anchored.values() if not (self.is_neighbour(a.peer) or a.peer in self.dials)]
         if own and trusted and now >= self.retry_at:  # anchors first
             self.retry_at = now + self.retry_s
             fit = trusted
@@ -291,13 +358,13 @@ class Membership:
     # -- the passive view
 
     def _note_passive(self, info: PeerInfo, now: float) -> None:
-        if info.peer != self.me and info.peer not in self.active:
+        if info.peer != self.me and not self.is_neighbour(info.peer):
             self.passive.note(info, now)
 
     # -- dialling
 
     def _ask_to_join(self, contact: PeerInfo, now: float) -> None:
-        if contact.peer not in self.active:
+        if not self.is_neighbour(contact.peer):
             self._reach(contact, Join(self.addrs), now, chosen=True)
 
     def _reach(self, info: PeerInfo, frame: MemberFrame, now: float, *, chosen: bool) -> None:
@@ -345,7 +412,7 @@ class Membership:
             self._forget_asked(self.asked[0])
         self.expecting = {peer: until for peer, until in self.expecting.items() if until > now}
         for peer, conn in self.up.items():
-            if not conn.dialled or conn.spare_at > now or peer in self.active or peer in self.named:
+            if not conn.dialled or conn.spare_at > now or self.is_neighbour(peer) or peer in self.named:
                 continue
             if self.news.of([peer], now) > self.news.of(self.active, now):
                 conn.spare_at = now + self.s.useful_s
@@ -365,7 +432,7 @@ class Membership:
         `audit_trade` the peer replaces a neighbour, which merges the halves; more often would unsettle the tree."""
         self.audit_at = now + self.s.audit_s
         known = {**{info.peer: info for info in self.passive.infos()}, **self.contacts, **self.anchored}
-        beyond = [info for p, info in known.items() if p not in self.active and p not in self.dials]
+        beyond = [info for p, info in known.items() if not (self.is_neighbour(p) or p in self.dials)]
         if self.active and beyond:
             urgent = self.rng.random() < self.s.audit_trade
             self._reach(pick(self.rng, beyond), Neighbour(urgent, self.addrs), now, chosen=False)

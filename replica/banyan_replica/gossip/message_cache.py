@@ -44,6 +44,7 @@ class RecentPayload(NamedTuple):
     payload: bytes
     hop: int
     at: float
+    topic: bytes
 
 
 class PayloadCache:
@@ -57,10 +58,10 @@ class PayloadCache:
         self.held = 0
         self.items: dict[bytes, RecentPayload] = {}
 
-    def put(self, mid: bytes, payload: bytes, hop: int, now: float) -> None:
+    def put(self, mid: bytes, payload: bytes, hop: int, now: float, topic: bytes) -> None:
         if mid in self.items or len(payload) > self.size:
             return
-        self.items[mid] = RecentPayload(payload, hop, now)
+        self.items[mid] = RecentPayload(payload, hop, now, topic)
         self.held += len(payload)
         while len(self.items) > self.count or self.held > self.size:
             self.held -= len(self.items.pop(next(iter(self.items))).payload)
@@ -78,13 +79,13 @@ class PayloadCache:
     def get(self, mid: bytes) -> RecentPayload | None:
         return self.items.get(mid)
 
-    def newest(self, most: int, since: float) -> list[bytes]:
-        """The latest ids put since `since`, at most `most`, oldest first."""
-        out: list[bytes] = []
-        for mid in reversed(self.items):
-            if len(out) >= most or self.items[mid].at < since:
+    def newest(self, most: int, since: float) -> list[tuple[bytes, bytes]]:
+        """The latest ids put since `since` with their topics, at most `most`, oldest first."""
+        out: list[tuple[bytes, bytes]] = []
+        for mid, kept in reversed(self.items.items()):
+            if len(out) >= most or kept.at < since:
                 break
-            out.append(mid)
+            out.append((mid, kept.topic))
         out.reverse()
         return out
 

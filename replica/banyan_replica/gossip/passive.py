@@ -42,6 +42,8 @@ class PassiveView:
         self.spares: dict[PeerId, Spare] = {}
         self.refusals: dict[PeerId, NeighbourRefusal] = {}
         """The last ones, oldest first."""
+        self.leaves: dict[PeerId, None] = {}
+        """The last peers that were linked and are leaves, oldest first."""
 
     def __len__(self) -> int:
         return len(self.spares)
@@ -74,6 +76,16 @@ class PassiveView:
         """Those that may be asked to be a neighbour."""
         waits = {peer for peer, refusal in self.refusals.items() if refusal.again_at > now}
         return [spare for peer, spare in self.spares.items() if peer not in waits]
+
+    def knows(self, peer: PeerId, leaf: bool) -> None:
+        self.leaves.pop(peer, None)
+        if leaf:
+            self.leaves[peer] = None
+            if len(self.leaves) > self.s.known_leaves:
+                del self.leaves[next(iter(self.leaves))]
+
+    def is_leaf(self, peer: PeerId) -> bool:
+        return peer in self.leaves
 
     def forget(self, peer: PeerId) -> None:
         self.spares.pop(peer, None)
@@ -114,6 +126,11 @@ class Shuffles:
     def start(self, now: float) -> None:
         self.at = now + 1.0 + self.s.shuffle_s * self.rng.random()
 
+    def soon(self, now: float) -> None:
+        """A leaf has a neighbour that can tell it of others."""
+        if not self.passive.spares:
+            self.at = min(self.at, now)
+
     def send(self, addrs: tuple[str, ...], now: float) -> None:
         """Sends our own shuffle. addrs: this node's addresses."""
         self.at = now + self.s.shuffle_s
@@ -140,10 +157,18 @@ class Shuffles:
             on = Shuffle(origin, min(ttl, self.s.shuffle_ttl) - 1, peers)
             self.out.append(SendFrame(pick(self.rng, onward), on))
             return
-        back = tuple(sample(self.rng, self.passive.infos(), self.s.shuffle_back))
-        self.out.append(SendFrame(src, Shuffled(origin.peer, back)))
+        self._answer(src, shuffle, self.passive.infos())
         for info in (origin, *peers):
             self.note(info, now)
+
+    def ends(self, src: PeerId, shuffle: Shuffle, now: float) -> None:
+        """Answers the shuffle of a leaf here, neighbours included, since nobody who walks to them tells them of it."""
+        near = [PeerInfo(p, self.up[p].addrs) for p in self.active]
+        self._answer(src, shuffle, near + self.passive.infos())
+
+    def _answer(self, src: PeerId, shuffle: Shuffle, known: list[PeerInfo]) -> None:
+        back = tuple(sample(self.rng, known, self.s.shuffle_back))
+        self.out.append(SendFrame(src, Shuffled(shuffle.origin.peer, back)))
 
     def comes_back(self, src: PeerId, shuffled: Shuffled, now: float) -> None:
         """Handles an answer: takes it if our shuffle was asked for, otherwise passes it back on its path."""

@@ -6,13 +6,18 @@ at several points and grafts restore it. So a link is pruned on a running score,
 score. Invariants: only accepted, published or learned messages are marked seen; a poisoned payload cannot hide an
 honest one of the same id; a message that overflows the push queue is announced, and if that queue overflows too it is
 left to reconciliation.
+
+A neighbour may be a leaf: it holds the messages of some topics only, and is neither pushed nor announced others. It
+relays next to nothing, so it is none of the eager links that a node needs, and is pruned as soon as its score says so.
+A node that is a leaf itself needs one eager link, and pushes what others wrote to leaves alone; to those that relay it
+announces that.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from banyan_replica.gossip.frames import DeliverMessage, GossipEffect, PeerId, Push, PushFrame
 from banyan_replica.gossip.message_cache import PayloadCache, SeenIds, Trail
@@ -42,10 +47,12 @@ class Plumtree:
         self.seen = SeenIds(settings.seen)
         self.fresh: set[bytes] = set()
         """Ids that are marked seen and may not be durable yet."""
-        self.awaited: list[tuple[bytes, set[PeerId]]] = []
-        """Ids of `fresh` that were awaited when they came, and the peers that have them."""
+        self.awaited: list[tuple[bytes, bytes, set[PeerId]]] = []
+        """Ids of `fresh` that were awaited when they came, their topics, and the peers that have them."""
         self.recent = PayloadCache(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, TreeLink] = {}
+        self.is_leaf = False
+        """Whether this node holds messages of some topics only, and its neighbours know that."""
         self.pending: dict[bytes, PendingMessage] = {}
         self.notes: dict[bytes, MissingMessage] = {}
         self.due: list[tuple[float, bytes]] = []
@@ -60,10 +67,27 @@ class Plumtree:
 
     # -- neighbours
 
-    def neighbour_up(self, peer: PeerId, now: float) -> None:
-        link = self.links[peer] = TreeLink(peer)
-        for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
-            self.outgoing.announce(link, mid, now)
+    def neighbour_up(self, peer: PeerId, now: float, wants: Container[bytes] | None) -> None:
+        link = self.links[peer] = TreeLink(peer, wants)
+        if self.is_leaf:
+            self._need_one(now)
+        for mid, topic in self.recent.newest(self.s.greet, now - self.s.greet_s):
+            if wants is None or topic in wants:
+                self.outgoing.announce(link, mid, now)
+
+    def _need_one(self, now: float) -> None:
+        """Has one neighbour that relays push all to this leaf, and the others announce."""
+        eager = [link for link in self.links.values() if link.eager]
+        relay = next((link for link in eager if link.wants is None), None)
+        for link in eager:
+            if relay is not None and link is not relay:
+                self._prune(link, now)
+
+    def _prune(self, link: TreeLink, now: float) -> None:
+        link.eager = False
+        link.prune = True
+        self.counters.prunes += 1
+        self.outgoing.mark(link, now)
 
     def neighbour_down(self, peer: PeerId) -> None:
         self.links.pop(peer, None)
@@ -95,17 +119,19 @@ class Plumtree:
 
     # -- local messages and verdicts
 
-    def publish(self, mid: bytes, payload: bytes, now: float) -> None:
+    def publish(self, mid: bytes, payload: bytes, topic: bytes, now: float) -> None:
         if mid in self.seen:
             return
         self.counters.published += 1
         self._settle(mid)
         self._mark_seen(mid)
-        self.recent.put(mid, payload, 0, now)
+        self.recent.put(mid, payload, 0, now, topic)
         self.trail.began(mid, "", now)
-        self._spread(Push(mid, 0, payload), (), now)
+        self._spread(Push(mid, 0, payload), topic, (), now)
 
-    def accepted(self, delivery: DeliverMessage, also: Sequence[bytes], stale: int, now: float) -> bool:
+    def accepted(
+        self, delivery: DeliverMessage, topic: bytes, also: Sequence[bytes], stale: int, now: float
+    ) -> bool:
         """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
 
         also, stale: see `Gossip.accepted`.
@@ -119,7 +145,7 @@ class Plumtree:
             return False
         self.counters.accepted += 1
         self._mark_seen(mid)
-        self.recent.put(mid, payload, hop, now)
+        self.recent.put(mid, payload, hop, now, topic)
         link = self.links.get(peer)
         if link is not None:
             top = 2 * self.s.prune_at
@@ -132,7 +158,7 @@ class Plumtree:
         self.trail.began(mid, peer, now)
         for holder in holders:
             self.trail.went(holder, (mid,), "has", now)
-        self._spread(Push(mid, hop, payload), holders, now)
+        self._spread(Push(mid, hop, payload), topic, holders, now)
         return True
 
     def ignored(self, mid: bytes) -> None:
@@ -154,7 +180,7 @@ class Plumtree:
             note.sources = [p for p in note.sources if p != peer]
             self._look(mid, note, now)
 
-    def learned(self, mid: bytes, now: float) -> None:
+    def learned(self, mid: bytes, topic: bytes, now: float) -> None:
         if mid in self.seen:
             return
         self.counters.learned += 1
@@ -162,7 +188,7 @@ class Plumtree:
         holders = self._settle(mid) if awaited or mid in self.pending else set()
         self._mark_seen(mid)
         if awaited:
-            self.awaited.append((mid, holders))
+            self.awaited.append((mid, topic, holders))
 
     def durable(self, now: float) -> None:
         """What was awaited and learned is still spreading: announces it, if it can be sent to whoever asks.
@@ -172,12 +198,11 @@ class Plumtree:
         """
         self.fresh.clear()
         awaited, self.awaited = self.awaited, []
-        for mid, holders in awaited:
+        for mid, topic, holders in awaited:
             if self.fetch(mid) is None:
                 continue
-            for link in self.links.values():
-                if link.peer not in holders:
-                    self.outgoing.announce(link, mid, now)
+            for link in self._audience(topic, holders):
+                self.outgoing.announce(link, mid, now)
 
     def _settle(self, mid: bytes) -> set[PeerId]:
         """Forgets the records of this message; returns the peers known to have it."""
@@ -246,14 +271,15 @@ class Plumtree:
         if link.score > -self.s.prune_at:
             return
         link.score = 0
-        if len(self.links) <= self.s.flat or now < self.prune_ok:
+        if now < self.prune_ok or not link.eager:
             return
-        if link.eager and self._eager_links() > self.s.eager_min:
+        if self.is_leaf:
+            needed = self._eager_links() == 1
+        else:
+            needed = link.wants is None and (len(self.links) <= self.s.flat or self._eager_links() <= self.s.eager_min)
+        if not needed:
             self.prune_ok = now + self.s.prune_gap_s
-            link.eager = False
-            link.prune = True
-            self.counters.prunes += 1
-            self.outgoing.mark(link, now)
+            self._prune(link, now)
 
     def _note(self, mid: bytes, link: TreeLink, now: float) -> None:
         """The peer has a message that is not here: it is waited for, and then asked for."""
@@ -304,11 +330,16 @@ class Plumtree:
 
     # -- frames out
 
-    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float) -> None:
+    def _audience(self, topic: bytes, holders: Container[PeerId]) -> Iterator[TreeLink]:
+        """The neighbours that a message of this topic is for."""
         for link in self.links.values():
-            if link.peer in holders:
-                continue
-            if link.eager or (item.hop == 0 and now < link.own_until):
+            if link.peer not in holders and (link.wants is None or topic in link.wants):
+                yield link
+
+    def _spread(self, item: Push, topic: bytes, holders: Container[PeerId], now: float) -> None:
+        for link in self._audience(topic, holders):
+            relays = not self.is_leaf or link.wants is not None or item.hop == 0
+            if (link.eager and relays) or (item.hop == 0 and now < link.own_until):
                 self.outgoing.push(link, item, now)
             else:
                 self.outgoing.announce(link, item.mid, now)
@@ -403,4 +434,4 @@ class Plumtree:
                     self.debt_at = min(self.debt_at, until)
 
     def _eager_links(self) -> int:
-        return sum(link.eager for link in self.links.values())
+        return sum(link.eager and (self.is_leaf or link.wants is None) for link in self.links.values())

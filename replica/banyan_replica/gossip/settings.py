@@ -45,6 +45,8 @@ class GossipSettings:
       anchors: peers remembered on disk and dialled first, so that a restart gives no chance for an eclipse.
       anchor_s: a protected neighbour becomes an anchor after this time.
       local_exempt: loopback and private addresses count as no group, so that nodes on one LAN can be neighbours.
+      leaves: neighbours that hold chosen messages only, beside the active view: each costs a look at every message.
+      known_leaves: peers that are remembered to be leaves, so that none is asked where a node is needed that relays.
       links: connections at once; more inbound ones are dropped. The edge lets fewer stay, and these include arrivals.
 
     The walks
@@ -114,6 +116,8 @@ class GossipSettings:
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
+    leaves: int = 256
+    known_leaves: int = 1024
     links: int = 640
 
     join_ttl: int = 6

@@ -8,7 +8,7 @@ gossip takes it as not received, so that a neighbour that has the content sends 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,7 +28,7 @@ from banyan_replica.intake.prepare import Checked, CheckedLater, CheckedRun, Ver
 from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire.data_items import encode_item
-from banyan_replica.wire.messages import Item, RunItem
+from banyan_replica.wire.messages import NAME_BYTES, Item, RunItem
 
 BARE = 4_096
 """Messages that came without content and are remembered, so that they are passed on once it came."""
@@ -137,9 +137,9 @@ class StoreBridge:
                 self._bare.pop(d.mid, None)
                 also = [mid for e in judged.added if (mid := e.id[:16]) != d.mid]
                 stale = len(item.run.entries) - len(judged.added) if isinstance(item, CheckedRun) else 0
-                self._gossip.accepted(d, now, also, stale)
+                self._gossip.accepted(d, now, also, stale, _topic(item))
             else:  # already held: an old message is not forwarded again
-                self._gossip.learned(d.mid, now)
+                self._gossip.learned(d.mid, now, _topic(item))
 
     def _note(self, mid: bytes) -> None:
         """It came without its content."""
@@ -153,7 +153,7 @@ class StoreBridge:
             if judged.lacking:
                 self._note(entry[:16])
             else:
-                self._gossip.learned(entry[:16], now)
+                self._gossip.learned(entry[:16], now, judged.log.account[:NAME_BYTES])
 
     def _pass_over(self, d: DeliverMessage, item: Checked, now: float) -> None:
         """A message of an account that is not held here is not stored and not forwarded. Raises Malformed.
@@ -164,9 +164,13 @@ class StoreBridge:
             self._gossip.ignored(d.mid, d.peer, now)
             return
         _check_name(d, ids_of(item))
-        self._gossip.learned(d.mid, now)
+        self._gossip.learned(d.mid, now, _topic(item))
 
     # -- outgoing
+
+    def serve(self, peer: str, names: Container[bytes] | None, now: float) -> None:
+        """names: of the accounts of which alone messages go to the peer; None: of all."""
+        self._gossip.serves(peer, names, now)
 
     def waits(self, written: Written, now: float) -> None:
         """Has the run pushed once `hand` gets it signed."""
@@ -178,16 +182,22 @@ class StoreBridge:
         for w in written:
             now = self._unpushed.pop(w.entries[-1].id, None)
             if now is not None:
-                self.push(w.entries[-1].id, RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents)), now)
+                run = RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents))
+                self.push(w.entries[-1].id, w.entries[-1].account, run, now)
                 pushed = True
         return pushed
 
-    def push(self, entry: EntryId, item: Item, now: float) -> None:
-        self._gossip.publish(entry[:16], encode(encode_item(item)), now)
+    def push(self, entry: EntryId, account: AccountId, item: Item, now: float) -> None:
+        self._gossip.publish(entry[:16], encode(encode_item(item)), now, account[:NAME_BYTES])
 
     def forget(self) -> None:
         """Forgets unsigned runs, whose entries were rolled back."""
         self._unpushed.clear()
+
+
+def _topic(item: Checked) -> bytes:
+    """By what the gossip tells which messages a leaf wants: the name of the account in `interest`."""
+    return named(item)[0].account[:NAME_BYTES]
 
 
 def _check_name(d: DeliverMessage, entries: Sequence[EntryId]) -> None:

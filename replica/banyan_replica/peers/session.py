@@ -26,7 +26,7 @@ from banyan_replica.peers.states import COURSE, LIFE, CourseEvent, CourseState, 
 from banyan_replica.sync.known_differences import KnownDifferences
 from banyan_replica.sync.orders import Orders
 from banyan_replica.sync.peer_debt import PeerDebt
-from banyan_replica.wire.messages import CHARTER, NOTICES, READS_AS_IF, Hello
+from banyan_replica.wire.messages import CHARTER, NOTICES, READS_AS_IF, RELAYS, Hello
 
 NEVER = -1e9
 
@@ -145,7 +145,7 @@ class Course:
 
 
 class PeerClaims:
-    __slots__ = ("answers_notices", "arrival", "differences", "logs", "reads_as_if", "reads_charter", "root")
+    __slots__ = ("answers_notices", "arrival", "differences", "logs", "reads_as_if", "reads_charter", "relays", "root")
 
     def __init__(self) -> None:
         self.root = b""
@@ -160,6 +160,8 @@ class PeerClaims:
         """Whether it reads answers to a sketch that claim nothing."""
         self.reads_charter = False
         """Whether it reads the messages about a charter."""
+        self.relays = False
+        """Whether it passes on what is pushed to it, also if it holds chosen accounts."""
         self.differences: OrderedDict[LogId, Head] = OrderedDict()
         """Its last claimed heads of logs where ours differed, oldest first."""
 
@@ -171,6 +173,7 @@ class PeerClaims:
         self.answers_notices = bool(abilities & NOTICES)
         self.reads_as_if = bool(abilities & READS_AS_IF)
         self.reads_charter = bool(abilities & CHARTER)
+        self.relays = bool(abilities & RELAYS)
 
     def shares(self, root: bytes) -> None:
         """Its root of the accounts that both hold."""

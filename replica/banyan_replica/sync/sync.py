@@ -97,6 +97,12 @@ class Sync:
         """The accounts that this node holds, those that name its own included; None: all."""
         return self.asking.room.interest
 
+    @property
+    def relays(self) -> bool:
+        """Whether others can rely on this node to pass messages on: it holds all accounts, or all that a charter's
+        members list."""
+        return self.asking.readers.wanted
+
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
         """Whether a question of the peer may cost so many rows more."""
         if link.load.may(rows, self._burst, self.limits.work_per_s, now):

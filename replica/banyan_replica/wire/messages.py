@@ -40,6 +40,8 @@ READS_AS_IF = 2
 """It reads answers to a sketch of state AS_IF."""
 CHARTER = 4
 """It reads the messages about a charter."""
+RELAYS = 8
+"""It passes on what is pushed to it, also if it holds chosen accounts: those that a charter's members list."""
 DIGESTS, ACT_NAMES = 1_024, 4_096
 """The most digests, and the most names of acts, in a frame: with fewer an answer says that there are no more."""
 CARD = 64 << 10
