@@ -52,10 +52,27 @@ def sybils(groups: int) -> Callable[[int, int, float, int], Figures]:
     return scene
 
 
+def small(platforms: int, leaves: int) -> Callable[[int, int, float, int], Figures]:
+    """Small nodes, of which each holds the messages of 20 publishers and its own."""
+
+    def scene(nodes: int, messages: int, rate: float, seed: int) -> Figures:
+        world = GossipWorld(platforms, seed, leaves=leaves, follows=20)
+        world.grow(settle_s=40.0)
+        world.blast(100, min(rate, 25.0), tail_s=5.0)
+        world.heard.clear()
+        figures = world.blast(messages, min(rate, 25.0))
+        return {**figures, "pushed_to_leaves_per_wanted": round(world.pushed_per_wanted(messages), 2)}
+
+    return scene
+
+
 SCENES: dict[str, Callable[[int, int, float, int], Figures]] = {
     "steady": steady,
     "30 % dead at once": third_dead,
     "5 % loss": lossy,
+    "10 platforms, 100 small nodes": small(10, 100),
+    "10 platforms, 500 small nodes": small(10, 500),
+    "100 small nodes alone": small(0, 100),
     "100 Sybils, 2 groups, 300 nodes": sybils(2),
     "100 Sybils, 20 groups, 300 nodes": sybils(20),
 }

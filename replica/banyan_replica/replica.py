@@ -108,7 +108,7 @@ class Replica:
             self.links,
             self.room,
             around,
-            lambda peer: peer in named.peers or peer in self.gossip.neighbours(),
+            lambda peer: peer in named.peers or self.gossip.is_neighbour(peer),
             rng,
             random_bytes,
         )

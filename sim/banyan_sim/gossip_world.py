@@ -326,6 +326,12 @@ class GossipWorld:
             "events": self.steps - steps,
         }
 
+    def pushed_per_wanted(self, messages: int) -> float:
+        """Messages pushed to leaves since `heard` was emptied, for each that they want of the last `messages`."""
+        sents = list(self.sent.values())[-messages:]
+        wanted = sum(s.topic in topics and s.topic != n.encode() for n, topics in self.wants.items() for s in sents)
+        return sum(self.heard.values()) / max(1, wanted)
+
     def totals(self) -> dict[str, int]:
         total = dict.fromkeys(("pushed", "announced", "grafts", "prunes"), 0)
         for node in self.nodes.values():

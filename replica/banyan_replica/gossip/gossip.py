@@ -221,6 +221,9 @@ class Gossip:
         """Those that are pushed and announced messages, leaves last."""
         return (*self._members.active, *self._members.leaves)
 
+    def is_neighbour(self, peer: PeerId) -> bool:
+        return self._members.is_neighbour(peer)
+
     def passive(self) -> tuple[PeerInfo, ...]:
         return tuple(self._members.passive.infos())
 

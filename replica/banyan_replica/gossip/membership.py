@@ -226,7 +226,7 @@ class Membership:
                 if src in self.active:
                     self.shuffles.walks(src, frame, now)
                 elif src in self.leaves:
-                    self.shuffles.ends(src, frame, now)
+                    self.shuffles.ends(src, frame, PeerInfo(self.me, self.addrs))
             case Shuffled():
                 self.shuffles.comes_back(src, frame, now)
 

@@ -137,8 +137,9 @@ class Shuffles:
         if not self.active:
             return
         target = pick(self.rng, list(self.active))
-        mine = [PeerInfo(p, self.up[p].addrs) for p in self.active if p != target]
-        shown = sample(self.rng, mine, self.s.shuffle_active)
+        mine = sample(self.rng, [p for p in self.active if p != target], len(self.active))
+        mine.sort(key=lambda p: self.up[p].wants is not None)  # leaves last
+        shown = [PeerInfo(p, self.up[p].addrs) for p in mine[: self.s.shuffle_active]]
         shown += sample(self.rng, self.passive.infos(), self.s.shuffle_passive)
         self.sent_to = target
         self.out.append(SendFrame(target, Shuffle(PeerInfo(self.me, addrs), self.s.shuffle_ttl, tuple(shown))))
@@ -157,17 +158,17 @@ class Shuffles:
             on = Shuffle(origin, min(ttl, self.s.shuffle_ttl) - 1, peers)
             self.out.append(SendFrame(pick(self.rng, onward), on))
             return
-        self._answer(src, shuffle, self.passive.infos())
+        self.ends(src, shuffle)
         for info in (origin, *peers):
             self.note(info, now)
 
-    def ends(self, src: PeerId, shuffle: Shuffle, now: float) -> None:
-        """Answers the shuffle of a leaf here, neighbours included, since nobody who walks to them tells them of it."""
-        near = [PeerInfo(p, self.up[p].addrs) for p in self.active]
-        self._answer(src, shuffle, near + self.passive.infos())
-
-    def _answer(self, src: PeerId, shuffle: Shuffle, known: list[PeerInfo]) -> None:
-        back = tuple(sample(self.rng, known, self.s.shuffle_back))
+    def ends(self, src: PeerId, shuffle: Shuffle, *first: PeerInfo) -> None:
+        """Answers a shuffle. A leaf is told of those first that relay: among leaves these are few, and what one leaf
+        knows comes to the next."""
+        near = self.active if self.up[src].wants is not None else ()
+        relays = [PeerInfo(p, self.up[p].addrs) for p in near if self.up[p].wants is None]
+        others = sample(self.rng, self.passive.infos(), self.s.shuffle_back)
+        back = (*first, *relays, *others)[: self.s.shuffle_back]
         self.out.append(SendFrame(src, Shuffled(shuffle.origin.peer, back)))
 
     def comes_back(self, src: PeerId, shuffled: Shuffled, now: float) -> None:

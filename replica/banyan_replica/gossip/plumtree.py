@@ -129,9 +129,7 @@ class Plumtree:
         self.trail.began(mid, "", now)
         self._spread(Push(mid, 0, payload), topic, (), now)
 
-    def accepted(
-        self, delivery: DeliverMessage, topic: bytes, also: Sequence[bytes], stale: int, now: float
-    ) -> bool:
+    def accepted(self, delivery: DeliverMessage, topic: bytes, also: Sequence[bytes], stale: int, now: float) -> bool:
         """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
 
         also, stale: see `Gossip.accepted`.

@@ -1,0 +1,79 @@
+"""Leaves in the gossip network: nodes that hold the messages of some topics only, as hobbyists' do by default."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from banyan_replica.gossip.frames import Join
+from banyan_replica.gossip.settings import GossipSettings
+from banyan_sim.gossip_world import GossipWorld
+from tests.needs import few
+
+
+def world_of(relays: int, leaves: int, seed: int = 1, follows: int = 20) -> GossipWorld:
+    world = GossipWorld(relays, seed, leaves=leaves, follows=min(follows, relays + leaves))
+    world.grow(settle_s=40.0)
+    world.blast(100, 25.0, tail_s=5.0)
+    world.heard.clear()
+    return world
+
+
+def relays_beside(world: GossipWorld, name: str) -> int:
+    return sum(peer not in world.wants for peer in world.nodes[name].neighbours())
+
+
+def test_among_many_leaves_everything_arrives_where_it_is_wanted_and_a_leaf_is_pushed_little_else() -> None:
+    for seed in range(1, 1 + few(3)):
+        world = world_of(10, 200, seed)
+        figures = world.blast(150, 25.0)
+        assert figures["complete"] == 150
+        assert world.pushed_per_wanted(150) <= 1.3
+
+
+def test_leaves_take_no_place_of_a_node_that_relays_and_each_has_two_that_relay() -> None:
+    world = world_of(10, 200)
+    for name in world.nodes:
+        assert relays_beside(world, name) >= (2 if name in world.wants else 4), name
+
+
+def test_where_leaves_have_no_room_the_groups_that_have_most_give_way() -> None:
+    world = GossipWorld(4, settings=GossipSettings(leaves=20))
+    world.grow()
+    world.infest(100, 2)  # they say that they are leaves
+    node = world.nodes["n0"]
+    before = node.neighbours()
+    lone = [f"n{300 + k}" for k in range(5)]
+    for sybil in [*world.sybils, *lone]:
+        group = world.sybils.get(sybil, sybil)
+        node.peer_up(sybil, group=group, outbound=False, addrs=(), now=world.now)
+        node.serves(sybil, frozenset(), world.now)
+        node.receive(sybil, Join(), world.now)
+    found = Counter(world.sybils.get(peer, "alone") for peer in node.neighbours() if peer not in world.nodes)
+    assert found["alone"] == 5
+    assert sum(found.values()) == 20
+    assert tuple(peer for peer in node.neighbours() if peer in world.nodes) == before
+
+
+@pytest.mark.parametrize("relays", [1, 2, 3])
+def test_few_platforms_serve_their_leaves(relays: int) -> None:
+    world = world_of(relays, 30)
+    assert world.blast(100, 25.0)["complete"] == 100
+
+
+def test_a_node_that_becomes_a_leaf_and_back_is_served_as_what_it_is() -> None:
+    world = world_of(6, 20)
+    name = "n3"
+    for wants in (frozenset({b"n0", b"n3"}), None):
+        if wants is None:
+            del world.wants[name]
+        else:
+            world.wants[name] = wants
+        world.nodes[name].become_leaf(wants is not None, world.now)
+        world.drain(name)
+        for peer in list(world.peers_of[name]):
+            world.nodes[peer].serves(name, wants, world.now)
+            world.drain(peer)
+        world.run(world.now + 30.0)
+        assert world.blast(60, 25.0)["complete"] == 60
