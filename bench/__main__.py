@@ -35,6 +35,7 @@ BENCHES = {
     "charter": "how fast the charter of an alliance is verified, in full and by skipping",
     "hosted": "what a charter costs those that catch up, and live posts",
     "quota": "which people of a flooded member others keep, and how soon after it drops the bots",
+    "small": "what a small node hears beside what it follows, while everybody writes",
     "orders": "how soon an order of an alliance is carried out and answered, on three real nodes",
     "translog": "a public log of a million lines: appending, and proofs",
     "edge": "how fast one link is",

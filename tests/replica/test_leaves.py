@@ -60,6 +60,7 @@ def test_where_leaves_have_no_room_the_groups_that_have_most_give_way() -> None:
 def test_few_platforms_serve_their_leaves(relays: int) -> None:
     world = world_of(relays, 30)
     assert world.blast(100, 25.0)["complete"] == 100
+    assert world.pushed_per_wanted(100) <= 1.3
 
 
 def test_a_node_that_becomes_a_leaf_and_back_is_served_as_what_it_is() -> None:

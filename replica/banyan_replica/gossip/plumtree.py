@@ -259,8 +259,8 @@ class Plumtree:
                 self._note(mid, link, now)
         if frame.grafts:
             self._graft(link, frame.grafts, now)
-        if frame.prune and self._eager_links() > 1:  # the last one stays, otherwise each message waits for a graft
-            link.eager = False
+        if frame.prune and (self._is_led(link) or self._eager_links() > 1):
+            link.eager = False  # the last one stays, otherwise each message waits for a graft
         return out
 
     def _tire(self, link: TreeLink, duplicates: int, now: float) -> None:
@@ -274,7 +274,9 @@ class Plumtree:
         if self.is_leaf:
             needed = self._eager_links() == 1
         else:
-            needed = link.wants is None and (len(self.links) <= self.s.flat or self._eager_links() <= self.s.eager_min)
+            needed = not self._is_led(link) and (
+                len(self.links) <= self.s.flat or self._eager_links() <= self.s.eager_min
+            )
         if not needed:
             self.prune_ok = now + self.s.prune_gap_s
             self._prune(link, now)
@@ -431,5 +433,9 @@ class Plumtree:
                 else:
                     self.debt_at = min(self.debt_at, until)
 
+    def _is_led(self, link: TreeLink) -> bool:
+        """Whether it is a leaf at a node that relays."""
+        return link.wants is not None and not self.is_leaf
+
     def _eager_links(self) -> int:
-        return sum(link.eager and (self.is_leaf or link.wants is None) for link in self.links.values())
+        return sum(link.eager and not self._is_led(link) for link in self.links.values())
