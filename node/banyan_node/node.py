@@ -291,10 +291,13 @@ class Node:
                     self.links.part(peer, reason)
 
     def _standing(self) -> dict[str, PeerActivity]:
-        """Of what use linked peers are."""
+        """Of what use linked peers are. A node has hundreds of leaves, and whoever says so is one: they must not close
+        the slots to newcomers."""
         now = self.worker.now()
         return {
-            link.peer: PeerActivity(link.neighbour, math.inf if link.served_at is None else now - link.served_at)
+            link.peer: PeerActivity(
+                link.neighbour and not link.leaf, math.inf if link.served_at is None else now - link.served_at
+            )
             for link in self.seen.links
         }
 

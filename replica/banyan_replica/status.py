@@ -25,7 +25,8 @@ class LinkView:
     """A linked peer. named: by the operator. greeted: it said hello. partial: it holds chosen accounts. equal: we agree
     now. compared: we did once since it connected.
 
-    platform: the key with which it says that it signs as one. neighbour: of the gossip. served_at: when it last sent an
+    platform: the key with which it says that it signs as one. neighbour: of the gossip; leaf: and it has no
+    place of those that relay. served_at: when it last sent an
     entry that was new here. differences: its heads of logs on which we differ. asked: logs that it owes us. points: its
     penalty points; `reason`: the cause of the last ones.
     """
@@ -38,6 +39,7 @@ class LinkView:
     platform: bytes
     outbound: bool
     neighbour: bool
+    leaf: bool
     served_at: float | None
     since: float
     equal: bool
@@ -155,10 +157,11 @@ class ReplicaStatus:
     def view(self, now: float) -> ReplicaView:
         """All that people may see of it."""
         catchup, neighbours = self.sync.asking.catchup, frozenset(self.gossip.neighbours())
+        leaves = frozenset(self.gossip.leaves())
         fresh, clock = self.witnesses.fresh_as_of(), self.witnesses.ahead_ms()
         held, bans = self.strangers, self.ledger.bans(now).items()
         return ReplicaView(
-            links=tuple(self._link(link, neighbours, now) for link in self.links.values()),
+            links=tuple(self._link(link, neighbours, leaves, now) for link in self.links.values()),
             interest=self.sync.interest,
             bans=tuple(BanView(peer, now + left, why, self.ledger.points(peer, now)) for peer, (left, why) in bans),
             logs=self.tree.count,
@@ -192,7 +195,7 @@ class ReplicaStatus:
             found.append(SpreadView(one.mid, wall(one.at), one.source, steps))
         return found
 
-    def _link(self, link: PeerSession, neighbours: Set[str], now: float) -> LinkView:
+    def _link(self, link: PeerSession, neighbours: Set[str], leaves: Set[str], now: float) -> LinkView:
         points, pair = self.ledger.points(link.peer, now), self.sync.interests.pair(link.peer)
         return LinkView(
             peer=link.peer,
@@ -203,6 +206,7 @@ class ReplicaStatus:
             platform=b"" if link.hello is None else link.hello.operator,
             outbound=link.outbound,
             neighbour=link.peer in neighbours,
+            leaf=link.peer in leaves,
             served_at=link.load.served_at,
             since=link.since,
             equal=link.course.live,

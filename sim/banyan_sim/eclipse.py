@@ -75,7 +75,8 @@ class Siege(GossipWorld):
                 continue
             slots = self.slots.setdefault(name, ConnectionSlots(self.slot_settings))
             host = self.addr(peer).split("/")[2]
-            standing = {p: PeerActivity(neighbour=True) for p in self.nodes[name].neighbours()}
+            node = self.nodes[name]
+            standing = {p: PeerActivity(neighbour=True) for p in {*node.neighbours()} - {*node.leaves()}}
             if dials:
                 verdict = slots.dials(host, peer, self.now, standing)
             else:

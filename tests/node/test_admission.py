@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from banyan_node.admission.connection_slots import Progress
+from banyan_node.admission.connection_slots import Pool, Progress
 from banyan_node.edge import (
     DialFailed,
     Edge,
@@ -325,6 +325,19 @@ async def test_a_node_under_127_silent_links_says_so_and_takes_a_newcomer(tmp_pa
             await converged([a, b], within=120)
             filling = a.edge.door.slots.filling()
             assert filling.inbound + filling.outbound >= 1
+
+
+async def test_leaves_in_all_slots_keep_no_newcomer_out(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"), limits__peers="8")) as a, AsyncExitStack() as stack:
+        room = a.edge.door.slots.s.strangers
+        for n in range(room):
+            leaf = make_node(make_home(tmp_path / f"leaf{n}"), bootstrap=a.addresses, node__role="hobbyist")
+            await stack.enter_async_context(running(leaf))
+        await until(lambda: sum(link.leaf for link in a.seen.links) == room)
+        assert a.edge.door.slots.filling().inbound == room
+        async with running(make_node(make_home(tmp_path / "b"), bootstrap=a.addresses)) as b:
+            held = a.edge.door.slots.held
+            await until(lambda: any(h.peer == b.edge.peer_id and h.pool is Pool.INBOUND for h in held.values()), within=30)
 
 
 async def test_who_listens_may_open_as_many_files_as_the_system_allows() -> None:

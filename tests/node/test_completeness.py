@@ -74,8 +74,9 @@ def test_what_peers_have_and_is_refused_is_named_for_each_reason_and_a_named_pee
     logs = [LogId(one, WriterKey(bytes(32)), 1) for one in (account, account, other)]
     logs[1] = control_log(account)
     link = LinkView(
-        "P", "", False, True, False, b"", True, False, None, 0.0, False, False, 0.0, "", {logs[0]: length}, (), None
-    )
+        "P", "", False, True, False, b"", True, False, False, None, 0.0, False, False, 0.0, "", {logs[0]: length}, (),
+        None,
+    )  # fmt: skip
     home = make_home(tmp_path / "a")
     with open_local(home, load_settings(home)) as node:
         at, me = node.context, here(node.context)

@@ -11,7 +11,7 @@ own, so silent ones take no slot. A peer that says hello *settles*: it takes a s
 
 Identities are free and addresses are not, so the caps count addresses. A newcomer is refused only if every link that
 could go is of more use: otherwise the newest useless link of the fullest group goes. So those who stay are those that
-served lately, neighbours of the gossip, named peers, and the longest-lived.
+served lately, neighbours that relay, named peers, and the longest-lived.
 
 Invariants: no pool and no group has more than its share; inbound links leave the slots of the other pools alone; a
 named peer gets in as long as a slot is not held by another named one; no link goes for a newcomer of a lower rank.
@@ -83,7 +83,7 @@ class Rank(IntEnum):
     SERVES = 1
     """It served something new lately, and is among the longest-lived half of those slots."""
     NEIGHBOUR = 2
-    """A neighbour of the gossip."""
+    """A neighbour of the gossip that relays. A leaf is none: of those there may be more than slots."""
     NAMED = 3
 
 

@@ -221,6 +221,10 @@ class Gossip:
         """Those that are pushed and announced messages, leaves last."""
         return (*self._members.active, *self._members.leaves)
 
+    def leaves(self) -> tuple[PeerId, ...]:
+        """The neighbours that are leaves, at a node that relays."""
+        return tuple(self._members.leaves)
+
     def is_neighbour(self, peer: PeerId) -> bool:
         return self._members.is_neighbour(peer)
 
