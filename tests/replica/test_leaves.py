@@ -56,6 +56,28 @@ def test_where_leaves_have_no_room_the_groups_that_have_most_give_way() -> None:
     assert tuple(peer for peer in node.neighbours() if peer in world.nodes) == before
 
 
+def test_a_leaf_that_asked_once_for_an_own_message_of_a_platform_is_not_pushed_all_twice_from_then_on() -> None:
+    world = GossipWorld(2)
+    world.grow(settle_s=5.0)
+    leaf = "n9"
+    world.wants[leaf] = frozenset({b"n0"})
+    world.add(leaf).join("n1", (world.addr("n1"),), world.now)
+    world.drain(leaf)
+    world.run(world.now + 40.0)
+    ways = {("n0", leaf): 0.2, ("n0", "n1"): 0.02, ("n1", leaf): 0.02}
+    for late_s in (0.0, 2.0, 0.0, 0.0, 0.0):  # the way from n1, which is the shorter one, is slow for a while
+        for (a, b), latency in ways.items():
+            world.conns[a, b] = world.conns[b, a] = latency
+        world.conns["n1", leaf] += late_s
+        world.heard.clear()
+        for _ in range(75):
+            world.publish("n0")
+            world.run(world.now + 0.02)
+    assert leaf in world.nodes["n0"].neighbours()
+    assert world.nodes[leaf].stats()["grafts"] > 0
+    assert world.pushed_per_wanted(75) <= 1.3
+
+
 @pytest.mark.parametrize("relays", [1, 2, 3])
 def test_few_platforms_serve_their_leaves(relays: int) -> None:
     world = world_of(relays, 30)

@@ -261,6 +261,8 @@ class Plumtree:
             self._graft(link, frame.grafts, now)
         if frame.prune and (self._is_led(link) or self._eager_links() > 1):
             link.eager = False  # the last one stays, otherwise each message waits for a graft
+            if self._is_led(link):
+                link.own_until = -NEVER  # another one pushes to it what our people write, and it pays for each copy
         return out
 
     def _tire(self, link: TreeLink, duplicates: int, now: float) -> None:
