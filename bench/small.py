@@ -55,7 +55,7 @@ async def platform(nodes: list[Node], line: Line, params: dict[str, Any]) -> Non
             case {"publish": numbers, "rate": rate}:
                 line.say(await _publish(here, [people[n] for n in numbers], rate))
             case {"points": peer}:
-                line.say(await here.worker.call(lambda ctx, now: ctx.replica.ledger.points(peer, now)))
+                line.say(await here.worker.call(lambda ctx, now: ctx.replica.peers.points(peer, now)))
 
 
 async def _until_held(here: Node, entries: int) -> int:

@@ -337,7 +337,9 @@ async def test_leaves_in_all_slots_keep_no_newcomer_out(tmp_path: Path) -> None:
         assert a.edge.door.slots.filling().inbound == room
         async with running(make_node(make_home(tmp_path / "b"), bootstrap=a.addresses)) as b:
             held = a.edge.door.slots.held
-            await until(lambda: any(h.peer == b.edge.peer_id and h.pool is Pool.INBOUND for h in held.values()), within=30)
+            await until(
+                lambda: any(h.peer == b.edge.peer_id and h.pool is Pool.INBOUND for h in held.values()), within=30
+            )
 
 
 async def test_who_listens_may_open_as_many_files_as_the_system_allows() -> None:
