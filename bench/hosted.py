@@ -77,7 +77,7 @@ async def node(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
                     await trio.sleep(APART_S)
                 line.say(at)
             case {"watch": posts}:
-                line.say(await _watch(here, line, posts))
+                line.say(await watch(here, line, posts, 60 + posts * APART_S))
             case "spent":
                 line.say(cpu_s() - cpu)
             case "digest":
@@ -90,11 +90,11 @@ def _write(account: Account, n: int, at: list[float], ctx: Context, now: float) 
     ctx.replica.writes.publish(account.log, account.device, [draft], now)
 
 
-async def _watch(here: Node, line: Line, posts: int) -> list[float]:
-    """When each was committed here."""
+async def watch(here: Node, line: Line, posts: int, within: float) -> list[float]:
+    """When each of so many entries was committed here, as far as that was within so many seconds."""
     at, events = list[float](), await here.backend.events({})
     line.say("watching")
-    with trio.move_on_after(60 + posts * APART_S):
+    with trio.move_on_after(within):
         async for event in events:
             at += [time.monotonic()] * (event["entries"] if event["event"] == "entries" else 0)
             if len(at) >= posts:

@@ -28,6 +28,7 @@ from banyan_node.node import Node
 from banyan_replica.wire.data_items import size_of
 from banyan_replica.wire.messages import RunItem
 from bench.harness import BenchError, arguments, at_least, finish, interleaved, latencies_ms, median, say, workplace
+from bench.hosted import watch
 from bench.rig.child import Line
 from bench.rig.people import Account, copied, known_account, runs_home, social_post
 from bench.rig.processes import Child, new_home
@@ -99,24 +100,11 @@ async def small(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
             case "received":
                 line.say(_received(here))
             case {"watch": posts, "within": within}:
-                line.say(await _watch(here, line, posts, within))
+                line.say(await watch(here, line, posts, within))
 
 
 def _received(node: Node) -> float:
     return node.metrics.registry.get_sample_value("banyan_received_bytes_total") or 0.0
-
-
-async def _watch(here: Node, line: Line, posts: int, within: float) -> list[float]:
-    """When each was committed here."""
-    at, events = list[float](), await here.backend.events({})
-    line.say("watching")
-    with trio.move_on_after(within):
-        async for event in events:
-            at += [time.monotonic()] * (event["entries"] if event["event"] == "entries" else 0)
-            if len(at) >= posts:
-                break
-    await events.aclose()
-    return at
 
 
 # -- the bench's side

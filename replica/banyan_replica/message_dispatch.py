@@ -186,7 +186,7 @@ class MessageDispatcher:
                 self.sync.asking.told(link)
             case Interest():
                 self.sync.told(link, m, now)
-                self._serve(link, now)
+                self._subscribe(link, now)
             case Sums():
                 self.sync.sums(link, m, now)
             case Heads():
@@ -195,7 +195,7 @@ class MessageDispatcher:
                 self.sync.comparing.asked(link, m, now)
             case SketchCells(salt, abilities) if salt == ABILITIES:
                 link.told.able(abilities)
-                self._serve(link, now)
+                self._subscribe(link, now)
                 if link.told.reads_charter:
                     self.charters.met(link.peer)
             case CharterState():
@@ -265,7 +265,7 @@ class MessageDispatcher:
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
             self.introduce(link)
             self.sync.met(link, now)
-            self._serve(link, now)
+            self._subscribe(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)
 
@@ -275,11 +275,11 @@ class MessageDispatcher:
         able |= RELAYS if self.sync.relays else 0
         self.out.send(link.peer, SketchCells(ABILITIES, able, BUSY, 0, b""))
 
-    def _serve(self, link: PeerSession, now: float) -> None:
+    def _subscribe(self, link: PeerSession, now: float) -> None:
         """A peer of chosen accounts is pushed what it named, unless it passes on what others want."""
         pair = self.sync.interests.pair(link.peer)
         names = None if pair is None or pair.theirs is None or link.told.relays else pair.theirs.held
-        self.spreading.serve(link.peer, names, now)
+        self.spreading.subscribe(link.peer, names, now)
 
     def _data(self, link: PeerSession, whole: PreparedFrame, now: float) -> None:
         link.flow.received(whole.size)

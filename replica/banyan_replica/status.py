@@ -25,10 +25,9 @@ class LinkView:
     """A linked peer. named: by the operator. greeted: it said hello. partial: it holds chosen accounts. equal: we agree
     now. compared: we did once since it connected.
 
-    platform: the key with which it says that it signs as one. neighbour: of the gossip; leaf: and it has no
-    place of those that relay. served_at: when it last sent an
-    entry that was new here. differences: its heads of logs on which we differ. asked: logs that it owes us. points: its
-    penalty points; `reason`: the cause of the last ones.
+    platform: the key with which it says that it signs as one. neighbour: of the gossip. leaf: it is one that does not
+    relay, and we do. served_at: when it last sent an entry that was new here. differences: its heads of logs on which
+    we differ. asked: logs that it owes us. points: its penalty points; `reason`: the cause of the last ones.
     """
 
     peer: str

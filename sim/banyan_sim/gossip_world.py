@@ -174,7 +174,7 @@ class GossipWorld:
                 self.peers_of[name].add(peer)
                 group, addrs = self.group(peer), (self.addr(peer),)
                 self.nodes[name].peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=self.now)
-                self.nodes[name].serves(peer, self.wants.get(peer), self.now)
+                self.nodes[name].subscribe(peer, self.wants.get(peer), self.now)
                 self.drain(name)
 
     def part(self, a: str, b: str) -> None:

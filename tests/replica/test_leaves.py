@@ -48,7 +48,7 @@ def test_where_leaves_have_no_room_the_groups_that_have_most_give_way() -> None:
     for sybil in [*world.sybils, *lone]:
         group = world.sybils.get(sybil, sybil)
         node.peer_up(sybil, group=group, outbound=False, addrs=(), now=world.now)
-        node.serves(sybil, frozenset(), world.now)
+        node.subscribe(sybil, frozenset(), world.now)
         node.receive(sybil, Join(), world.now)
     found = Counter(world.sybils.get(peer, "alone") for peer in node.neighbours() if peer not in world.nodes)
     assert found["alone"] == 5
@@ -96,7 +96,7 @@ def test_a_node_that_becomes_a_leaf_and_back_is_served_as_what_it_is() -> None:
         world.nodes[name].become_leaf(wants is not None, world.now)
         world.drain(name)
         for peer in list(world.peers_of[name]):
-            world.nodes[peer].serves(name, wants, world.now)
+            world.nodes[peer].subscribe(name, wants, world.now)
             world.drain(peer)
         world.run(world.now + 30.0)
         assert world.blast(60, 25.0)["complete"] == 60

@@ -97,19 +97,19 @@ class Gossip:
         self._members.peer_down(peer, now)
 
     def become_leaf(self, is_leaf: bool, now: float) -> None:
-        """Whether this node holds messages of some topics only. Its peers learn it apart, and call `serves`."""
+        """Whether this node holds messages of some topics only. Its peers learn it apart, and call `subscribe`."""
         self._clock(now)
         self._members.become_leaf(is_leaf, now)
         self._tree.is_leaf = is_leaf
 
-    def serves(self, peer: PeerId, wants: Container[bytes] | None, now: float) -> None:
+    def subscribe(self, peer: PeerId, topics: Container[bytes] | None, now: float) -> None:
         """The peer is a leaf: it gets only messages of these topics, which may change, and relays none. None: it is no
         leaf. Call it before the peer's first frame of gossip, and whenever it says otherwise."""
         self._clock(now)
-        self._members.serves(peer, wants, now)
+        self._members.subscribe(peer, topics, now)
         link = self._tree.links.get(peer)
         if link is not None:
-            link.wants = wants
+            link.topics = topics
 
     def dial_failed(self, peer: PeerId, now: float) -> None:
         self._clock(now)
@@ -130,7 +130,7 @@ class Gossip:
     # -- messages
 
     def publish(self, mid: bytes, payload: bytes, now: float, topic: bytes = b"") -> None:
-        """Sends a local message that is already durable. topic: see `serves`."""
+        """Sends a local message that is already durable. topic: see `subscribe`."""
         self._clock(now)
         self._tree.publish(mid, payload, topic, now)
 

@@ -8,18 +8,16 @@ After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
 And a peer that is no neighbour, and brings more that is new than all neighbours together, is not hung up on. Those that
 are `named` never are: they stay linked, and that makes no place for them in a view.
 
-A leaf holds the messages of some topics only and relays next to nothing, so it takes no place of a node that relays.
-There it is one of the `leaves`, a view of its own. Its walks end at once, and nobody is told of it: views would fill
-with peers that nobody can use. A node that is a leaf has leaves in its active view where nobody else is known, and
-replaces them once it knows nodes that relay.
-Counter-example: leaves had places in the active view; of ten nodes that relay, among 100 leaves, each had two links to
-another one, and no leaf had any.
+A leaf holds the messages of some topics only and relays next to nothing. A node that relays gives it a place in
+`leaves`, not in the active view, answers its walks at once and tells nobody of it. A leaf has other leaves in its
+active view until it knows nodes that relay. Counter-example: leaves had places in the active view; of ten nodes that
+relay, among 100 leaves, each had two links to another one, and no leaf had any.
 Invariant: both views are bounded subsets of the connected peers, and no two of the active view share a group.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Container
 
 from banyan_replica.gossip.address_groups import LOCAL, group_of
@@ -40,7 +38,7 @@ from banyan_replica.gossip.frames import (
     Shuffled,
 )
 from banyan_replica.gossip.message_cache import News
-from banyan_replica.gossip.passive import PassiveView, Shuffles, pick
+from banyan_replica.gossip.passive import PassiveView, Shuffles, of_largest_groups, pick
 from banyan_replica.gossip.records import Conn, Dial, Neighbours
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
@@ -59,13 +57,12 @@ class Membership:
         tree: Neighbours,
         named: Container[PeerId] = (),
     ) -> None:
-        self.me, self.named = me, named
+        self.me, self.named, self.is_leaf = me, named, False
         self.addrs: tuple[str, ...] = ()
         self.s, self.rng, self.out, self.ledger, self.tree = settings, rng, out, ledger, tree
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
         self.leaves: dict[PeerId, float] = {}  # empty in a node that is a leaf
-        self.is_leaf = False
         self.news = News()
         self.passive = PassiveView(settings, rng, ledger)
         self.contacts: dict[PeerId, PeerInfo] = {}  # dialled first: given by the operator, found near, of the last run
@@ -175,28 +172,26 @@ class Membership:
         if is_leaf == self.is_leaf:
             return
         self.is_leaf = is_leaf
-        for peer in [*self.leaves, *[p for p in self.active if self.up[p].wants is not None]]:
+        for peer in [*self.leaves, *[p for p in self.active if self.up[p].is_leaf]]:
             self._part(peer, now)
         self._refill(now)
 
-    def serves(self, peer: PeerId, wants: Container[bytes] | None, now: float) -> None:
-        """See `Gossip.serves`."""
+    def subscribe(self, peer: PeerId, topics: Container[bytes] | None, now: float) -> None:
+        """See `Gossip.subscribe`."""
         conn = self.up.get(peer)
         if conn is None:
             return
-        was, conn.wants = conn.wants, wants
-        self.passive.knows(peer, wants is not None)
-        if self.is_leaf or (was is None) == (wants is None):
-            return
-        if self.is_neighbour(peer):
+        was, conn.topics = conn.is_leaf, topics
+        self.passive.note_leaf(peer, conn.is_leaf)
+        if was != conn.is_leaf and not self.is_leaf and self.is_neighbour(peer):
             self._leave(peer, now)
             if not self._admit(peer, now):
                 self.out.append(SendFrame(peer, NoNeighbour()))
             self._refill(now)
 
-    def _is_led(self, peer: PeerId) -> bool:
+    def _feeds(self, peer: PeerId) -> bool:
         """Whether it is a leaf at a node that relays."""
-        return not self.is_leaf and self.up[peer].wants is not None
+        return self.up[peer].is_leaf and not self.is_leaf
 
     def _part(self, peer: PeerId, now: float) -> None:
         self.out.append(SendFrame(peer, NoNeighbour()))
@@ -226,7 +221,7 @@ class Membership:
                 if src in self.active:
                     self.shuffles.walks(src, frame, now)
                 elif src in self.leaves:
-                    self.shuffles.ends(src, frame, PeerInfo(self.me, self.addrs))
+                    self.shuffles.answer(src, frame, PeerInfo(self.me, self.addrs))
             case Shuffled():
                 self.shuffles.comes_back(src, frame, now)
 
@@ -237,7 +232,7 @@ class Membership:
     def _on_join(self, src: PeerId, now: float) -> None:
         conn = self.up[src]
         self._answer(src, self._admit(src, now))
-        if now - conn.forwarded_at >= self.s.join_gap_s and not self._is_led(src):
+        if now - conn.forwarded_at >= self.s.join_gap_s and not self._feeds(src):
             conn.forwarded_at = now
             told = ForwardJoin(PeerInfo(src, conn.addrs), self.s.join_ttl)
             self.out += [SendFrame(peer, told) for peer in self.active if peer != src]
@@ -261,14 +256,14 @@ class Membership:
         if not self.is_neighbour(src):
             self.passive.refused(src, now)
         elif self.is_leaf:
-            self.shuffles.soon(now)
+            self.shuffles.hasten(now)
         if yes or len(self.active) <= self.s.active // 2:
             self._refill(now)
 
     # -- the views
 
     def _has_place(self, peer: PeerId) -> bool:
-        full = len(self.leaves) >= self.s.leaves if self._is_led(peer) else len(self.active) >= self.s.active
+        full = len(self.leaves) >= self.s.leaves if self._feeds(peer) else len(self.active) >= self.s.active
         return self.is_neighbour(peer) or not full
 
     def _admit(self, peer: PeerId, now: float) -> bool:
@@ -276,27 +271,22 @@ class Membership:
         of the group that has most."""
         if self.is_neighbour(peer):
             return True
-        conn, led = self.up[peer], self._is_led(peer)
-        if not self.ledger.trusted(peer, now) or (not led and self._clashes(conn.group)):
+        conn, fed = self.up[peer], self._feeds(peer)
+        if not self.ledger.trusted(peer, now) or (not fed and self._clashes(conn.group)):
             return False
         if not self._has_place(peer):
-            self._part(pick(self.rng, self._crowded() if led else self._unprotected()), now)
-        (self.leaves if led else self.active)[peer] = now
+            losers = of_largest_groups(self.leaves, self.up) if fed else self._unprotected()
+            self._part(pick(self.rng, losers), now)
+        (self.leaves if fed else self.active)[peer] = now
         self.passive.forget(peer)
-        self.tree.neighbour_up(peer, now, conn.wants)
+        self.tree.neighbour_up(peer, now, conn.topics)
         return True
-
-    def _crowded(self) -> list[PeerId]:
-        """The leaves of the group that has most."""
-        groups = Counter(self.up[p].group for p in self.leaves)
-        most = max(groups.values())
-        return [p for p in self.leaves if groups[self.up[p].group] == most]
 
     def _unprotected(self) -> list[PeerId]:
         """Leaves first, if this node is one."""
         protected = self._protected()
         found = [p for p in self.active if p not in protected]
-        return [p for p in found if self.up[p].wants is not None] or found
+        return [p for p in found if self.up[p].is_leaf] or found
 
     def _leave(self, peer: PeerId, now: float) -> None:
         kept = peer in self._protected()
@@ -318,8 +308,9 @@ class Membership:
 
     def _protected(self) -> set[PeerId]:
         """Our chosen links, and the oldest links that others chose: those must also survive at our end."""
-        chosen = [p for p in self.active if self.up[p].chosen]
-        chosen = sorted(chosen, key=lambda p: self.up[p].wants is not None)[: self.s.chosen]
+        chosen = sorted([p for p in self.active if self.up[p].chosen], key=lambda p: self.up[p].is_leaf)[
+            : self.s.chosen
+        ]
         return {*chosen, *[p for p in self.active if p not in chosen][: self.s.elders]}
 
     def _clashes(self, group: str) -> bool:
@@ -330,7 +321,7 @@ class Membership:
     def _refill(self, now: float) -> None:
         """Asks one peer to be a neighbour if the view has free slots, or too few chosen links to nodes that relay."""
         short = len(self.active) < self.s.active
-        own = sum(self.up[p].chosen and self.up[p].wants is None for p in self.active) < self.s.chosen
+        own = sum(self.up[p].chosen and not self.up[p].is_leaf for p in self.active) < self.s.chosen
         if self.asked is not None or not (short or (own and self.passive)):
             return
         fit = [

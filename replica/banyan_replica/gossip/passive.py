@@ -6,8 +6,8 @@ and was trusted by the ledger when it was added.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from banyan_replica.gossip.address_groups import LOCAL, group_of_any
@@ -16,7 +16,7 @@ from banyan_replica.gossip.records import Conn, NeighbourRefusal, Spare
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
 
-# Random choices, by the gossip's own generator.
+# Choices of peers, the random ones by the gossip's own generator.
 
 T = TypeVar("T")
 
@@ -32,6 +32,13 @@ def sample(rng: Rng, of: list[T], most: int) -> list[T]:
         j = i + rng.randrange(len(of) - i)
         of[i], of[j] = of[j], of[i]
     return of[:most]
+
+
+def of_largest_groups(peers: Collection[PeerId], up: Mapping[PeerId, Conn]) -> list[PeerId]:
+    """Those of these peers whose address group has most of them."""
+    groups = Counter(up[peer].group for peer in peers)
+    most = max(groups.values())
+    return [peer for peer in peers if groups[up[peer].group] == most]
 
 
 class PassiveView:
@@ -77,7 +84,8 @@ class PassiveView:
         waits = {peer for peer, refusal in self.refusals.items() if refusal.again_at > now}
         return [spare for peer, spare in self.spares.items() if peer not in waits]
 
-    def knows(self, peer: PeerId, leaf: bool) -> None:
+    def note_leaf(self, peer: PeerId, leaf: bool) -> None:
+        """A linked peer is a leaf, or is none."""
         self.leaves.pop(peer, None)
         if leaf:
             self.leaves[peer] = None
@@ -126,7 +134,7 @@ class Shuffles:
     def start(self, now: float) -> None:
         self.at = now + 1.0 + self.s.shuffle_s * self.rng.random()
 
-    def soon(self, now: float) -> None:
+    def hasten(self, now: float) -> None:
         """A leaf has a neighbour that can tell it of others."""
         if not self.passive.spares:
             self.at = min(self.at, now)
@@ -138,7 +146,7 @@ class Shuffles:
             return
         target = pick(self.rng, list(self.active))
         mine = sample(self.rng, [p for p in self.active if p != target], len(self.active))
-        mine.sort(key=lambda p: self.up[p].wants is not None)  # leaves last
+        mine.sort(key=lambda p: self.up[p].is_leaf)  # leaves last
         shown = [PeerInfo(p, self.up[p].addrs) for p in mine[: self.s.shuffle_active]]
         shown += sample(self.rng, self.passive.infos(), self.s.shuffle_passive)
         self.sent_to = target
@@ -158,15 +166,15 @@ class Shuffles:
             on = Shuffle(origin, min(ttl, self.s.shuffle_ttl) - 1, peers)
             self.out.append(SendFrame(pick(self.rng, onward), on))
             return
-        self.ends(src, shuffle)
+        self.answer(src, shuffle)
         for info in (origin, *peers):
             self.note(info, now)
 
-    def ends(self, src: PeerId, shuffle: Shuffle, *first: PeerInfo) -> None:
+    def answer(self, src: PeerId, shuffle: Shuffle, *first: PeerInfo) -> None:
         """Answers a shuffle. A leaf is told of those first that relay: among leaves these are few, and what one leaf
         knows comes to the next."""
-        near = self.active if self.up[src].wants is not None else ()
-        relays = [PeerInfo(p, self.up[p].addrs) for p in near if self.up[p].wants is None]
+        near = self.active if self.up[src].is_leaf else ()
+        relays = [PeerInfo(p, self.up[p].addrs) for p in near if not self.up[p].is_leaf]
         others = sample(self.rng, self.passive.infos(), self.s.shuffle_back)
         back = (*first, *relays, *others)[: self.s.shuffle_back]
         self.out.append(SendFrame(src, Shuffled(shuffle.origin.peer, back)))

@@ -67,20 +67,20 @@ class Plumtree:
 
     # -- neighbours
 
-    def neighbour_up(self, peer: PeerId, now: float, wants: Container[bytes] | None) -> None:
-        link = self.links[peer] = TreeLink(peer, wants)
+    def neighbour_up(self, peer: PeerId, now: float, topics: Container[bytes] | None) -> None:
+        link = self.links[peer] = TreeLink(peer, topics)
         if self.is_leaf:
-            self._need_one(now)
+            self._keep_one_eager(now)
         for mid, topic in self.recent.newest(self.s.greet, now - self.s.greet_s):
-            if wants is None or topic in wants:
+            if topics is None or topic in topics:
                 self.outgoing.announce(link, mid, now)
 
-    def _need_one(self, now: float) -> None:
-        """Has one neighbour that relays push all to this leaf, and the others announce."""
+    def _keep_one_eager(self, now: float) -> None:
+        """At a leaf: one neighbour that relays pushes, and the others announce."""
         eager = [link for link in self.links.values() if link.eager]
-        relay = next((link for link in eager if link.wants is None), None)
-        for link in eager:
-            if relay is not None and link is not relay:
+        relay = next((link for link in eager if link.topics is None), None)
+        for link in eager if relay is not None else ():
+            if link is not relay:
                 self._prune(link, now)
 
     def _prune(self, link: TreeLink, now: float) -> None:
@@ -259,9 +259,9 @@ class Plumtree:
                 self._note(mid, link, now)
         if frame.grafts:
             self._graft(link, frame.grafts, now)
-        if frame.prune and (self._is_led(link) or self._eager_links() > 1):
+        if frame.prune and (self._feeds(link) or self._eager_links() > 1):
             link.eager = False  # the last one stays, otherwise each message waits for a graft
-            if self._is_led(link):
+            if self._feeds(link):
                 link.own_until = -NEVER  # another one pushes to it what our people write, and it pays for each copy
         return out
 
@@ -276,7 +276,7 @@ class Plumtree:
         if self.is_leaf:
             needed = self._eager_links() == 1
         else:
-            needed = not self._is_led(link) and (
+            needed = not self._feeds(link) and (
                 len(self.links) <= self.s.flat or self._eager_links() <= self.s.eager_min
             )
         if not needed:
@@ -335,12 +335,12 @@ class Plumtree:
     def _audience(self, topic: bytes, holders: Container[PeerId]) -> Iterator[TreeLink]:
         """The neighbours that a message of this topic is for."""
         for link in self.links.values():
-            if link.peer not in holders and (link.wants is None or topic in link.wants):
+            if link.peer not in holders and (link.topics is None or topic in link.topics):
                 yield link
 
     def _spread(self, item: Push, topic: bytes, holders: Container[PeerId], now: float) -> None:
         for link in self._audience(topic, holders):
-            relays = not self.is_leaf or link.wants is not None or item.hop == 0
+            relays = not self.is_leaf or link.topics is not None or item.hop == 0
             if (link.eager and relays) or (item.hop == 0 and now < link.own_until):
                 self.outgoing.push(link, item, now)
             else:
@@ -435,9 +435,9 @@ class Plumtree:
                 else:
                     self.debt_at = min(self.debt_at, until)
 
-    def _is_led(self, link: TreeLink) -> bool:
+    def _feeds(self, link: TreeLink) -> bool:
         """Whether it is a leaf at a node that relays."""
-        return link.wants is not None and not self.is_leaf
+        return link.topics is not None and not self.is_leaf
 
     def _eager_links(self) -> int:
-        return sum(link.eager and not self._is_led(link) for link in self.links.values())
+        return sum(link.eager and not self._feeds(link) for link in self.links.values())

@@ -49,7 +49,7 @@ class TreeLink:
     """One neighbour in the tree. own: messages of this node's people. relayed: those of others, which come after."""
 
     peer: PeerId
-    wants: Container[bytes] | None = None  # it is a leaf, and gets messages of these topics; None: it gets all
+    topics: Container[bytes] | None = None  # it is a leaf, and gets messages of these topics; None: it gets all
     eager: bool = True
     score: int = 0
     own: PushQueue = field(default_factory=PushQueue)
@@ -109,7 +109,7 @@ class Counters:
 class Neighbours(Protocol):
     """Is told of changes of the active view: the tree."""
 
-    def neighbour_up(self, peer: PeerId, now: float, wants: Container[bytes] | None) -> None: ...
+    def neighbour_up(self, peer: PeerId, now: float, topics: Container[bytes] | None) -> None: ...
 
     def neighbour_down(self, peer: PeerId) -> None: ...
 
@@ -122,8 +122,12 @@ class Conn:
     inbound: bool  # the peer dialled
     chosen: bool  # and picked the peer itself
     spare_at: float
-    wants: Container[bytes] | None = None  # the topics of a leaf; None: it relays
+    topics: Container[bytes] | None = None  # those of a leaf; None: it relays
     forwarded_at: float = -inf  # when neighbours were told that it joins
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.topics is not None
 
 
 class Spare(NamedTuple):

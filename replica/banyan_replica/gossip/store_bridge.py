@@ -168,9 +168,9 @@ class StoreBridge:
 
     # -- outgoing
 
-    def serve(self, peer: str, names: Container[bytes] | None, now: float) -> None:
-        """names: of the accounts of which alone messages go to the peer; None: of all."""
-        self._gossip.serves(peer, names, now)
+    def subscribe(self, peer: str, names: Container[bytes] | None, now: float) -> None:
+        """names: the accounts whose messages go to the peer, each by its first 16 bytes; None: all."""
+        self._gossip.subscribe(peer, names, now)
 
     def waits(self, written: Written, now: float) -> None:
         """Has the run pushed once `hand` gets it signed."""
