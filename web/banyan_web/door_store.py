@@ -356,7 +356,8 @@ def beside(path: Path, do: Callable[[DoorStore], object]) -> None:
 
 def _refuse_what_is_empty(path: Path) -> None:
     """Raises CorruptError if there is no file of SQLite where one was: what is beside it stays for good."""
-    if path.is_dir() or (path.stat().st_size == 0 and Path(f"{path}-wal").exists()):
+    # In this order: another process may be making both, and it fills the file before it makes the one beside it.
+    if path.is_dir() or (Path(f"{path}-wal").exists() and path.stat().st_size == 0):
         raise apsw.CorruptError("it is a folder" if path.is_dir() else "it is empty")
 
 
