@@ -42,15 +42,15 @@ Yes = Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say t
 Cursor = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 
 
-class Read(NamedTuple):
+class Parser(NamedTuple):
     """Beside the type of a parameter: how the method takes what was typed. Raises BadInput."""
 
     value: Callable[[Any], Any]
 
 
-class Ref(NamedTuple):
+class Resolver(NamedTuple):
     """The same, where a node or its store has to be asked: of the session, what was typed, and the account that acts or
-    reads. It is done after each `Read`."""
+    reads. It is done after each `Parser`."""
 
     look_up: Callable[[Session, Any, str | None], Any]
 
@@ -283,15 +283,15 @@ def _called(s: Session, method: str, params: Params, typed: Fields, fixed: Field
     """The answer, and the parameters as the method took them."""
     given = {**fixed, **typed}
     beside = [(param.name, each) for param in params() for each in getattr(param.annotation, "__metadata__", ())]
-    for name, each in sorted(beside, key=lambda one: isinstance(one[1], Ref)):
-        if (value := given[name]) is not None and isinstance(each, Read | Ref):
+    for name, each in sorted(beside, key=lambda one: isinstance(one[1], Resolver)):
+        if (value := given[name]) is not None and isinstance(each, Parser | Resolver):
             some = [_taken(s, each, one, typed.get("by")) for one in (value if isinstance(value, list) else [value])]
             given[name] = some if isinstance(value, list) else some[0]
     return s.call(method, **given), given
 
 
-def _taken(s: Session, how: Read | Ref, value: Any, by: str | None) -> Any:
-    return how.value(value) if isinstance(how, Read) else how.look_up(s, value, by)
+def _taken(s: Session, how: Parser | Resolver, value: Any, by: str | None) -> Any:
+    return how.value(value) if isinstance(how, Parser) else how.look_up(s, value, by)
 
 
 def _said(sentence: Sentence, answer: Fields, typed: Fields, given: Fields) -> str:

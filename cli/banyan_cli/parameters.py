@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from banyan_cli import refs
-from banyan_cli.declare import Read, Ref
+from banyan_cli.declare import Parser, Resolver
 from banyan_cli.errors import BadInput
 from banyan_node.home.folder import Home, find_home
 from banyan_node.terminal_escape import plain
@@ -77,8 +77,8 @@ def argument(about: str, offered: Callable[[typer.Context, str], Offered], metav
     return typer.Argument(metavar=metavar, help=about, autocompletion=offered)
 
 
-ACCOUNT = Ref(lambda s, text, by: refs.account(s, text))
-POST = Ref(lambda s, text, by: refs.post(s, text))
+ACCOUNT = Resolver(lambda s, text, by: refs.account(s, text))
+POST = Resolver(lambda s, text, by: refs.post(s, text))
 
 By = Annotated[
     str | None,
@@ -98,15 +98,15 @@ Group = Annotated[
     typer.Argument(
         metavar="GROUP", help="The name of a group of yours, its digits as shown, or its address.", show_default=False
     ),
-    Ref(refs.group),
+    Resolver(refs.group),
 ]
-Event = Annotated[str, typer.Argument(metavar="EVENT", help=_TITLED, show_default=False), Ref(refs.event)]
-Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help=_TITLED, show_default=False), Ref(refs.channel)]
-Episode = Annotated[str, typer.Argument(metavar="EPISODE", help=_TITLED, show_default=False), Ref(refs.episode)]
-Playlist = Annotated[str, typer.Argument(metavar="PLAYLIST", help=_TITLED, show_default=False), Ref(refs.playlist)]
+Event = Annotated[str, typer.Argument(metavar="EVENT", help=_TITLED, show_default=False), Resolver(refs.event)]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help=_TITLED, show_default=False), Resolver(refs.channel)]
+Episode = Annotated[str, typer.Argument(metavar="EPISODE", help=_TITLED, show_default=False), Resolver(refs.episode)]
+Playlist = Annotated[str, typer.Argument(metavar="PLAYLIST", help=_TITLED, show_default=False), Resolver(refs.playlist)]
 
 
-def checked(known: tuple[str, ...], wrong: str) -> Read:
+def checked(known: tuple[str, ...], wrong: str) -> Parser:
     """One of these. wrong: the sentence about another, `{}`."""
 
     def value(text: str) -> str:
@@ -114,7 +114,7 @@ def checked(known: tuple[str, ...], wrong: str) -> Read:
             raise BadInput(wrong.format(text))
         return text
 
-    return Read(value)
+    return Parser(value)
 
 
 def text_of(file: Path) -> str:

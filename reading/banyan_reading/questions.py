@@ -93,7 +93,7 @@ class People(Protocol):
         """Of many accounts at once."""
 
 
-class Posts(Protocol):
+class PostQuestions(Protocol):
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
         `hidden` is given."""
@@ -190,5 +190,5 @@ class Rules(Protocol):
         """Whether the author of a post hides another one below it."""
 
 
-class Questions(People, Posts, Responses, Rules, Protocol):
+class Questions(People, PostQuestions, Responses, Rules, Protocol):
     """All of them."""

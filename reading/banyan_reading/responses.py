@@ -51,7 +51,7 @@ BEGIN = bytes(CURSOR_BYTES)
 
 
 class PostCounts(NamedTuple):
-    """What stands below a post. reactions: by emoji. edited_ms: see `Posts.edits`."""
+    """What stands below a post. reactions: by emoji. edited_ms: see `PostQuestions.edits`."""
 
     replies: int
     quotes: int

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_reading.answers import CURSOR, Above, PostView
-from banyan_reading.questions import Posts
+from banyan_reading.questions import PostQuestions
 from banyan_schema.social import Target
 from banyan_storage.tables import RowLayout
 
@@ -58,7 +58,7 @@ def spot_of(cursor: bytes) -> Spot:
     return Spot(loose == b"\1", int.from_bytes(depth, "big"), branch, Target.of(parent), at)
 
 
-def above(q: Posts, post: PostView | None) -> Above:
+def above(q: PostQuestions, post: PostView | None) -> Above:
     """What a post answers, up to the first post, but at most MAX_ANCESTORS."""
     found, seen = list[PostView](), set[Target]()
     up = post
@@ -76,7 +76,7 @@ def above(q: Posts, post: PostView | None) -> Above:
     return Above(tuple(found[::-1]), None)
 
 
-def below(q: Posts, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, ThreadReply | None]]:
+def below(q: PostQuestions, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, ThreadReply | None]]:
     """(cursor, answer) of all that answer a post and its answers. None in the place of what is only looked at, so that
     a caller can stop. after: the cursor of the last one of the page before."""
     spot = None if after is None else spot_of(after)
@@ -88,7 +88,7 @@ def below(q: Posts, root: Target, after: bytes | None = None) -> Iterator[tuple[
         yield at.cursor, None if found is None else ThreadReply(found, at.depth, lacking)
 
 
-def _branches(q: Posts, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView]]:
+def _branches(q: PostQuestions, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView]]:
     if after is not None:
         yield from _behind(q, root, after)
     for view in q.replies(root, None if after is None else after.branch):
@@ -99,7 +99,7 @@ def _branches(q: Posts, root: Target, after: Spot | None) -> Iterator[tuple[Spot
         yield from _behind(q, root, at)
 
 
-def _loose(q: Posts, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView | None, Target | None]]:
+def _loose(q: PostQuestions, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView | None, Target | None]]:
     if after is not None and after.depth:
         yield from ((at, view, None) for at, view in _behind(q, root, after))
     shown = None
@@ -115,7 +115,7 @@ def _loose(q: Posts, root: Target, after: Spot | None) -> Iterator[tuple[Spot, P
         yield from ((below, view, None) for below, view in _behind(q, root, at))
 
 
-def _behind(q: Posts, root: Target, start: Spot) -> Iterator[tuple[Spot, PostView]]:
+def _behind(q: PostQuestions, root: Target, start: Spot) -> Iterator[tuple[Spot, PostView]]:
     """The rest of a branch behind one of its posts. A post has one parent, so only `root` can be met again, where it
     claims to answer one of its own answers."""
     up: Spot | None = start

@@ -12,7 +12,7 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.shapes import read_single
 from banyan_reading.answers import CURSOR, PostView, TimelineLine
-from banyan_reading.questions import Posts
+from banyan_reading.questions import PostQuestions
 from banyan_schema.social import POST
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.entry_records import decode_line
@@ -30,9 +30,13 @@ POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 
 
 def timeline(
-    ask: Posts, accounts: Iterable[AccountId], before: bytes | None, reposts: bool = False, after: bytes | None = None
+    ask: PostQuestions,
+    accounts: Iterable[AccountId],
+    before: bytes | None,
+    reposts: bool = False,
+    after: bytes | None = None,
 ) -> Iterator[tuple[bytes, PostView | None]]:
-    """(cursor, post) of lines (`Posts.lines`); None in the place of what is not held."""
+    """(cursor, post) of lines (`PostQuestions.lines`); None in the place of what is not held."""
     for line in ask.lines(accounts, before, reposts, after):
         yield line.cursor, ask.posts_at([line]).get(line)
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from banyan_cli import main
-from banyan_cli.declare import Command, Read, Ref, root
+from banyan_cli.declare import Command, Parser, Resolver, root
 from banyan_node.api.declare import named
 from banyan_node.api.dispatch import method_of
 from tests.cli.shell import banyan
@@ -58,7 +58,7 @@ def _given(kind: Any) -> Iterator[Any]:
 
 
 def _beside(param: inspect.Parameter) -> list[Any]:
-    return [one for one in getattr(param.annotation, "__metadata__", ()) if isinstance(one, Read | Ref)]
+    return [one for one in getattr(param.annotation, "__metadata__", ()) if isinstance(one, Parser | Resolver)]
 
 
 @pytest.mark.parametrize("words", DECLARED)

@@ -23,7 +23,7 @@ from banyan_reading.answers import (
     ShownItem,
     TimelineLine,
 )
-from banyan_reading.questions import PostRule, Posts, ResponseTotals
+from banyan_reading.questions import PostQuestions, PostRule, ResponseTotals
 from banyan_reading.timelines import timeline
 from banyan_schema.collection import Collection as Kind
 from banyan_schema.registry import SOCIAL
@@ -36,7 +36,9 @@ from tests.storage.social_accounts import Person
 START = bytes(8)
 
 
-def feed(ask: Posts, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
+def feed(
+    ask: PostQuestions, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50
+) -> list[PostView]:
     """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
     return list(islice((view for _, view in timeline(ask, accounts, before) if view is not None), limit))
 

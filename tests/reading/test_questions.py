@@ -21,7 +21,7 @@ from banyan_reading.answers import PollTally, PostView, ReactionCount, TimelineL
 from banyan_reading.interaction_rules import ACTS, InteractionRules
 from banyan_reading.profiles import pinned
 from banyan_reading.queries import queries
-from banyan_reading.questions import People, Posts, Questions, Responses, ResponseTotals, Rules
+from banyan_reading.questions import People, PostQuestions, Questions, Responses, ResponseTotals, Rules
 from banyan_reading.responses import BEGIN, counts_of
 from banyan_reading.threads import above, below
 from banyan_reading.timelines import timeline
@@ -588,5 +588,7 @@ def test_every_question_is_asked_above() -> None:
     story.go(200)
     asked: Any = Asked(Lists(story.people))
     _answers(asked, story)
-    named = {name for part in (People, Posts, Responses, Rules) for name in vars(part) if not name.startswith("_")}
+    named = {
+        name for part in (People, PostQuestions, Responses, Rules) for name in vars(part) if not name.startswith("_")
+    }
     assert named - asked.names == {"label"}

@@ -11,7 +11,7 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session, put
-from banyan_cli.declare import Cursor, Fields, Read, Ref, root, unchanged
+from banyan_cli.declare import Cursor, Fields, Parser, Resolver, root, unchanged
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import (
     ACCOUNT,
@@ -62,17 +62,19 @@ Site = Annotated[str | None, typer.Option(help="Its page in the web; '' takes it
 Picture = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="A picture; '' takes it away."),
-    Ref(lambda s, file, by: file and str(put(s, file)["blob"])),
+    Resolver(lambda s, file, by: file and str(put(s, file)["blob"])),
 ]
 Season = Annotated[int | None, typer.Option(min=-1, help="Of which season; -1: of none.")]
 Number = Annotated[int | None, typer.Option(min=-1, help="Which one it is; -1: without a number.")]
 Published = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Else when it was posted: '2026-01-31 19:00', UTC."), Read(_published)
+    str | None,
+    typer.Option(metavar="TIME", help="Else when it was posted: '2026-01-31 19:00', UTC."),
+    Parser(_published),
 ]
 Chapter = Annotated[
     list[str] | None,
     typer.Option("--chapter", metavar="'TIME TITLE'", help="'1:02:03 The title'; again for each, in order."),
-    Read(_chapter),
+    Parser(_chapter),
 ]
 
 
@@ -138,7 +140,7 @@ def channel_create(
     kind: Annotated[
         bool,
         typer.Option("--audio", help="Sound, such as a podcast; else films."),
-        Read(lambda audio: "audio" if audio else "video"),
+        Parser(lambda audio: "audio" if audio else "video"),
     ] = False,
     language: Language = None,
     site: Site = None,

@@ -11,7 +11,7 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import Fields, Read, Ref, Wrong, root
+from banyan_cli.declare import Fields, Parser, Resolver, Wrong, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import ACCOUNT, By, Event, Reader, Undo, Who, argument, some_account
 from banyan_cli.show.tables import Row, aside, columns, headline, labelled, named, people, span
@@ -175,12 +175,12 @@ def event_ls(
     account: Annotated[
         str | None, argument("One account's events; else yours and whom you follow.", some_account), ACCOUNT
     ] = None,
-    group: Annotated[str | None, typer.Option(metavar="GROUP", help="Those of a group."), Ref(refs.group)] = None,
+    group: Annotated[str | None, typer.Option(metavar="GROUP", help="Those of a group."), Resolver(refs.group)] = None,
     answered: Annotated[bool, typer.Option("--mine", help="Those that you said yes or maybe to.")] = False,
     since: Annotated[
         str | None,
         typer.Option(metavar="DATE", help="From that day on (UTC), past ones too: 2026-01-31."),
-        Read(lambda since: _ms("--since", since, "UTC")),
+        Parser(lambda since: _ms("--since", since, "UTC")),
     ] = None,
     by: Reader = None,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from banyan_cli import refs
-from banyan_cli.declare import Fields, Ref, root
+from banyan_cli.declare import Fields, Resolver, root
 from banyan_cli.parameters import ACCOUNT, By, Undo, Who, argument, some_account, some_post
 from banyan_cli.show.tables import Row, ago, columns, short_account
 
@@ -24,7 +24,9 @@ def _about(s: Session, text: str, by: str | None) -> str:
     return refs.post(s, text) if is_post else refs.account(s, text)
 
 
-About = Annotated[str, argument("A post, or an account: the account itself.", some_post, "POST|ACCOUNT"), Ref(_about)]
+About = Annotated[
+    str, argument("A post, or an account: the account itself.", some_post, "POST|ACCOUNT"), Resolver(_about)
+]
 Name = Annotated[str, typer.Argument(metavar="LABEL", help="What it is called, such as spam.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="For whoever is labelled, and for readers.")]
 Days = Annotated[int, typer.Option(min=0, help="For how long; 0: until taken back.")]
@@ -88,7 +90,9 @@ def label_define(
 @_label.rows("label.list", _LABELS, "No labels.", field="labels")
 def label_ls(
     account: Issuer = None,
-    about: Annotated[str | None, typer.Option(help="Only of this post or account, by anybody."), Ref(_about)] = None,
+    about: Annotated[
+        str | None, typer.Option(help="Only of this post or account, by anybody."), Resolver(_about)
+    ] = None,
     by: By = None,
 ) -> None:
     """Labels that an account gave; with --about, what is said of one thing."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from banyan_cli.command_session import Session, put
-from banyan_cli.declare import Fields, Read, Ref, root
+from banyan_cli.declare import Fields, Parser, Resolver, root
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.parameters import Undo
 from banyan_cli.refs import SHORT_BLOB
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _media = root.group("media", "Pictures and films: add, list, show, save, fetch, pin, drop.")
 Blob = Annotated[str, typer.Argument(metavar="BLOB", help="Its digits as a post shows them; 8 are enough.")]
-Whole = Annotated[Blob, Ref(lambda s, text, by: _shown(s, text)["blob"])]
+Whole = Annotated[Blob, Resolver(lambda s, text, by: _shown(s, text)["blob"])]
 DIGITS = 64
 READ, WAIT_S = 4 << 20, 1.0
 PAGE = 1_000
@@ -90,7 +90,7 @@ def _facts(console: Console, found: Row) -> None:
 
 
 @_media.value("media.show", _facts)
-def media_show(blob: Annotated[Blob, Read(_digits)]) -> None:
+def media_show(blob: Annotated[Blob, Parser(_digits)]) -> None:
     """What is known of one: type, size, how much of it is here, what names it."""
 
 

@@ -9,7 +9,7 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import Ref, root, shown
+from banyan_cli.declare import Resolver, root, shown
 from banyan_cli.parameters import ACCOUNT, argument, some_account, some_peer
 from banyan_cli.show.tables import Row, ago, columns, count, facts, named, now_ms, sentence, span
 from banyan_node.operator_errors import CallError
@@ -21,7 +21,7 @@ _peers = root.group("peers", "The nodes that this one talks to.", alone="list")
 Peer = Annotated[
     str,
     argument("A peer's id, or how it begins or ends, as in `peers`.", some_peer),
-    Ref(lambda s, text, by: _peer(s, text)),
+    Resolver(lambda s, text, by: _peer(s, text)),
 ]
 NO_PEERS = "No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where."
 GREETING_SECONDS = 10.0

@@ -10,7 +10,7 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session
-from banyan_cli.declare import Fields, Read, Ref, root
+from banyan_cli.declare import Fields, Parser, Resolver, root
 from banyan_cli.parameters import ACCOUNT, By, Undo, Uri, Who, Whose, argument, some_account
 from banyan_cli.show.tables import Row, columns, people, styled
 
@@ -45,7 +45,7 @@ def block(account: Who, undo: Undo = False, by: By = None) -> None:
 Hours = Annotated[
     float | None,
     typer.Option("--hours", min=0, max=876_000, help="For so long; for good when left out."),
-    Read(lambda hours: int(time.time() * 1000 + hours * 3_600_000)),
+    Parser(lambda hours: int(time.time() * 1000 + hours * 3_600_000)),
 ]
 
 
@@ -106,7 +106,7 @@ _list = root.group("list", "Lists of accounts, which only you can see.")
 _filter = root.group("filter", "Words whose posts you do not want to see.")
 Title = Annotated[str, typer.Argument(metavar="TITLE")]
 OwnList = Annotated[
-    str, typer.Argument(metavar="LIST", help="The list's title, or the beginning of its id."), Ref(refs.own_list)
+    str, typer.Argument(metavar="LIST", help="The list's title, or the beginning of its id."), Resolver(refs.own_list)
 ]
 People = Annotated[list[str], argument("Accounts, by id or name.", some_account, "ACCOUNT..."), ACCOUNT]
 
@@ -228,7 +228,7 @@ def filter_remove(
     id: Annotated[
         str,
         typer.Argument(metavar="FILTER", help="The filter's words, or the beginning of its id."),
-        Ref(refs.own_filter),
+        Resolver(refs.own_filter),
     ],
     by: By = None,
 ) -> None:

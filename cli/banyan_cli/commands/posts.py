@@ -11,7 +11,7 @@ import typer
 
 from banyan_cli import refs
 from banyan_cli.command_session import Session, put_all
-from banyan_cli.declare import Fields, Read, Ref, root
+from banyan_cli.declare import Fields, Parser, Resolver, root
 from banyan_cli.errors import BadInput
 from banyan_cli.parameters import By, Undo, Uri, some_account
 from banyan_node.terminal_escape import plain
@@ -153,7 +153,7 @@ def _emoji(text: str) -> str:
 @root.act("react", "Reacted with {given[emoji]}.")
 def react(
     uri: Uri,
-    emoji: Annotated[str, typer.Argument(help="Such as 👍 or ❤️."), Read(_emoji)],
+    emoji: Annotated[str, typer.Argument(help="Such as 👍 or ❤️."), Parser(_emoji)],
     undo: Undo = False,
     by: By = None,
 ) -> None:
@@ -269,7 +269,7 @@ def _when(text: str) -> int:
 Which = Annotated[
     str,
     typer.Argument(metavar="DRAFT", help="The beginning of its id."),
-    Ref(lambda s, which, by: _one(s, which, by)["id"]),
+    Resolver(lambda s, which, by: _one(s, which, by)["id"]),
 ]
 
 
