@@ -16,6 +16,7 @@ from banyan_charter.acts import ContentId, EpochCommit, EpochVote
 from banyan_charter.ledger import MOST_BALLOTS, ActLedger
 from banyan_charter.rules import VoteCount, enough, supported
 from banyan_charter.seat_signer import SeatSigner
+from banyan_charter.values import Seat
 from banyan_crdt.codec import uint
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, H
@@ -46,6 +47,7 @@ def vote(ledger: ActLedger, mine: Promise, keys: SeatSigner, content: ContentId)
     number, c = mine.number, _count(ledger, mine)
     if content not in c.who:
         raise Refused(f"no valid content {content.hex()[:16]} of number {number} is held.")
+    _check_seat(ledger, number, keys.member, content)
     unlock = 0
     if mine.content is not None:
         unlock = mine.ballot if content == mine.content else locked(c).get(content, 0)
@@ -57,7 +59,6 @@ def vote(ledger: ActLedger, mine: Promise, keys: SeatSigner, content: ContentId)
         raise Refused(f"this member signed in ballot {last}: the next one opens once more of the others signed in it.")
     if ballot > MOST_BALLOTS:
         raise Refused(f"number {number} had {MOST_BALLOTS} ballots, and no node takes more.")
-    _check_seat(ledger, number, keys.member, content)
     return keys.vote(number, ballot, content, unlock), mine._replace(last=ballot)
 
 
@@ -73,7 +74,7 @@ def waits(ledger: ActLedger, mine: Promise, member: AccountId, content: ContentI
 def commit(ledger: ActLedger, mine: Promise, keys: SeatSigner) -> tuple[EpochCommit, Promise] | None:
     """A commit to what is locked, or None if nothing new is."""
     number, c = mine.number, _count(ledger, mine)
-    if (found := _locked_last(c)) is None or keys.member not in ledger.epochs[number - 1].seats:
+    if (found := _locked_last(c)) is None or has_no(ledger.epochs[number - 1].seats.get(keys.member)):
         return None
     ballot, content = found
     if ballot < mine.last or ballot <= mine.ballot:
@@ -133,7 +134,16 @@ def _count(ledger: ActLedger, mine: Promise) -> VoteCount:
     return ledger.counts[mine.number]
 
 
+def has_no(seat: Seat | None) -> str:
+    """What a member lacks that may not vote: its seat, or its vote. Empty if it may."""
+    if seat is None:
+        return "no seat"
+    return "" if seat.votes else "no vote" if seat.awake else "no vote while it is asleep (`answer` wakes it)"
+
+
 def _check_seat(ledger: ActLedger, number: int, member: AccountId, content: ContentId) -> None:
-    here, there = ledger.epochs[number - 1].seats, ledger.counts[number].who[content].after.seats
-    if member not in here and member not in there:
-        raise Refused(f"{member.hex()[:16]} has no seat in epoch {number - 1}, and this content gives it none.")
+    """A signature without a vote counts for nothing, and its member would believe that it voted."""
+    here, there = ledger.epochs[number - 1].seats.get(member), ledger.counts[number].who[content].after.seats
+    if (lacks := has_no(here)) and has_no(there.get(member)):
+        who = member.hex()[:16] if here is None else here.domain.decode()
+        raise Refused(f"{who} has {lacks} in epoch {number - 1}, and this content gives it none.")

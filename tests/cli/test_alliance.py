@@ -122,6 +122,34 @@ def test_four_platforms_found_admit_expel_and_verify_by_files_alone(founded: All
     assert one["epoch"] == 2
 
 
+def votes_nothing(founded: Alliance, who: str, says: str) -> None:
+    """Neither a vote nor a commit of it is signed, nor a proposal."""
+    seat, files = founded.path / who / "alliance" / "seat", ("--in", founded.acts, "--out", founded.acts, "--yes")
+    founded.sign("a", "propose", "--note", "Without you.")
+    refused(founded.run(who, "propose", "--note", "With me.", *files), says, ": let another member propose it.")
+    for others in ("b", "c", "b"):
+        before = founded.acts.read_bytes()
+        refused(founded.run(who, "vote", *files), says, "and this content gives it none.")
+        assert (founded.acts.read_bytes(), read_seat(seat).acts()) == (before, [])
+        founded.sign(others, "vote")
+    for others in "ca":
+        stands = founded.sign(others, "vote")["epoch"]
+    assert stands == founded.did("a", "status", "--in", founded.acts)["number"] - 1
+
+
+def test_who_was_expelled_votes_for_nothing_and_signs_nothing(founded: Alliance) -> None:
+    founded.adopt("bc", "a", "propose", "--expel", "d.vn")
+    votes_nothing(founded, "d", "d.vn has no seat in epoch 1")
+
+
+def test_nothing_is_proposed_or_voted_on_before_all_founders_signed(alliance: Alliance) -> None:
+    (invitation,) = alliance.invitations(2)
+    card, files = alliance.card("b", invitation), ("--in", alliance.acts, "--out", alliance.acts, "--yes")
+    alliance.did("a", "found", "Viet", "--in", card, "--out", alliance.acts, "--yes")
+    for words in (["propose", "--note", "Early."], ["vote"]):
+        refused(alliance.run("a", *words, *files), "The founding is not signed by all yet")
+
+
 def test_who_missed_two_roll_calls_is_put_to_sleep_and_wakes_by_one_signature(founded: Alliance) -> None:
     founded.adopt("bc", "a", "roll-call")
     assert "missed a roll call" in founded.did("b", "status", "--in", founded.acts)["next"][0]
@@ -133,6 +161,7 @@ def test_who_missed_two_roll_calls_is_put_to_sleep_and_wakes_by_one_signature(fo
     said = founded.run("a", "propose", "--sleep", "b.vn", "--in", founded.acts, "--out", founded.acts, "--yes")
     refused(said, "b.vn missed 1 roll calls; who missed 2 may sleep")
     assert founded.adopt("bc", "a", "propose", "--sleep", "d.vn")["votes"] == 3
+    votes_nothing(founded, "d", "d.vn has no vote while it is asleep (`answer` wakes it) in epoch 3")
     waking = founded.path / "waking"
     founded.did("d", "answer", "--in", founded.acts, "--out", waking)
     assert founded.adopt("bc", "a", "propose", waking)["votes"] == 4

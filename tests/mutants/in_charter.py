@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 LEDGER, BALLOTS, ACTS = "tests/charter/test_ledger.py", "tests/charter/test_ballots.py", "tests/charter/test_acts.py"
-FLOODS = "tests/charter/test_floods.py"
+FLOODS, FILES = "tests/charter/test_floods.py", "tests/cli/test_alliance.py"
 HOSTING = "tests/charter/test_hosting.py"
 
 IN_CHARTER = (
@@ -84,6 +84,20 @@ IN_CHARTER = (
     ),
     Mutant("a verifier asks a third", "skipping._vouched", "enough(signed, total)", "signed", (LEDGER,)),
     Mutant("a member votes against its commit", "ballots.vote", "unlock < mine.ballot", "False", (BALLOTS,)),
+    Mutant(
+        "a member without a vote believes that it voted",
+        "ballots._check_seat",
+        "has_no(there.get(member))",
+        "False",
+        (FILES,),
+    ),
+    Mutant(
+        "a member without a vote commits",
+        "ballots.commit",
+        "has_no(ledger.epochs[number - 1].seats.get(keys.member))",
+        "False",
+        (FILES,),
+    ),
     Mutant("a member votes twice in a ballot", "_winnable", "last + 1", "max(1, last)", (BALLOTS,)),
     Mutant(
         "members that vote one after the other never meet",

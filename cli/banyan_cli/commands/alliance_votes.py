@@ -135,18 +135,23 @@ def roll_call(w: SeatWork) -> None:
         _propose(w, mine, ledger, [Roll()])
 
 
+def _open_number(ledger: ActLedger) -> int:
+    """The epoch that is decided next. Raises BadInput."""
+    if not ledger.epochs:
+        raise BadInput("The founding is not signed by all yet; `banyan alliance status` says by whom.")
+    return len(ledger.epochs)
+
+
 def _propose(w: SeatWork, mine: SeatFile, ledger: ActLedger, found: list[Proposal]) -> None:
     from banyan_charter.acts import Change, Expel, RollAnswer
+    from banyan_charter.ballots import has_no
     from banyan_crdt.errors import Reject
     from banyan_node.api.alliance_rows import changes
 
-    me, number = mine.seat.member, len(ledger.epochs)
-    here = ledger.epochs[-1].seats.get(me) if ledger.epochs else None
-    if here is None or not here.votes:
-        why = (
-            "no seat" if here is None else "no vote" if here.awake else "no vote while it is asleep (`answer` wakes it)"
-        )
-        raise BadInput(f"{mine.seat.domain.decode()} has {why} in epoch {number - 1}: let another member propose it.")
+    me, number = mine.seat.member, _open_number(ledger)
+    here = ledger.epochs[-1].seats.get(me)
+    if (lacks := has_no(here)) or here is None:
+        raise BadInput(f"{mine.seat.domain.decode()} has {lacks} in epoch {number - 1}: let another member propose it.")
     gone = [p.member for p in found if isinstance(p, Expel | Change)]
     if twice := [one for one in gone if gone.count(one) > 1]:
         raise BadInput(f"{ledger.epochs[-1].seats[twice[0]].domain.decode()} is expelled and changed; say one of them.")
@@ -182,16 +187,14 @@ def _sign(w: SeatWork, mine: SeatFile, ledger: ActLedger, wanted: str | None, fi
     from banyan_crdt.errors import Refused
     from banyan_node.api.alliance_rows import open_contents
 
-    number, signed, voted = len(ledger.epochs), [*first, *mine.acts()], False
-    if number == 0:
-        raise BadInput("The founding is not signed by all yet; `banyan alliance status` says by whom.")
+    number, signed, voted = _open_number(ledger), [*first, *mine.acts()], False
     chosen, agreed = _content(ledger, wanted, w.yes), {act.id for act in first}
     while len(ledger.epochs) == number:
         try:
             found = mine.next_act(ledger, chosen)
         except Refused as why:
             if not signed:
-                raise
+                raise BadInput(str(why).replace(mine.seat.member.hex()[:16], mine.seat.domain.decode())) from None
             if first and not voted:
                 w.s.out.note(f"No vote for it was signed: {why}")
             found = None
