@@ -37,6 +37,7 @@ BENCHES = {
     "quota": "which people of a flooded member others keep, and how soon after it drops the bots",
     "small": "what a small node hears beside what it follows, while everybody writes",
     "orders": "how soon an order of an alliance is carried out and answered, on three real nodes",
+    "labels": "what a million labels cost a node that follows whoever gives them",
     "translog": "a public log of a million lines: appending, and proofs",
     "edge": "how fast one link is",
     "blobs": "how fast a film goes from one node to another, and whether posts are late meanwhile",

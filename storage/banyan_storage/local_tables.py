@@ -372,19 +372,21 @@ SUSPENDED = LocalRows(b"suspended account:", "banyan_node.moderation.decisions",
 class ChosenLabeller(NamedTuple):
     """does: what this node does at most by somebody's labels: note, warn, hide, withhold; or allow. waits: so many
     changes at once that the operator has to accept them; 0: none. accepted: it did, and they are not all done.
-    charter: the charter names it, and not the operator."""
+    charter: the charter names it, and not the operator. over: it gives more labels than a node follows."""
 
     does: str
     waits: int = 0
     accepted: bool = False
     charter: bool = False
+    over: bool = False
 
 
 LABELLERS = LocalRows(b"labeller:", "banyan_node.api.methods.moderation.labellers", ACCOUNT, cbor(ChosenLabeller))
 LABELS_TAKEN = LocalRows(
     b"label taken:", "banyan_node.api.methods.moderation.labellers", both(ACCOUNT, HASH), both(U64, U64)
 )
-"""By issuer and element: when it was given, and the decision that it led to; 0: none, because one stood already."""
+"""By issuer and element: when it was given, and the decision that it led to; 0: none, because one stood already; the
+largest number: none, because another labeller allows it."""
 DECISIONS = LocalRows(b"decision:", "banyan_node.moderation.decisions", DOWN, json(DecisionNote), twice=True)
 DECISIONS_ABOUT = LocalRows(
     b"decisions about:", "banyan_node.moderation.decisions", both(ACCOUNT, DOWN), MARK, twice=True

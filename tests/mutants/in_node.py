@@ -12,9 +12,16 @@ IN_NODE = (
     ),
     Mutant(
         "a list that empties undoes all it did",
-        "labellers._Step.carry_out",
-        "len(asked) * FIFTH > len(found.taken)",
-        "len(changes) < 0",
+        "labellers._scanned",
+        "asked * FIFTH > len(taken)",
+        "asked < 0",
+        ("tests/node/test_labels.py",),
+    ),
+    Mutant(
+        "what was allowed is so no longer while the empty list waits",
+        "LabelFollower.scan",
+        "chosen[one].waits or one in self._due or one in self._found",
+        "False",
         ("tests/node/test_labels.py",),
     ),
     Mutant(

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods.moderation import labellers
+from banyan_node.hosting import visibility
 from banyan_node.operator_errors import CallError
 from tests.node.real import make_home, make_node, running
 from tests.node.test_moderation import a_node, refused, texts
@@ -22,11 +24,12 @@ def folded(
     node: LocalBackend, follower: labellers.LabelFollower | None = None, later_s: float = 0.0
 ) -> labellers.LabelFollower:
     """Carries out all labels, as the running node does each second. later_s: as if so much time had passed."""
-    follower, more = follower or labellers.LabelFollower(), True
+    follower, ctx, more, ends = follower or labellers.LabelFollower(), node.context, True, later_s > 0
     while more:
-        more = follower.look(node.context, time.time() + later_s, all_=later_s > 0 and more)
-        settle(node.context)
-        later_s = 0.0
+        follower.scan(ctx.queries(), ctx.replica.wall_ms(time.time() + later_s), ends)
+        follower.step(ctx, time.time() + later_s)
+        settle(ctx)
+        more, ends = follower.more or follower.waits, False
     return follower
 
 
@@ -140,6 +143,41 @@ def test_a_list_that_empties_waits_for_the_operator(tmp_path: Path, monkeypatch:
         refused(node, "No changes of .* wait here", "labeller.accept", account=who["dung"])
 
 
+def test_a_list_of_what_is_allowed_that_empties_allows_until_the_operator_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labellers, "SMALL", 5)
+    with a_node(tmp_path) as (node, who):
+        uris = [node.call("post", text=f"bài {n}", by="an")["uri"] for n in range(6)]
+        for uri in uris:
+            node.call("label.put", by="dung", about=uri, name="spam")
+            node.call("label.put", by="bình", about=uri, name="allow")
+        node.call("labeller.set", account=who["bình"], does="allow")
+        node.call("labeller.set", account=who["dung"])
+        follower = folded(node)
+        for uri in uris:
+            node.call("label.put", by="bình", about=uri, name="allow", undo=True)
+        for _ in range(2):
+            folded(node, follower, 60.0)
+            waits = {row["does"]: row["waits"] for row in node.call("labeller.list")["labellers"]}
+            assert waits == {"allow": 6, "warn": 0}
+            assert [label_of(node, uri, "chi") for uri in uris] == [None] * 6
+        node.call("labeller.accept", account=who["bình"])
+        folded(node, follower)
+        assert [label_of(node, uri, "chi") for uri in uris] == ["spam"] * 6
+
+
+def test_a_list_that_a_reader_chose_hides_nothing_once_it_is_empty(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        node.call("post", text="bài", by="an")
+        node.call("label.define", by="dung", name="block", severity="hide")
+        node.call("label.put", by="dung", about=who["an"], name="block")
+        node.call("labeller.choose", by="bình", account=who["dung"], wish="hide")
+        assert texts(node, by="bình") == []
+        node.call("label.put", by="dung", about=who["an"], name="block", undo=True)
+        assert texts(node, by="bình") == ["bài"]
+
+
 def test_a_storm_of_labels_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labellers, "MOST", 5)
     with a_node(tmp_path) as (node, who):
@@ -150,6 +188,12 @@ def test_a_storm_of_labels_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         folded(node)
         (row,) = node.call("labeller.list")["labellers"]
         assert (row["standing"], row["waits"]) == (0, 6)
+        says = "gives more than 5 labels, too many to follow: nothing changes here until it takes some back"
+        refused(node, says, "labeller.accept", account=who["dung"])
+        node.call("label.put", by="dung", about=uris[0], name="spam", undo=True)
+        folded(node)
+        (row,) = node.call("labeller.list")["labellers"]
+        assert (row["standing"], row["waits"]) == (5, 0)
 
 
 def test_a_label_ends_by_its_term(tmp_path: Path) -> None:
@@ -197,6 +241,22 @@ def test_a_chosen_list_mutes_accounts_and_another_allows_them(tmp_path: Path) ->
         node.call("label.put", by="chi", about=who["an"], name="allow")
         node.call("labeller.choose", by="bình", account=who["chi"], wish="warn")
         assert texts(node, by="bình") == ["bài"]
+
+
+def test_a_chosen_list_of_a_million_is_read_so_far_and_hides_posts_beyond(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visibility, "MOST_READ", 1)
+    with a_node(tmp_path) as (node, who):
+        node.call("label.define", by="dung", name="block", severity="hide")
+        for name in ("an", "chi"):
+            node.call("post", text=name, by=name)
+            node.call("label.put", by="dung", about=who[name], name="block")
+        node.call("labeller.choose", by="bình", account=who["dung"], wish="hide")
+        ctx, reader = node.context, account_from_text(who["bình"])
+        held = ctx.sealed_reader.read(ctx.queries(), reader)
+        assert len(visibility.read_viewer(ctx.queries(), reader, held).mutes) == 1
+        assert texts(node, by="bình") == []
 
 
 def test_who_is_labelled_appeals_and_nobody_else(tmp_path: Path) -> None:

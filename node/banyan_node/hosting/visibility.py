@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
 from banyan_crdt.ids import AccountId, Coll, account_to_text
@@ -44,6 +45,9 @@ from banyan_storage.local_tables import STATED, WITHHELD
 T = TypeVar("T")
 
 ELSEWHERE = ViewPlace("elsewhere")
+MOST_READ = 10_000
+"""Labels of one issuer that are read for a reader who chose it: a quarter of a second, once when something of it came.
+Posts that further ones are about are hidden all the same, when they are read."""
 
 
 class Visibility:
@@ -186,7 +190,7 @@ def _muted_by(q: Queries, issuers: Mapping[AccountId, LabellerWish]) -> dict[Acc
     found, allowed = dict[AccountId, int | None](), set[AccountId]()
     for issuer in (one for one, wish in issuers.items() if wish != "refuse"):
         names = labels.names_of(q, issuer)
-        for one in labels.given_by(q, issuer):
+        for one in islice(labels.given_by(q, issuer), MOST_READ):
             if is_whole(one.label.about) and one.label.name == ALLOW:
                 allowed.add(one.label.about.account)
             hides = issuers[issuer] == "hide" and labels.severity_of(names, one.label.name) == "hide"

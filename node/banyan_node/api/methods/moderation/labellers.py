@@ -2,15 +2,21 @@
 
 A label becomes a decision (decisions.py), as if a moderator had made it: so all ways out show it alike, the author is
 told, and it can be taken back. It ends with the label. A node does no more than the issuer's own severity asks for.
-What would change more than a fifth of what stands at once, or is too much in all, waits for the operator: a list that
-lost its contents by mistake must not undo what it did.
+What would change more than a fifth of what stands at once waits for the operator: a list that lost its contents by
+mistake must not undo what it did. An issuer with more than `MOST` labels changes nothing any more.
+
+An issuer may give a hundred thousand labels, and one more each second. So all of them are read on another thread
+(`scan`), seldom if that takes long, and what they change is carried out in steps on the replica's thread (`step`).
 """
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
@@ -25,18 +31,17 @@ from banyan_node.api.methods.posts.post_rows import name_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, interest
 from banyan_node.moderation.decisions import find
-from banyan_node.operator_errors import CallError, not_found
+from banyan_node.operator_errors import CallError, conflict, not_found
 from banyan_node.workers.worker import Worker
 from banyan_reading import labels
 from banyan_reading.labels import SaidLabel
-from banyan_reading.queries import Queries
+from banyan_reading.queries import Queries, queries
 from banyan_reading.visibility import lasts
 from banyan_schema.address import Target
 from banyan_schema.social import post_to_text
 from banyan_schema.social.label import ALLOW, LabelName, is_whole, whole
 from banyan_storage import local_tables as local
 from banyan_storage.local_tables import LABELLERS, LABELS_TAKEN, ChosenLabeller, DecisionNote
-from banyan_storage.store import Store
 from banyan_storage.views import invalidation
 
 METHODS = MethodTable()
@@ -46,10 +51,14 @@ MOST = 100_000
 """Labels of one account that a node follows."""
 SMALL, FIFTH = 50, 5
 """Of fewer that stand, any number may change at once; of more, a fifth."""
-AT_ONCE = 200
-"""Labels that one step carries out."""
+AT_ONCE = 50
+"""Labels that one step carries out, some tens of milliseconds."""
+PART = 20
+"""An issuer's labels are not read again for so many times as long as it took."""
 LOOK_S, TERMS_S = 1.0, 60.0
 """How often it is looked whether labels came, and whether some ended."""
+_ALLOWED = (1 << 64) - 1
+"""In the place of a decision: none was made, because another labeller allows what is labelled."""
 
 
 class LabellerSet(Request):
@@ -83,7 +92,7 @@ class LabellerRows(Response):
 
 
 def _row(at: CommitView | Context, account: AccountId, chosen: ChosenLabeller) -> LabellerRow:
-    standing = sum(decision > 0 for _, (_, decision) in LABELS_TAKEN.rows(at.store, account))
+    standing = sum(0 < decision < _ALLOWED for _, (_, decision) in LABELS_TAKEN.rows(at.store, account))
     return LabellerRow(did(account), name_of(at.queries(), account), cast("Does", chosen.does), standing, chosen.waits)
 
 
@@ -109,6 +118,9 @@ def accept(ctx: Context, ask: LabellerOf, now: float) -> LabellerRow:
     chosen = LABELLERS.get(ctx.store, account)
     if chosen is None or not chosen.waits:
         raise not_found(f"No changes of {account_to_text(account)} wait here.")
+    if chosen.over:
+        says = "nothing changes here until it takes some back; `labeller.set` with 'undo' takes back what they did here"
+        raise conflict(f"{account_to_text(account)} gives more than {MOST:,} labels, too many to follow: {says}.")
     LABELLERS.put(ctx.store, account, chosen := chosen._replace(waits=0, accepted=True))
     return _row(ctx, account, chosen)
 
@@ -122,44 +134,115 @@ def listing(at: CommitView, ask: EmptyRequest) -> LabellerRows:
 # -- carrying out
 
 
-class _Labels(NamedTuple):
-    """Of one labeller: what it labels now by element, what this node took of it: when given, and the decision."""
+class _LabelChange(NamedTuple):
+    """A label that came, was changed, or ended (None). taken: what this node took of it: when given, and the decision;
+    None: nothing yet."""
 
-    given: dict[CellKey, SaidLabel]
-    taken: dict[CellKey, tuple[int, int]]
-
-    @property
-    def changes(self) -> list[CellKey]:
-        gone = [one for one in self.taken if one not in self.given]
-        return gone + [one for one, said in self.given.items() if self.taken.get(one, (0, 0))[0] != said.ms]
+    element: CellKey
+    said: SaidLabel | None
+    taken: tuple[int, int] | None
 
 
-def _labels(q: Queries, store: Store, account: AccountId, now_ms: int) -> _Labels:
-    given = islice(labels.given_by(q, account), MOST + 1)
-    lasting = {one.element: one for one in given if lasts(one.label.until_ms or None, now_ms)}
-    return _Labels(lasting, {CellKey(el): taken for (_, el), taken in LABELS_TAKEN.rows(store, account)})
+class _Scanned(NamedTuple):
+    """Of one labeller. does: what it was followed for. many: its issuer changed more at once than a fifth of what
+    stands. over: it gives more than `MOST`."""
+
+    does: str
+    changes: deque[_LabelChange]
+    many: bool
+    over: bool
+    names: dict[str, LabelName]
+
+
+class _Allowed(NamedTuple):
+    """holds: what was allowed stays so, because what is allowed now is not carried out yet, or waits."""
+
+    abouts: AbstractSet[Target]
+    holds: bool
+
+    def has(self, about: Target, was_allowed: bool) -> bool:
+        return about in self.abouts or whole(about.account) in self.abouts or (self.holds and was_allowed)
+
+
+def _scanned(q: Queries, account: AccountId, does: str, allowed: _Allowed, now_ms: int) -> _Scanned:
+    every = list(islice(labels.given_by(q, account), MOST + 1)) if does else []
+    given = {one.element: one for one in every if lasts(one.label.until_ms or None, now_ms)}
+    taken = {CellKey(el): row for (_, el), row in LABELS_TAKEN.rows(q.reader, account)}
+
+    names = labels.names_of(q, account)
+
+    def moved(one: SaidLabel) -> bool:
+        ms, decision = taken.get(one.element, (0, 0))
+        was_allowed, does_something = decision == _ALLOWED, _verdict(one, does, names) is not None
+        return ms != one.ms or (does_something and was_allowed != allowed.has(one.label.about, was_allowed))
+
+    changes = deque(_LabelChange(el, None, row) for el, row in taken.items() if el not in given)
+    changes.extend(_LabelChange(el, one, taken.get(el)) for el, one in given.items() if moved(one))
+    # changes that its issuer made, and not this node, which has labels looked at again
+    asked = sum(one.said is None or one.taken is None or one.taken[0] not in (0, one.said.ms) for one in changes)
+    many = len(taken) >= SMALL and asked * FIFTH > len(taken)
+    return _Scanned(does, changes, many, len(every) > MOST, names)
 
 
 class LabelFollower:
-    """Carries out the labels of all labellers, in steps, on the replica's thread."""
+    """Carries out the labels of all labellers. `scan` and `step` are called in turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._at = -1
         self._due: set[AccountId] = set()
+        self._found: dict[AccountId, _Scanned] = {}
+        self._rests: dict[AccountId, float] = {}
+        """Until when its labels are not read again."""
 
-    def look(self, ctx: Context, now: float, all_: bool = False) -> bool:
-        """One step. all_: labels may have ended meanwhile. Returns whether more is waiting."""
-        q, chosen = ctx.queries(), dict(LABELLERS.rows(ctx.store))
+    @property
+    def more(self) -> bool:
+        """Whether something was found that is to be carried out."""
+        return bool(self._found)
+
+    @property
+    def waits(self) -> bool:
+        """Whether labels are to be read again, although nothing comes."""
+        return bool(self._due)
+
+    def scan(self, q: Queries, now_ms: int, all_: bool = False) -> None:
+        """Finds what is to be changed. Any thread. all_: labels may have ended meanwhile."""
+        chosen = dict(LABELLERS.rows(q.reader))
+        self._due &= chosen.keys()
         if not chosen or not q.whole:
             self._at = -1
-            return False
+            return
         moved = None if all_ else invalidation.touched(q.reader.txn, self._at)
         self._due |= {one for one in chosen if moved is None or chosen[one].accepted or q.number(one) in moved}
         self._at = invalidation.last(q.reader.txn)
-        for account in [*self._due & chosen.keys()]:
-            self._due.discard(account)
-            self._due |= _Step(ctx, q, account, chosen, now).carry_out()
-        return bool(self._due & chosen.keys())
+        now = self._clock()
+        due = {a for a in self._due - self._found.keys() if chosen[a].accepted or self._rests.get(a, now) <= now}
+        allowing = [one for one, by in chosen.items() if by.does == "allow"]
+        holds = any(chosen[one].waits or one in self._due or one in self._found for one in allowing)
+        allowed = _Allowed(_allowed_by(q, allowing, now_ms) if due else set(), holds)
+        for account in due:
+            began = self._clock()
+            self._found[account] = _scanned(q, account, chosen[account].does, allowed, now_ms)
+            self._rests[account] = self._clock() + PART * (self._clock() - began)
+        self._due -= due
+
+    def step(self, ctx: Context, now: float) -> None:
+        """Carries out some of it, on the replica's thread."""
+        q, chosen = ctx.queries(), dict(LABELLERS.rows(ctx.store))
+        for account, found in [*self._found.items()]:
+            if account in chosen and chosen[account].does == found.does:
+                more = _Step(ctx, q, account, chosen, now, found).carry_out(self._due)
+            else:  # the operator wants something else since
+                more = False
+                self._due.add(account)
+            if not more:
+                del self._found[account]
+
+
+def _allowed_by(q: Queries, issuers: list[AccountId], now_ms: int) -> set[Target]:
+    """What these issuers label `allow`."""
+    given = (one for issuer in issuers for one in islice(labels.given_by(q, issuer), MOST))
+    return {one.label.about for one in given if one.label.name == ALLOW and lasts(one.label.until_ms or None, now_ms)}
 
 
 @dataclass
@@ -171,47 +254,45 @@ class _Step:
     account: AccountId
     chosen: dict[AccountId, ChosenLabeller]
     now: float
-    due: set[AccountId] = field(default_factory=set)
+    found: _Scanned
 
-    def carry_out(self) -> set[AccountId]:
-        """Returns of whom labels are to be carried out next."""
-        ctx, account, mine = self.ctx, self.account, self.chosen[self.account]
-        found = _labels(self.q, ctx.store, account, ctx.replica.wall_ms(self.now))
-        if not mine.does:
-            found = found._replace(given={})
-        changes = found.changes
-        # changes that its issuer made, and not this node, which has labels looked at again
-        asked = [el for el in changes if el not in found.given or found.taken.get(el, (1, 0))[0]]
-        many = len(found.taken) >= SMALL and len(asked) * FIFTH > len(found.taken)
-        if len(found.given) > MOST or (many and not mine.accepted):
-            if mine.waits != len(changes):
-                LABELLERS.put(ctx.store, account, mine._replace(waits=len(changes), accepted=False))
-            return set()
-        names = labels.names_of(self.q, account)
-        for element in changes[:AT_ONCE]:
-            self._one(element, found.given.get(element), found.taken.get(element, (0, 0))[1], names)
-        if mine.does in ("allow", "") and found.taken.keys() - found.given.keys():
-            self._look_again(None)
-        if len(changes) > AT_ONCE:
-            self.due.add(account)
-        elif mine.accepted or mine.waits:
-            LABELLERS.put(ctx.store, account, mine._replace(waits=0, accepted=False) if mine.does else None)
-        return self.due
+    def carry_out(self, due: set[AccountId]) -> bool:
+        """Returns whether more is left. due: gets those whose labels are to be read again."""
+        ctx, account, mine, found = self.ctx, self.account, self.chosen[self.account], self.found
+        if found.over or (found.many and not mine.accepted):
+            if (mine.waits, mine.over) != (len(found.changes), found.over):
+                waits = mine._replace(waits=len(found.changes), accepted=False, over=found.over)
+                LABELLERS.put(ctx.store, account, waits)
+            return False
+        changes = [found.changes.popleft() for _ in range(min(AT_ONCE, len(found.changes)))]
+        for one in changes:
+            if LABELS_TAKEN.get(ctx.store, (account, one.element)) == one.taken:
+                self._one(one, due)
+            else:
+                due.add(account)
+        if changes and mine.does in ("allow", ""):
+            due |= self.chosen.keys() - {account}
+        if found.changes:
+            return True
+        if mine.accepted or mine.waits:
+            done = mine._replace(waits=0, accepted=False, over=False) if mine.does else None
+            LABELLERS.put(ctx.store, account, done)
+        return False
 
-    def _one(self, element: CellKey, said: SaidLabel | None, before: int, names: dict[str, LabelName]) -> None:
-        """One label that came, was changed, or ended (None). before: the decision that it led to."""
-        ctx, by = self.ctx, account_to_text(self.account)
+    def _one(self, change: _LabelChange, due: set[AccountId]) -> None:
+        ctx, by, (element, said, taken) = self.ctx, account_to_text(self.account), change
+        before = 0 if taken is None else taken[1]
         if before and (made := find(ctx.store, before)) is not None and made.undone is None:
             decisions.withdraw(ctx, made, by, "the label ended, or is another now", self.now)
-            self._make_room(made)
+            self._make_room(made, due)
         if said is None:
             LABELS_TAKEN.put(ctx.store, (self.account, element), None)
             return
-        about, does, decision = said.label.about, self.chosen[self.account].does, 0
-        if does == "allow":
-            self._look_again(about.account)
+        about, does, decision, names = said.label.about, self.chosen[self.account].does, 0, self.found.names
         verdict = _verdict(said, does, names)
-        if verdict is not None and not self._is_allowed(about):
+        if verdict is not None and self._is_allowed(about):
+            decision = _ALLOWED
+        elif verdict is not None:
             ask = decisions.DecideRequest(
                 verdict,
                 account=account_to_text(about.account),
@@ -223,28 +304,24 @@ class _Step:
                 decision = decisions.decide(ctx, ask, self.now, self.account).id
         LABELS_TAKEN.put(ctx.store, (self.account, element), (said.ms, decision))
 
-    def _make_room(self, made: DecisionNote) -> None:
+    def _make_room(self, made: DecisionNote, due: set[AccountId]) -> None:
         """A decision ended: what led to none because of it, of labels of the same, may lead to one now."""
         for about in map(target_of, made.posts) if made.posts else (whole(account_from_text(made.account)),):
             for one in labels.of(self.q, about, self.chosen):
                 taken = LABELS_TAKEN.get(self.ctx.store, (one.issuer, one.element))
                 if taken is not None and not taken[1]:
                     LABELS_TAKEN.put(self.ctx.store, (one.issuer, one.element), (0, 0))
-                    self.due.add(one.issuer)
-
-    def _look_again(self, about: AccountId | None) -> None:
-        """Has the labels of others carried out anew: those about this account; None: those that led to nothing."""
-        for other in self.chosen.keys() - {self.account}:
-            taken = {el: decision for (_, el), (_, decision) in LABELS_TAKEN.rows(self.ctx.store, other)}
-            again = {one.element for one in labels.given_by(self.q, other) if one.label.about.account == about}
-            for el, decision in taken.items():
-                if el in again or (about is None and not decision):
-                    LABELS_TAKEN.put(self.ctx.store, (other, el), (0, decision))
-            self.due.add(other)
+                    due.add(one.issuer)
 
     def _is_allowed(self, about: Target) -> bool:
-        allowing = [one for one, by in self.chosen.items() if by.does == "allow"]
-        return bool(allowing) and any(one.label.name == ALLOW for one in labels.of(self.q, about, allowing))
+        allowing, now_ms = (
+            [o for o, by in self.chosen.items() if by.does == "allow"],
+            self.ctx.replica.wall_ms(self.now),
+        )
+        return bool(allowing) and any(
+            one.label.name == ALLOW and lasts(one.label.until_ms or None, now_ms)
+            for one in labels.of(self.q, about, allowing)
+        )
 
 
 def _verdict(said: SaidLabel, does: str, names: dict[str, LabelName]) -> local.Verdict | None:
@@ -262,15 +339,25 @@ def _verdict(said: SaidLabel, does: str, names: dict[str, LabelName]) -> local.V
 async def follow(worker: Worker[Context], context: Context) -> None:
     """For as long as the node runs."""
     follower, commits, terms_at = LabelFollower(), -1, 0.0
+
+    def scan(now_ms: int, all_: bool) -> None:
+        with queries(context.engine, context.realm, context.store.late_ids) as q:
+            follower.scan(q, now_ms, all_)
+
     while True:
         await trio.sleep(LOOK_S)
         ends = trio.current_time() >= terms_at
-        if commits == context.engine.commits and not ends:
+        if commits == context.engine.commits and not ends and not follower.waits:
             continue
         if ends:
             terms_at = trio.current_time() + TERMS_S
         commits = context.engine.commits
-        more = await worker.call(partial(follower.look, all_=ends))
-        while more:
+        now_ms = await worker.call(_wall_ms)
+        await trio.to_thread.run_sync(scan, now_ms, ends)
+        while follower.more:
+            await worker.call(follower.step)
             await trio.sleep(LOOK_S / 10)
-            more = await worker.call(follower.look)
+
+
+def _wall_ms(ctx: Context, now: float) -> int:
+    return ctx.replica.wall_ms(now)
