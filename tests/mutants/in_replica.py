@@ -4,6 +4,48 @@ from tests.mutants.mutant import Mutant
 
 IN_REPLICA = (
     Mutant(
+        "what a leaf brings has it pushed to again",
+        "Plumtree.accepted",
+        "self._feeds(link)",
+        "False",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
+        "who asks a leaf for a message pushes to it",
+        "Plumtree._ask",
+        "not self._feeds(link)",
+        "True",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
+        "a leaf that is asked expects pushes",
+        "Plumtree._graft",
+        "not self._fed_by(link)",
+        "True",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
+        "a leaf sends no prune twice",
+        "Plumtree._tire",
+        "link.eager or self.is_leaf",
+        "link.eager",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
+        "a leaf prunes as late as others",
+        "Plumtree._tire",
+        "self._fed_by(link)",
+        "False",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
+        "a leaf takes the first platform",
+        "Plumtree._keep_two_eager",
+        "relays[:2]",
+        "relays[:1]",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
         "debts stay when messages were dropped",
         "Gossip.lost",
         "link.debts.clear()",

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from banyan_replica.gossip.frames import Join
+from banyan_replica.gossip.frames import AnyFrame, Join, PushFrame
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_sim.gossip_world import GossipWorld
 from tests.needs import few
@@ -100,3 +100,98 @@ def test_a_node_that_becomes_a_leaf_and_back_is_served_as_what_it_is() -> None:
             world.drain(peer)
         world.run(world.now + 30.0)
         assert world.blast(60, 25.0)["complete"] == 60
+
+
+def beside_two_platforms() -> tuple[GossipWorld, str]:
+    """A leaf that follows n0 and is a neighbour of n0 and n1. The way over n1 is the longer one."""
+    world = GossipWorld(2)
+    world.grow(settle_s=5.0)
+    leaf = "n9"
+    world.wants[leaf] = frozenset({b"n0", leaf.encode()})
+    world.add(leaf).join("n1", (world.addr("n1"),), world.now)
+    world.drain(leaf)
+    world.run(world.now + 40.0)
+    slow(world, {("n0", leaf): 0.02, ("n0", "n1"): 0.02, ("n1", leaf): 0.02})
+    assert set(world.nodes[leaf].neighbours()) == {"n0", "n1"}
+    return world, leaf
+
+
+def slow(world: GossipWorld, ways: dict[tuple[str, str], float]) -> None:
+    for (a, b), latency in ways.items():
+        world.conns[a, b] = world.conns[b, a] = latency
+
+
+def write(world: GossipWorld, name: str, posts: int) -> None:
+    for _ in range(posts):
+        world.publish(name)
+        world.run(world.now + 0.1)
+
+
+def test_of_two_platforms_the_faster_one_pushes_to_a_leaf() -> None:
+    for slower, faster in (("n0", "n1"), ("n1", "n0")):
+        world, leaf = beside_two_platforms()
+        slow(world, {("n0", leaf): 0.2, ("n1", leaf): 0.2, (faster, leaf): 0.02})
+        write(world, "n0", 4)
+        world.run(world.now + 1.0)
+        assert leaf in world.nodes[faster].eager()
+        assert leaf not in world.nodes[slower].eager()
+        world.heard.clear()
+        write(world, "n0", 50)
+        assert world.pushed_per_wanted(50) == 1.0
+
+
+def test_what_a_leaf_writes_makes_no_platform_push_to_it_that_it_pruned() -> None:
+    world, leaf = beside_two_platforms()
+    write(world, "n0", 10)
+    assert leaf not in world.nodes["n1"].eager()
+    slow(world, {("n0", "n1"): 3.0})  # so n1 has to ask the leaf for what it announces, and then it is pushed that
+    write(world, leaf, 2)
+    world.run(world.now + 5.0)
+    assert world.nodes["n1"].stats()["grafts"] > 0
+    assert leaf not in world.nodes["n1"].eager()
+    assert world.nodes[leaf].eager() == ("n0",)
+    slow(world, {("n0", "n1"): 0.02, ("n0", leaf): 0.2})
+    write(world, leaf, 20)  # n1 has these from the leaf first
+    assert leaf not in world.nodes["n1"].eager()
+    slow(world, {("n0", leaf): 0.02})
+    world.run(world.now + 2.0)
+    world.heard.clear()
+    write(world, "n0", 50)
+    assert world.pushed_per_wanted(50) <= 1.1
+    assert all(len(sent.delays) == sent.audience for sent in world.sent.values())
+
+
+def test_a_leaf_sends_its_prune_again_to_a_platform_that_goes_on_pushing() -> None:
+    world, leaf = beside_two_platforms()
+    write(world, "n0", 10)
+    world.nodes["n1"]._tree.links[leaf].eager = True  # earlier versions forgot a prune
+    world.heard.clear()
+    write(world, "n0", 50)
+    assert world.pushed_per_wanted(50) <= 1.1
+
+
+@pytest.mark.parametrize("share", [2, 3, 1])
+def test_a_platform_that_keeps_posts_back_delays_them_for_a_leaf_no_longer_than_asking_takes(
+    share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The eager one of two platforms passes on neither every second post, nor every third, nor any."""
+    world, leaf = beside_two_platforms()
+    slow(world, {("n0", leaf): 0.5})
+    write(world, "n0", 20)
+    assert world.nodes[leaf].eager() == ("n1",)
+    send = world.send
+
+    def kept_back(src: str, dst: str, frame: AnyFrame) -> None:
+        if (src, dst) == ("n1", leaf) and isinstance(frame, PushFrame):
+            items = tuple(item for item in frame.items if int.from_bytes(item.mid, "big") % share)
+            frame = PushFrame(items, (), frame.grafts, frame.prune)
+        send(src, dst, frame)
+
+    monkeypatch.setattr(world, "send", kept_back)
+    before = len(world.sent)
+    write(world, "n0", 60)
+    world.run(world.now + 5.0)
+    s = world.settings
+    late = [delay for sent in list(world.sent.values())[before:] for delay in sent.delays]
+    assert len(late) == 2 * 60
+    assert max(late) <= s.lazy_s + s.graft_s + 3 * 0.5 + s.window_s + 0.1

@@ -9,8 +9,8 @@ left to reconciliation.
 
 A neighbour may be a leaf: it holds the messages of some topics only, and is neither pushed nor announced others. It
 relays next to nothing, so it is none of the eager links that a node needs, and is pruned as soon as its score says so.
-A node that is a leaf itself needs one eager link, and pushes what others wrote to leaves alone; to those that relay it
-announces that.
+A node that is a leaf itself needs one eager link, the faster one of two. It pushes what others wrote to leaves alone;
+to those that relay it announces that. Such a link becomes eager when the leaf asks, not when it is asked or brings new.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ class Plumtree:
     def neighbour_up(self, peer: PeerId, now: float, topics: Container[bytes] | None) -> None:
         link = self.links[peer] = TreeLink(peer, topics)
         if self.is_leaf:
-            self._keep_one_eager(now)
+            self._keep_two_eager(now)
         for mid, topic in self.recent.newest(self.s.greet, now - self.s.greet_s):
             if topics is None or topic in topics:
                 self.outgoing.announce(link, mid, now)
 
-    def _keep_one_eager(self, now: float) -> None:
-        """At a leaf: one neighbour that relays pushes, and the others announce."""
+    def _keep_two_eager(self, now: float) -> None:
+        """At a leaf: two neighbours that relay push until the later one is known, and the others announce."""
         eager = [link for link in self.links.values() if link.eager]
-        relay = next((link for link in eager if link.topics is None), None)
-        for link in eager if relay is not None else ():
-            if link is not relay:
+        relays = [link for link in eager if link.topics is None]
+        for link in eager if relays else ():
+            if link not in relays[:2]:
                 self._prune(link, now)
 
     def _prune(self, link: TreeLink, now: float) -> None:
@@ -146,10 +146,9 @@ class Plumtree:
         self.recent.put(mid, payload, hop, now, topic)
         link = self.links.get(peer)
         if link is not None:
-            top = 2 * self.s.prune_at
-            link.score = min(top, link.score + self.s.fresh - 1)
-            if not link.prune:
-                link.eager = True
+            if not self._fed_by(link):
+                link.score = min(2 * self.s.prune_at, link.score + self.s.fresh - 1)
+                link.eager = link.eager or not (link.prune or self._feeds(link))
             if stale:
                 self._tire(link, stale, now)
         holders.add(peer)
@@ -268,13 +267,13 @@ class Plumtree:
     def _tire(self, link: TreeLink, duplicates: int, now: float) -> None:
         """The link brought messages that were known. It is pruned when it brought too many."""
         link.score -= duplicates
-        if link.score > -self.s.prune_at:
+        if link.score > -(self.s.leaf_prune_at if self._fed_by(link) else self.s.prune_at):
             return
         link.score = 0
-        if now < self.prune_ok or not link.eager:
+        if now < self.prune_ok or not (link.eager or self.is_leaf):
             return
         if self.is_leaf:
-            needed = self._eager_links() == 1
+            needed = self._eager_links() <= link.eager
         else:
             needed = not self._feeds(link) and (
                 len(self.links) <= self.s.flat or self._eager_links() <= self.s.eager_min
@@ -312,9 +311,10 @@ class Plumtree:
 
     def _graft(self, link: TreeLink, mids: tuple[bytes, ...], now: float) -> None:
         link.grafted.sink(self.s.grafts_per_s, now)
-        link.eager = True
-        link.score = 0
-        link.prune = False
+        if not self._fed_by(link):
+            link.eager = True
+            link.score = 0
+            link.prune = False
         for mid in mids:
             if link.grafted.level > self.s.grafts_per_s - 1:
                 self.counters.grafts_refused += 1
@@ -396,9 +396,10 @@ class Plumtree:
             if not self._may_ask(link, now):
                 waits = True
                 continue
-            link.eager = True
-            link.score = 0
-            link.prune = False
+            if not self._feeds(link):
+                link.eager = True
+                link.score = 0
+                link.prune = False
             link.grafts.append(mid)
             link.debts.setdefault(mid, now + self.s.honour_s)
             self.debt_at = min(self.debt_at, now + self.s.honour_s)
@@ -438,6 +439,10 @@ class Plumtree:
     def _feeds(self, link: TreeLink) -> bool:
         """Whether it is a leaf at a node that relays."""
         return link.topics is not None and not self.is_leaf
+
+    def _fed_by(self, link: TreeLink) -> bool:
+        """Whether it relays, and this node is a leaf."""
+        return link.topics is None and self.is_leaf
 
     def _eager_links(self) -> int:
         return sum(link.eager and not self._feeds(link) for link in self.links.values())

@@ -85,6 +85,7 @@ class GossipSettings:
         honest peer that others attack takes to answer. collect_s: the least time between two looks for such, because a
         look goes through all that was asked for.
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
+      leaf_prune_at: a leaf prunes a link after so many known messages, if another one pushes: it is in no cycle.
       prune_gap_s: one prune per node in this time, otherwise a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
       own_s: a neighbour that had to ask for what this node's people wrote gets such messages pushed for so long: the
@@ -155,6 +156,7 @@ class GossipSettings:
     collect_s: float = 0.5
     fresh: int = 3
     prune_at: int = 8
+    leaf_prune_at: int = 3
     prune_gap_s: float = 0.5
     own_s: float = 600.0
     eager_min: int = 2
