@@ -10,6 +10,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 
+from banyan_replica.gossip.frames import Neighbour
 from banyan_sim.gossip_world import GossipWorld
 from bench.harness import arguments, at_least, finish, say
 
@@ -66,6 +67,49 @@ def small(platforms: int, leaves: int) -> Callable[[int, int, float, int], Figur
     return scene
 
 
+def leaf_places(each_s: int) -> Callable[[int, int, float, int], Figures]:
+    """Two platforms and 100 small nodes; 400 strangers of as many networks say that they are leaves, and `each_s` of
+    them a second ask each platform for a place, which has 256. After a minute 50 more small nodes come."""
+
+    def scene(nodes: int, messages: int, rate: float, seed: int) -> Figures:
+        world = GossipWorld(2, seed, leaves=100, follows=20)
+        platforms, early = list(world.nodes)[:2], list(world.wants)
+        world.grow(settle_s=40.0)
+        world.infest(400, 400)
+        strangers = list(world.sybils)
+        world.wants.update(dict.fromkeys(strangers, frozenset()))
+        late = [f"n{k}" for k in range(500, 550)]
+        has = dict.fromkeys(("early", "late"), 0)
+        for second in range(180):
+            if second == 60:
+                for name in late:
+                    world.wants[name] = frozenset(n.encode() for n in (name, *world.rng.sample(list(world.nodes), 20)))
+                    world.add(name).join(platforms[0], (world.addr(platforms[0]),), world.now)
+                    world.drain(name)
+            for k in range(each_s):
+                for platform in platforms:
+                    stranger = strangers[world.rng.randrange(len(strangers))]
+                    world.meet(stranger, platform)
+                    world.sybil_says(stranger, platform, Neighbour(True, (world.addr(stranger),)))
+                if second >= 90 and k % (each_s // 5) == 0:
+                    world.publish(world.rng.choice(list(world.nodes)))
+                world.run(world.now + 1 / each_s)
+            if second >= 90:
+                places = {leaf for platform in platforms for leaf in world.nodes[platform].leaves()}
+                has["early"] += len(places.intersection(early))
+                has["late"] += len(places.intersection(late))
+        world.run(world.now + 10.0)
+        delays = sorted(delay for sent in world.sent.values() for delay in sent.delays)
+        return {
+            "early_with_a_place": round(has["early"] / 90 / len(early), 3),
+            "late_with_a_place": round(has["late"] / 90 / len(late), 3),
+            "delivered": round(len(delays) / sum(sent.audience for sent in world.sent.values()), 3),
+            "p99_s": round(delays[int(len(delays) * 0.99)], 3),
+        }
+
+    return scene
+
+
 SCENES: dict[str, Callable[[int, int, float, int], Figures]] = {
     "steady": steady,
     "30 % dead at once": third_dead,
@@ -73,6 +117,9 @@ SCENES: dict[str, Callable[[int, int, float, int], Figures]] = {
     "10 platforms, 100 small nodes": small(10, 100),
     "10 platforms, 500 small nodes": small(10, 500),
     "100 small nodes alone": small(0, 100),
+    "leaf places, 5 asked for a second": leaf_places(5),
+    "leaf places, 50 asked for a second": leaf_places(50),
+    "leaf places, 500 asked for a second": leaf_places(500),
     "100 Sybils, 2 groups, 300 nodes": sybils(2),
     "100 Sybils, 20 groups, 300 nodes": sybils(20),
 }

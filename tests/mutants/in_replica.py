@@ -4,6 +4,17 @@ from tests.mutants.mutant import Mutant
 
 IN_REPLICA = (
     Mutant(
+        "the oldest leaves give way", "giving_way", "fit[len(fit) // 4 :]", "fit", ("tests/replica/test_leaves.py",)
+    ),
+    Mutant("a named leaf gives way", "giving_way", "peer not in named", "True", ("tests/replica/test_leaves.py",)),
+    Mutant(
+        "a leaf takes places as often as it asks",
+        "Membership._admit",
+        "now < conn.waits_until",
+        "False",
+        ("tests/replica/test_leaves.py",),
+    ),
+    Mutant(
         "what a leaf brings has it pushed to again",
         "Plumtree.accepted",
         "self._feeds(link)",

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from banyan_replica.gossip.frames import AnyFrame, Join, PushFrame
+from banyan_replica.gossip.frames import AnyFrame, Join, Neighbour, PushFrame
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_sim.gossip_world import GossipWorld
 from tests.needs import few
@@ -54,6 +54,49 @@ def test_where_leaves_have_no_room_the_groups_that_have_most_give_way() -> None:
     assert found["alone"] == 5
     assert sum(found.values()) == 20
     assert tuple(peer for peer in node.neighbours() if peer in world.nodes) == before
+
+
+def full_of_leaves() -> tuple[GossipWorld, list[str]]:
+    """A platform with twenty places, whose leaves are each of another network, oldest first."""
+    world = GossipWorld(2, settings=GossipSettings(leaves=20))
+    world.grow()
+    for k in range(20):
+        ask(world, f"n{300 + k}", first=True)
+    return world, list(world.nodes["n0"].leaves())
+
+
+def ask(world: GossipWorld, leaf: str, *, first: bool = False) -> bool:
+    """The leaf asks n0 for a place. Returns whether it has one."""
+    node = world.nodes["n0"]
+    if first:
+        node.peer_up(leaf, group=leaf, outbound=False, addrs=(), now=world.now)
+        node.subscribe(leaf, frozenset(), world.now)
+    node.receive(leaf, Neighbour(True, ()), world.now)
+    return leaf in node.leaves()
+
+
+def test_who_asks_for_a_leafs_place_again_and_again_displaces_neither_the_oldest_nor_named_ones() -> None:
+    world, before = full_of_leaves()
+    assert len(before) == 20
+    world.named["n0"].add(before[-1])
+    for k in range(100):
+        assert ask(world, f"n{400 + k}", first=True)
+    stay = [leaf for leaf in before if leaf in world.nodes["n0"].leaves()]
+    assert stay[:4] == before[:4]
+    assert stay[-1] == before[-1]
+    assert len(stay) < 12
+
+
+def test_a_leaf_takes_the_place_of_another_one_once_in_some_seconds() -> None:
+    world, _ = full_of_leaves()
+    strangers = [f"n{400 + k}" for k in range(40)]
+    for stranger in strangers:
+        ask(world, stranger, first=True)
+    now = world.nodes["n0"].leaves()
+    assert not any(ask(world, one) for one in strangers if one not in now)
+    assert world.nodes["n0"].leaves() == now
+    world.now += GossipSettings().leaf_gap_s
+    assert all(ask(world, one) for one in strangers)
 
 
 def test_a_leaf_that_asked_once_for_an_own_message_of_a_platform_is_not_pushed_all_twice_from_then_on() -> None:

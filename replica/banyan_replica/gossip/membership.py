@@ -38,7 +38,7 @@ from banyan_replica.gossip.frames import (
     Shuffled,
 )
 from banyan_replica.gossip.message_cache import News
-from banyan_replica.gossip.passive import PassiveView, Shuffles, of_largest_groups, pick
+from banyan_replica.gossip.passive import PassiveView, Shuffles, giving_way, pick
 from banyan_replica.gossip.records import Conn, Dial, Neighbours
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
@@ -72,8 +72,7 @@ class Membership:
         self.expecting: dict[PeerId, float] = {}  # peers that owe an answer to join or neighbour, and the deadline
         self.shuffles = Shuffles(me, settings, rng, out, self.up, self.active, self.passive, self._note_passive)
         self.tick_at = self.audit_at = self.trust_at = NEVER
-        self.retry_at = 0.0
-        self.retry_s = settings.retry_s
+        self.retry_at, self.retry_s = 0.0, settings.retry_s
 
     # -- what the replica reports
 
@@ -178,8 +177,7 @@ class Membership:
 
     def subscribe(self, peer: PeerId, topics: Container[bytes] | None, now: float) -> None:
         """See `Gossip.subscribe`."""
-        conn = self.up.get(peer)
-        if conn is None:
+        if (conn := self.up.get(peer)) is None:
             return
         was, conn.topics = conn.is_leaf, topics
         self.passive.note_leaf(peer, conn.is_leaf)
@@ -267,15 +265,17 @@ class Membership:
         return self.is_neighbour(peer) or not full
 
     def _admit(self, peer: PeerId, now: float) -> bool:
-        """Adds the peer to its view if the rules allow it; a full one drops an unprotected neighbour for it, or a leaf
-        of the group that has most."""
+        """Adds the peer to its view if the rules allow it. A full one drops another peer: unprotected, or a leaf."""
         if self.is_neighbour(peer):
             return True
         conn, fed = self.up[peer], self._feeds(peer)
         if not self.ledger.trusted(peer, now) or (not fed and self._clashes(conn.group)):
             return False
         if not self._has_place(peer):
-            losers = of_largest_groups(self.leaves, self.up) if fed else self._unprotected()
+            if fed and now < conn.waits_until and peer not in self.named:
+                return False
+            conn.waits_until = now + self.s.leaf_gap_s
+            losers = giving_way(self.leaves, self.up, self.named) if fed else self._unprotected()
             self._part(pick(self.rng, losers), now)
         (self.leaves if fed else self.active)[peer] = now
         self.passive.forget(peer)

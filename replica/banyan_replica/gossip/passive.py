@@ -7,7 +7,7 @@ and was trusted by the ledger when it was added.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from typing import TypeVar
 
 from banyan_replica.gossip.address_groups import LOCAL, group_of_any
@@ -34,11 +34,14 @@ def sample(rng: Rng, of: list[T], most: int) -> list[T]:
     return of[:most]
 
 
-def of_largest_groups(peers: Collection[PeerId], up: Mapping[PeerId, Conn]) -> list[PeerId]:
-    """Those of these peers whose address group has most of them."""
-    groups = Counter(up[peer].group for peer in peers)
+def giving_way(leaves: Collection[PeerId], up: Mapping[PeerId, Conn], named: Container[PeerId]) -> list[PeerId]:
+    """Of which leaves one makes room for another. Those of the address group that has most; if none has two, not
+    the oldest quarter, which nobody displaces by coming again and again. None that is named, unless all are. leaves:
+    oldest first, and not empty."""
+    fit = [peer for peer in leaves if peer not in named] or list(leaves)
+    groups = Counter(up[peer].group for peer in fit)
     most = max(groups.values())
-    return [peer for peer in peers if groups[up[peer].group] == most]
+    return fit[len(fit) // 4 :] if most == 1 else [peer for peer in fit if groups[up[peer].group] == most]
 
 
 class PassiveView:

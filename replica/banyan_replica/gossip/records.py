@@ -124,6 +124,7 @@ class Conn:
     spare_at: float
     topics: Container[bytes] | None = None  # those of a leaf; None: it relays
     forwarded_at: float = -inf  # when neighbours were told that it joins
+    waits_until: float = -inf  # a leaf takes no place of another one before
 
     @property
     def is_leaf(self) -> bool:

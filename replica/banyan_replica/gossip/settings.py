@@ -46,6 +46,8 @@ class GossipSettings:
       anchor_s: a protected neighbour becomes an anchor after this time.
       local_exempt: loopback and private addresses count as no group, so that nodes on one LAN can be neighbours.
       leaves: neighbours that hold chosen messages only, beside the active view: each costs a look at every message.
+      leaf_gap_s: where these are full, a leaf takes the place of another one once in so long: who asks a thousand times
+        a second gets no more than the others. As long as refused_max_s, so no honest leaf waits for it.
       known_leaves: peers that are remembered to be leaves, so that none is asked where a node is needed that relays.
       links: connections at once; more inbound ones are dropped. The edge lets fewer stay, and these include arrivals.
 
@@ -118,6 +120,7 @@ class GossipSettings:
     anchor_s: float = 60.0
     local_exempt: bool = True
     leaves: int = 256
+    leaf_gap_s: float = 5.0
     known_leaves: int = 1024
     links: int = 640
 
