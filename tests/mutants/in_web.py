@@ -4,6 +4,13 @@ from tests.mutants.mutant import Mutant
 
 IN_WEB = (
     Mutant(
+        "each who refreshes a person takes its posts back",
+        "Hub.refresh",
+        "gone, person.gone = person.gone, frozenset()",
+        "gone = person.gone",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
         "whom a gate of the door refused is not counted",
         "_PathRoute._answered",
         "self._web.bounds.refused(why, request)",

@@ -23,6 +23,8 @@ from banyan_schema.social import Post, write_post
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.entity_ids import thing_id
 from banyan_web.mastodon.streaming import endpoints, hub
+from banyan_web.mastodon.streaming.listeners import Listener
+from banyan_web.refusals import HttpRefusal
 from tests.node.real import converged
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import open_lines
@@ -208,6 +210,60 @@ async def test_a_stream_of_one_person_has_what_is_theirs_and_nothing_else(tmp_pa
         await call("post", {"text": "nghe", "as": binh})
         assert (await home.next())[0][1].content == "<p>nghe</p>"
         assert not any(stream.got for stream in (home, notices, listed, direct))
+        await listening.close()
+
+
+async def test_what_somebody_mutes_is_taken_back_once_however_many_streams_ask_at_that_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Listener._read_anew
+
+    async def while_others_wait(self: Listener, *given: Any) -> None:
+        """The heartbeats of both streams ask for the same while it is read."""
+        if self.home:
+            while self._turn.statistics().tasks_waiting < 2:
+                await trio.sleep(0.01)
+        await read(self, *given)
+
+    async with open_node(tmp_path / "a") as door:
+        (an, _), (binh, _), (chi, _) = [await door.person(name) for name in ("an", "bình", "chi")]
+        call, listening, client = door.node.backend.call, Listening(door), app(door, an)
+        for followed in (binh, chi):
+            await call("follow", {"account": followed})
+        both = [await listening.to(client, "stream_user") for _ in range(2)]
+        await call("post", {"text": "của Chi", "as": chi})
+        assert [[event for event, _ in await home.next()] for home in both] == [["update"]] * 2
+        monkeypatch.setattr(Listener, "_read_anew", while_others_wait)
+        with trio.fail_after(60):
+            await call("mute", {"account": chi})
+            assert [[event for event, _ in await home.next()] for home in both] == [["delete"]] * 2
+        monkeypatch.undo()
+        await call("post", {"text": "nghe", "as": binh})
+        assert [(await home.next())[0][1].content for home in both] == ["<p>nghe</p>"] * 2
+        await listening.close()
+
+
+async def test_who_goes_while_streams_are_told_leaves_it_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, calls = hub.Hub._left, list[int]()
+
+    async def interrupted(self: hub.Hub, *given: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise HttpRefusal(503, "the reader went")
+        await left(self, *given)
+
+    async with open_node(tmp_path / "a") as door:
+        (an, _), (chi, _) = [await door.person(name) for name in ("an", "chi")]
+        call, listening = door.node.backend.call, Listening(door)
+        await call("follow", {"account": chi})
+        home = await listening.to(app(door, an), "stream_user")
+        await call("post", {"text": "của Chi", "as": chi})
+        await home.next()
+        monkeypatch.setattr(hub.Hub, "_left", interrupted)
+        await call("mute", {"account": chi})
+        assert [event for event, _ in await home.next()] == ["delete"]
         await listening.close()
 
 

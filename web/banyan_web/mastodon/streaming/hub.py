@@ -214,13 +214,17 @@ class Hub:
 
     async def refresh(self, web: DoorContext, person: Listener) -> None:
         """What is known of an account is read again, if it may have changed. Raises HttpRefusal."""
-        home, unseen = person.home, person.unseen
         if await person.refresh(web):
             for stream in self._of(_USER):
                 if stream.person is person:
                     stream.put(Message(_USER, "filters_changed", None))
-        if gone := (home - person.home) | (person.unseen - unseen):
-            await self._left(web, person, {*map(account_to_text, gone)})
+        gone, person.gone = person.gone, frozenset()
+        try:
+            if gone:
+                await self._left(web, person, {*map(account_to_text, gone)})
+        except BaseException:  # whoever asked has left: the next one tells the others
+            person.gone |= gone
+            raise
 
     async def _left(self, web: DoorContext, person: Listener, dids: Collection[str]) -> None:
         """The streams of a person lose what is of accounts that it follows no more, or does not see any more."""

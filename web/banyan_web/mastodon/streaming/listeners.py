@@ -99,6 +99,8 @@ class Listener:
         self.labellers: frozenset[str] = frozenset()
         """Issuers of labels that it chose: they may put words before a post, or hide it."""
         self.unseen: frozenset[AccountId] = frozenset()
+        self.gone: frozenset[AccountId] = frozenset()
+        """Whom it left or does not see any more, and its streams were not told so."""
         self.unheard: dict[AccountId, int] = {}
         self.heard = ""
         self.stale = True
@@ -131,11 +133,17 @@ class Listener:
             if self.is_fresh:
                 return False
             before, event, self.stale, self._event = self.filters, self._event, False, None
+            home, unseen = (
+                self.home,
+                self.unseen,
+            )  # read in turn: each change is seen by one who refreshes, and no other
             try:
                 await self._read_anew(web, event)
             except BaseException:  # also whoever asked has left: what changed is still not known
                 self.stale, self._event = True, event or self._event
                 raise
+            finally:
+                self.gone |= (home - self.home) | (self.unseen - unseen)
             return self.filters != before
 
     async def _read_anew(self, web: DoorContext, event: Mapping[str, Any] | None) -> None:
