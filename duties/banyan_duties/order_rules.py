@@ -187,9 +187,10 @@ def receipt_name(member: AccountId, order: OrderId) -> bytes:
     return member + order
 
 
-def answers(scope: Scope, issued: Issued, said: Iterable[Said], at: CheckpointTimes) -> list[ScopeAnswer]:
-    """Of each member in scope. late: neither done nor refused when the deadline passed; a receipt after it says how
-    late it was by `after_ms`."""
+def answers(scope: Scope, issued: Issued, word: Word, said: Iterable[Said], at: CheckpointTimes) -> list[ScopeAnswer]:
+    """Of members in scope. late: neither done nor refused when the deadline passed; a receipt after it says how late it
+    was by `after_ms`. word: what the order comes to. Nobody is waited for, and nobody is late, unless it is in force:
+    else there are only the members that answered."""
     receipts = {s.by: s.act for s in said if isinstance(s.act, Receipt) and s.act.order == issued.id}
     began, out = at.seen.get(issued.id), list[ScopeAnswer]()
     for member in scope.members:
@@ -197,7 +198,7 @@ def answers(scope: Scope, issued: Issued, said: Iterable[Said], at: CheckpointTi
         took = None if began is None or seen is None else max(0, seen - began)
         if receipt is not None:
             out.append(ScopeAnswer(member, receipt.outcome, receipt.count, receipt.why, took))
-        else:
+        elif word == "in force":
             over = began is not None and at.last - began > issued.order.deadline_s * 1_000
             out.append(ScopeAnswer(member, "late" if over else "waiting", 0, "", None))
     return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -17,6 +17,7 @@ from banyan_duties.order_rules import (
     Issued,
     Lock,
     Said,
+    Word,
     answers,
     covered,
     in_window,
@@ -25,7 +26,7 @@ from banyan_duties.order_rules import (
     standing,
 )
 from banyan_schema.address import Target
-from banyan_schema.social.order import MOST_ITEMS, Confirmation, OrderId, OrderNotice, Receipt, Ruling
+from banyan_schema.social.order import MOST_ITEMS, Confirmation, OrderId, OrderNotice, Outcome, Receipt, Ruling
 from tests.model import orders_spec as model
 from tests.needs import few
 
@@ -184,12 +185,36 @@ def test_a_platform_that_says_nothing_is_late_after_the_deadline_by_checkpoints_
     seen = {one.id: 1_000, receipt_name(account(5), one.id): 61_000}
 
     def read(last: int) -> list[tuple[str, int | None]]:
-        return [(a.word, a.after_ms) for a in answers(VN.scopes[0], one, said, CheckpointTimes(seen, last))]
+        return [(a.word, a.after_ms) for a in answers(VN.scopes[0], one, "in force", said, CheckpointTimes(seen, last))]
 
     assert read(1_000) == read(3_601_000) == [("done", 60_000), ("refused", None), ("waiting", None)]
     assert read(3_601_001) == [("done", 60_000), ("refused", None), ("late", None)]
-    unseen = answers(VN.scopes[0], one, [], CheckpointTimes({}, 1 << 50))
+    unseen = answers(VN.scopes[0], one, "in force", [], CheckpointTimes({}, 1 << 50))
     assert {a.word for a in unseen} == {"waiting"}
+
+
+def test_nobody_is_waited_for_or_late_while_an_order_is_not_in_force() -> None:
+    one = Issued(account(1), notice())
+    receipt = Said(account(5), Receipt(one.id, "done", 1, ""))
+
+    def read(word: Word, last: int) -> list[str]:
+        return [a.word for a in answers(VN.scopes[0], one, word, [receipt], CheckpointTimes({one.id: 1_000}, last))]
+
+    for word in get_args(Word):
+        silent = [["waiting"] * 2, ["late"] * 2] if word == "in force" else [[], []]
+        assert [read(word, 1_000), read(word, 3_601_001)] == [["done", *more] for more in silent], word
+
+
+def test_a_suspended_order_that_is_confirmed_goes_on_waiting() -> None:
+    one = Issued(account(1), notice())
+
+    def read(*said: Said) -> list[str]:
+        word = standing(VN, [one], said)[one.id].word
+        return [a.word for a in answers(VN.scopes[0], one, word, said, CheckpointTimes())]
+
+    outcomes: tuple[Outcome, ...] = ("suspends", "confirms", "ends")
+    found = [read(Said(account(3), Ruling(one.id, None, outcome, ""))) for outcome in outcomes]
+    assert found == [[], ["waiting"] * 3, []]
 
 
 def test_an_appeal_after_the_window_is_late_and_one_without_a_checkpoint_is_not() -> None:

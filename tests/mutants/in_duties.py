@@ -45,6 +45,13 @@ IN_DUTIES = (
         "True",
         (RULES,),
     ),
+    Mutant(
+        "a platform is late for an order that is not in force",
+        "order_rules.answers",
+        'word == "in force"',
+        "True",
+        (RULES,),
+    ),
     Mutant("a violation counts for every lock", "order_rules.locks", "since = []", "pass", (RULES,)),
     Mutant(
         "any items are those of an order",

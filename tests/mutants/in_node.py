@@ -193,6 +193,13 @@ IN_NODE = (
         ("tests/node/test_orders.py",),
     ),
     Mutant(
+        "an order that is suspended waits for the operator",
+        "order_execution.listing",
+        'known.stands[id].word == "in force"',
+        "True",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
         "one appeals for ever",
         "orders.appeal",
         "in_window(min(done), known.at.last, days)",

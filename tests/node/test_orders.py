@@ -97,6 +97,7 @@ def test_a_post_is_withheld_while_one_order_covers_it_and_what_is_void_or_gone_w
         paper = "ab" * 32
         spoken = issued(node, uri, given="phone", paper=paper)
         assert row(node, spoken)["why"] == "it was given by phone, and no second role confirmed it"
+        assert row(node, spoken)["answers"] == [], "nobody is waited for"
         assert texts(node) == ["tin"]
         refused(node, "paper differs", "order.confirm", order=spoken, paper="cd" * 32, by="dung")
         refused(node, "does not confirm it", "order.confirm", order=spoken, paper=paper, by="bình")
@@ -204,6 +205,10 @@ def test_an_order_waits_for_a_person_where_the_operator_asks_for_one(tmp_path: P
         order = issued(node, node.call("post", text="tin", by="an")["uri"])
         assert (row(node, order)["waits"], row(node, order)["answers"][0]["word"]) == (True, "waiting")
         assert texts(node) == ["tin"]
+        node.call("order.rule", order=order, outcome="suspends", by="chi")
+        assert (row(node, order)["waits"], row(node, order)["answers"]) == (False, [])
+        node.call("order.rule", order=order, outcome="confirms", by="chi")
+        assert (row(node, order)["waits"], row(node, order)["answers"][0]["word"]) == (True, "waiting")
         node.call("order.accept", order=order)
         assert (row(node, order)["waits"], row(node, order)["answers"][0]["word"]) == (False, "done")
         assert texts(node) == []

@@ -123,7 +123,7 @@ def answers_to(ctx: Context, known: KnownOrders, one: Issued) -> Iterable[ScopeA
     scope = known.scope_of(one.id)
     times = {receipt_name(m, one.id): logged_at(ctx, line_name("receipt", m, one.id)) for m in scope.members}
     seen = {name: ms for name, ms in times.items() if ms is not None}
-    return answers(scope, one, known.said, known.at._replace(seen={**known.at.seen, **seen}))
+    return answers(scope, one, known.stands[one.id].word, known.said, known.at._replace(seen={**known.at.seen, **seen}))
 
 
 def letter_name(order: OrderId, n: int) -> CellKey:

@@ -72,7 +72,8 @@ class MemberAnswer(Response):
 class OrderRow(Response):
     """standing: void, in force, suspended or ended; why: in a sentence. here: how many of its items this node has.
     withheld: how many posts are withheld here because of it. deadline_s, term_s: of the order; 0: it has
-    no term. begins: when its clock began to run, by the public log. waits: for `order.accept`."""
+    no term. begins: when its clock began to run, by the public log. waits: for `order.accept`. answers: of members that
+    answered and, while it is in force, of those that are waited for or late."""
 
     order: Hash
     issuer: str
@@ -161,6 +162,7 @@ def _members_here(ctx: Context, known: KnownOrders, id: OrderId) -> list[Account
 
 
 def _waits(ctx: Context, id: OrderId) -> bool:
+    """Whether somebody here has to accept the order before it is carried out."""
     return ctx.settings.config.node.ask_before_orders and not ACCEPTED_ORDERS.has(ctx.store, id)
 
 
@@ -362,7 +364,7 @@ def listing(ctx: Context, ask: EmptyRequest, now: float) -> OrderRows:
                 sum(isinstance(s.act, Appeal) and s.act.order == id for s in known.said),
                 len(items_of(ctx, one)),
                 there.count(id),
-                bool(_members_here(ctx, known, id)) and _waits(ctx, id),
+                known.stands[id].word == "in force" and bool(_members_here(ctx, known, id)) and _waits(ctx, id),
                 [MemberAnswer(did(a.member), a.word, a.held, a.why, a.after_ms) for a in answers_to(ctx, known, one)],
             )
             for id, one in sorted(known.orders.items())
