@@ -193,6 +193,27 @@ IN_NODE = (
         ("tests/node/test_orders.py",),
     ),
     Mutant(
+        "a post stays with an order that is over while another one covers it",
+        "order_execution.carry_out",
+        "row.order not in wanted[post]",
+        "False",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
+        "an order that replaces another takes the place of what moderators say",
+        "order_execution._withhold",
+        "not decisions.is_by(ctx, stands, before.decision)",
+        "False",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
+        "a post is given out before another order withholds it",
+        "order_execution.carry_out",
+        "post not in wanted",
+        "post not in wanted or row.order not in wanted[post]",
+        ("tests/node/test_orders.py",),
+    ),
+    Mutant(
         "an order that is suspended waits for the operator",
         "order_execution.listing",
         'known.stands[id].word == "in force"',

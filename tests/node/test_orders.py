@@ -14,11 +14,13 @@ from banyan_duties.commitment import OrderItem, committed, encode_items
 from banyan_duties.order_rules import DAY_MS
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
-from banyan_node.api.methods.moderation import order_execution
+from banyan_node.api.methods.moderation import content, order_execution
 from banyan_node.api.methods.moderation.content import _writes
 from banyan_node.hosting import letters
 from banyan_node.moderation.known_orders import letter_name
+from banyan_node.operator_errors import CallError
 from banyan_node.transparency.lines import line_name
+from banyan_replica.peers.statements import read_withheld
 from banyan_schema.social import post_from_text
 from banyan_schema.social.order import OrderNotice, order_id
 from banyan_storage.alliance_tables import ORDER_ITEMS, PUBLIC_COSIGNED, PUBLIC_LOGGED, PUBLIC_PLACES
@@ -112,6 +114,67 @@ def test_a_post_is_withheld_while_one_order_covers_it_and_what_is_void_or_gone_w
         node.context.replica.charter.leave()
         later(node)
         assert texts(node) == ["tin"], "who follows no charter carries out nothing"
+
+
+def test_when_an_order_is_over_readers_and_the_author_are_told_the_other_one_that_covers_the_post(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri, ctx = node.call("post", text="tin", by="an")["uri"], node.context
+        post = post_from_text(uri)
+        (ref,) = _writes(ctx, post)
+        first, second = issued(node, uri), issued(node, uri, by="dung", basis="Điều 24")
+
+        def told() -> list[str]:
+            """By which order: a reader, a peer, and the list of what is withheld."""
+            with pytest.raises(CallError) as stub:
+                node.call("post.get", uri=uri)
+            stated = read_withheld(ctx.realm, ctx.store.withheld(*ref) or b"", *ref)
+            (listed,) = node.call("content.withheld")["posts"]
+            return [by.split()[1] for by in (stub.value.more["withheld"]["order"], stated.order, listed["order"])]
+
+        def author() -> list[tuple[str, bool]]:
+            rows = node.call("decision.mine", by="an")["decisions"]
+            return [(one["order"].split()[1], one["undone_ms"] is None) for one in rows]
+
+        assert told() == [first[:16]] * 3
+        released = list[Any]()
+        monkeypatch.setattr(content, "release", lambda *asked: released.append(asked))
+        node.call("order.rule", order=first, outcome="suspends", by="chi")
+        assert told() == [second[:16]] * 3
+        assert author() == [(second[:16], True), (first[:16], False)]
+        assert first[:16] in node.call("decision.mine", by="an")["decisions"][0]["text"]
+        tells = node.call("moderation.told", by="an")["tells"]
+        assert [one["decision"]["order"].split()[1] for one in tells] == [first[:16], second[:16], first[:16]]
+        assert (row(node, first)["withheld"], row(node, second)["withheld"]) == (0, 1)
+        node.call("order.rule", order=first, outcome="confirms", by="chi")
+        assert told() == [second[:16]] * 3, "it stays with the order that withholds it"
+        node.call("order.appeal", post=uri, why="châm biếm", by="an")
+        assert (row(node, first)["appeals"], row(node, second)["appeals"]) == (0, 1)
+        node.call("order.refuse", order=second, why="quá rộng", by="lotus")
+        assert told() == [first[:16]] * 3, "also when the platform refuses it"
+        assert released == [], "nothing is given out in between"
+        monkeypatch.undo()
+        node.call("order.rule", order=first, outcome="ends", by="bình")
+        assert texts(node) == ["tin"]
+        assert not any(stands for _, stands in author())
+
+
+def test_what_moderators_withhold_too_stays_theirs_when_another_order_covers_it(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        alliance(node, who)
+        uri = node.call("post", text="tin", by="an")["uri"]
+        first, second = issued(node, uri), issued(node, uri, by="dung")
+        node.call("content.withhold", uri=uri, order="toà án", basis="Điều 1", days=3)
+        (before,) = node.call("content.withheld")["posts"]
+        node.call("order.rule", order=first, outcome="ends", by="bình")
+        assert node.call("content.withheld")["posts"] == [before]
+        assert (row(node, first)["withheld"], row(node, second)["withheld"]) == (0, 1)
+        node.call("order.rule", order=second, outcome="ends", by="dung")
+        assert node.call("content.withheld")["posts"] == [before]
+        node.call("content.release", uri=uri)
+        assert texts(node) == ["tin"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import trio
 from playwright.sync_api import Page
 
 from banyan_node.home.audit import AuditLog
+from banyan_web.mastodon.endpoints import reports
 from banyan_web.mastodon.entity_ids import account_id
 from tests.web.browser import broken, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node
@@ -219,3 +220,11 @@ async def test_a_moderator_decides_on_the_page_without_scripts_and_nobody_else_s
             assert (await session.http.post(path, data=form)).status_code == 403
         assert (await session.http.post("/report", data={"uri": other})).status_code == 403
         assert (await call("report.list", {}))["open"] == 1
+
+
+def test_an_app_says_which_order_is_over() -> None:
+    made = {"id": 1, "verdict": "withhold", "text": "", "basis": "Điều 23", "scope": "vn", "at_ms": 1, "undone_ms": 2}
+    said = reports.warning({**made, "order": "A"}, {})["text"]
+    assert said == "No longer withheld by this order: A; Điều 23; vn"
+    label = {**made, "order": "", "basis": "", "scope": "", "verdict": "label"}
+    assert reports.warning(label, {})["text"] == "The moderators took this back."

@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, str] = {
     "suspend": "suspend",
 }
 """Decisions in the words of Mastodon."""
-_BACK = "The moderators took this back."
+_BACK, _OVER = "The moderators took this back.", "No longer withheld by this order:"
 
 
 @ENDPOINTS.post("/api/v1/reports", "write:reports")
@@ -92,7 +92,7 @@ def warning(decision: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str,
     return {
         "id": str(decision["id"]),
         "action": "none" if undone else ACTIONS[decision["verdict"]],
-        "text": _BACK if undone else said,
+        "text": (order and f"{_OVER} {order}") or _BACK if undone else said,
         "status_ids": None,
         "target_account": target,
         "appeal": None,

@@ -111,6 +111,15 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     return WithheldAnswer(uri(target), len(refs), sum(1 for _ in withheld.opened(ctx, target)), expires)
 
 
+def withhold_again(ctx: Context, target: Target, order: Order) -> None:
+    """Of a post that is withheld: by this earlier order from now on, with its time and its term."""
+    tell_judged(ctx, [target])
+    refs = [ref for ref in _writes(ctx, target) if ctx.store.withheld(ref.entry, ref.op)]
+    _keep_back(ctx, target, refs, order, erase=not withheld.any_of(ctx.store, target))
+    _note(ctx, target, order)
+    ctx.store.note_act("withheld", target.account, target.key, (*order[:3], str(order.expires_ms)))
+
+
 def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, erase: bool) -> None:
     """Gives these writes of the post to nobody any more, by this order."""
     if not erase:

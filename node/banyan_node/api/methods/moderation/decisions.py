@@ -338,20 +338,25 @@ def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: 
         for uri_ in made.posts:
             stands = local.WITHHELD.get(ctx.store, post := target_of(uri_))
             ordered = ORDERED.get(ctx.store, post)
-            if stands is not None and (stands.order, stands.since_ms) != (made.order, made.at_ms):
+            if stands is not None and not is_by(ctx, stands, made.id):
                 continue  # by another order, which stands
             if ordered is not None and ordered.decision != made.id:
                 first = decisions.find(ctx.store, ordered.decision)
                 assert first is not None
-                content.withhold(ctx, content.WithholdRequest(uri_, first.order, first.basis, first.scope), now)
                 again = local.Order(first.order, first.basis, first.scope, first.at_ms, 0)
-                local.WITHHELD.put(ctx.store, post, again)
+                content.withhold_again(ctx, post, again)
                 continue
             try:
                 content.release(ctx, PostOf(uri_), now)
             except CallError as why:  # it was released, or its account was dropped meanwhile
                 if why.code != "not_found":
                     raise
+
+
+def is_by(ctx: Context, stands: local.Order, number: int) -> bool:
+    """Whether a post is withheld by this decision, and not by a later order."""
+    made = decisions.find(ctx.store, number)
+    return made is not None and (stands.order, stands.since_ms) == (made.order, made.at_ms)
 
 
 def _end(ctx: Context, kind: Kind, about: Target | AccountId, number: int) -> bool:

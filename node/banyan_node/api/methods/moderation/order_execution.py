@@ -190,8 +190,9 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
     for copy, original in COPIES.rows(ctx.store):
         wanted.setdefault(copy, wanted[Target.of(original)])
     ended = {post: row for post, row in ORDERED.rows(ctx.store) if post not in wanted}
+    passed = {post: row for post, row in ORDERED.rows(ctx.store) if post in wanted and row.order not in wanted[post]}
     new = [post for post in wanted if not ORDERED.has(ctx.store, post) and not WITHHELD.has(ctx.store, post)]
-    due, q, done = deque([*ended, *new]), ctx.queries(), 0
+    due, q, done = deque([*ended, *passed, *new]), ctx.queries(), 0
     while due and done < AT_ONCE:
         step = [due.popleft() for _ in range(min(len(due), AT_ONCE))]
         with content.judged_together(ctx, [post for post in step if post in ended or q.post(post, hidden=True)]):
@@ -199,7 +200,7 @@ def carry_out(ctx: Context, now: float) -> KnownOrders | None:
                 if (row := ended.get(post)) is not None:
                     done += _give_back(ctx, post, row, now)
                 elif known is not None:
-                    done += _withhold(ctx, known.orders[wanted[post][0]], post, now)
+                    done += _withhold(ctx, known.orders[wanted[post][0]], post, passed.get(post), now)
     ctx.orders_left = bool(due)
     for item in (item for few in items.values() for item in few if item.post in wanted):
         copies.note(ctx, item.post, [item.digest], None)
@@ -238,20 +239,27 @@ def _give_back(ctx: Context, post: Target, row: OrderedPost, now: float) -> bool
     return True
 
 
-def _withhold(ctx: Context, one: Issued, post: Target, now: float) -> bool:
-    """Whether it was: a post that is not here yet is withheld by a later step."""
+def _withhold(ctx: Context, one: Issued, post: Target, before: OrderedPost | None, now: float) -> bool:
+    """Whether it was: a post that is not here yet is withheld by a later step. before: by which order it is withheld
+    that does not cover it any more; this one replaces it, and nothing is given out in between."""
     said = f"order {one.id.hex()[:16]} of {account_to_text(one.issuer)}"
     uri, basis, scope = post_to_text(post), one.order.basis or "-", one.order.scope
+    text = "" if before is None else f"Order {before.order.hex()[:16]} withheld it until now."
     ask = decisions.DecideRequest(
-        "withhold", account=account_to_text(post.account), posts=[uri], order=said, basis=basis, scope=scope
+        "withhold", account=account_to_text(post.account), posts=[uri], text=text, order=said, basis=basis, scope=scope
     )
-    view = ctx.queries().post(post, hidden=True)
+    view, stands = ctx.queries().post(post, hidden=True), WITHHELD.get(ctx.store, post)
     with suppress(CallError):
         made = decisions.add(ctx, ask, now)
         if view is not None and not COPIES.has(ctx.store, post):
             copies.note(ctx, post, [copies.digest(view.post)], view.post)
             _judge_copies(ctx, copies.older(ctx, view.post), now)
         ORDERED.put(ctx.store, post, OrderedPost(one.id, made.id))
+        if before is not None:
+            if stands is not None and not decisions.is_by(ctx, stands, before.decision):
+                content.withhold_again(ctx, post, stands)  # moderators withhold it too
+            with suppress(CallError):
+                decisions.undo(ctx, decisions.UndoDecision(before.decision, f"Now {said} withholds it."), now)
         if (role := strikes.erased_for(one.order.category)) is not None:
             content.withhold(ctx, content.WithholdRequest(uri, said, basis, scope, erase=True), now)
             told = f"For the role '{role}': {uri} was erased, class {one.order.category}, by {said}."
