@@ -248,7 +248,13 @@ async def test_anybody_verifies_watches_and_proves_by_commands_and_a_cheat_is_to
 
     async with pair(tmp_path, monkeypatch) as at:
         found = await shell("transparency", "verify", at.second.url)
-        assert found.err == f"banyan: The node at {at.second.url} shows no public log (status 404).\n"
+        says = f"banyan: The node at {at.second.url} shows no public log (status 404): it has logged nothing yet.\n"
+        assert found.err == says
+        found = await shell("transparency", "watch", at.second.url)
+        assert (found.err, found.code) == (says, 1), "it does not look for ever"
+        found = await shell("transparency", "watch", "http://127.0.0.1:9", "--times", "2", "--every", "0")
+        assert (found.err.count("cannot be reached"), found.code) == (2, 1)
+        assert "name one, such as" in (await shell("transparency", "watch")).err
         assert "is no address of a node" in (await shell("transparency", "verify", "x")).err
         uri = (await call(at.second, "post", text="tin", by=at.writer))["uri"]
         await at.second.client().get("/transparency/withheld", 404, uri=uri)

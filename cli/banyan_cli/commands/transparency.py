@@ -37,16 +37,21 @@ def watch(
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 60.0,
     times: Annotated[int, typer.Option(help="Looks; 0: until you stop it.")] = 0,
 ) -> None:
-    """Look again and again whether logs only grow. Ends with an error at a log that shrinks or shows two histories."""
-    from banyan_node.transparency.remote_log import UnreadableLog
+    """Look again and again whether logs only grow. Ends with an error at a log that shrinks or shows two histories, and
+    at a NODE that has none."""
+    from banyan_node.transparency.remote_log import NoPublicLog, UnreadableLog
 
     looks, told = 0, dict[str, Row]()
     while True:
         members = _members(s)
+        if not (node or members):
+            raise BadInput("No charter says here which nodes to look at: name one, such as https://example.vn.")
         for url in node or [row["url"] for row in members]:
             try:
                 value = _audit(s, url, members, whole=False)
             except UnreadableLog as why:
+                if node and url not in told and (isinstance(why, NoPublicLog) or looks + 1 == times):
+                    raise
                 s.out.note(f"{why}.")
                 continue
             if told.get(url) != value:

@@ -41,6 +41,10 @@ class UnreadableLog(Reject):
     """The log cannot be read. A sentence without a full stop."""
 
 
+class NoPublicLog(UnreadableLog):
+    """The node answers, and has no log."""
+
+
 class Audit(NamedTuple):
     """What a log shows now. kinds: how many lines there are of each kind; empty unless all were read."""
 
@@ -85,6 +89,8 @@ class RemoteLog:
         """Checks the log against what it showed before, which is in the folder `seen`, and keeps what it shows now.
         whole: reads every line too. Evidence against it stays in that folder."""
         answer = self.get("checkpoint")
+        if answer.status == 404:
+            raise NoPublicLog(f"the node at {self.url} shows no public log (status 404): it has logged nothing yet")
         if answer.status != 200:
             raise UnreadableLog(f"the node at {self.url} shows no public log (status {answer.status})")
         found, note = own_checkpoint(answer.content)
