@@ -19,7 +19,7 @@ from banyan_cli import declare
 from banyan_cli.command_session import Session
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.show.tables import Row, count
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.terminal_escape import plain as plain_text
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class SeatWork:
     yes: bool = False
     wait: bool = False
     _last: str = ""
+    _was_linked: bool = False
 
     @property
     def folder(self) -> Path:
@@ -110,8 +111,13 @@ class SeatWork:
 
     @property
     def linked(self) -> bool:
-        """Whether a running node carries what others need, and brings what they sign."""
-        return self.out is None and self.s.node() is not None
+        """Whether a running node carries what others need, and brings what they sign. Raises NoNode if one did that
+        before: who waits for it is not done."""
+        now = self.out is None and self.s.node() is not None
+        if self._was_linked and not now:
+            raise NoNode("The node stopped before this was done: start it (`banyan up`), and run the same again.")
+        self._was_linked = now
+        return now
 
     def address(self, given: str) -> str:
         """Where this node is dialled: what was given, else where it listens."""

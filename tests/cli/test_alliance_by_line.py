@@ -132,6 +132,18 @@ def test_platforms_found_and_admit_by_one_command_each(platforms: Platforms) -> 
     assert {row["domain"] for row in rows} == {"a.vn", "b.vn", "c.vn", "d.vn"}
 
 
+def test_a_command_whose_node_stops_while_it_waits_is_not_done_and_says_what_to_run(platforms: Platforms) -> None:
+    platforms.start("ab")
+    founding, invitations = platforms.found("ab")
+    joining = platforms.join("b", invitations[0])
+    platforms.close()
+    for one in (founding, joining):
+        if one is joining and one.process.exitcode == 0:
+            continue
+        one.process.join(WITHIN_S)
+        assert (one.process.exitcode, "`banyan up`" in one.err.read_text()) == (3, True), one.err.read_text()
+
+
 def test_a_command_that_is_killed_anywhere_goes_on_when_it_is_run_again(platforms: Platforms) -> None:
     platforms.start("abc")
     first, invitations = platforms.found("abc")
