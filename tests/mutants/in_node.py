@@ -221,6 +221,13 @@ IN_NODE = (
         ("tests/node/test_orders.py",),
     ),
     Mutant(
+        "a member's quota counts accounts that nobody made",
+        "member_quota.quota",
+        "held and hosting.counts_for(seat.member, standing, host)",
+        "hosting.counts_for(seat.member, standing, host)",
+        ("tests/node/test_hosting.py",),
+    ),
+    Mutant(
         "one appeals for ever",
         "orders.appeal",
         "in_window(min(done), known.at.last, days)",

@@ -161,13 +161,16 @@ def test_listed_by_one_and_named_by_another_only_the_control_log_is_held(tmp_pat
         epoch = ctx.replica.charter.epoch
         assert epoch is not None
         assert ctx.member_lists.look(ctx.queries(), epoch).kept[an] == chi
+        nobody = account_to_text(AccountId(bytes((9,)) * 32))
+        node.call("alliance.hosted", accounts=[nobody], standing="vouched")
         root, _ = hosted.slot_signer(ctx, an, ROOT_SLOT)
         names_host(an, others[0], ctx, time.time())
         hosted.end(ctx, an)
         settle(ctx)
         use = node.call("alliance.quota", member=who["chi"])
-        why = {row["why"]: row["accounts"] for row in use["refused"]}
-        assert why == {"it names another host": [who["an"]], "it has not come here": [account_to_text(lost)]}
+        why = {row["why"]: {*row["accounts"]} for row in use["refused"]}
+        assert why == {"it names another host": {who["an"]}, "it has not come here": {account_to_text(lost), nobody}}
+        assert (use["vouched"], use["kept"]) == (0, use["hosted"] - 2), "who vouches for nobody has no account more"
         interest.hold(ctx, time.time())
         assert ctx.replica.room.control_only == {an}
         evicting = AccountEviction()

@@ -37,7 +37,8 @@ class QuotaRefusal(Response):
 
 class QuotaUse(Response):
     """quota: places for hosted accounts, and as many for attested ones. hosted, attested, vouched: accounts with a
-    place. kept: accounts that are kept for it. twice: places that name an account again."""
+    place; vouched: only those that are here. kept: accounts that are kept for it. twice: places that name an account
+    again."""
 
     member: Did
     domain: str
@@ -78,11 +79,11 @@ def quota(at: CommitView, ask: QuotaRequest) -> QuotaUse:
     found = hosting.places(epoch.parameters, batches(at.queries(), seat.member))
     of, why = Counter(found.placed.values()), dict[str, list[AccountId]]()
     for account, standing in found.placed.items():
-        host = host_of(at.store, account)
-        if not hosting.counts_for(seat.member, standing, host):
-            held = at.store.head(control_log(account)).length
+        host, held = host_of(at.store, account), at.store.head(control_log(account)).length
+        if not (held and hosting.counts_for(seat.member, standing, host)):
             said = "it names another host" if host else "it names no host" if held else "it has not come here"
             why.setdefault(said, []).append(account)
+            of[hosting.Standing.VOUCHED] -= standing is hosting.Standing.VOUCHED  # nobody may have made it
     kept = len(found.placed) - sum(map(len, why.values()))
     if found.waiting:
         why["the quota is used up by those before it"] = [*found.waiting]
