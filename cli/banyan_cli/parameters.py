@@ -117,9 +117,11 @@ def checked(known: tuple[str, ...], wrong: str) -> Parser:
     return Parser(value)
 
 
-def text_of(file: Path) -> str:
-    """What a file of text has, without a mark of its encoding. Raises BadInput."""
+def text_of(file: Path, most: int | None = None) -> str:
+    """What a file of text has, without a mark of its encoding. most: bytes. Raises BadInput."""
     try:
+        if most is not None and file.stat().st_size > most:
+            raise BadInput(f"{file} has more than {most:,} bytes: split it.")
         return file.read_text("utf-8-sig")
     except OSError as error:
         raise BadInput(f"{file} cannot be read ({error.strerror}).") from error

@@ -399,13 +399,17 @@ def test_a_node_keeps_the_acts_of_its_charter_and_its_operator_votes_without_fil
         node.call("account.create", name="bot", hosted=True)
         bots = alliance.path / "bots"
         bots.write_text("bot\n\n")
+        (alliance.path / "large").write_bytes(b"x" * 4_000_001)
+        (alliance.path / "many").write_text("bot\n" * 20_001)
         assert alliance.did("a", "hosted", "--in", bots, "--as", "attested") == {"accounts": 1, "batches": 1}
         assert alliance.did("a", "quota", own)["attested"] == 1
         assert "1 attested, 0 vouched for" in alliance.run("a", "quota", "a.vn").out
         for words, says in (
             (["quota", "z.vn"], "is no member"),
             (["hosted"], "Name accounts"),
-            (["hosted", "--in", alliance.path / "none"], "cannot be read"),
+            (["hosted", "--in", alliance.path / "none"], "none cannot be read (No such file or directory)."),
+            (["hosted", "--in", alliance.path / "large"], "large has more than 4,000,000 bytes: split it."),
+            (["hosted", "--in", alliance.path / "many"], "These are 20,001 accounts; one call takes 20,000: split"),
             (["hosted", alliance.account("z"), "--as", "attested"], "is not hosted here"),
             (["hosted", "bot", "--as", "host"], "attested or hosted or none"),
         ):

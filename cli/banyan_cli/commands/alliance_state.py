@@ -9,12 +9,15 @@ import typer
 
 from banyan_cli import seat_work as work
 from banyan_cli.errors import BadInput
+from banyan_cli.parameters import text_of
 from banyan_cli.seat_work import SeatWork
 from banyan_cli.show.tables import Row, columns, count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+MOST_ACCOUNTS, MOST_BYTES = 20_000, 4_000_000
+"""Of one call, and of a file of them."""
 _MEMBERS = columns(
     ("member", "domain"),
     ("kind", "kind"),
@@ -114,13 +117,12 @@ def hosted(
     standing: Annotated[str, typer.Option("--as", help="hosted, attested, vouched or none.")] = "none",
 ) -> None:
     """Set what your platform says of accounts: with none they are on its list no longer, and their places are free."""
-    try:
-        lines = [] if take is None else take.read_text("utf-8").splitlines()
-    except (OSError, ValueError) as why:
-        raise BadInput(f"{take} cannot be read: {why}") from None
+    lines = [] if take is None else text_of(take, MOST_BYTES).splitlines()
     named = [*(accounts or ()), *(one.strip() for one in lines if one.strip())]
     if not named:
         raise BadInput("Name accounts, or a file of them with --in.")
+    if len(named) > MOST_ACCOUNTS:
+        raise BadInput(f"These are {len(named):,} accounts; one call takes {MOST_ACCOUNTS:,}: split the file.")
     value = w.s.call("alliance.hosted", accounts=named, standing=standing)
     w.s.out.done(
         value,
