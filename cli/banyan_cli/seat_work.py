@@ -70,7 +70,13 @@ def command(options: str, name: str = "") -> Callable[[F], F]:
     def add(declared: F) -> F:
         def do(s: Session, **typed: Any) -> None:
             shared = {one.name: typed.pop(one.name) for one in own}
-            declared(SeatWork(s, **shared), **typed)
+            work = SeatWork(s, **shared)
+            try:
+                declared(work, **typed)
+            except NoNode as why:
+                if not work.was_linked:
+                    raise
+                raise NoNode(f"{why} Then run the same again: it goes on where it stopped.") from why
 
         return COMMANDS.add(name, declared, lambda: [*declare.params_of(declared, 1)(), *own], do)
 
@@ -89,7 +95,7 @@ class SeatWork:
     yes: bool = False
     wait: bool = False
     _last: str = ""
-    _was_linked: bool = False
+    was_linked: bool = False
 
     @property
     def folder(self) -> Path:
@@ -114,9 +120,9 @@ class SeatWork:
         """Whether a running node carries what others need, and brings what they sign. Raises NoNode if one did that
         before: who waits for it is not done."""
         now = self.out is None and self.s.node() is not None
-        if self._was_linked and not now:
-            raise NoNode("The node stopped before this was done: start it (`banyan up`), and run the same again.")
-        self._was_linked = now
+        if self.was_linked and not now:
+            raise NoNode("The node stopped before this was done; start it with `banyan up`.")
+        self.was_linked = now
         return now
 
     def address(self, given: str) -> str:
